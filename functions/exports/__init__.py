@@ -1,0 +1,1 @@
+"""Rules, data and adapters behind the workflow's functions."""

@@ -1,0 +1,80 @@
+"""Events that tell others what became of an export."""
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from exports.calls import aws_call
+from exports.errors import ServiceError
+from exports.model import Outcome
+from exports.rows import Row
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "discovery.exports"
+VERSION = "1"
+DETAIL_TYPES = {
+    Outcome.STORED: "Export Stored",
+    Outcome.TRUNCATED: "Export Truncated",
+    Outcome.FAILED: "Export Failed",
+    Outcome.REJECTED: "Export Rejected",
+    Outcome.NOT_STORED: "Export Not Stored",
+    Outcome.NOT_FOUND: "Export Not Found",
+    Outcome.TIMED_OUT: "Export Timed Out",
+}
+ATTEMPTS = 4
+
+
+class EventBus:
+    """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused."""
+
+    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str) -> None:
+        self._client = client
+        self._bus = bus
+        self._bucket = bucket
+
+    def announce(self, row: Row, outcome: Outcome) -> None:
+        """Tell what the row says. Raises ServiceError with EventBridge's code when it keeps refusing the event."""
+        entry: Any = {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": DETAIL_TYPES[outcome],
+            "Detail": json.dumps(detail(row, outcome, bucket=self._bucket)),
+        }
+        code = "Unknown"
+        for attempt in range(ATTEMPTS):
+            with aws_call():
+                answer = self._client.put_events(Entries=[entry])
+            if not answer["FailedEntryCount"]:
+                return
+            code = answer["Entries"][0].get("ErrorCode", "Unknown")
+            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise ServiceError(code)
+
+
+def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:
+    """The event's detail; what the row does not know is left out of ``data``."""
+    item = row.item
+    data = {
+        "exportId": row.export_id,
+        "outcome": outcome,
+        "reason": row.reason,
+        "kind": item.get("kind"),
+        "manifest": row.manifest_uri(bucket),
+        "bytes": item.get("bytes"),
+        "rows": item.get("rows"),
+        "files": item.get("files"),
+        "statusMessage": item.get("statusMessage") or None,
+    }
+    return {
+        "version": VERSION,
+        "metadata": {
+            "runId": row.run_id,
+            "correlationId": item.get("correlationId"),
+            "account": item.get("accountId"),
+            "region": item.get("region"),
+        },
+        "data": {name: value for name, value in data.items() if value is not None},
+    }

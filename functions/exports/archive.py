@@ -1,0 +1,293 @@
+"""The bucket: objects that are whole or not there at all, written once and never over one another."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from exports.calls import aws_call, error_code
+from exports.errors import CallRefused, ServiceError
+from exports.retries import Patience
+from exports.uploads import Part, UploadGone
+from exports.writing import Writer
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+T = TypeVar("T")
+
+CHUNK = 256 * 1024
+"""Bytes that are read at once: a part is never in memory as a whole."""
+ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+ALREADY_THERE = frozenset({"412", "PreconditionFailed"})
+NO_UPLOAD = frozenset({"404", "NoSuchUpload"})
+
+
+class Body(Protocol):
+    """What a part is uploaded from; it gives exactly the bytes that were declared, or raises."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class ObjectDiffers(CallRefused):
+    """Another object lies at the key; it is never written over."""
+
+    def __init__(self) -> None:
+        super().__init__("ObjectDiffers")
+
+
+class Busy(ServiceError):
+    """S3 asked to be left alone for ``retry_after`` seconds."""
+
+    def __init__(self, code: str, retry_after: float) -> None:
+        super().__init__(code)
+        self.retry_after = retry_after
+
+
+def s3_client(session: "Session", *, connections: int = 16) -> "S3Client":
+    """An S3 client that tries once, gives up on a silent socket, and asks for no checksum but those named in a call.
+
+    It tries once because :class:`Archive` repeats calls itself: botocore cannot repeat an UploadPart whose body comes
+    from a socket, and hides the code of the failure behind UnseekableStreamError when it tries.
+    """
+    config = Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return session.client("s3", config=config)
+
+
+class Archive:
+    """Objects of one bucket. Every call names the bucket's expected owner and leaves as ServiceError when it fails.
+
+    An object that is there already is adopted when its size is the wanted one. That is safe because a key depends on
+    the export alone, and nothing lands under a key before it was verified: whoever wrote it wrote the same export.
+    """
+
+    def __init__(self, client: "S3Client", *, bucket: str, owner: str, patience: Patience | None = None) -> None:
+        self._client = client
+        self._place = {"Bucket": bucket, "ExpectedBucketOwner": owner}
+        self._patience = patience or Patience()
+
+    def size(self, key: str) -> int | None:
+        """Bytes of the object at ``key``; None when there is none."""
+        answer = self._find(self._client.head_object, Key=key)
+        return None if answer is None else int(answer["ContentLength"])
+
+    def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        """Bytes ``first`` to ``last`` (inclusive), at most 256 KiB at a time; goes on where a connection breaks."""
+        failures = 0
+        while first <= last:
+            try:
+                for chunk in self._stream(key, first, last):
+                    first += len(chunk)
+                    failures = 0
+                    yield chunk
+            except ServiceError as error:
+                failures += 1
+                self._patience.pause(failures, error)
+
+    def read_json(self, key: str) -> Any | None:
+        """The document at ``key``; None when there is none."""
+
+        def document() -> Any:
+            answer = self._once(self._client.get_object, Key=key)
+            with aws_call(), closing(answer["Body"]) as body:
+                return json.loads(body.read())
+
+        try:
+            return self._patience.run(document)
+        except ServiceError as error:
+            if error.code in ABSENT:
+                return None
+            raise
+
+    def put_json(self, key: str, document: Any) -> None:
+        """Write the document, over an earlier one if there is one."""
+        self._put(key, _json(document), ContentType="application/json")
+
+    def put_json_once(self, key: str, document: Any) -> bool:
+        """Write the document unless one is there; False: it was there already (or an answer to us got lost)."""
+        try:
+            self._put(key, _json(document), ContentType="application/json", IfNoneMatch="*")
+        except ServiceError as error:
+            if error.code in ALREADY_THERE:
+                return False
+            raise
+        return True
+
+    def put_once(self, key: str, body: bytes) -> None:
+        """Write a small object whole, or adopt the one of the same size that is there already."""
+        try:
+            self._put(key, body, IfNoneMatch="*")
+        except ServiceError as error:
+            if error.code not in ALREADY_THERE:
+                raise
+            self._adopt(key, len(body))
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[Writer]:
+        """Write a stream whose length is not known yet; nothing is visible unless the block ends without an error."""
+        writer = Writer(self, key)
+        try:
+            yield writer
+            writer.finish()
+        except BaseException:
+            with suppress(ServiceError):
+                writer.abort()
+            raise
+
+    def begin(self, key: str) -> str:
+        """Begin a multipart upload, its parts checked by CRC32, and return its id."""
+        create = self._client.create_multipart_upload
+        answer = self._call(create, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE")
+        return str(answer["UploadId"])
+
+    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
+        """Every part that S3 has of the upload, by number. Raises UploadGone."""
+        found: dict[int, Part] = {}
+        marker: dict[str, int] = {}
+        while True:
+            with _upload_known():
+                page = self._call(self._client.list_parts, Key=key, UploadId=upload_id, **marker)
+            for part in page.get("Parts", ()):
+                found[part["PartNumber"]] = Part(
+                    part["PartNumber"], part["Size"], part["ETag"], part.get("ChecksumCRC32", "")
+                )
+            if not page.get("IsTruncated"):
+                return found
+            marker = {"PartNumberMarker": page["NextPartNumberMarker"]}
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Body, size: int) -> Part:
+        """Send one part of ``size`` bytes, once: whoever gives the body knows how to give it again. Raises UploadGone.
+
+        The length is declared up front, so a body that ends early or raises can never become a part. botocore frames
+        the body (aws-chunked) and sends its CRC32 behind it, which S3 compares with what arrived.
+        """
+        with _upload_known():
+            answer = self._once(
+                self._client.upload_part,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=body,
+                ContentLength=size,
+                ChecksumAlgorithm="CRC32",
+            )
+        return Part(number, size, str(answer["ETag"]), str(answer["ChecksumCRC32"]))
+
+    def put_buffer(self, key: str, upload_id: str, number: int, buffer: io.BytesIO) -> Part:
+        """Send what lies in ``buffer`` as one part, again if need be."""
+        size = buffer.tell()
+
+        def send() -> Part:
+            buffer.seek(0)
+            return self.put_part(key, upload_id, number, buffer, size)
+
+        return self._patience.run(send)
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
+        """Make the object visible, if its parts add up to ``size``; adopts one of that size that is there already."""
+        listed: list[CompletedPartTypeDef] = [
+            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32}
+            for part in sorted(parts, key=lambda part: part.number)
+        ]
+        try:
+            self._call(
+                self._client.complete_multipart_upload,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": listed},
+                MpuObjectSize=size,
+                IfNoneMatch="*",
+            )
+        except ServiceError as error:
+            if error.code in ALREADY_THERE:
+                self._adopt(key, size)
+                self.abort(key, upload_id)
+            elif error.code in NO_UPLOAD:
+                # Completed by somebody else, or by ourselves when the answer got lost.
+                self._adopt(key, size)
+            else:
+                raise
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Let go of an upload and its parts; one that is gone already is fine."""
+        with suppress(UploadGone), _upload_known():
+            self._call(self._client.abort_multipart_upload, Key=key, UploadId=upload_id)
+
+    def _adopt(self, key: str, size: int) -> None:
+        there = self.size(key)
+        if there is None:
+            raise UploadGone
+        if there != size:
+            raise ObjectDiffers
+
+    def _put(self, key: str, body: bytes, **more: Any) -> None:
+        self._call(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32", **more)
+
+    def _stream(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        answer = self._once(self._client.get_object, Key=key, Range=f"bytes={first}-{last}")
+        with closing(answer["Body"]) as body:
+            while True:
+                with aws_call():
+                    chunk: bytes = body.read(CHUNK)
+                if not chunk:
+                    break
+                first += len(chunk)
+                yield chunk
+        if first <= last:
+            raise ServiceError("IncompleteReadError")
+
+    def _find(self, operation: Callable[..., Mapping[str, Any]], **request: Any) -> Mapping[str, Any] | None:
+        try:
+            return self._call(operation, **request)
+        except ServiceError as error:
+            if error.code in ABSENT:
+                return None
+            raise
+
+    def _call(self, operation: Callable[..., T], **request: Any) -> T:
+        return self._patience.run(lambda: self._once(operation, **request))
+
+    def _once(self, operation: Callable[..., T], **request: Any) -> T:
+        with aws_call():
+            try:
+                return operation(**self._place, **request)
+            except ClientError as error:
+                seconds = _retry_after(error)
+                if not seconds:
+                    raise
+                raise Busy(error_code(error), seconds) from None
+
+
+@contextmanager
+def _upload_known() -> Iterator[None]:
+    try:
+        yield
+    except ServiceError as error:
+        if error.code in NO_UPLOAD:
+            raise UploadGone from None
+        raise
+
+
+def _retry_after(error: ClientError) -> float:
+    """Seconds that S3 asked for, 0 when it did not."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else 0.0
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()

@@ -1,0 +1,47 @@
+"""AWS calls whose failures carry their error code and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from exports.errors import CallRefused, ServiceError
+
+REFUSALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AllAccessDisabled",
+        "AuthorizationErrorException",
+        "ExpiredToken",
+        "HomeRegionNotSetException",
+        "InvalidClientTokenId",
+        "KMS.AccessDeniedException",
+        "KMS.DisabledException",
+        "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
+        "KMSAccessDeniedException",
+        "NoSuchBucket",
+        "ResourceNotFoundException",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes after which a retry changes nothing until somebody mends a policy, a key or a setting."""
+
+
+def error_code(error: ClientError) -> str:
+    """The code that the service answered with; for a HEAD, whose answer has no body, the HTTP status as text."""
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+@contextmanager
+def aws_call() -> Iterator[None]:
+    """Turn what botocore raises into :class:`ServiceError`, without its message: that may quote a request or a URL."""
+    try:
+        yield
+    except ClientError as error:
+        code = error_code(error)
+        raise (CallRefused if code in REFUSALS or code == "403" else ServiceError)(code) from None
+    except BotoCoreError as error:
+        raise ServiceError(type(error).__name__) from None

@@ -1,0 +1,250 @@
+"""One look at the exports of a batch: which are ready to be stored, which have ended, and when to look again."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from exports.errors import CallRefused
+from exports.model import Export, Outcome, Status, utc_text
+from exports.rows import Row
+from exports.runs import Batch, Filters
+from exports.waiting import MAX_POLLS, MAX_STORES, Waits, next_look
+
+Item = Mapping[str, Any]
+"""A slice of storing: ``exportId``, ``slice`` of ``slices``, and the ``polls`` it took to see the export finished."""
+
+
+class Service(Protocol):
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
+
+
+class Records(Protocol):
+    """Where outcomes are recorded and announced."""
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
+    def catch_up(self, row: Row) -> None: ...
+    def see(self, export: Export) -> None: ...
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+
+
+class Policy(Waits, Protocol):
+    @property
+    def not_found_grace(self) -> timedelta: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a batch's workflow carries from one check to the next: every pending export stands in exactly one list.
+
+    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are items
+    of storing, of which a huge export has several, and ``results`` is what they came to, in the same order.
+    """
+
+    unlisted: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    ready: tuple[Item, ...] = ()
+    results: tuple[Mapping[str, Any], ...] = ()
+    polls: int = 0
+    stores: int = 0
+    look_at: datetime | None = None
+    last: bool = False
+    """The look at the deadline has been taken."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return (*self.unlisted, *self.waiting, *dict.fromkeys(item["exportId"] for item in self.ready))
+
+    @property
+    def spent(self) -> bool:
+        return self.last or self.polls >= MAX_POLLS or self.stores >= MAX_STORES
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> "Pending":
+        return cls(
+            unlisted=tuple(state["unlisted"]),
+            waiting=tuple(state["waiting"]),
+            ready=tuple(state["ready"]),
+            results=tuple(state.get("results") or ()),
+            polls=state["polls"],
+            stores=state["stores"],
+            look_at=datetime.fromisoformat(state["nextCheckAt"]),
+            last=state["last"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        if not self.ids:
+            return {"pending": 0}
+        return {
+            "pending": len(self.ids),
+            "unlisted": list(self.unlisted),
+            "waiting": list(self.waiting),
+            "ready": list(self.ready),
+            "polls": self.polls,
+            "stores": self.stores,
+            "nextCheckAt": utc_text(self.look_at) if self.look_at else None,
+            "last": self.last,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of one batch at one moment. ``jitter`` is 0 to 1."""
+
+    batch: Batch
+    service: Service
+    records: Records
+    policy: Policy
+    now: datetime
+    jitter: float
+
+    def first(self) -> Pending:
+        """The batch without the exports that the catalog already holds as settled, all of them still to look at."""
+        rows = self.records.rows(self.batch.export_ids)
+        bound = {export_id for export_id, row in rows.items() if row.binds(self.batch.asked_at)}
+        for export_id in bound:
+            self.records.catch_up(rows[export_id])
+        return Pending(unlisted=tuple(each for each in self.batch.export_ids if each not in bound))
+
+    def next(self, pending: Pending) -> Pending:
+        """What is pending after this check; nothing, once every export is settled or its time is over.
+
+        Nothing is described before it is time to, so a round of storing does not make the next look come early.
+        """
+        pending = self._after_storing(pending)
+        if pending.spent:
+            return self._leave(pending, Outcome.TIMED_OUT)
+        if not pending.ids or (pending.look_at and self.now < pending.look_at):
+            return replace(pending, stores=pending.stores + len(pending.ready))
+        try:
+            return self._look(pending)
+        except CallRefused as refused:
+            return self._leave(pending, Outcome.NOT_STORED, refused.code)
+
+    def _after_storing(self, pending: Pending) -> Pending:
+        """Take what storing came to: exports that need more slices stay ready, those that have to wait go back."""
+        again: list[Item] = []
+        back: list[str] = []
+        results = _results_by_export(pending)
+        for export_id, came_to in results.items():
+            progress = {result.get("progress") for result in came_to}
+            failure = next((result for result in came_to if "error" in result), None)
+            if "settled" in progress:
+                continue
+            if failure:
+                self.records.leave(export_id, Outcome.NOT_STORED, failure_code(failure))
+            elif "unfinished" in progress:
+                again += items(export_id, max(result.get("slices", 1) for result in came_to), pending.polls)
+            else:
+                back.append(export_id)
+        return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=())
+
+    def _leave(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
+        for export_id in pending.ids:
+            self.records.leave(export_id, outcome, reason)
+        return Pending()
+
+    def _look(self, pending: Pending) -> Pending:
+        """Describe what is pending and sort it by what the service says. The last look is the one at the deadline."""
+        listed = self.service.describe((*pending.unlisted, *pending.waiting), self.batch.filters)
+        sorted_ = self._sort(pending, listed)
+        last = self.now >= self.batch.deadline
+        if last:
+            self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
+            sorted_ = Pending(ready=sorted_.ready)
+        room = MAX_STORES - pending.stores
+        ready = (*(() if last else pending.ready), *sorted_.ready)
+        held_back = tuple(item["exportId"] for item in ready[room:])
+        return replace(
+            sorted_,
+            waiting=(*sorted_.waiting, *held_back),
+            ready=ready[:room],
+            polls=pending.polls + 1,
+            stores=pending.stores + len(ready[:room]),
+            look_at=self._next_look(pending, listed, sorted_),
+            last=last,
+        )
+
+    def _next_look(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
+        unlisted = [self.batch.started_at] * len(sorted_.unlisted)
+        requested = [listed[each].requested_at for each in sorted_.waiting if each in listed]
+        return next_look(
+            self.now,
+            requested_at=[*unlisted, *requested],
+            deadline=self.batch.deadline,
+            polls=pending.polls + 1,
+            waits=self.policy,
+            jitter=self.jitter,
+        )
+
+    def _sort(self, pending: Pending, listed: Mapping[str, Export]) -> Pending:
+        """Settle what failed or was never found, and tell the ready from the waiting."""
+        ended = [export for export in listed.values() if export.status in {Status.SUCCEEDED, Status.FAILED}]
+        rows = self.records.rows(export.id for export in ended)
+        unlisted: list[str] = []
+        waiting: list[str] = []
+        ready: list[Item] = []
+        new = set(pending.unlisted)
+        for export_id in (*pending.unlisted, *pending.waiting):
+            export = listed.get(export_id)
+            row = rows.get(export_id)
+            if export is None:
+                (unlisted if export_id in new else waiting).append(export_id)
+            elif row and row.binds(self.batch.asked_at):
+                self.records.catch_up(row)
+            elif export.status == Status.FAILED:
+                self._settle_failed(export, row, pending.polls + 1)
+            elif self._storable(export, row):
+                ready += items(export_id, 1, pending.polls + 1)
+            else:
+                waiting.append(export_id)
+                if export_id in new:
+                    self.records.see(export)
+        return Pending(self._still_unlisted(unlisted), tuple(waiting), tuple(ready))
+
+    def _still_unlisted(self, unlisted: Sequence[str]) -> tuple[str, ...]:
+        """A new id may appear late; one that has not by the end of the grace period never will."""
+        if self.now - self.batch.started_at <= self.policy.not_found_grace:
+            return tuple(unlisted)
+        for export_id in unlisted:
+            self.records.leave(export_id, Outcome.NOT_FOUND)
+        return ()
+
+    def _storable(self, export: Export, row: Row | None) -> bool:
+        """Finished, with a link (it may come late, too), and not in the hands of another run."""
+        if export.status != Status.SUCCEEDED or (row and row.claimed_by_other(self.batch.run_id, self.now)):
+            return False
+        return bool(export.link) or self.now - self.batch.started_at > self.policy.not_found_grace
+
+    def _settle_failed(self, export: Export, row: Row | None, polls: int) -> None:
+        """An export that was FAILED when it was asked for again and still is keeps its row, announced as it was."""
+        if row and row.outcome is Outcome.FAILED:
+            self.records.catch_up(row)
+        else:
+            self.records.settle(export, Outcome.FAILED, {}, polls=polls)
+
+
+def items(export_id: str, slices: int, polls: int) -> list[Item]:
+    return [{"exportId": export_id, "slice": each, "slices": slices, "polls": polls} for each in range(slices)]
+
+
+def _results_by_export(pending: Pending) -> dict[str, list[Mapping[str, Any]]]:
+    by_export: dict[str, list[Mapping[str, Any]]] = {}
+    for item, result in zip(pending.ready, pending.results, strict=True):
+        by_export.setdefault(item["exportId"], []).append(result)
+    return by_export
+
+
+_MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})"')
+
+
+def failure_code(failure: Mapping[str, Any]) -> str:
+    """The error code behind a failed state: our errors carry nothing but it as their message.
+
+    ``cause`` is the start of what Lambda answers, ``{"errorMessage": "AccessDenied", …``; where the function was killed
+    or its time ran out, the error's own name tells, such as ``Sandbox.Timedout``.
+    """
+    told = _MESSAGE.search(str(failure.get("cause", "")))
+    return told[1] if told else str(failure.get("error", "Unknown"))

@@ -1,0 +1,140 @@
+"""Exports, their outcomes, and the keys they imply."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """``exportStatus`` as the service reports it. Any other value means: not finished, and never a success."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class Outcome(StrEnum):
+    """What became of an export in a run."""
+
+    STORED = "STORED"
+    TRUNCATED = "TRUNCATED"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+    NOT_STORED = "NOT_STORED"
+    NOT_FOUND = "NOT_FOUND"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the catalog's row will never go back from here."""
+        return self in SETTLED
+
+    @property
+    def landed(self) -> bool:
+        """Whether the export's data lies in the bucket, whole and verified."""
+        return self in LANDED
+
+
+LANDED = frozenset({Outcome.STORED, Outcome.TRUNCATED})
+SETTLED = LANDED | {Outcome.FAILED, Outcome.REJECTED}
+IN_PROGRESS = "IN_PROGRESS"
+"""Status of a catalog row whose export has no outcome yet."""
+
+
+class Reason(StrEnum):
+    """Why what the service gave was rejected."""
+
+    CORRUPT = "CORRUPT"
+    TOO_LARGE = "TOO_LARGE"
+    URL_REFUSED = "URL_REFUSED"
+    GONE = "GONE"
+    ENCRYPTED = "ENCRYPTED"
+    UNSUPPORTED = "UNSUPPORTED"
+
+
+class Kind(StrEnum):
+    """The kind of an export, told from its contents: the service does not say."""
+
+    SUMMARY = "summary"
+    AGENT = "agent"
+    EC2_RECOMMENDATIONS = "ec2-recommendations"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One export task as the service describes it now."""
+
+    id: str
+    status: str
+    status_message: str
+    requested_at: datetime
+    is_truncated: bool = False
+    requested_start: datetime | None = None
+    requested_end: datetime | None = None
+    link: str | None = field(default=None, repr=False)
+    """The download URL: a bearer secret that never leaves the memory of the function that holds it."""
+
+    @property
+    def requested_date(self) -> str:
+        """The day of the request in UTC, ``yyyy-mm-dd``, which files the export's objects."""
+        return self.requested_at.astimezone(UTC).date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where an export's objects lie. They depend on the export alone, so storing it twice meets the same keys."""
+
+    account: str
+    region: str
+    requested_date: str
+    export_id: str
+
+    def raw(self, extension: str) -> str:
+        """The bytes as received; ``extension`` is ``zip``, ``csv`` or ``csv.gz``."""
+        return f"raw/{self.account}/{self.region}/{self.requested_date}/{self.export_id}.{extension}"
+
+    def data(self, dataset: str, file: str) -> str:
+        """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.unpack`."""
+        return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
+
+    def work(self, name: str) -> str:
+        """Notes and intermediate objects of a store that is not finished; they expire."""
+        return f"work/{self.export_id}/{name}"
+
+    @property
+    def manifest(self) -> str:
+        return f"manifests/{self.export_id}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One member of an export as it lies in the bucket: an entry of the manifest's ``files``.
+
+    ``rows`` counts data rows without the header and is null for what is not CSV or is malformed; ``columns`` is the
+    header as it was read; ``notes`` says what is odd about the schema or the CSV.
+    """
+
+    name: str
+    dataset: str
+    key: str
+    bytes: int
+    sha256: str
+    rows: int | None
+    columns: tuple[str, ...]
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """The bytes of an export as received; ``crc32`` covers all, as base64 of four big-endian bytes, like S3."""
+
+    key: str
+    bytes: int
+    crc32: str
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond, such as ``2026-11-23T10:00:00.000Z``: as times stand in rows and events."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,80 @@
+"""Which exports a run is for, in which batches."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from exports.model import Export, Status
+from exports.runs import BATCH_SIZE, EXPORT_ID, Filters, Run, batch_key
+
+MAX_BATCHES = 1000
+"""A sweep takes the first 100,000 exports and leaves the rest to the next: the list of batches has to fit 256 KB."""
+
+
+class Service(Protocol):
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
+
+
+class SettledRow(Protocol):
+    @property
+    def announced(self) -> bool: ...
+    def binds(self, asked_at: datetime | None) -> bool: ...
+
+
+class Rows(Protocol):
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, SettledRow]: ...
+
+
+class Papers(Protocol):
+    def put_json(self, key: str, document: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The exports of a run, and what was left out of it and why."""
+
+    export_ids: tuple[str, ...]
+    unusable: int = 0
+    left_over: int = 0
+
+
+def plan(run: Run, *, service: Service, catalog: Rows, max_age: timedelta | None) -> Plan:
+    """The exports that ``run`` is for.
+
+    Ids are taken as they are; filters and sweeps are resolved by the service. A sweep leaves out what is older than
+    ``max_age`` and what the catalog holds as settled. An id that would not make a safe key is left out and counted: the
+    service's own ids all do.
+    """
+    if run.export_ids:
+        return Plan(run.export_ids)
+    listed = service.describe(filters=run.filters)
+    usable = [
+        export for export in listed.values() if re.fullmatch(EXPORT_ID, export.id) and export.id not in {".", ".."}
+    ]
+    wanted = _unsettled(usable, catalog, run.started_at, max_age) if run.sweeps else usable
+    ids = [export.id for export in sorted(wanted, key=_finished_first)]
+    most = MAX_BATCHES * BATCH_SIZE
+    return Plan(tuple(ids[:most]), unusable=len(listed) - len(usable), left_over=max(0, len(ids) - most))
+
+
+def _unsettled(exports: Iterable[Export], catalog: Rows, now: datetime, max_age: timedelta | None) -> list[Export]:
+    recent = [export for export in exports if max_age is None or now - export.requested_at <= max_age]
+    rows = catalog.rows(export.id for export in recent)
+    return [export for export in recent if not ((row := rows.get(export.id)) and row.binds(None) and row.announced)]
+
+
+def _finished_first(export: Export) -> tuple[bool, datetime, str]:
+    """Exports that end together share a batch, so that few batches have to wait."""
+    return export.status == Status.IN_PROGRESS, export.requested_at, export.id
+
+
+def write_batches(run: Run, export_ids: Sequence[str], papers: Papers) -> list[dict[str, Any]]:
+    """Put each batch into the bucket and return a pointer to each: what the Distributed Map goes over."""
+    pointers = []
+    for number, start in enumerate(range(0, len(export_ids), BATCH_SIZE), start=1):
+        ids = export_ids[start : start + BATCH_SIZE]
+        papers.put_json(batch_key(run.id, number), {"run": run.to_json(), "exportIds": list(ids)})
+        pointers.append({"batch": {"runId": run.id, "number": number}})
+    return pointers

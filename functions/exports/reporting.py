@@ -1,0 +1,91 @@
+"""What a run came to: the answer to its caller, and the report that holds every export."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from exports.checking import failure_code
+from exports.model import LANDED, Outcome
+from exports.rows import Row
+from exports.runs import Batch, report_key
+
+MAX_EXPORTS_TOLD = 100
+
+
+class Records(Protocol):
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
+    def catch_up(self, row: Row) -> None: ...
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Every export of a run with its outcome."""
+
+    run_id: str
+    exports: Sequence[Mapping[str, Any]]
+    bucket: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(export["outcome"] for export in self.exports))
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{report_key(self.run_id)}"
+
+    @property
+    def all_landed(self) -> bool:
+        return all(export["outcome"] in LANDED for export in self.exports)
+
+    def told(self, most: int | None = None) -> dict[str, Any]:
+        """The answer of a run with its first ``most`` exports; with all of them, the report in the bucket."""
+        return {
+            "runId": self.run_id,
+            "requested": len(self.exports),
+            "counts": self.counts,
+            "exports": list(self.exports[:most]),
+            "report": self.uri,
+        }
+
+
+def settle_accounts(
+    batch: Batch, records: Records, *, failure: Mapping[str, Any] | None, bucket: str
+) -> Iterator[dict[str, Any]]:
+    """Each export of a batch with its outcome in this run.
+
+    An event that is still owed goes out now. A batch whose checks kept failing leaves exports that nobody recorded:
+    they are NOT_STORED with the code of ``failure``, the error that ended it.
+    """
+    rows = records.rows(batch.export_ids)
+    for export_id in batch.export_ids:
+        row = rows.get(export_id)
+        if row and _tells(row, batch):
+            records.catch_up(row)
+            yield _entry(row, bucket)
+        elif failure:
+            code = failure_code(failure)
+            records.leave(export_id, Outcome.NOT_STORED, code)
+            yield {"exportId": export_id, "outcome": Outcome.NOT_STORED, "reason": code}
+        else:
+            yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT}
+
+
+def _tells(row: Row, batch: Batch) -> bool:
+    """Whether the row holds this run's outcome for the export: a settled one, or one that this run recorded."""
+    if row.outcome is None:
+        return False
+    return row.outcome.settled or row.run_id == batch.run_id
+
+
+def _entry(row: Row, bucket: str) -> dict[str, Any]:
+    told = {
+        "exportId": row.export_id,
+        "outcome": row.outcome,
+        "kind": row.item.get("kind"),
+        "manifest": row.manifest_uri(bucket),
+        "reason": row.reason,
+        "statusMessage": (row.item.get("statusMessage") or None) if row.outcome is Outcome.FAILED else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}

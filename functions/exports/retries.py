@@ -1,0 +1,101 @@
+"""How often a failed try is repeated and how long to wait between: backoff with full jitter, bounded by count and time.
+
+It is the only place that repeats anything on the way of the bytes: the S3 client is built to try once
+(:func:`exports.archive.s3_client`), so that two bounds never multiply.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TypeVar
+
+from exports.errors import CallRefused, ExportsError, LinkExpired, Rejected, ServiceError, SourceChanged, SourceError
+
+T = TypeVar("T")
+
+PASSING = frozenset(
+    {
+        "500",
+        "502",
+        "503",
+        "504",
+        "BadDigest",
+        "ConditionalRequestConflict",
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "HTTPClientError",
+        "IncompleteBody",
+        "IncompleteReadError",
+        "InternalError",
+        "OperationAborted",
+        "ReadTimeoutError",
+        "RequestThrottled",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "ResponseStreamingError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
+)
+"""Codes of S3, and names of botocore's exceptions, after which the same call may well succeed.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+
+def may_pass(error: ExportsError) -> bool:
+    """Whether the very same try may succeed a little later."""
+    match error:
+        case LinkExpired() | SourceChanged() | CallRefused() | Rejected():
+            return False
+        case ServiceError(code=code):
+            return code in PASSING
+        case _:
+            return isinstance(error, SourceError)
+
+
+def no_hurry() -> float:
+    """Time left where nothing limits it."""
+    return inf
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """``attempts`` tries with pauses drawn evenly from 0 to ``base * 2**n`` seconds, at most ``ceiling``.
+
+    An error that carries ``retry_after`` (seconds that the other side asked for) is waited for at least that long. A
+    pause that would not fit into ``time_left()`` is not begun: the error is raised, and the next call tries again.
+    """
+
+    attempts: int = 5
+    base_seconds: float = 0.25
+    ceiling_seconds: float = 20
+    time_left: Callable[[], float] = no_hurry
+    sleep: Callable[[float], None] = time.sleep
+    draw: Callable[[float, float], float] = random.uniform
+
+    def run(self, call: Callable[[], T]) -> T:
+        """The result of ``call``, tried again while its error may pass."""
+        failures = 0
+        while True:
+            try:
+                return call()
+            except ExportsError as error:
+                failures += 1
+                self.pause(failures, error)
+
+    def pause(self, failures: int, error: ExportsError) -> None:
+        """Wait after the ``failures``-th failure in a row, or raise ``error`` when that would be no use."""
+        if failures >= self.attempts or not may_pass(error):
+            raise error
+        drawn = self.draw(0, min(self.ceiling_seconds, self.base_seconds * 2**failures))
+        seconds = max(drawn, getattr(error, "retry_after", 0.0))
+        if seconds >= self.time_left():
+            raise error
+        self.sleep(seconds)

@@ -1,0 +1,66 @@
+"""A row of the catalog, as it was read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from exports.model import LANDED, SETTLED, Outcome, RawObject, utc_text
+from exports.uploads import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read. Attributes may be missing or odd in a row that somebody wrote by hand."""
+
+    item: Mapping[str, Any]
+
+    @property
+    def export_id(self) -> str:
+        return str(self.item["exportId"])
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """None while the export is in progress, or when the status is none that we know."""
+        status = str(self.item.get("status"))
+        return Outcome(status) if status in Outcome.__members__ else None
+
+    @property
+    def reason(self) -> str | None:
+        return self.item.get("reason")
+
+    @property
+    def announced(self) -> bool:
+        return bool(self.item.get("announcedAt"))
+
+    @property
+    def settled_at(self) -> str:
+        return str(self.item.get("settledAt", ""))
+
+    @property
+    def run_id(self) -> str | None:
+        return self.item.get("runId")
+
+    @property
+    def upload(self) -> Upload | None:
+        """The multipart upload that an earlier call began and did not complete."""
+        return Upload(**self.item["upload"]) if self.item.get("upload") else None
+
+    @property
+    def raw(self) -> RawObject | None:
+        """The raw object that an earlier call completed, its members being still to unpack."""
+        return RawObject(**self.item["raw"]) if self.item.get("raw") else None
+
+    def binds(self, asked_at: datetime | None) -> bool:
+        """Whether its outcome stands for a run that asked for the export by id at ``asked_at`` (None: not by id)."""
+        if self.outcome in LANDED:
+            return True
+        return self.outcome in SETTLED and (asked_at is None or self.settled_at >= utc_text(asked_at))
+
+    def claimed_by_other(self, run_id: str, now: datetime) -> bool:
+        return self.item.get("claimedBy") != run_id and str(self.item.get("claimedUntil", "")) >= utc_text(now)
+
+    def manifest_uri(self, bucket: str) -> str | None:
+        """Where the manifest of a landed export lies; None for any other."""
+        key = self.item.get("manifestKey")
+        return f"s3://{bucket}/{key}" if key else None

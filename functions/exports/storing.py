@@ -1,0 +1,159 @@
+"""One export settled: the order of writes that makes it safe.
+
+The raw bytes come first, then each file, then the manifest that names them, then the catalog's row, then the event.
+Each step can be repeated: a kill between any two leaves nothing that the next attempt would not adopt.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from exports.catalog import Write
+from exports.checking import Item
+from exports.errors import CallRefused, ClaimLost, Rejected, SourceError
+from exports.manifest import details, manifest
+from exports.model import Export, Keys, Outcome, RawObject, Reason, Status, StoredFile
+from exports.rows import Row
+from exports.runs import Batch, Filters
+from exports.unpack import Unpacked
+from exports.uploads import Unfinished, Upload
+
+SETTLED = {"progress": "settled"}
+"""The export has its outcome."""
+WAITING = {"progress": "waiting"}
+"""Nothing can be done for now: another run has it, or its link does not work yet. The next look takes it up."""
+MAX_RESULTS_BYTES = 1024 * 1024
+
+
+class Service(Protocol):
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
+
+
+class Records(Protocol):
+    def claim(self, export: Export, span: timedelta) -> Write: ...
+    def release(self, export_id: str) -> None: ...
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+    def catch_up(self, row: Row) -> None: ...
+
+
+class Bucket(Protocol):
+    def read_json(self, key: str) -> Any: ...
+    def put_json_once(self, key: str, document: Any) -> bool: ...
+
+
+class Hands(Protocol):
+    """What moves the bytes."""
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished: ...
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """Storing as one call of the function does it: an item of a batch, within ``span`` of time."""
+
+    batch: Batch
+    account: str
+    region: str
+    service: Service
+    records: Records
+    bucket: Bucket
+    hands: Hands
+    grace: timedelta
+    span: timedelta
+    clock: Callable[[], datetime]
+
+    def store(self, item: Item) -> dict[str, Any]:
+        """Store what the service has for the item's export now, and say how far it came.
+
+        Raises ServiceError for what may pass; the workflow tries again and records the export if it keeps coming.
+        """
+        export = self.service.describe([item["exportId"]]).get(item["exportId"])
+        if export is None or not self._finished(export):
+            return WAITING
+        if export.status == Status.FAILED:
+            self.records.settle(export, Outcome.FAILED, {}, polls=item["polls"])
+            return SETTLED
+        claim = self.records.claim(export, self.span)
+        if not claim.won:
+            return self._met(claim.row)
+        try:
+            return self._land(export, claim.row, item)
+        except Rejected as rejected:
+            self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason}, polls=item["polls"])
+            return SETTLED
+        except CallRefused as refused:
+            self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
+            self.records.release(export.id)
+            return SETTLED
+        except SourceError:
+            self.records.release(export.id)
+            return WAITING
+        except ClaimLost:
+            return WAITING
+
+    def _finished(self, export: Export) -> bool:
+        """Whether there is something to settle. A link may come late, but not later than the grace period."""
+        if export.status == Status.SUCCEEDED:
+            return bool(export.link) or self.clock() - self.batch.started_at > self.grace
+        return export.status == Status.FAILED
+
+    def _met(self, row: Row) -> dict[str, Any]:
+        """Another run has settled the export or is at it."""
+        if not row.binds(self.batch.asked_at):
+            return WAITING
+        self.records.catch_up(row)
+        return SETTLED
+
+    def _land(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
+        if not export.link:
+            raise Rejected(Reason.GONE, "the service gives no link to a finished export")
+        keys = Keys(self.account, self.region, export.requested_date, export.id)
+        document = self.bucket.read_json(keys.manifest)
+        if document is None:
+            raw = row.raw or self.hands.copy(export, keys, row.upload, item)
+            if isinstance(raw, Unfinished):
+                return _unfinished(raw)
+            self.records.remember(export.id, raw=raw)
+            unpacked = self.hands.unpack(raw, keys)
+            if isinstance(unpacked, Unfinished):
+                return _unfinished(unpacked)
+            document = self._manifest(export, keys, raw, unpacked, row)
+        outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
+        self.records.settle(export, outcome, details(document, keys.manifest), polls=item["polls"])
+        return SETTLED
+
+    def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
+        """Write the manifest; if another writer was first, what it wrote stands."""
+        document = manifest(
+            export,
+            keys=keys,
+            kind=unpacked.kind,
+            raw=raw,
+            files=unpacked.files,
+            results=self._results(unpacked.files),
+            first_seen_at=str(row.item.get("firstSeenAt", "")),
+            run_id=self.batch.run_id,
+            correlation_id=self.batch.correlation_id,
+            now=self.clock(),
+        )
+        return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
+
+    def _results(self, files: Sequence[StoredFile]) -> Mapping[str, Any]:
+        """An agent export's own summary, as far as it can be read."""
+        told = next(
+            (file for file in files if file.dataset == "agent_results" and file.bytes <= MAX_RESULTS_BYTES), None
+        )
+        try:
+            document = self.bucket.read_json(told.key) if told else None
+        except json.JSONDecodeError:
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+def _unfinished(left: Unfinished) -> dict[str, Any]:
+    return {"progress": "unfinished", "slices": left.slices}

@@ -1,0 +1,105 @@
+"""A function's adapters, built when first used and kept while the function is warm, and what every handler shares."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache, wraps
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from exports import secrecy
+from exports.announcing import EventBus
+from exports.archive import Archive, s3_client
+from exports.catalog import Catalog
+from exports.discovery import DiscoveryService
+from exports.errors import ExportsError, ServiceError
+from exports.ledger import Ledger
+from exports.runs import Batch, batch_key
+from exports.settings import SettingError, Settings
+
+secrecy.install()
+logger = Logger()
+metrics = Metrics()
+
+Handler = Callable[[Any, LambdaContext], dict[str, Any]]
+
+RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""Throttling and passing faults are retried with backoff and jitter inside a call, then by the workflow."""
+
+
+def function(handle: Handler) -> Handler:
+    """A handler whose failures carry a code and nothing else: they end up in the workflow's history.
+
+    What is not one of our own errors is logged with its traceback, scrubbed, and goes on as its class's name.
+    """
+
+    @wraps(handle)
+    def guarded(event: Any, context: LambdaContext) -> dict[str, Any]:
+        try:
+            return handle(event, context)
+        except (ExportsError, SettingError) as error:
+            logger.warning("failed", error=str(error), kind=type(error).__name__)
+            raise
+        except Exception as error:
+            logger.exception("failed unexpectedly")
+            raise ServiceError(type(error).__name__) from None
+
+    flushing: Handler = metrics.log_metrics(guarded, raise_on_empty_metrics=False)
+    with_context: Handler = logger.inject_lambda_context(flushing)
+    return with_context
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def time_left(context: LambdaContext) -> timedelta:
+    """Time until Lambda ends the call."""
+    return timedelta(milliseconds=context.get_remaining_time_in_millis())
+
+
+@cache
+def settings() -> Settings:
+    return Settings(os.environ)
+
+
+@cache
+def session() -> boto3.Session:
+    return boto3.Session()
+
+
+@cache
+def service() -> DiscoveryService:
+    return DiscoveryService(session().client("discovery", region_name=settings().discovery_region, config=RETRIES))
+
+
+@cache
+def catalog() -> Catalog:
+    client = session().client("dynamodb", config=RETRIES)
+    return Catalog(client, settings().table, account=settings().account, region=settings().discovery_region)
+
+
+@cache
+def bucket() -> Archive:
+    return Archive(s3_client(session()), bucket=settings().bucket, owner=settings().account)
+
+
+@cache
+def bus() -> EventBus:
+    return EventBus(session().client("events", config=RETRIES), settings().event_bus, bucket=settings().bucket)
+
+
+def batch(pointer: dict[str, Any]) -> Batch:
+    """The batch that a pointer ``{"runId", "number"}`` of the workflow points to."""
+    document: Any = bucket().read_json(batch_key(pointer["runId"], pointer["number"]))
+    found = Batch.from_json(pointer["number"], document)
+    logger.append_keys(run_id=found.run_id, batch=found.number, correlation_id=found.correlation_id)
+    return found
+
+
+def ledger(of: Batch) -> Ledger:
+    return Ledger(catalog(), bus(), of, utc_now)

@@ -1,0 +1,34 @@
+"""Store export: land what the service has for one export, whole and verified, as far as this call's time goes."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from exports.landing import Landing
+
+from exports import wiring
+from exports.storing import Storing
+
+logger = wiring.logger
+
+
+@wiring.function
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """``event`` holds a pointer to the ``batch`` and the ``item`` to store; the answer says how far it came."""
+    batch, item, settings = wiring.batch(event["batch"]), event["item"], wiring.settings()
+    logger.append_keys(export_id=item["exportId"])
+    records = wiring.ledger(batch)
+    storing = Storing(
+        batch,
+        account=settings.account,
+        region=settings.discovery_region,
+        service=wiring.service(),
+        records=records,
+        bucket=wiring.bucket(),
+        hands=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
+        grace=settings.not_found_grace,
+        span=wiring.time_left(context),
+        clock=wiring.utc_now,
+    )
+    progress = storing.store(item)
+    logger.info("stored", **progress)
+    return progress

@@ -1,0 +1,87 @@
+"""Events on the bus."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from exports.announcing import ATTEMPTS, DETAIL_TYPES, EventBus, detail
+from exports.errors import ServiceError
+from exports.model import Outcome
+from tests.unit.builders import row
+
+STORED = row(
+    runId="run-1",
+    correlationId="job-7",
+    accountId="111122223333",
+    region="us-west-2",
+    kind="agent",
+    manifestKey="manifests/export-1.json",
+    bytes=7,
+    rows=2,
+    files=1,
+    statusMessage="",
+)
+
+
+@pytest.fixture
+def stubbed() -> Any:
+    client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        yield EventBus(client, "default", bucket="b"), stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_every_outcome_has_its_detail_type() -> None:
+    assert DETAIL_TYPES.keys() == set(Outcome)
+    assert DETAIL_TYPES[Outcome.NOT_STORED] == "Export Not Stored"
+
+
+def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    entry = {
+        "EventBusName": "default",
+        "Source": "discovery.exports",
+        "DetailType": "Export Stored",
+        "Detail": json.dumps(detail(STORED, Outcome.STORED, bucket="b")),
+    }
+    stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
+
+    bus.announce(STORED, Outcome.STORED)
+
+
+def test_the_detail_has_the_contracts_form() -> None:
+    assert detail(STORED, Outcome.STORED, bucket="b") == {
+        "version": "1",
+        "metadata": {"runId": "run-1", "correlationId": "job-7", "account": "111122223333", "region": "us-west-2"},
+        "data": {
+            "exportId": "export-1",
+            "outcome": "STORED",
+            "kind": "agent",
+            "manifest": "s3://b/manifests/export-1.json",
+            "bytes": 7,
+            "rows": 2,
+            "files": 1,
+        },
+    }
+
+
+def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    stubber.add_response("put_events", refused, {"Entries": ANY})
+    stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
+
+    bus.announce(STORED, Outcome.STORED)
+
+
+def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    for _ in range(ATTEMPTS):
+        refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+        stubber.add_response("put_events", refused, {"Entries": ANY})
+
+    with pytest.raises(ServiceError, match="^ThrottlingException$"):
+        bus.announce(STORED, Outcome.STORED)

@@ -1,0 +1,217 @@
+"""The catalog's conditional writes, against DynamoDB as moto plays it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from exports.catalog import Catalog, Write
+from exports.errors import CallRefused, ClaimLost, ServiceError
+from exports.model import Outcome, RawObject
+from exports.uploads import Upload
+from tests.unit.builders import NOW, export
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        client.create_table(
+            TableName="catalog",
+            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+
+
+@pytest.fixture
+def catalog(dynamodb: Any) -> Catalog:
+    return Catalog(dynamodb, "catalog", account="111122223333", region="us-west-2")
+
+
+def claim(catalog: Catalog, run_id: str, *, asked_at: Any = None, now: Any = NOW) -> Write:
+    return catalog.claim(
+        export(), run_id=run_id, correlation_id=None, asked_at=asked_at, now=now, until=now + timedelta(minutes=15)
+    )
+
+
+def settle(
+    catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", asked_at: Any = None, now: Any = NOW, **details: Any
+) -> Write:
+    return catalog.settle(
+        export(), outcome, run_id=run_id, correlation_id="c", asked_at=asked_at, now=now, polls=3, details=details
+    )
+
+
+def leave(catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", reason: str | None = None) -> Write:
+    return catalog.leave("export-1", outcome, reason=reason, run_id=run_id, correlation_id=None, now=NOW)
+
+
+def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    settle(catalog, Outcome.STORED, kind="agent", manifestKey="manifests/export-1.json", bytes=7, rows=2, files=1)
+
+    item = catalog.rows(["export-1"])["export-1"].item
+
+    assert item == {
+        "exportId": "export-1",
+        "status": "STORED",
+        "accountId": "111122223333",
+        "region": "us-west-2",
+        "runId": "run-1",
+        "correlationId": "c",
+        "exportStatus": "SUCCEEDED",
+        "statusMessage": "",
+        "exportRequestTime": "2026-11-23T11:30:00.000Z",
+        "isTruncated": False,
+        "firstSeenAt": "2026-11-23T12:00:00.000Z",
+        "settledAt": "2026-11-23T12:00:00.000Z",
+        "polls": 3,
+        "kind": "agent",
+        "manifestKey": "manifests/export-1.json",
+        "bytes": 7,
+        "rows": 2,
+        "files": 1,
+    }
+
+
+@pytest.mark.parametrize("settled", [Outcome.STORED, Outcome.TRUNCATED, Outcome.FAILED, Outcome.REJECTED])
+def test_a_settled_row_never_goes_back(catalog: Catalog, settled: Outcome) -> None:
+    settle(catalog, settled)
+
+    later = [
+        settle(catalog, Outcome.REJECTED, run_id="run-2", now=NOW + HOUR),
+        leave(catalog, Outcome.TIMED_OUT, run_id="run-2"),
+        catalog.see(export(status="IN_PROGRESS"), run_id="run-2", correlation_id=None, now=NOW + HOUR),
+        claim(catalog, "run-2"),
+    ]
+
+    assert [write.won for write in later] == [False] * 4
+    assert {write.row.outcome for write in later} == {settled}
+    assert catalog.rows(["export-1"])["export-1"].run_id == "run-1"
+
+
+@pytest.mark.parametrize("settled", [Outcome.FAILED, Outcome.REJECTED])
+def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(catalog: Catalog, settled: Outcome) -> None:
+    settle(catalog, settled, reason="CORRUPT")
+
+    anew = settle(catalog, Outcome.STORED, run_id="run-2", asked_at=NOW + HOUR, now=NOW + 2 * HOUR)
+    again = settle(catalog, Outcome.REJECTED, run_id="run-3", asked_at=NOW + 3 * HOUR, now=NOW + 4 * HOUR)
+
+    assert (anew.won, again.won) == (True, False)
+    assert anew.row.reason is None
+
+
+def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog) -> None:
+    settle(catalog, Outcome.REJECTED, now=NOW + HOUR)
+
+    assert not claim(catalog, "run-2", asked_at=NOW).won
+    assert catalog.rows(["export-1"])["export-1"].binds(NOW)
+
+
+def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog) -> None:
+    assert claim(catalog, "run-1").won
+    assert not claim(catalog, "run-2", now=NOW + timedelta(minutes=14)).won
+    assert claim(catalog, "run-1", now=NOW + timedelta(minutes=14)).won, "a run's own retry goes on"
+    assert claim(catalog, "run-2", now=NOW + timedelta(minutes=40)).won
+
+
+def test_a_released_claim_is_free_at_once(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    catalog.release("export-1", "run-2")
+    assert not claim(catalog, "run-2").won
+
+    catalog.release("export-1", "run-1")
+    assert claim(catalog, "run-2").won
+
+
+def test_a_claim_leaves_an_earlier_runs_outcome_where_it_is(catalog: Catalog) -> None:
+    leave(catalog, Outcome.TIMED_OUT, run_id="run-1")
+
+    claimed = claim(catalog, "run-2")
+
+    assert (claimed.won, claimed.row.outcome, claimed.row.run_id) == (True, Outcome.TIMED_OUT, "run-1")
+
+
+def test_what_is_remembered_of_an_upload_comes_back(catalog: Catalog) -> None:
+    upload = Upload("raw/k.zip", "id", '"etag"', 10**12, 2**27)
+    claim(catalog, "run-1")
+
+    catalog.remember("export-1", run_id="run-1", upload=upload)
+    assert claim(catalog, "run-1").row.upload == upload
+
+    raw = RawObject("raw/k.zip", 10**12, "AAAAAA==")
+    catalog.remember("export-1", run_id="run-1", raw=raw)
+    row = claim(catalog, "run-1").row
+    assert (row.upload, row.raw) == (None, raw)
+
+
+def test_who_lost_its_claim_remembers_nothing(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    claim(catalog, "run-2", now=NOW + HOUR)
+
+    with pytest.raises(ClaimLost):
+        catalog.remember("export-1", run_id="run-1", raw=RawObject("k", 1, ""))
+
+
+def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Catalog) -> None:
+    first = settle(catalog, Outcome.STORED, kind="agent")
+    repeated = settle(catalog, Outcome.STORED, kind="agent")
+
+    assert (first.won, repeated.won) == (True, True)
+
+
+def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
+    first = leave(catalog, Outcome.NOT_STORED, reason="AccessDenied")
+    catalog.announced("export-1", NOW)
+    repeated = leave(catalog, Outcome.NOT_STORED, reason="SlowDown")
+    other = leave(catalog, Outcome.NOT_STORED, run_id="run-2", reason="AccessDenied")
+
+    assert (first.won, repeated.won, other.won) == (True, False, True)
+    assert (repeated.row.announced, repeated.row.reason) == (True, "AccessDenied")
+    assert not other.row.announced, "each run announces what it could not store"
+
+
+def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog) -> None:
+    for number in range(150):
+        catalog.leave(f"e{number}", Outcome.NOT_FOUND, reason=None, run_id="r", correlation_id=None, now=NOW)
+
+    assert len(catalog.rows([*(f"e{number}" for number in range(150)), "nowhere", "e1"])) == 150
+
+
+def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
+    with Stubber(dynamodb) as stubber:
+        key = {"exportId": {"S": "a"}}
+        left = {"catalog": {"Keys": [key], "ConsistentRead": True}}
+        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+        stubber.add_response("batch_get_item", {"Responses": {"catalog": [key]}, "UnprocessedKeys": {}})
+
+        assert list(Catalog(dynamodb, "catalog", account="1", region="r").rows(["a"])) == ["a"]
+
+
+def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog: Catalog, dynamodb: Any) -> None:
+    dynamodb.put_item(TableName="catalog", Item={"exportId": {"S": "export-1"}, "status": {"S": "DONE"}, "x": {"N": "1"}})
+
+    row = catalog.rows(["export-1"])["export-1"]
+
+    assert (row.outcome, row.reason, row.announced, row.upload, row.raw) == (None, None, False, None, None)
+    assert not row.binds(None)
+    assert settle(catalog, Outcome.STORED).won
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("AccessDeniedException", CallRefused), ("ProvisionedThroughputExceededException", ServiceError)]
+)
+def test_a_failed_write_carries_its_code(dynamodb: Any, code: str, kind: type[Exception]) -> None:
+    with Stubber(dynamodb) as stubber:
+        stubber.add_client_error("update_item", code, "arn:…")
+
+        with pytest.raises(kind, match=f"^{code}$"):
+            settle(Catalog(dynamodb, "catalog", account="1", region="r"), Outcome.STORED)

@@ -1,0 +1,320 @@
+"""One look at the exports of a batch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exports.checking import Check, Pending, failure_code, items
+from exports.errors import CallRefused
+from exports.model import Export, Outcome
+from exports.rows import Row
+from exports.runs import Batch, Filters
+from exports.waiting import MAX_POLLS, MAX_STORES
+from tests.unit.builders import NOW, batch, export, row
+
+POLICY = SimpleNamespace(
+    wait_floor=timedelta(seconds=15), wait_ceiling=timedelta(minutes=5), not_found_grace=timedelta(minutes=10)
+)
+
+
+@dataclass
+class FakeService:
+    exports: list[Export] = field(default_factory=list)
+    calls: list[tuple[tuple[str, ...], Filters]] = field(default_factory=list)
+    refuses: str = ""
+
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+        self.calls.append((tuple(export_ids), filters))
+        if self.refuses:
+            raise CallRefused(self.refuses)
+        return {each.id: each for each in self.exports if each.id in export_ids}
+
+
+@dataclass
+class FakeRecords:
+    known: dict[str, Row] = field(default_factory=dict)
+    outcomes: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    caught_up: list[str] = field(default_factory=list)
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
+        return {each: self.known[each] for each in export_ids if each in self.known}
+
+    def catch_up(self, row: Row) -> None:
+        self.caught_up.append(row.export_id)
+
+    def see(self, export: Export) -> None:
+        self.seen.append(export.id)
+
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
+        self.outcomes[export.id] = (outcome, None)
+
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+        self.outcomes[export_id] = (outcome, reason)
+
+
+@dataclass
+class Desk:
+    """A batch, a service and records, and checks of them at moments of the test's choosing."""
+
+    batch: Batch
+    service: FakeService = field(default_factory=FakeService)
+    records: FakeRecords = field(default_factory=FakeRecords)
+
+    def check(self, pending: Pending | None = None, *, now: datetime = NOW) -> Pending:
+        check = Check(self.batch, self.service, self.records, POLICY, now, jitter=0.5)
+        return check.next(check.first() if pending is None else pending)
+
+
+def desk(*exports: Export, asked: Sequence[str] = (), **more: Any) -> Desk:
+    return Desk(batch(*(asked or [each.id for each in exports]), **more), FakeService(list(exports)))
+
+
+def results(pending: Pending, *each: Mapping[str, Any]) -> Pending:
+    return replace(pending, results=tuple(each))
+
+
+def test_a_finished_export_is_ready_and_one_in_progress_waits() -> None:
+    at = desk(export("done"), export("running", "IN_PROGRESS"))
+
+    pending = at.check()
+
+    assert pending.ready == tuple(items("done", 1, 1))
+    assert pending.waiting == ("running",)
+    assert at.records.seen == ["running"]
+
+
+def test_one_describe_asks_for_the_whole_batch_and_passes_the_filters_on() -> None:
+    filters = ({"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]},)
+    at = desk(*(export(f"e{n}", "IN_PROGRESS") for n in range(100)), filters=filters)
+
+    at.check()
+
+    assert at.service.calls == [(tuple(f"e{n}" for n in range(100)), filters)]
+
+
+def test_an_export_is_noted_as_in_progress_once() -> None:
+    at = desk(export("running", "IN_PROGRESS"))
+
+    at.check(at.check(), now=NOW + timedelta(minutes=5))
+
+    assert at.records.seen == ["running"]
+
+
+def test_settled_rows_are_left_alone_and_what_is_owed_is_announced() -> None:
+    at = desk(export("stored"), export("new"))
+    at.records.known["stored"] = row("stored", "STORED")
+
+    pending = at.check()
+
+    assert pending.ids == ("new",)
+    assert at.records.caught_up == ["stored"]
+    assert at.service.calls[0][0] == ("new",)
+
+
+@pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
+def test_a_rejected_or_failed_export_is_looked_at_again_when_asked_for_by_id(status: str) -> None:
+    at = desk(export("again"))
+    at.records.known["again"] = row("again", status, settledAt="2026-11-22T00:00:00.000Z")
+
+    assert at.check().ready == tuple(items("again", 1, 1))
+
+
+@pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
+def test_a_rejected_or_failed_export_stands_when_not_asked_for_by_id(status: str) -> None:
+    at = desk(export("again"), asks_again=False)
+    at.records.known["again"] = row("again", status, settledAt="2026-11-22T00:00:00.000Z")
+
+    assert at.check().ids == ()
+
+
+def test_fault_21_a_failed_export_is_settled_and_the_others_go_on() -> None:
+    at = desk(export("bad", "FAILED"), export("good"))
+
+    pending = at.check()
+
+    assert at.records.outcomes == {"bad": (Outcome.FAILED, None)}
+    assert pending.ids == ("good",)
+
+
+def test_an_export_that_failed_before_and_still_does_keeps_its_row() -> None:
+    at = desk(export("bad", "FAILED"))
+    at.records.known["bad"] = row("bad", "FAILED", settledAt="2026-11-22T00:00:00.000Z")
+
+    at.check()
+
+    assert at.records.outcomes == {}
+
+
+def test_bad_input_17_an_unknown_status_waits() -> None:
+    assert desk(export("odd", "PAUSED")).check().waiting == ("odd",)
+
+
+def test_fault_18_an_unlisted_id_is_waited_for_within_the_grace_period_only() -> None:
+    at = desk(asked=["late"])
+
+    within = at.check()
+    after = at.check(within, now=NOW + timedelta(minutes=10))
+
+    assert within.unlisted == ("late",)
+    assert after.ids == ()
+    assert at.records.outcomes == {"late": (Outcome.NOT_FOUND, None)}
+
+
+def test_an_id_that_was_listed_once_is_never_not_found() -> None:
+    at = desk(export("there", "IN_PROGRESS"))
+    seen = at.check()
+    at.service.exports = []
+
+    gone = at.check(seen, now=NOW + timedelta(hours=1))
+
+    assert gone.waiting == ("there",)
+    assert at.records.outcomes == {}
+
+
+def test_bad_input_15_a_finished_export_without_a_link_waits_within_the_grace_period_only() -> None:
+    at = desk(export("linkless", link=None))
+
+    within = at.check()
+    after = at.check(within, now=NOW + timedelta(minutes=10))
+
+    assert (within.waiting, within.ready) == (("linkless",), ())
+    assert after.ready == tuple(items("linkless", 1, 2))
+
+
+def test_an_export_in_the_hands_of_another_run_waits_until_that_claim_expires() -> None:
+    at = desk(export("taken"))
+    at.records.known["taken"] = row(
+        "taken", "IN_PROGRESS", claimedBy="run-2", claimedUntil="2026-11-23T12:05:00.000Z"
+    )
+
+    first = at.check()
+    second = at.check(first, now=NOW + timedelta(minutes=6))
+
+    assert (first.ready, first.waiting) == ((), ("taken",))
+    assert second.ready == tuple(items("taken", 1, 2))
+
+
+def test_what_was_stored_is_done_and_nothing_is_described_for_it() -> None:
+    at = desk(export("done"))
+
+    after = at.check(results(at.check(), {"progress": "settled"}))
+
+    assert after.to_json() == {"pending": 0}
+    assert len(at.service.calls) == 1
+
+
+def test_an_unfinished_export_goes_on_at_once_in_as_many_slices_as_it_asks_for() -> None:
+    at = desk(export("huge"), export("running", "IN_PROGRESS"))
+
+    after = at.check(results(at.check(), {"progress": "unfinished", "slices": 3}))
+
+    assert after.ready == tuple(items("huge", 3, 1))
+    assert len(at.service.calls) == 1, "a round of storing does not make the next look come early"
+
+
+def test_slices_of_one_export_are_settled_when_one_of_them_says_so() -> None:
+    at = desk(export("huge"))
+    sliced = at.check(results(at.check(), {"progress": "unfinished", "slices": 2}))
+
+    after = at.check(results(sliced, {"progress": "waiting"}, {"progress": "settled"}))
+
+    assert after.ids == ()
+
+
+def test_what_could_not_be_stored_for_now_waits_for_the_next_look() -> None:
+    at = desk(export("flaky"))
+
+    after = at.check(results(at.check(), {"progress": "waiting"}))
+    later = at.check(after, now=NOW + timedelta(minutes=5))
+
+    assert after.waiting == ("flaky",)
+    assert later.ready == tuple(items("flaky", 1, 2))
+
+
+def test_storing_that_kept_failing_is_recorded_and_takes_nobody_down() -> None:
+    at = desk(export("bad"), export("good"))
+
+    after = at.check(
+        results(at.check(), {"error": "Sandbox.Timedout", "cause": "Task timed out"}, {"progress": "settled"})
+    )
+
+    assert at.records.outcomes == {"bad": (Outcome.NOT_STORED, "Sandbox.Timedout")}
+    assert after.ids == ()
+
+
+@pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException"])
+def test_fault_17_a_refused_describe_ends_the_batch_with_its_code(code: str) -> None:
+    at = desk(export("a"), export("b"))
+    at.service.refuses = code
+
+    assert at.check().ids == ()
+    assert at.records.outcomes == {"a": (Outcome.NOT_STORED, code), "b": (Outcome.NOT_STORED, code)}
+
+
+def test_fault_20_at_the_deadline_it_looks_once_more_stores_what_is_ready_and_ends() -> None:
+    at = desk(export("done"), export("running", "IN_PROGRESS"), asked=["done", "running", "unknown"])
+    at.batch = replace(at.batch, deadline=NOW)
+
+    last = at.check()
+    after = at.check(results(last, {"progress": "waiting"}), now=NOW + timedelta(seconds=30))
+
+    assert last.ids == ("done",)
+    assert after.ids == ()
+    assert at.records.outcomes == dict.fromkeys(("running", "unknown", "done"), (Outcome.TIMED_OUT, None))
+
+
+def test_the_next_look_is_never_after_the_deadline() -> None:
+    at = desk(export("running", "IN_PROGRESS", age_minutes=6000))
+    at.batch = replace(at.batch, deadline=NOW + timedelta(seconds=20))
+
+    assert at.check().look_at == at.batch.deadline
+
+
+@pytest.mark.parametrize("spent", [{"polls": MAX_POLLS}, {"stores": MAX_STORES}])
+def test_fault_36_a_batch_ends_when_its_looks_or_slices_are_used_up(spent: dict[str, int]) -> None:
+    at = desk(export("running", "IN_PROGRESS"))
+
+    after = at.check(replace(at.check(), **spent), now=NOW + timedelta(hours=1))
+
+    assert after.ids == ()
+    assert at.records.outcomes == {"running": (Outcome.TIMED_OUT, None)}
+
+
+@given(st.integers(MAX_STORES - 5, MAX_STORES - 1))
+def test_no_export_is_lost_when_the_slices_run_out(stores: int) -> None:
+    at = desk(*(export(f"e{n}") for n in range(10)))
+    pending = Pending(unlisted=at.batch.export_ids, stores=stores)
+
+    after = at.check(pending)
+
+    assert sorted(after.ids) == sorted(at.batch.export_ids)
+    assert after.stores == MAX_STORES
+
+
+def test_the_state_survives_json() -> None:
+    at = desk(export("done"), export("running", "IN_PROGRESS"), asked=["done", "running", "unknown"])
+
+    pending = at.check()
+
+    assert Pending.from_json(pending.to_json()) == pending
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        ({"error": "CallRefused", "cause": '{"errorMessage":"AccessDenied","errorType":"CallRefused"'}, "AccessDenied"),
+        ({"error": "Runtime.HandlerError", "cause": '{"errorMessage": "SlowDown", "err'}, "SlowDown"),
+        ({"error": "Sandbox.Timedout", "cause": '{"errorMessage":"RequestId: 1 Error: Task timed out'}, "Sandbox.Timedout"),
+        ({"error": "States.Timeout"}, "States.Timeout"),
+        ({}, "Unknown"),
+    ],
+)
+def test_the_code_of_a_failure_is_found_where_lambda_puts_it(failure: dict[str, str], code: str) -> None:
+    assert failure_code(failure) == code

@@ -1,0 +1,107 @@
+"""Export tasks as the service reports them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from exports.discovery import DiscoveryService
+from exports.errors import CallRefused, ServiceError
+
+REQUESTED = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+def info(export_id: str, status: str = "IN_PROGRESS", **more: Any) -> dict[str, Any]:
+    return {"exportId": export_id, "exportStatus": status, "statusMessage": "", "exportRequestTime": REQUESTED, **more}
+
+
+@pytest.fixture
+def stubbed() -> Any:
+    client = boto3.client("discovery", region_name="us-west-2", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        yield DiscoveryService(client), stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_every_page_is_read_and_every_member_kept(stubbed: Any) -> None:
+    service, stubber = stubbed
+    stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "2"}, {"exportIds": ["a", "b"]})
+    last = info(
+        "b",
+        "SUCCEEDED",
+        configurationsDownloadUrl="https://x/y?sig",
+        isTruncated=True,
+        requestedStartTime=REQUESTED,
+        requestedEndTime=REQUESTED,
+    )
+    stubber.add_response("describe_export_tasks", {"exportsInfo": [last]}, {"exportIds": ["a", "b"], "nextToken": "2"})
+
+    found = service.describe(["a", "b"])
+
+    assert list(found) == ["a", "b"]
+    b = found["b"]
+    assert (b.status, b.is_truncated, b.link) == ("SUCCEEDED", True, "https://x/y?sig")
+    assert b.requested_at == b.requested_start == b.requested_end == REQUESTED
+
+
+def test_the_link_is_not_shown(stubbed: Any) -> None:
+    service, stubber = stubbed
+    answer = {"exportsInfo": [info("a", "SUCCEEDED", configurationsDownloadUrl="https://x/s3cr3t")]}
+    stubber.add_response("describe_export_tasks", answer)
+
+    assert "s3cr3t" not in repr(service.describe(["a"]))
+
+
+def test_filters_are_passed_on(stubbed: Any) -> None:
+    service, stubber = stubbed
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}]
+    stubber.add_response("describe_export_tasks", {"exportsInfo": []}, {"exportIds": ["a"], "filters": filters})
+
+    assert service.describe(["a"], filters) == {}
+
+
+@pytest.mark.parametrize("answer", [{}, {"exportsInfo": []}])
+def test_bad_input_18_an_answer_without_exports_is_empty(stubbed: Any, answer: Any) -> None:
+    service, stubber = stubbed
+    stubber.add_response("describe_export_tasks", answer)
+
+    assert service.describe() == {}
+
+
+@pytest.mark.parametrize("order", [("IN_PROGRESS", "SUCCEEDED"), ("SUCCEEDED", "IN_PROGRESS"), ("FAILED", "SUCCEEDED")])
+def test_bad_input_18_of_an_id_that_comes_twice_the_most_advanced_counts(stubbed: Any, order: tuple[str, str]) -> None:
+    service, stubber = stubbed
+    stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a", status) for status in order]})
+
+    assert service.describe()["a"].status == "SUCCEEDED"
+
+
+def test_fault_19_a_token_that_comes_back_ends_the_listing(stubbed: Any) -> None:
+    service, stubber = stubbed
+    for _ in range(2):
+        stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "again"})
+
+    with pytest.raises(ServiceError, match="^PaginationError$"):
+        service.describe()
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ServerInternalErrorException"])
+def test_fault_15_16_what_may_pass_carries_its_code_and_nothing_else(stubbed: Any, code: str) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("describe_export_tasks", code, "see https://x/s3cr3t")
+
+    with pytest.raises(ServiceError) as failed:
+        service.describe()
+
+    assert (str(failed.value), isinstance(failed.value, CallRefused)) == (code, False)
+
+
+@pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException", "AccessDeniedException"])
+def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("describe_export_tasks", code)
+
+    with pytest.raises(CallRefused, match=f"^{code}$"):
+        service.describe()

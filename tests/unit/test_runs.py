@@ -1,0 +1,156 @@
+"""The input of a run: what is taken, what is refused, and how it is said."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exports.runs import Batch, InvalidInput, Run, batch_key, read_run
+
+DEFAULTS = SimpleNamespace(deadline=timedelta(minutes=720), sweep_deadline=timedelta(minutes=55))
+AGENTS = {"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}
+
+
+def run(asked: Any) -> Run:
+    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, DEFAULTS)
+
+
+def faults(asked: Any) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        run(asked)
+    return str(refused.value)
+
+
+def test_empty_input_is_a_sweep_that_reports_and_waits_55_minutes() -> None:
+    asked = run({})
+
+    assert asked.sweeps
+    assert asked.on_failure == "report"
+    assert asked.deadline - asked.started_at == timedelta(minutes=55)
+
+
+def test_ids_are_asked_for_again_fail_the_run_and_wait_12_hours() -> None:
+    asked = run({"exportIds": ["export-1"]})
+
+    assert (asked.sweeps, asked.asks_again, asked.on_failure) == (False, True, "fail")
+    assert asked.deadline - asked.started_at == timedelta(hours=12)
+
+
+def test_filters_report_and_wait_12_hours() -> None:
+    asked = run({"filters": [AGENTS]})
+
+    assert (asked.sweeps, asked.asks_again, asked.on_failure) == (False, False, "report")
+    assert asked.deadline - asked.started_at == timedelta(hours=12)
+
+
+def test_given_members_win_over_defaults() -> None:
+    asked = run({"exportIds": ["a"], "deadlineMinutes": 5, "onFailure": "report", "correlationId": "job-7"})
+
+    assert asked.deadline - asked.started_at == timedelta(minutes=5)
+    assert (asked.on_failure, asked.correlation_id) == ("report", "job-7")
+
+
+def test_bad_input_04_duplicates_count_once_and_keep_their_order() -> None:
+    assert run({"exportIds": ["b", "a", "b"]}).export_ids == ("b", "a")
+
+
+@pytest.mark.parametrize("asked", [None, [], ["x"], [{}], "x", 3, True])
+def test_bad_input_01_input_that_is_no_object_is_refused(asked: Any) -> None:
+    assert faults(asked) == "input must be object"
+
+
+@pytest.mark.parametrize("member", ["exportIds", "filters"])
+def test_bad_input_02_an_empty_list_never_sweeps(member: str) -> None:
+    assert faults({member: []}) == f"{member} must contain at least 1 items"
+
+
+def test_bad_input_03_5000_ids_are_taken_and_5001_are_not() -> None:
+    assert len(run({"exportIds": [f"export-{n}" for n in range(5000)] + ["export-0"]}).export_ids) == 5000
+
+    assert "exportIds must contain less than or equal to 5000 items" in faults(
+        {"exportIds": [f"export-{n}" for n in range(5001)]}
+    )
+
+
+@pytest.mark.parametrize(
+    "export_id",
+    ["", " ", "a b", "a/b", "../a", "a\n", "a\x00", "\u202eexport", "é", "a" * 201, "a" * 10_240, "."],
+)
+def test_bad_input_05_an_id_that_is_no_safe_key_is_refused_by_its_place(export_id: str) -> None:
+    told = faults({"exportIds": ["fine", export_id]})
+
+    assert told.startswith("exportIds[1] must")
+    assert len(export_id) < 3 or export_id not in told
+
+
+@pytest.mark.parametrize("export_id", [1, True, None, ["a"], {"a": 1}, 1.5])
+def test_bad_input_06_an_id_of_another_type_is_refused(export_id: Any) -> None:
+    assert faults({"exportIds": [export_id]}) == "exportIds[0] must be string"
+
+
+def test_bad_input_07_unknown_members_are_named() -> None:
+    assert faults({"exportId": "a", "zone\n": 1}) == "input has unknown members: 'exportId', 'zone\\n'"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"deadlineMinutes": 0}, "deadlineMinutes must be bigger than or equal to 1"),
+        ({"deadlineMinutes": 10081}, "deadlineMinutes must be smaller than or equal to 10080"),
+        ({"deadlineMinutes": True}, "deadlineMinutes must be integer"),
+        ({"deadlineMinutes": "5"}, "deadlineMinutes must be integer"),
+        ({"onFailure": "ignore"}, "onFailure must be one of ['fail', 'report']"),
+        ({"correlationId": "x" * 129}, "correlationId must be shorter than or equal to 128 characters"),
+        ({"filters": [{**AGENTS, "name": "tags"}]}, "filters[0].name must be one of ['agentIds']"),
+        ({"filters": [{**AGENTS, "condition": "NE"}]}, "filters[0].condition must be one of ['EQUALS']"),
+        ({"filters": [{**AGENTS, "values": []}]}, "filters[0].values must contain at least 1 items"),
+        ({"filters": {}}, "filters must be array"),
+    ],
+)
+def test_each_fault_names_its_member(asked: Any, told: str) -> None:
+    assert faults(asked) == told
+
+
+def test_several_faults_are_told_together() -> None:
+    told = faults({"exportIds": [""], "deadlineMinutes": 0, "when": "now"})
+
+    assert "exportIds[0]" in told
+    assert "deadlineMinutes" in told
+    assert "'when'" in told
+
+
+def test_the_cause_is_bounded_however_many_faults_there_are() -> None:
+    told = faults({"exportIds": [n for n in range(4000)]})
+
+    assert told.endswith("and 3980 more")
+    assert len(told) < 2000
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
+def test_no_input_does_anything_but_run_or_be_refused(asked: Any) -> None:
+    try:
+        assert run(asked).id == "run-1"
+    except InvalidInput as refused:
+        assert str(refused)
+
+
+def test_a_batch_file_gives_back_what_the_run_asked() -> None:
+    asked = run({"exportIds": ["a", "b"], "filters": [AGENTS], "correlationId": "c"})
+    document = json.loads(json.dumps({"run": asked.to_json(), "exportIds": ["b"]}))
+
+    batch = Batch.from_json(2, document)
+
+    assert batch.export_ids == ("b",)
+    assert batch.filters == (AGENTS,)
+    assert batch.asked_at == datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)
+    assert (batch.run_id, batch.correlation_id, batch.deadline) == ("run-1", "c", asked.deadline)
+
+
+def test_batch_keys_sort_in_their_order() -> None:
+    assert batch_key("r", 2) < batch_key("r", 10)
