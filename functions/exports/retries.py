@@ -49,10 +49,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
 
+class OutOfTime(SourceError):
+    """The time of this call is spent in the middle of a read: nothing is wrong with the source."""
+
+    def __init__(self) -> None:
+        super().__init__("the time of this call is spent")
+
+
 def may_pass(error: ExportsError) -> bool:
     """Whether the very same try may succeed a little later."""
     match error:
-        case LinkExpired() | SourceChanged() | CallRefused() | Rejected():
+        case LinkExpired() | SourceChanged() | OutOfTime() | CallRefused() | Rejected():
             return False
         case ServiceError(code=code):
             return code in PASSING

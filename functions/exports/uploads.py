@@ -36,6 +36,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The time of this call is spent; ``slices`` calls at once may share what is left."""
+
+    slices: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A copy that was begun: kept in the catalog, so that a later call goes on where this one ended.
 

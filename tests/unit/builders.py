@@ -14,7 +14,9 @@ SIGNED = "https://prod-exports.s3.us-west-2.amazonaws.com/key.zip?X-Amz-Signatur
 def export(export_id: str = "export-1", status: str = "SUCCEEDED", *, age_minutes: float = 30, **more: Any) -> Export:
     requested_at = NOW - timedelta(minutes=age_minutes)
     link = SIGNED if status == "SUCCEEDED" else None
-    return Export(**{"id": export_id, "status": status, "status_message": "", "requested_at": requested_at, "link": link, **more})
+    return Export(
+        **{"id": export_id, "status": status, "status_message": "", "requested_at": requested_at, "link": link, **more}
+    )
 
 
 def batch(*export_ids: str, **more: Any) -> Batch:

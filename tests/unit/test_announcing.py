@@ -83,5 +83,5 @@ def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed:
         refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
         stubber.add_response("put_events", refused, {"Entries": ANY})
 
-    with pytest.raises(ServiceError, match="^ThrottlingException$"):
+    with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
         bus.announce(STORED, Outcome.STORED)

@@ -197,7 +197,9 @@ def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
 
 
 def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog: Catalog, dynamodb: Any) -> None:
-    dynamodb.put_item(TableName="catalog", Item={"exportId": {"S": "export-1"}, "status": {"S": "DONE"}, "x": {"N": "1"}})
+    dynamodb.put_item(
+        TableName="catalog", Item={"exportId": {"S": "export-1"}, "status": {"S": "DONE"}, "x": {"N": "1"}}
+    )
 
     row = catalog.rows(["export-1"])["export-1"]
 

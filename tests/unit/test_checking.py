@@ -190,9 +190,7 @@ def test_bad_input_15_a_finished_export_without_a_link_waits_within_the_grace_pe
 
 def test_an_export_in_the_hands_of_another_run_waits_until_that_claim_expires() -> None:
     at = desk(export("taken"))
-    at.records.known["taken"] = row(
-        "taken", "IN_PROGRESS", claimedBy="run-2", claimedUntil="2026-11-23T12:05:00.000Z"
-    )
+    at.records.known["taken"] = row("taken", "IN_PROGRESS", claimedBy="run-2", claimedUntil="2026-11-23T12:05:00.000Z")
 
     first = at.check()
     second = at.check(first, now=NOW + timedelta(minutes=6))
@@ -278,7 +276,7 @@ def test_the_next_look_is_never_after_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("spent", [{"polls": MAX_POLLS}, {"stores": MAX_STORES}])
-def test_fault_36_a_batch_ends_when_its_looks_or_slices_are_used_up(spent: dict[str, int]) -> None:
+def test_fault_36_a_batch_ends_when_its_looks_or_slices_are_used_up(spent: dict[str, Any]) -> None:
     at = desk(export("running", "IN_PROGRESS"))
 
     after = at.check(replace(at.check(), **spent), now=NOW + timedelta(hours=1))
@@ -311,7 +309,10 @@ def test_the_state_survives_json() -> None:
     [
         ({"error": "CallRefused", "cause": '{"errorMessage":"AccessDenied","errorType":"CallRefused"'}, "AccessDenied"),
         ({"error": "Runtime.HandlerError", "cause": '{"errorMessage": "SlowDown", "err'}, "SlowDown"),
-        ({"error": "Sandbox.Timedout", "cause": '{"errorMessage":"RequestId: 1 Error: Task timed out'}, "Sandbox.Timedout"),
+        (
+            {"error": "Sandbox.Timedout", "cause": '{"errorMessage":"RequestId: 1 Error: Task timed out'},
+            "Sandbox.Timedout",
+        ),
         ({"error": "States.Timeout"}, "States.Timeout"),
         ({}, "Unknown"),
     ],

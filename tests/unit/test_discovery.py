@@ -27,7 +27,9 @@ def stubbed() -> Any:
 
 def test_every_page_is_read_and_every_member_kept(stubbed: Any) -> None:
     service, stubber = stubbed
-    stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "2"}, {"exportIds": ["a", "b"]})
+    stubber.add_response(
+        "describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "2"}, {"exportIds": ["a", "b"]}
+    )
     last = info(
         "b",
         "SUCCEEDED",
@@ -83,7 +85,7 @@ def test_fault_19_a_token_that_comes_back_ends_the_listing(stubbed: Any) -> None
     for _ in range(2):
         stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "again"})
 
-    with pytest.raises(ServiceError, match="^PaginationError$"):
+    with pytest.raises(ServiceError, match=r"^PaginationError$"):
         service.describe()
 
 

@@ -44,14 +44,19 @@ def run(**more: Any) -> Run:
     return Run(**{"id": "run-1", "started_at": NOW, "deadline": NOW, "on_failure": "report", **more})
 
 
-def planned(asked: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None) -> tuple[str, ...]:
+def planned(
+    asked: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None
+) -> tuple[str, ...]:
     return plan(asked, service=FakeService(exports), catalog=FakeCatalog(*rows), max_age=max_age).export_ids
 
 
 def test_ids_are_taken_as_they_are_without_a_call() -> None:
     service = FakeService()
 
-    assert plan(run(export_ids=("b", "a")), service=service, catalog=FakeCatalog(), max_age=None).export_ids == ("b", "a")
+    assert plan(run(export_ids=("b", "a")), service=service, catalog=FakeCatalog(), max_age=None).export_ids == (
+        "b",
+        "a",
+    )
     assert service.calls == []
 
 

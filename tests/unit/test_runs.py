@@ -1,6 +1,7 @@
 """The input of a run: what is taken, what is refused, and how it is said."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -124,20 +125,20 @@ def test_several_faults_are_told_together() -> None:
 
 
 def test_the_cause_is_bounded_however_many_faults_there_are() -> None:
-    told = faults({"exportIds": [n for n in range(4000)]})
+    told = faults({"exportIds": list(range(4000))})
 
     assert told.endswith("and 3980 more")
     assert len(told) < 2000
 
 
 @given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
 )
 def test_no_input_does_anything_but_run_or_be_refused(asked: Any) -> None:
-    try:
+    with suppress(InvalidInput):
         assert run(asked).id == "run-1"
-    except InvalidInput as refused:
-        assert str(refused)
 
 
 def test_a_batch_file_gives_back_what_the_run_asked() -> None:

@@ -1,0 +1,90 @@
+"""What a run came to."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exports.model import Outcome
+from exports.reporting import Report, settle_accounts
+from exports.rows import Row
+from tests.unit.builders import batch, row
+
+
+@dataclass
+class FakeRecords:
+    known: Mapping[str, Row]
+    left: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
+    caught_up: list[str] = field(default_factory=list)
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
+        return {each: self.known[each] for each in export_ids if each in self.known}
+
+    def catch_up(self, row: Row) -> None:
+        self.caught_up.append(row.export_id)
+
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+        self.left[export_id] = (outcome, reason)
+
+
+def accounts(*rows: Row, asked: Iterable[str] = (), failure: Any = None) -> tuple[list[dict[str, Any]], FakeRecords]:
+    records = FakeRecords({each.export_id: each for each in rows})
+    ids = list(asked) or [each.export_id for each in rows]
+    return list(settle_accounts(batch(*ids), records, failure=failure, bucket="b")), records
+
+
+def test_each_outcome_is_told_with_what_belongs_to_it() -> None:
+    told, records = accounts(
+        row("a", "STORED", kind="agent", manifestKey="manifests/a.json", statusMessage="kept to itself"),
+        row("b", "FAILED", statusMessage="no agents"),
+        row("c", "REJECTED", reason="CORRUPT"),
+        row("d", "NOT_STORED", reason="AccessDenied", runId="run-1"),
+    )
+
+    assert told == [
+        {"exportId": "a", "outcome": "STORED", "kind": "agent", "manifest": "s3://b/manifests/a.json"},
+        {"exportId": "b", "outcome": "FAILED", "statusMessage": "no agents"},
+        {"exportId": "c", "outcome": "REJECTED", "reason": "CORRUPT"},
+        {"exportId": "d", "outcome": "NOT_STORED", "reason": "AccessDenied"},
+    ]
+    assert records.caught_up == ["a", "b", "c", "d"], "an event that is still owed goes out"
+
+
+def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
+    told, _ = accounts(
+        row("running", "IN_PROGRESS"), row("earlier", "NOT_STORED", runId="run-0"), asked=["running", "earlier", "new"]
+    )
+
+    assert [each["outcome"] for each in told] == ["TIMED_OUT"] * 3
+
+
+def test_exports_of_a_batch_whose_checks_kept_failing_are_not_stored() -> None:
+    failure = {"batch": 1, "error": "Runtime.HandlerError", "cause": '{"errorMessage": "InternalServerError"'}
+
+    told, records = accounts(row("a", "STORED"), asked=["a", "b"], failure=failure)
+
+    assert [each["outcome"] for each in told] == ["STORED", "NOT_STORED"]
+    assert records.left == {"b": (Outcome.NOT_STORED, "InternalServerError")}
+
+
+def report(*outcomes: str) -> Report:
+    return Report("run-1", [{"exportId": f"e{n}", "outcome": outcome} for n, outcome in enumerate(outcomes)], "b")
+
+
+def test_the_answer_has_the_contracts_form() -> None:
+    assert report("STORED", "FAILED", "STORED").told(2) == {
+        "runId": "run-1",
+        "requested": 3,
+        "counts": {"STORED": 2, "FAILED": 1},
+        "exports": [{"exportId": "e0", "outcome": "STORED"}, {"exportId": "e1", "outcome": "FAILED"}],
+        "report": "s3://b/runs/run-1.json",
+    }
+
+
+def test_the_report_holds_every_export_however_many() -> None:
+    assert len(report(*["STORED"] * 250).told()["exports"]) == 250
+
+
+def test_truncated_is_landed_and_failed_is_not() -> None:
+    assert report("STORED", "TRUNCATED").all_landed
+    assert not report("STORED", "FAILED").all_landed
+    assert report().all_landed

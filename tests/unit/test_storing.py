@@ -1,0 +1,354 @@
+"""One export settled, and the order of writes that makes it safe."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exports.catalog import Write
+from exports.checking import Item
+from exports.errors import CallRefused, ClaimLost, Rejected, ServiceError, SourceError
+from exports.model import Export, Keys, Kind, Outcome, RawObject, Reason, StoredFile
+from exports.rows import Row
+from exports.runs import Filters
+from exports.storing import SETTLED, WAITING, Storing
+from exports.unpack import Unpacked
+from exports.uploads import Upload
+from tests.unit.builders import NOW, batch, export, row
+
+ITEM: Item = {"exportId": "export-1", "slice": 0, "slices": 1, "polls": 3}
+RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
+FILES = (
+    StoredFile(
+        "1_osInfo.csv", "agent_os_info", "data/agent_os_info/1.csv", 20, "ab", 2, ("a", "b"), {"unknown": ["b"]}
+    ),
+    StoredFile("1_results.json", "agent_results", "data/agent_results/r.json", 30, "cd", None, ()),
+)
+RESULTS = {"ExportSummary": {"isTruncated": False, "ActualStartTime": "2026-11-20 00:00:03", "ActualEndTime": 7}}
+
+
+@dataclass
+class FakeService:
+    export: Export | None
+
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+        return {self.export.id: self.export} if self.export else {}
+
+
+@dataclass
+class FakeBucket:
+    journal: list[str]
+    objects: dict[str, Any] = field(default_factory=dict)
+
+    def read_json(self, key: str) -> Any:
+        return self.objects.get(key)
+
+    def put_json_once(self, key: str, document: Any) -> bool:
+        self.journal.append(f"put {key}")
+        return self.objects.setdefault(key, document) is document
+
+
+@dataclass
+class FakeRecords:
+    journal: list[str]
+    claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), won=True))
+    outcomes: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
+
+    def claim(self, export: Export, span: timedelta) -> Write:
+        self.journal.append("claim")
+        return self.claimed
+
+    def release(self, export_id: str) -> None:
+        self.journal.append("release")
+
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
+        self.journal.append("remember")
+
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
+        self.journal.append(f"settle {outcome}")
+        self.outcomes.append((outcome, {**details, "polls": polls}))
+
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+        self.journal.append(f"leave {outcome} {reason}")
+
+    def catch_up(self, row: Row) -> None:
+        self.journal.append("catch up")
+
+
+@dataclass
+class FakeHands:
+    journal: list[str]
+    copies: Callable[[], Any] = lambda: RAW
+    unpacks: Callable[[], Any] = lambda: Unpacked(FILES, Kind.AGENT)
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> Any:
+        self.journal.append("copy")
+        return self.copies()
+
+    def unpack(self, raw: RawObject, keys: Keys) -> Any:
+        self.journal.append("unpack")
+        return self.unpacks()
+
+
+class Desk:
+    """Storing one export with everything around it faked, and a journal of what happened in which order."""
+
+    def __init__(self, there: Export | None) -> None:
+        self.journal: list[str] = []
+        self.service = FakeService(there)
+        self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": RESULTS})
+        self.records = FakeRecords(self.journal)
+        self.hands = FakeHands(self.journal)
+
+    def store(self) -> dict[str, Any]:
+        storing = Storing(
+            batch("export-1", correlation_id="job-7"),
+            account="111122223333",
+            region="us-west-2",
+            service=self.service,
+            records=self.records,
+            bucket=self.bucket,
+            hands=self.hands,
+            grace=timedelta(minutes=10),
+            span=timedelta(minutes=15),
+            clock=lambda: NOW,
+        )
+        return storing.store(ITEM)
+
+
+def raises(error: Exception) -> Callable[[], Any]:
+    def call() -> Any:
+        raise error
+
+    return call
+
+
+def test_the_manifest_is_written_after_the_objects_and_before_the_row() -> None:
+    desk = Desk(export())
+
+    assert desk.store() == SETTLED
+
+    manifest = "put manifests/export-1.json"
+    assert desk.journal == ["claim", "copy", "remember", "unpack", manifest, "settle STORED"]
+
+
+def test_the_row_says_what_the_manifest_says() -> None:
+    desk = Desk(export())
+
+    desk.store()
+
+    assert desk.records.outcomes == [
+        (
+            Outcome.STORED,
+            {
+                "kind": "agent",
+                "manifestKey": "manifests/export-1.json",
+                "bytes": 700,
+                "rawCrc32": "AAAAAA==",
+                "rows": 2,
+                "files": 2,
+                "polls": 3,
+            },
+        )
+    ]
+
+
+def test_the_manifest_names_everything_but_the_link() -> None:
+    desk = Desk(export(status_message="fine", requested_start=NOW))
+
+    desk.store()
+
+    assert desk.bucket.objects["manifests/export-1.json"] == {
+        "version": "1",
+        "exportId": "export-1",
+        "kind": "agent",
+        "account": "111122223333",
+        "region": "us-west-2",
+        "exportStatus": "SUCCEEDED",
+        "statusMessage": "fine",
+        "exportRequestTime": "2026-11-23T11:30:00.000Z",
+        "isTruncated": False,
+        "requestedStartTime": "2026-11-23T12:00:00.000Z",
+        "requestedEndTime": None,
+        "actualStartTime": "2026-11-20 00:00:03",
+        "actualEndTime": None,
+        "raw": {"key": RAW.key, "bytes": 700, "crc32": "AAAAAA=="},
+        "files": [
+            {
+                "name": "1_osInfo.csv",
+                "dataset": "agent_os_info",
+                "key": "data/agent_os_info/1.csv",
+                "bytes": 20,
+                "sha256": "ab",
+                "rows": 2,
+                "columns": ["a", "b"],
+            },
+            {
+                "name": "1_results.json",
+                "dataset": "agent_results",
+                "key": "data/agent_results/r.json",
+                "bytes": 30,
+                "sha256": "cd",
+                "rows": None,
+                "columns": [],
+            },
+        ],
+        "schemaNotes": [{"name": "1_osInfo.csv", "unknown": ["b"]}],
+        "timings": {"firstSeenAt": "first", "storedAt": "2026-11-23T12:00:00.000Z"},
+        "runId": "run-1",
+        "correlationId": "job-7",
+    }
+
+
+def test_fault_22_a_truncated_export_is_stored_and_said_to_be() -> None:
+    desk = Desk(export(is_truncated=True))
+
+    desk.store()
+
+    assert desk.records.outcomes[0][0] is Outcome.TRUNCATED
+
+
+def test_fault_23_a_manifest_that_is_there_is_adopted_without_a_download() -> None:
+    first = Desk(export())
+    first.store()
+    again = Desk(export())
+    again.bucket.objects = dict(first.bucket.objects)
+
+    assert again.store() == SETTLED
+
+    assert again.journal == ["claim", "settle STORED"]
+    assert again.records.outcomes == first.records.outcomes
+
+
+def test_fault_26_of_two_manifests_the_first_stands() -> None:
+    desk = Desk(export())
+    first = Desk(export())
+    first.store()
+    manifest = {**first.bucket.objects["manifests/export-1.json"], "runId": "run-0", "kind": "summary"}
+
+    def meanwhile() -> Unpacked:
+        desk.bucket.objects["manifests/export-1.json"] = manifest
+        return Unpacked(FILES, Kind.AGENT)
+
+    desk.hands.unpacks = meanwhile
+
+    assert desk.store() == SETTLED
+    assert desk.bucket.objects["manifests/export-1.json"] == manifest
+    assert desk.records.outcomes[0][1]["kind"] == "summary"
+
+
+def test_a_raw_object_that_an_earlier_call_completed_is_not_copied_again() -> None:
+    desk = Desk(export())
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw={"key": RAW.key, "bytes": 700, "crc32": "x"}), won=True)
+
+    desk.store()
+
+    assert "copy" not in desk.journal
+
+
+def test_a_failed_export_is_settled_without_a_claim() -> None:
+    desk = Desk(export(status="FAILED", status_message="no agents"))
+
+    assert desk.store() == SETTLED
+    assert desk.journal == ["settle FAILED"]
+
+
+@pytest.mark.parametrize("there", [None, export(status="IN_PROGRESS"), export(status="PAUSED"), export(link=None)])
+def test_what_is_not_finished_waits(there: Export | None) -> None:
+    desk = Desk(there)
+
+    assert desk.store() == WAITING
+    assert desk.journal == []
+
+
+def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
+    desk = Desk(export(link=None))
+    desk.bucket.objects.clear()
+    storing_later = batch("export-1", started_at=NOW - timedelta(minutes=11))
+
+    progress = Storing(
+        storing_later,
+        account="1",
+        region="r",
+        service=desk.service,
+        records=desk.records,
+        bucket=desk.bucket,
+        hands=desk.hands,
+        grace=timedelta(minutes=10),
+        span=timedelta(minutes=15),
+        clock=lambda: NOW,
+    ).store(ITEM)
+
+    assert progress == SETTLED
+    assert desk.records.outcomes == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
+
+
+def test_fault_26_an_export_that_another_run_has_waits() -> None:
+    desk = Desk(export())
+    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), won=False)
+
+    assert desk.store() == WAITING
+    assert desk.journal == ["claim"]
+
+
+def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is_owed() -> None:
+    desk = Desk(export())
+    desk.records.claimed = Write(row(status="STORED"), won=False)
+
+    assert desk.store() == SETTLED
+    assert desk.journal == ["claim", "catch up"]
+
+
+@pytest.mark.parametrize("where", ["copies", "unpacks"])
+@pytest.mark.parametrize("reason", list(Reason))
+def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reason: Reason) -> None:
+    desk = Desk(export())
+    setattr(desk.hands, where, raises(Rejected(reason, "because")))
+
+    assert desk.store() == SETTLED
+    assert desk.records.outcomes[0][0] is Outcome.REJECTED
+    assert desk.records.outcomes[0][1]["reason"] is reason
+    assert "manifests/export-1.json" not in desk.bucket.objects
+
+
+def test_fault_30_a_refused_call_ends_the_export_at_once_and_frees_it() -> None:
+    desk = Desk(export())
+    desk.hands.copies = raises(CallRefused("AccessDenied"))
+
+    assert desk.store() == SETTLED
+    assert desk.journal[-2:] == ["leave NOT_STORED AccessDenied", "release"]
+
+
+def test_a_download_that_broke_frees_the_export_and_waits_for_the_next_look() -> None:
+    desk = Desk(export())
+    desk.hands.copies = raises(SourceError("reset"))
+
+    assert desk.store() == WAITING
+    assert desk.journal[-1] == "release"
+
+
+def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
+    desk = Desk(export())
+    desk.hands.copies = raises(ClaimLost("export-1"))
+
+    assert desk.store() == WAITING
+    assert desk.records.outcomes == []
+
+
+def test_what_may_pass_is_left_to_the_workflows_retry() -> None:
+    desk = Desk(export())
+    desk.hands.copies = raises(ServiceError("SlowDown"))
+
+    with pytest.raises(ServiceError, match="SlowDown"):
+        desk.store()
+
+
+def test_a_results_file_that_is_no_object_is_passed_over() -> None:
+    desk = Desk(export())
+    desk.bucket.objects["data/agent_results/r.json"] = ["odd"]
+
+    desk.store()
+
+    assert desk.bucket.objects["manifests/export-1.json"]["actualStartTime"] is None
