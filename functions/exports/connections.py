@@ -1,22 +1,23 @@
 """Connections of downloads: to the very address that was checked, verified, timed, and never redirected."""
 
-import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from ssl import CERT_REQUIRED, SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from exports.linkrules import Target, public_addresses
 from exports.pace import Pace, PacedSocket
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -78,7 +79,7 @@ class Way:
     target: Target
     pool: HTTPSConnectionPool = field(repr=False)
 
-    def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def get(self, headers: Mapping[str, str]) -> "BaseHTTPResponse":
         """The answer to a GET, its body unread and as it comes over the wire. Raises what urllib3 raises."""
         return self.pool.urlopen(
             "GET",

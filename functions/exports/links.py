@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import HTTPException
 from ssl import SSLCertVerificationError, SSLContext
+from typing import TYPE_CHECKING
 
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from exports.connections import Way, way_to
 from exports.errors import ExportsError, LinkExpired, Rejected, SourceChanged, SourceError
@@ -23,6 +24,9 @@ from exports.linkrules import allowed
 from exports.model import Reason
 from exports.pace import Pace
 from exports.retries import Patience
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 CHUNK = 256 * 1024
 HEAD = 64 * 1024
@@ -89,11 +93,12 @@ class Download:
         self._renew = renew
         self._hosts = tuple(hosts)
         self._patience = patience or Patience()
-        self._lead = {
-            "context": context,
-            "connections": connections,
-            "pace": pace or (lambda: Pace(self._patience.time_left)),
-        }
+        self._lead = partial(
+            way_to,
+            context=context,
+            connections=connections,
+            pace=pace or partial(Pace, self._patience.time_left),
+        )
         self._lock = threading.Lock()
         self._renewals = 0
         self._way = self._way_by(link)
@@ -133,14 +138,14 @@ class Download:
             return Probe(size, etag, ranges and bool(etag) and size is not None, head)
 
     @contextmanager
-    def _get(self, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+    def _get(self, headers: Mapping[str, str]) -> Iterator["BaseHTTPResponse"]:
         answer = self._open(headers)
         try:
             yield answer
         finally:
             answer.close()
 
-    def _open(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _open(self, headers: Mapping[str, str]) -> "BaseHTTPResponse":
         while True:
             way = self._way
             answer = _send(way, headers)
@@ -165,10 +170,10 @@ class Download:
             self._way = self._way_by(link)
 
     def _way_by(self, link: str) -> Way:
-        return way_to(allowed(link, self._hosts), **self._lead)
+        return self._lead(allowed(link, self._hosts))
 
 
-def _send(way: Way, headers: Mapping[str, str]) -> BaseHTTPResponse:
+def _send(way: Way, headers: Mapping[str, str]) -> "BaseHTTPResponse":
     try:
         return way.get(headers)
     except (HTTPError, HTTPException, OSError) as error:
@@ -176,7 +181,7 @@ def _send(way: Way, headers: Mapping[str, str]) -> BaseHTTPResponse:
     raise failure
 
 
-def _chunks(answer: BaseHTTPResponse, wanted: int | None, *, exactly: bool = True) -> Iterator[bytes]:
+def _chunks(answer: "BaseHTTPResponse", wanted: int | None, *, exactly: bool = True) -> Iterator[bytes]:
     """``wanted`` bytes of the body, or all of it; an end before that is an error unless ``exactly`` is False."""
     left = wanted
     while left is None or left > 0:
@@ -189,7 +194,7 @@ def _chunks(answer: BaseHTTPResponse, wanted: int | None, *, exactly: bool = Tru
         yield chunk
 
 
-def _receive(answer: BaseHTTPResponse, most: int) -> bytes:
+def _receive(answer: "BaseHTTPResponse", most: int) -> bytes:
     try:
         return answer.read(most, decode_content=False)
     except (HTTPError, HTTPException, OSError) as error:
@@ -205,7 +210,7 @@ def _named(error: Exception) -> ExportsError:
     return SourceError(f"the connection to the source failed ({type(error).__name__})")
 
 
-def _failure(answer: BaseHTTPResponse) -> ExportsError | None:
+def _failure(answer: "BaseHTTPResponse") -> ExportsError | None:
     """The error that the status stands for; None when there is a body to read, or none to be had (416)."""
     status = answer.status
     if status in (200, 206, NO_SUCH_RANGE):
@@ -233,7 +238,7 @@ def seconds_asked(value: str, now: datetime) -> float:
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def _content_range(answer: BaseHTTPResponse) -> tuple[int | None, int | None, int | None]:
+def _content_range(answer: "BaseHTTPResponse") -> tuple[int | None, int | None, int | None]:
     """First byte, last byte and size that the Content-Range header names, each None where it does not."""
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     if found is None:
@@ -242,7 +247,7 @@ def _content_range(answer: BaseHTTPResponse) -> tuple[int | None, int | None, in
     return first, last, size
 
 
-def _length(answer: BaseHTTPResponse) -> int | None:
+def _length(answer: "BaseHTTPResponse") -> int | None:
     """The length of the body as declared; None for a chunked one or when nothing is said."""
     if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
         return None

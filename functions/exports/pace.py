@@ -20,7 +20,7 @@ LEAST_BYTES = 20 * 1024
 
 @dataclass(slots=True)
 class Pace:
-    """Counts the bytes of one connection against the time spent waiting for them, not against the time between reads."""
+    """Counts a connection's bytes against the time spent waiting for them, not against the time between reads."""
 
     time_left: Callable[[], float] = no_hurry
     clock: Callable[[], float] = time.monotonic

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from exports.model import Export, Status
-from exports.runs import BATCH_SIZE, EXPORT_ID, Filters, Run, batch_key
+from exports.runs import BATCH_SIZE, EXPORT_ID, Filters, Run, batch_key, plan_key
 
 MAX_BATCHES = 1000
 """A sweep takes the first 100,000 exports and leaves the rest to the next: the list of batches has to fit 256 KB."""
@@ -71,10 +71,11 @@ def _finished_first(export: Export) -> tuple[bool, datetime, str]:
 
 
 def write_batches(run: Run, export_ids: Sequence[str], papers: Papers) -> list[dict[str, Any]]:
-    """Put each batch into the bucket and return a pointer to each: what the Distributed Map goes over."""
-    pointers = []
+    """Put each batch into the bucket, then the plan, and return a pointer to each batch for the Distributed Map."""
+    pointers: list[dict[str, Any]] = []
     for number, start in enumerate(range(0, len(export_ids), BATCH_SIZE), start=1):
         ids = export_ids[start : start + BATCH_SIZE]
         papers.put_json(batch_key(run.id, number), {"run": run.to_json(), "exportIds": list(ids)})
         pointers.append({"batch": {"runId": run.id, "number": number}})
+    papers.put_json(plan_key(run.id), {"run": run.to_json(), "batches": len(pointers)})
     return pointers

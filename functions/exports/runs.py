@@ -109,6 +109,10 @@ def batch_key(run_id: str, number: int) -> str:
     return f"runs/{run_id}/batches/{number:05d}.json"
 
 
+def plan_key(run_id: str) -> str:
+    return f"runs/{run_id}/plan.json"
+
+
 def report_key(run_id: str) -> str:
     return f"runs/{run_id}.json"
 

@@ -69,6 +69,11 @@ class Settings:
     def download_hosts(self) -> tuple[str, ...]:
         return tuple(host for host in self.env.get("DOWNLOAD_HOSTS", "").split(",") if host)
 
+    @property
+    def ca_bundle(self) -> str:
+        """A file or folder of certificates that are trusted beside the system's; the AWS SDKs read it, too."""
+        return self.env.get("AWS_CA_BUNDLE", "")
+
     def number(self, name: str) -> int:
         """A whole number above zero, such as a limit of unpacking."""
         return int(self._number(name))

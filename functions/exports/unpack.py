@@ -19,6 +19,7 @@ from exports.datasets import Dataset, dataset_of, is_csv, kind_of, schema_notes
 from exports.errors import Rejected
 from exports.filenames import Filenames, kept_name
 from exports.model import Keys, Kind, RawObject, Reason, StoredFile
+from exports.uploads import Unfinished
 from exports.zipfiles import Entry, Window
 
 DEEPEST = 3
@@ -68,13 +69,6 @@ class Unpacked:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """The time ran out with ``files`` stored; the next call goes on behind them."""
-
-    files: int
-
-
 def unpack(
     raw: RawObject, *, keys: Keys, archive: Archive, limits: Limits, time_left: Callable[[], float]
 ) -> Unpacked | Unfinished:
@@ -89,7 +83,7 @@ def unpack(
         files = tuple(unpacking.files())
     except _TimeIsUp:
         done.note()
-        return Unfinished(len(done.files))
+        return Unfinished()
     return Unpacked(files, kind_of(file.dataset for file in files))
 
 

@@ -115,6 +115,7 @@ def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> 
 
     pointers = write_batches(run(), ids, papers)
 
+    assert papers.pop("runs/run-1/plan.json")["batches"] == len(sizes)
     assert [len(document["exportIds"]) for document in papers.values()] == sizes
     assert [each for document in papers.values() for each in document["exportIds"]] == ids
     assert [pointer["batch"]["number"] for pointer in pointers] == list(range(1, len(sizes) + 1))

@@ -8,6 +8,7 @@ import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -94,10 +95,8 @@ def test_bad_input_21_a_flipped_bit_is_refused_or_changes_nothing(method: int) -
     for bit in range(len(body) * 8):
         flipped = bytearray(body)
         flipped[bit // 8] ^= 1 << bit % 8
-        try:
+        with suppress(Rejected):
             assert contents(bytes(flipped)) == files
-        except Rejected:
-            pass
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

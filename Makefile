@@ -1,0 +1,96 @@
+# Every command works from a fresh clone: it sets up what it needs first. No virtual environment need be active.
+
+PYTHON ?= python3
+CDK_FLAGS ?=
+
+VENV := .venv
+MINISTACK := .venv-ministack
+RUN := $(VENV)/bin/python -m
+CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
+LOCKS := requirements requirements-dev local/requirements
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: help setup demo local local-stop test check format synth deploy lock clean
+
+help: ## Say what can be made (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Start exports on a local AWS, store them, show what landed
+	@$(RUN) local.demo
+
+local: setup ## Bring up the local AWS with the stack deployed; then: . .local/env
+	@$(RUN) local.aws up
+
+local-stop: ## End the local AWS and forget what it held
+	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
+
+test: setup ## Run every test, on a local AWS of its own
+	@$(RUN) pytest
+
+check: setup ## Format, lint, types and the fast tests, in well under a minute
+	@$(RUN) ruff format --check
+	@$(RUN) ruff check
+	@$(RUN) mypy
+	@$(RUN) pytest --quiet --numprocesses=auto tests/unit tests/infra
+
+format: setup ## Format the code and mend what the linter can
+	@$(RUN) ruff check --fix-only
+	@$(RUN) ruff format
+
+synth: setup ## Write the CloudFormation template to cdk.out; needs no account
+	@$(CDK) synth --quiet $(CDK_FLAGS)
+	@ls cdk.out/*.template.json
+
+deploy: setup ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=value" is passed on
+	@$(CDK) deploy $(CDK_FLAGS)
+
+setup: $(VENV)/installed $(MINISTACK)/installed node_modules/installed ## Install what everything else needs (all of them do so themselves)
+
+lock: setup ## Write the locks anew from the .in files and package.json
+	@for name in $(LOCKS); do \
+	  echo "Locking $$name.txt"; \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; \
+	done
+	@npm install --package-lock-only --no-audit --no-fund --loglevel=error
+
+clean: local-stop ## Remove everything that was made here
+	rm -rf $(VENV) $(MINISTACK) node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what `setup` installs; each again when its lock is newer than its stamp ---
+
+define needs_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)."; \
+  echo "Install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+endef
+
+define needs_node
+@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || { \
+  echo "Node.js 20 or newer with npm is needed (the AWS CDK runs on it); found: $$(node --version 2>&1 || true)."; exit 1; } >&2
+endef
+
+# $(1): the environment, $(2): its lock
+define install
+$(needs_python)
+@echo "Setting up $(1) from $(2): about a minute the first time"
+@$(PYTHON) -m venv --clear $(1)
+@$(1)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(2)
+@touch $@
+endef
+
+$(VENV)/installed: requirements-dev.txt
+	$(call install,$(VENV),requirements-dev.txt)
+
+$(MINISTACK)/installed: local/requirements.txt
+	$(call install,$(MINISTACK),local/requirements.txt)
+
+node_modules/installed: package-lock.json
+	$(needs_node)
+	@echo "Setting up the CDK CLI in node_modules"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

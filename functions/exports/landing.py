@@ -1,0 +1,87 @@
+"""What moves an export's bytes within one call: the link, the bucket, and the time that the call has."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Protocol, Self
+
+from exports.archive import Archive
+from exports.checking import Item
+from exports.connections import tls_context
+from exports.links import Download
+from exports.model import Export, Keys, RawObject
+from exports.retries import Patience
+from exports.settings import Settings
+from exports.storing import Service
+from exports.transfer import copy
+from exports.unpack import Limits, Unpacked, unpack
+from exports.uploads import Unfinished, Upload
+
+RESERVE = timedelta(seconds=30)
+"""Left of a call when its work stops, whatever the budget: enough to write the manifest, the row and the event."""
+
+
+class Memory(Protocol):
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Copies and unpacks with what the stack's settings allow, for as long as ``time_left()`` (seconds) says."""
+
+    service: Service
+    bucket: Archive
+    memory: Memory
+    settings: Settings
+    time_left: Callable[[], float]
+
+    @classmethod
+    def within(
+        cls, settings: Settings, service: Service, bucket: Archive, memory: Memory, time_left: timedelta
+    ) -> Self:
+        """For a call that Lambda ends in ``time_left``; the budget of a slice of work is usually far shorter."""
+        end = time.monotonic() + min(settings.store_budget, time_left - RESERVE).total_seconds()
+        return cls(service, bucket, memory, settings, lambda: end - time.monotonic())
+
+    @property
+    def limits(self) -> Limits:
+        number = self.settings.number
+        return Limits(
+            max_files=number("MAX_FILES"),
+            max_file_bytes=number("MAX_FILE_BYTES"),
+            max_total_bytes=number("MAX_TOTAL_BYTES"),
+            max_ratio=number("MAX_RATIO"),
+        )
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
+        """Land the bytes behind the export's link at its raw key, or as much of them as the time allows."""
+        patience = Patience(time_left=self.time_left)
+        source = Download(
+            export.link or "",
+            renew=partial(self._fresh_link, export.id),
+            hosts=self.settings.download_hosts,
+            context=tls_context(self.settings.ca_bundle),
+            patience=patience,
+        )
+        return copy(
+            source,
+            self.bucket,
+            key=keys.raw,
+            known=known,
+            remember=lambda upload: self.memory.remember(export.id, upload=upload),
+            patience=patience,
+            part_slice=(item["slice"], item["slices"]),
+            slice_bytes=self.settings.number("SLICE_BYTES"),
+            max_bytes=self.limits.max_total_bytes,
+        )
+
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
+        """Store each member of the raw object."""
+        unpacked = unpack(raw, keys=keys, archive=self.bucket, limits=self.limits, time_left=self.time_left)
+        return unpacked if isinstance(unpacked, Unpacked) else Unfinished()
+
+    def _fresh_link(self, export_id: str) -> str | None:
+        export = self.service.describe([export_id]).get(export_id)
+        return export.link if export else None

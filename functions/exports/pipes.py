@@ -1,0 +1,103 @@
+"""A range of the source as a file to upload from: read once, front to back, through one small buffer."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from exports.errors import ExportsError, SourceError
+from exports.retries import Patience
+
+GOOD_PROGRESS = 1024 * 1024
+"""Bytes after which an earlier break is forgotten: a long part may break more often than a short one."""
+
+
+class Ranges(Protocol):
+    """A source that gives any range of one version of itself, once; it ends early only by an error."""
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]: ...
+
+
+class Stopped(ExportsError):
+    """Another worker of the copy has failed, so that this one's bytes are no longer wanted."""
+
+
+class Pipe:
+    """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``; a break is mended from the byte where it broke.
+
+    It gives all of its bytes or raises, so what is uploaded from it is whole or does not arrive. ``failure`` keeps what
+    it raised: botocore, through which the error passes, tells only that sending failed.
+    """
+
+    def __init__(
+        self,
+        source: Ranges,
+        first: int,
+        last: int,
+        etag: str,
+        patience: Patience,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.failure: ExportsError | None = None
+        self._source = source
+        self._span = first, last
+        self._etag = etag
+        self._patience = patience
+        self._stopped = stopped
+        self._at = first
+        self._chunks: Iterator[bytes] | None = None
+        self._rest = b""
+        self._failures = 0
+        self._broke_at = first
+
+    def __len__(self) -> int:
+        first, last = self._span
+        return last - first + 1
+
+    def __bool__(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most ``size`` and seldom more than the source gives at once; nothing at the end."""
+        try:
+            if not self._rest:
+                self._rest = self._next()
+        except ExportsError as error:
+            self.failure = error
+            raise
+        if size < 0 or size >= len(self._rest):
+            given, self._rest = self._rest, b""
+        else:
+            given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+    def close(self) -> None:
+        """Let go of the connection, if one is still open."""
+        close = getattr(self._chunks, "close", None)
+        if close:
+            close()
+
+    def _next(self) -> bytes:
+        while self._at <= self._span[1]:
+            if self._stopped():
+                raise Stopped
+            try:
+                return self._receive()
+            except SourceError as error:
+                self._mend(error)
+        return b""
+
+    def _receive(self) -> bytes:
+        if self._chunks is None:
+            self._chunks = self._source.read(self._at, self._span[1], self._etag)
+        chunk = next(self._chunks, b"")
+        if not chunk:
+            raise SourceError("the source ended too early")
+        self._at += len(chunk)
+        return chunk
+
+    def _mend(self, error: SourceError) -> None:
+        self._chunks = None
+        if self._at - self._broke_at >= GOOD_PROGRESS:
+            self._failures = 0
+        self._failures += 1
+        self._broke_at = self._at
+        self._patience.pause(self._failures, error)

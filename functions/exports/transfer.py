@@ -1,0 +1,253 @@
+"""From a link into the bucket: any size in the same small memory, whole or not at all, and on from where it stopped.
+
+A large file becomes one multipart upload whose parts any number of workers, in one call or in several at once, carry in
+any order. Which parts are there is S3's to say (ListParts), so a call that was killed costs the parts that were in
+flight. Small files and sources without ranges go through one stream.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from exports.checksums import crc32_of_parts, from_base64, to_base64
+from exports.crew import Crew, PartSink
+from exports.errors import Rejected, SourceChanged, SourceError
+from exports.formats import ZipEnd, extension, is_error_page, is_zip
+from exports.model import RawObject, Reason
+from exports.pipes import Pipe, Ranges
+from exports.retries import OutOfTime, Patience
+from exports.uploads import LARGEST_OBJECT, MIB, Part, Unfinished, Upload, UploadGone, part_size_for
+
+SMALL = 8 * MIB
+"""Up to here one stream and one PutObject are quicker than an upload of parts."""
+MOST_SLICES = 40
+
+
+class Probe(Protocol):
+    """A first look: ``etag`` is empty when no version can be pinned, ``head`` holds the first bytes or all of them."""
+
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def ranges(self) -> bool: ...
+    @property
+    def head(self) -> bytes: ...
+
+
+class Whole(Protocol):
+    """A body read from end to end; ``framed`` when a cut cannot pass for its end although it has no length."""
+
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def framed(self) -> bool: ...
+    @property
+    def chunks(self) -> Iterator[bytes]: ...
+
+
+class Source(Ranges, Protocol):
+    """Where the bytes come from: :class:`exports.links.Download`."""
+
+    def probe(self) -> Probe: ...
+    def whole(self) -> AbstractContextManager[Whole]: ...
+
+
+class Sink(Protocol):
+    def write(self, data: bytes, /) -> None: ...
+
+
+class Target(PartSink, Protocol):
+    """Where the bytes go: :class:`exports.archive.Archive`."""
+
+    def size(self, key: str) -> int | None: ...
+    def writer(self, key: str) -> AbstractContextManager[Sink]: ...
+    def begin(self, key: str) -> str: ...
+    def parts(self, key: str, upload_id: str) -> dict[int, Part]: ...
+    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None: ...
+    def abort(self, key: str, upload_id: str) -> None: ...
+
+
+class Unverified(SourceError):
+    """A body without a length ended as if it had been cut."""
+
+
+def copy(
+    source: Source,
+    target: Target,
+    *,
+    key: Callable[[str], str],
+    known: Upload | None,
+    remember: Callable[[Upload], None],
+    patience: Patience,
+    part_slice: tuple[int, int] = (0, 1),
+    slice_bytes: int = 0,
+    workers: int = 8,
+    max_bytes: int = LARGEST_OBJECT,
+) -> RawObject | Unfinished:
+    """Land the source's bytes at ``key(extension)``, whole and verified, or say that time ran out first.
+
+    ``known`` is the upload that ``remember`` was last given for this export: it is resumed. Slice ``(i, n)`` carries
+    the parts whose number leaves i when divided by n; slice 0 begins the upload, and whoever finds every part there
+    completes it. Above ``slice_bytes`` (0: never) the answer asks for more slices. No part is begun that
+    ``patience.time_left()`` would not suffice for, going by those before it; one in flight at its end is given up.
+
+    Raises Rejected for a source that can never be stored, SourceError and ServiceError for what may pass.
+    """
+    copying = _Copying(source, target, key, remember, patience, part_slice, slice_bytes, workers, max_bytes)
+    try:
+        return copying.run(known)
+    except SourceChanged:
+        # Once: a source that keeps changing is left to the next round.
+        return copying.run(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    source: Source
+    target: Target
+    key: Callable[[str], str]
+    remember: Callable[[Upload], None]
+    patience: Patience
+    part_slice: tuple[int, int]
+    slice_bytes: int
+    workers: int
+    max_bytes: int
+
+    def run(self, known: Upload | None) -> RawObject | Unfinished:
+        try:
+            return self._resume(known) if known else self._start()
+        except OutOfTime:
+            return Unfinished()
+
+    def _start(self) -> RawObject | Unfinished:
+        if self.part_slice[0] != 0:
+            return Unfinished()
+        probe = self.source.probe()
+        self._refuse(probe)
+        key = self.key(extension(probe.head))
+        if probe.size == len(probe.head):
+            return self._write(key, [probe.head], probe.size)
+        if not probe.ranges or probe.size is None:
+            return self._stream(key, probe)
+        if probe.size <= SMALL:
+            return self._write(key, self._small(probe, probe.size), probe.size)
+        return self._begin(key, probe.etag, probe.size)
+
+    def _refuse(self, probe: Probe) -> None:
+        if not probe.head:
+            raise Rejected(Reason.CORRUPT, "the download is empty")
+        if is_error_page(probe.head):
+            raise Rejected(Reason.CORRUPT, "the download is an error page")
+        self._bound(probe.size or 0)
+
+    def _bound(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise Rejected(Reason.TOO_LARGE, f"the download is larger than {self.max_bytes} bytes")
+
+    def _begin(self, key: str, etag: str, size: int) -> RawObject | Unfinished:
+        upload = Upload(key, self.target.begin(key), etag, size, part_size_for(size))
+        try:
+            self.remember(upload)
+        except BaseException:
+            self.target.abort(key, upload.upload_id)
+            raise
+        if self._slices(size) > 1:
+            return Unfinished(self._slices(size))
+        return self._carry(upload, {})
+
+    def _resume(self, known: Upload) -> RawObject | Unfinished:
+        try:
+            return self._carry(known, self.target.parts(known.key, known.upload_id))
+        except UploadGone:
+            return self._after(known)
+
+    def _after(self, gone: Upload) -> RawObject | Unfinished:
+        """The upload is gone: completed, by a call that was killed afterwards or by another slice, or lost."""
+        if self.target.size(gone.key) != gone.size:
+            return self._start()
+        # Without a checksum, `gone` was read before another slice completed it: the next round reads it anew.
+        return RawObject(gone.key, gone.size, gone.crc32) if gone.crc32 else Unfinished()
+
+    def _carry(self, upload: Upload, there: Mapping[int, Part]) -> RawObject | Unfinished:
+        """Carry what is missing of this slice, and complete the upload if that was the last of it."""
+        present = _fitting(upload, there)
+        numbers = list(upload.missing(present, self.part_slice))
+        try:
+            carried = Crew(self.source, self.target, upload, numbers, self.patience).work(
+                min(self.workers, len(numbers))
+            )
+        except SourceChanged:
+            self.target.abort(upload.key, upload.upload_id)
+            raise
+        present |= carried
+        if self.part_slice[1] > 1 and len(carried) == len(numbers):
+            present = _fitting(upload, self.target.parts(upload.key, upload.upload_id))
+        missing = sum(map(upload.length, upload.missing(present)))
+        return Unfinished(self._slices(missing)) if missing else self._complete(upload, present)
+
+    def _complete(self, upload: Upload, parts: Mapping[int, Part]) -> RawObject:
+        ordered = [parts[number] for number in sorted(parts)]
+        crc32 = to_base64(crc32_of_parts((from_base64(part.crc32), part.size) for part in ordered))
+        self.remember(replace(upload, crc32=crc32))
+        self.target.complete(upload.key, upload.upload_id, ordered, upload.size)
+        return RawObject(upload.key, upload.size, crc32)
+
+    def _slices(self, size: int) -> int:
+        return min(MOST_SLICES, max(1, -(-size // self.slice_bytes))) if self.slice_bytes else 1
+
+    def _small(self, probe: Probe, size: int) -> Iterator[bytes]:
+        yield probe.head
+        pipe = Pipe(self.source, len(probe.head), size - 1, probe.etag, self.patience)
+        try:
+            while chunk := pipe.read():
+                yield chunk
+        finally:
+            pipe.close()
+
+    def _write(self, key: str, chunks: Iterable[bytes], size: int) -> RawObject:
+        crc32 = 0
+        with self.target.writer(key) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+                crc32 = zlib.crc32(chunk, crc32)
+        return RawObject(key, size, to_base64(crc32))
+
+    def _stream(self, key: str, probe: Probe) -> RawObject:
+        try:
+            return self.patience.run(lambda: self._stream_once(key, probe))
+        except Unverified:
+            raise Rejected(Reason.CORRUPT, "the download has no length, and does not end as a whole zip does") from None
+
+    def _stream_once(self, key: str, probe: Probe) -> RawObject:
+        end, size, crc32 = ZipEnd(), 0, 0
+        with self.source.whole() as whole, self.target.writer(key) as writer:
+            for chunk in whole.chunks:
+                size += len(chunk)
+                self._bound(size)
+                writer.write(chunk)
+                end.update(chunk)
+                crc32 = zlib.crc32(chunk, crc32)
+            _verify(whole, end if is_zip(probe.head) else None)
+        return RawObject(key, size, to_base64(crc32))
+
+
+def _fitting(upload: Upload, parts: Mapping[int, Part]) -> dict[int, Part]:
+    """The parts that are as long as the upload wants them and whose checksum is known; others are carried again."""
+    wanted = range(1, upload.part_count + 1)
+    return {n: part for n, part in parts.items() if n in wanted and part.size == upload.length(n) and part.crc32}
+
+
+def _verify(whole: Whole, end: ZipEnd | None) -> None:
+    """A stream is whole when it has the length that it declared or was framed, and, being a zip, ends as one."""
+    if end is not None:
+        if end.whole():
+            return
+        if whole.size is None:
+            raise Unverified("the source ended too early")
+        raise Rejected(Reason.CORRUPT, "the download does not end as a whole zip does")
+    if whole.size is None and not whole.framed:
+        raise Rejected(Reason.CORRUPT, "the download has no length, and nothing in it tells that it is whole")

@@ -1,0 +1,1 @@
+"""What is deployed, who may touch what: one construct a capability."""

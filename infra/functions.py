@@ -1,0 +1,231 @@
+"""The four functions of the workflow: what each may use, may touch, and may take."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import asset
+from infra.announcements import SOURCE
+from infra.permissions import Permission, acknowledge, make_role
+from infra.settings import Settings
+from infra.storage import Storage
+
+POWERTOOLS = {
+    "POWERTOOLS_SERVICE_NAME": "discovery-exports",
+    "POWERTOOLS_METRICS_NAMESPACE": "DiscoveryExports",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+}
+UPLOADING = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+"""What taking up or giving up an upload takes beside writing."""
+LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
+"""As long as Step Functions keeps the history of a run, which the logs explain."""
+
+
+class Functions(Construct):
+    """One function a task of the workflow, each with a role of its own that lists the actions it uses."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        storage: Storage,
+        bus: events.IEventBus,
+        settings: Settings,
+        key: kms.IKey | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._storage = storage
+        self._bus = bus
+        self._settings = settings
+        self._key = key
+        with asset.code() as self._code:
+            self.plan_run = self._plan_run()
+            self.check_exports = self._check_exports()
+            self.store_export = self._store_export()
+            self.report_run = self._report_run()
+
+    @property
+    def all(self) -> tuple[lambda_.Function, ...]:
+        return (self.plan_run, self.check_exports, self.store_export, self.report_run)
+
+    def _plan_run(self) -> lambda_.Function:
+        """The first sweep of an old account pages through all its exports, so it may take as long as Lambda allows."""
+        return self._function(
+            "PlanRun",
+            "Checks the input of a run and splits its exports into batches",
+            timeout=Duration.minutes(15),
+            environment={
+                "DEADLINE_MINUTES": str(self._settings.deadline_minutes),
+                "SWEEP_DEADLINE_MINUTES": str(self._settings.sweep_deadline_minutes),
+                "SWEEP_MAX_AGE_DAYS": str(self._settings.sweep_max_age_days or ""),
+            },
+            permissions=[
+                self._describing(),
+                self._on_table("dynamodb:BatchGetItem"),
+                self._on_objects("runs/*", actions=["s3:PutObject"]),
+            ],
+        )
+
+    def _check_exports(self) -> lambda_.Function:
+        return self._function(
+            "CheckExports",
+            "Looks at a batch of exports: which are ready, which have ended, when to look again",
+            timeout=Duration.minutes(2),
+            environment={
+                "EVENT_BUS_NAME": self._bus.event_bus_name,
+                "WAIT_FLOOR_SECONDS": str(self._settings.wait_floor_seconds),
+                "WAIT_CEILING_SECONDS": str(self._settings.wait_ceiling_seconds),
+                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
+            },
+            permissions=[
+                self._describing(),
+                self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+                self._on_objects("runs/*", actions=["s3:GetObject"]),
+                self._announcing(),
+            ],
+        )
+
+    def _store_export(self) -> lambda_.Function:
+        """1,769 MB is one whole processor: TLS on both sides, checksums and inflating are what a copy spends time on.
+
+        The time limit is Lambda's own; the budget that the code keeps to leaves it far behind.
+        """
+        return self._function(
+            "StoreExport",
+            "Lands the data of one export in the bucket, verified, or a slice of it",
+            memory=1769,
+            timeout=Duration.minutes(15),
+            environment={
+                "EVENT_BUS_NAME": self._bus.event_bus_name,
+                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
+                "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
+                "SLICE_BYTES": str(self._settings.slice_bytes),
+                "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
+                "MAX_FILES": str(self._settings.max_files),
+                "MAX_FILE_BYTES": str(self._settings.max_file_bytes),
+                "MAX_TOTAL_BYTES": str(self._settings.max_total_bytes),
+                "MAX_RATIO": str(self._settings.max_ratio),
+            },
+            permissions=[
+                self._describing(),
+                self._on_table("dynamodb:UpdateItem"),
+                self._telling_what_is_missing(),
+                self._on_objects("runs/*", actions=["s3:GetObject"]),
+                self._on_objects("runs/*", actions=["s3:GetObject"]),
+                self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
+                self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
+                self._announcing(),
+            ],
+        )
+
+    def _report_run(self) -> lambda_.Function:
+        return self._function(
+            "ReportRun",
+            "Writes the report of a run and says how it ended",
+            timeout=Duration.minutes(5),
+            environment={"EVENT_BUS_NAME": self._bus.event_bus_name},
+            permissions=[
+                self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+                self._on_objects("runs/*", actions=["s3:GetObject", "s3:PutObject"]),
+                self._announcing(),
+            ],
+        )
+
+    def _function(
+        self,
+        id: str,
+        description: str,
+        *,
+        timeout: Duration,
+        environment: Mapping[str, str],
+        permissions: Sequence[Permission],
+        memory: int = 512,
+    ) -> lambda_.Function:
+        """A function with what they all share. 512 MB is where importing boto3 stops being most of a cold start.
+
+        On Arm, which costs a fifth less and runs pure Python just as well.
+        """
+        log_group = logs.LogGroup(self, f"{id}Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
+        function = lambda_.Function(
+            self,
+            id,
+            description=description,
+            code=self._code,
+            handler=f"{module(id)}.handler",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=memory,
+            timeout=timeout,
+            environment={**self._places(), **environment, **POWERTOOLS},
+            role=make_role(
+                self,
+                f"{id}Role",
+                assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+                permissions=[*permissions, logging_to(log_group), *self._using_key()],
+            ),
+            log_group=log_group,
+        )
+        acknowledge(
+            function, "AwsSolutions-L1", "Lambda supports Python 3.13 until 2029; nothing here needs a newer one."
+        )
+        return function
+
+    def _places(self) -> dict[str, str]:
+        return {
+            "TABLE_NAME": self._storage.table.table_name,
+            "BUCKET_NAME": self._storage.bucket.bucket_name,
+            "ACCOUNT_ID": Aws.ACCOUNT_ID,
+            "DISCOVERY_REGION": Aws.REGION,
+        }
+
+    def _describing(self) -> Permission:
+        return Permission(
+            actions=["discovery:DescribeExportTasks"],
+            resources=["*"],
+            because="Export tasks are no resources that a policy could name.",
+        )
+
+    def _on_table(self, *actions: str) -> Permission:
+        return Permission(actions=actions, resources=[self._storage.table.table_arn])
+
+    def _on_objects(self, *patterns: str, actions: Sequence[str]) -> Permission:
+        return Permission(
+            actions=actions,
+            resources=[self._storage.bucket.arn_for_objects(pattern) for pattern in patterns],
+            because="Keys hold the ids of exports and runs; the function is kept to the prefixes that it works on.",
+        )
+
+    def _telling_what_is_missing(self) -> Permission:
+        """Whoever may not list a bucket is told 403 for a key that is not there, not 404."""
+        return Permission(actions=["s3:ListBucket"], resources=[self._storage.bucket.bucket_arn])
+
+    def _announcing(self) -> Permission:
+        """Under our own source only; one call may put several events, so the condition is for all of them."""
+        return Permission(
+            actions=["events:PutEvents"],
+            resources=[self._bus.event_bus_arn],
+            conditions={"ForAllValues:StringEquals": {"events:source": SOURCE}},
+        )
+
+    def _using_key(self) -> list[Permission]:
+        """What S3 and DynamoDB ask of whoever reads and writes what the key protects."""
+        if not self._key:
+            return []
+        actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
+        return [Permission(actions=actions, resources=[self._key.key_arn])]
+
+
+def logging_to(log_group: logs.LogGroup) -> Permission:
+    return Permission(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn])
+
+
+def module(id: str) -> str:
+    """``PlanRun`` lives in ``plan_run.py``."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in id).removeprefix("_")

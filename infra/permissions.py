@@ -1,0 +1,62 @@
+"""Permissions as lists of actions, and cdk-nag's findings that are meant to be as they are, each with its reason."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Actions on resources; where a resource has a wildcard, ``because`` says why it must."""
+
+    actions: Sequence[str]
+    resources: Sequence[str]
+    because: str = ""
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def statement(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=list(self.actions), resources=list(self.resources), conditions=dict(self.conditions)
+        )
+
+
+def make_role(scope: Construct, id: str, *, assumed_by: iam.IPrincipal, permissions: Sequence[Permission]) -> iam.Role:
+    """A role with these permissions and no others. They are part of the role, so it never exists without them."""
+    document = iam.PolicyDocument(statements=[permission.statement() for permission in permissions])
+    role = iam.Role(scope, id, assumed_by=assumed_by, inline_policies={"Actions": document})
+    acknowledge_wildcards(role, permissions)
+    return role
+
+
+def acknowledge_wildcards(construct: Construct, permissions: Iterable[Permission]) -> None:
+    """Accept the wildcards that a reason is given for; cdk-nag goes on finding any other."""
+    for permission in permissions:
+        names = [flat(Stack.of(construct).resolve(resource)) for resource in permission.resources]
+        for name in names:
+            if "*" in name and permission.because:
+                acknowledge(construct, f"AwsSolutions-IAM5[Resource::{name}]", permission.because)
+
+
+def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
+    """Accept one finding on ``construct`` by its exact id."""
+    Validations.of(construct).acknowledge(Acknowledgment(id=finding, reason=reason))
+
+
+def flat(value: Any) -> str:
+    """A resolved ARN in the form in which cdk-nag's ids hold it: ``<Bucket.Arn>/raw/*``."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(flat(part) for part in parts)
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case _:
+            return json.dumps(value, separators=(",", ":"))

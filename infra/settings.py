@@ -1,0 +1,158 @@
+"""What a deployment may decide, with its defaults and its bounds: the one place that knows either."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Annotated, Any, Protocol, get_type_hints
+
+GB = 1000**3
+STACK_ID = "stackId"
+
+
+class SettingsError(ValueError):
+    """Some settings cannot be used; the message has a line for each, beginning with its name in ``cdk.json``."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        lines = [f"  {name}: {fault}" for name, fault in faults.items()]
+        super().__init__("\n".join(["These settings cannot be used (context in cdk.json or `-c name=value`):", *lines]))
+        self.faults = dict(faults)
+
+
+class Rule(Protocol):
+    """Reads a setting as it may come from JSON or from a command line, where everything is a string."""
+
+    def read(self, value: object) -> Any:
+        """The typed value; raises :class:`ValueError` saying what it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within bounds, both included."""
+
+    low: int
+    high: int
+
+    def read(self, value: object) -> int:
+        text = str(value).strip()
+        if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}", text) or not self.low <= int(text) <= self.high:
+            raise ValueError(f"must be a whole number from {self.low} to {self.high}, not {value!r}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """Nothing at all, or what another rule reads."""
+
+    rule: Rule
+
+    def read(self, value: object) -> Any:
+        return None if value in (None, "", "null") else self.rule.read(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Hosts as ``host``, ``host:port`` or ``host:*``, in a list or with commas between them."""
+
+    form = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:(\*|\d{1,5}))?", re.IGNORECASE)
+
+    def read(self, value: object) -> tuple[str, ...]:
+        hosts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(hosts, list | tuple) or not all(isinstance(host, str) for host in hosts):
+            raise ValueError(f"must be a list of hosts, or one text with commas between them, not {value!r}")
+        named = tuple(host.strip() for host in hosts if host.strip())
+        for host in named:
+            if not self.form.fullmatch(host):
+                raise ValueError(f"must hold hosts as host, host:port or host:*, not {host!r}")
+        return named
+
+
+MINUTES = Whole(1, 7 * 24 * 60)
+"""Of a deadline. A week is what the workflow's own time limit leaves room for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a deployment waits, how much it does at once, and what it accepts. Refuses a value out of its bounds.
+
+    ``wait_floor_seconds`` and ``wait_ceiling_seconds`` bound the wait between two looks at an export, which grows
+    with the export's age. ``not_found_grace_seconds`` is how long an id may stay unknown to the service.
+    ``deadline_minutes`` and ``sweep_deadline_minutes`` are for runs whose input names no deadline.
+    ``sweep_max_age_days`` keeps a sweep from exports requested longer ago; none means no limit.
+    ``store_budget_seconds`` is how long one step of storing works before it gives its place to the next, well below
+    the function's 15 minutes because a part in flight is finished first. An export is copied by several such steps
+    side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
+    batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
+    ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
+    """
+
+    wait_floor_seconds: Annotated[int, Whole(1, 3_600)] = 15
+    wait_ceiling_seconds: Annotated[int, Whole(1, 3_600)] = 300
+    not_found_grace_seconds: Annotated[int, Whole(0, 86_400)] = 600
+    deadline_minutes: Annotated[int, MINUTES] = 720
+    sweep_deadline_minutes: Annotated[int, MINUTES] = 55
+    sweep_max_age_days: Annotated[int | None, Maybe(Whole(1, 36_500))] = None
+    store_budget_seconds: Annotated[int, Whole(10, 720)] = 120
+    slice_bytes: Annotated[int, Whole(0, 5_000 * GB)] = 8 * GB
+    store_concurrency: Annotated[int, Whole(1, 40)] = 10
+    batch_concurrency: Annotated[int, Whole(1, 1_000)] = 100
+    download_hosts: Annotated[tuple[str, ...], Hosts()] = ()
+    max_files: Annotated[int, Whole(1, 1_000_000)] = 10_000
+    max_file_bytes: Annotated[int, Whole(1, 5_000 * GB)] = 200 * GB
+    max_total_bytes: Annotated[int, Whole(1, 50_000 * GB)] = 500 * GB
+    max_ratio: Annotated[int, Whole(2, 100_000)] = 200
+
+    def __post_init__(self) -> None:
+        read(vars(self))
+        if self.wait_ceiling_seconds < self.wait_floor_seconds:
+            raise SettingsError({"waitCeilingSeconds": f"is below waitFloorSeconds ({self.wait_floor_seconds})"})
+        if self.max_total_bytes < self.max_file_bytes:
+            raise SettingsError({"maxTotalBytes": f"is below maxFileBytes ({self.max_file_bytes})"})
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object]) -> "Settings":
+        """Settings from context values; what is not there keeps its default. A misspelt name is refused.
+
+        Names that resemble none of ours are left alone: context also holds what belongs to the CDK and to others.
+        """
+        names = {context_name(field.name): field.name for field in fields(cls)}
+        faults = {name: f"is not known; {ours} is" for name, ours in misspelt(context, [*names, STACK_ID]).items()}
+        given = {field: context[name] for name, field in names.items() if name in context}
+        return cls(**read(given, faults))
+
+
+def read(values: Mapping[str, object], faults: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """``values`` by field, each read by its rule. Raises all faults together, ``faults`` included."""
+    rules: dict[str, Rule] = {
+        name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+    }
+    typed: dict[str, Any] = {}
+    found = dict(faults or {})
+    for name, value in values.items():
+        try:
+            typed[name] = rules[name].read(value)
+        except ValueError as fault:
+            found[context_name(name)] = str(fault)
+    if found:
+        raise SettingsError(found)
+    return typed
+
+
+def read_stack_id(context: Mapping[str, object]) -> str:
+    """The id of the stack: letters, digits and hyphens, as CloudFormation wants stack names."""
+    value = context.get(STACK_ID, "DiscoveryExports")
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", value):
+        raise SettingsError({STACK_ID: f"must be a letter, then up to 127 letters, digits or hyphens, not {value!r}"})
+    return value
+
+
+def context_name(field: str) -> str:
+    """``wait_floor_seconds`` as it stands in ``cdk.json``: ``waitFloorSeconds``."""
+    first, *others = field.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def misspelt(context: Mapping[str, object], ours: list[str]) -> dict[str, str]:
+    """Names in ``context`` that are nearly one of ``ours``, with the one that was meant."""
+    close = {name: get_close_matches(name, ours, n=1, cutoff=0.8) for name in context if name not in ours}
+    return {name: matches[0] for name, matches in close.items() if matches}

@@ -1,0 +1,99 @@
+"""Where exports land and what is known of them: a bucket and a catalog that outlive the stack."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+
+class Storage(Construct):
+    """The bucket and the catalog; each is made unless there is one already."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: s3.IBucket | None = None,
+        table: dynamodb.ITable | None = None,
+        key: kms.IKey | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        # Access logs by bucket policy, as buckets without ACLs need it, whatever the flags of the app around us say.
+        self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
+        self.bucket = bucket or self._bucket(key)
+        self.table = table or self._table(key)
+
+    def _bucket(self, key: kms.IKey | None) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Bucket",
+            versioned=True,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            bucket_key_enabled=True if key else None,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            server_access_logs_bucket=self._access_logs(),
+            server_access_logs_prefix="exports/",
+            lifecycle_rules=[self._tidying(), self._expiring_work()],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _tidying(self) -> s3.LifecycleRule:
+        """Removes what nobody sees but everybody pays for. A deleted object can be brought back for 90 days."""
+        return s3.LifecycleRule(
+            id="Tidying",
+            abort_incomplete_multipart_upload_after=Duration.days(7),
+            noncurrent_version_expiration=Duration.days(90),
+            expired_object_delete_marker=True,
+        )
+
+    def _expiring_work(self) -> s3.LifecycleRule:
+        """Notes of an unfinished store are worthless once no run can still take it up."""
+        return s3.LifecycleRule(
+            id="ExpiringWork",
+            prefix="work/",
+            expiration=Duration.days(30),
+            noncurrent_version_expiration=Duration.days(1),
+        )
+
+    def _access_logs(self) -> s3.Bucket:
+        """Who read what, for a year. Log delivery cannot write with a customer's key, so S3's own encrypts them."""
+        return s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[s3.LifecycleRule(id="ExpiringLogs", expiration=Duration.days(365))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _table(self, key: kms.IKey | None) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self,
+            "Catalog",
+            partition_key=dynamodb.Attribute(name="exportId", type=dynamodb.AttributeType.STRING),
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key) if key else None,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=True,
+            global_secondary_indexes=[self._by_status()],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _by_status(self) -> dynamodb.GlobalSecondaryIndexPropsV2:
+        """What is unsettled, and since when: the question that operators ask."""
+        return dynamodb.GlobalSecondaryIndexPropsV2(
+            index_name="ByStatus",
+            partition_key=dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="firstSeenAt", type=dynamodb.AttributeType.STRING),
+        )

@@ -1,0 +1,257 @@
+"""The workflow: look at every export until it is settled, store what is ready, report. Its path is this file's end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
+from constructs import Construct
+
+from infra.functions import LOGS_KEPT, Functions
+from infra.permissions import Permission, acknowledge, acknowledge_wildcards, make_role
+
+INPUT = "{% $states.input %}"
+PAYLOAD = "{% $states.result.Payload %}"
+EXECUTION = "{% $states.context.Execution %}"
+LABEL = "batch"
+"""Of the executions that settle a batch each: their names begin with it."""
+TIME_LIMIT = Duration.days(7).plus(Duration.hours(6))
+"""The longest deadline, and the time that the last tasks before it may take with all their retries."""
+MAY_PASS = [
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "States.TaskFailed",
+    "States.Timeout",
+]
+"""Throttling and faults of Lambda, by name for readers; then every error, as outcomes that will not pass are data."""
+DELIVERING_LOGS = Permission(
+    actions=[
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ],
+    resources=["*"],
+    because="Log deliveries, which Step Functions needs to log at all, are no resources that a policy could name.",
+)
+
+
+class Workflow(Construct):
+    """Runs the functions until every export of a run is settled or the run's deadline has passed."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, functions: Functions, batch_concurrency: int, store_concurrency: int
+    ) -> None:
+        super().__init__(scope, id)
+        self._functions = functions
+        self._batch_concurrency = batch_concurrency
+        self._store_concurrency = store_concurrency
+        self._role = self._make_role()
+        self.state_machine = self._state_machine()
+        self._allow_children()
+
+    def _state_machine(self) -> sfn.StateMachine:
+        log_group = logs.LogGroup(self, "Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
+        machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            comment="Lands exports of AWS Application Discovery Service in S3",
+            definition_body=sfn.DefinitionBody.from_chainable(self._path()),
+            query_language=sfn.QueryLanguage.JSONATA,
+            role=self._role.without_policy_updates(),
+            timeout=TIME_LIMIT,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+        acknowledge(machine, "AwsSolutions-SF1", "Each run's history keeps every event for 90 days; errors are logged.")
+        acknowledge(machine, "AwsSolutions-SF2", "Histories time each step; functions are not traced, to start faster.")
+        return machine
+
+    def _make_role(self) -> iam.Role:
+        """Step Functions may take it for state machines of this account only."""
+        machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
+        conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": machines}}
+        return make_role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com", conditions=conditions),
+            permissions=[self._invoking(), DELIVERING_LOGS],
+        )
+
+    def _invoking(self) -> Permission:
+        functions = [function.function_arn for function in self._functions.all]
+        return Permission(actions=["lambda:InvokeFunction"], resources=functions)
+
+    def _allow_children(self) -> None:
+        """What a Distributed Map needs of its own state machine, in a policy that comes after both role and machine.
+
+        The CDK has made one too, which it cannot attach to a role that takes no updates.
+        """
+        self.state_machine.node.try_remove_child("DistributedMapPolicy")
+        permissions = self._starting_children()
+        statements = [permission.statement() for permission in permissions]
+        acknowledge_wildcards(iam.Policy(self, "Children", roles=[self._role], statements=statements), permissions)
+
+    def _starting_children(self) -> list[Permission]:
+        machine = self.state_machine
+        children = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{machine.state_machine_name}"
+        unnamed = "These are executions of this state machine alone, whose names are not known before."
+        return [
+            Permission(actions=["states:StartExecution"], resources=[machine.state_machine_arn]),
+            Permission(
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[f"{children}:*"],
+                because=unnamed,
+            ),
+            Permission(actions=["states:RedriveExecution"], resources=[f"{children}/{LABEL}:*"], because=unnamed),
+        ]
+
+    def _plan_run(self) -> sfn.TaskStateBase:
+        return self._task("Plan run", self._functions.plan_run, payload={"execution": EXECUTION}, attempts=4)
+
+    def _input_accepted(self, *, invalid: sfn.IChainable, accepted: sfn.IChainable) -> sfn.Choice:
+        """Passes the batches on as the whole state, since a Distributed Map is best given an array."""
+        return (
+            sfn.Choice.jsonata(self, "Input accepted?")
+            .when(sfn.Condition.jsonata("{% $exists($states.input.invalid) %}"), invalid)
+            .when(
+                sfn.Condition.jsonata("{% $exists($states.input.batches) %}"),
+                accepted,
+                outputs="{% $states.input.batches %}",
+            )
+        )
+
+    def _invalid_input(self) -> sfn.Fail:
+        return sfn.Fail.jsonata(self, "Invalid input", error="InvalidInput", cause="{% $states.input.invalid %}")
+
+    def _settle_each_batch(self, batch: sfn.IChainable) -> sfn.DistributedMap:
+        """Each batch is an execution of its own, with a history of its own; one that fails takes no other down."""
+        return sfn.DistributedMap.jsonata(
+            self,
+            "Settle each batch",
+            items=sfn.ProvideItems.jsonata(INPUT),
+            label=LABEL,
+            map_execution_type=sfn.StateMachineType.STANDARD,
+            max_concurrency=self._batch_concurrency,
+            tolerated_failure_percentage=100,
+        ).item_processor(batch)
+
+    def _check_exports(self) -> sfn.TaskStateBase:
+        check = self._task("Check exports", self._functions.check_exports)
+        return check.add_catch(
+            sfn.Pass.jsonata(self, "Batch not settled"),
+            errors=["States.ALL"],
+            outputs={"batch": "{% $states.input.batch.number %}", **failure(200)},
+        )
+
+    def _anything_pending(
+        self, *, settled: sfn.IChainable, ready: sfn.IChainable, waiting: sfn.IChainable
+    ) -> sfn.Choice:
+        return (
+            sfn.Choice.jsonata(self, "Anything pending?")
+            .when(sfn.Condition.jsonata("{% $states.input.pending = 0 %}"), settled)
+            .when(sfn.Condition.jsonata("{% $count($states.input.ready) > 0 %}"), ready)
+            .otherwise(waiting)
+        )
+
+    def _store_each_export(self) -> sfn.Map:
+        """Storing gives the state back as it was, with a result for each item, in order."""
+        return sfn.Map.jsonata(
+            self,
+            "Store each export",
+            items=sfn.ProvideItems.jsonata("{% $states.input.ready %}"),
+            item_selector={"batch": "{% $states.input.batch %}", "item": "{% $states.context.Map.Item.Value %}"},
+            max_concurrency=self._store_concurrency,
+            outputs='{% $merge([$states.input, {"results": $states.result}]) %}',
+        ).item_processor(self._store_export())
+
+    def _store_export(self) -> sfn.TaskStateBase:
+        store = self._task("Store export", self._functions.store_export)
+        return store.add_catch(sfn.Pass.jsonata(self, "Storing failed"), errors=["States.ALL"], outputs=failure(100))
+
+    def _wait(self) -> sfn.Wait:
+        time = sfn.WaitTime.timestamp("{% $states.input.nextCheckAt %}")
+        return sfn.Wait.jsonata(self, "Wait", time=time)
+
+    def _report_run(self) -> sfn.TaskStateBase:
+        """Told the run's name but not its input, which may be as large as a payload may be."""
+        payload = {"execution": {"Name": "{% $states.context.Execution.Name %}"}, "batches": INPUT}
+        return self._task("Report run", self._functions.report_run, payload=payload, attempts=4)
+
+    def _all_stored(self) -> sfn.Choice:
+        failed = sfn.Fail.jsonata(
+            self, "Exports not stored", error="ExportsNotStored", cause="{% $states.input.failure %}"
+        )
+        return (
+            sfn.Choice.jsonata(self, "All stored?")
+            .when(sfn.Condition.jsonata("{% $exists($states.input.failure) %}"), failed)
+            .when(
+                sfn.Condition.jsonata("{% $exists($states.input.output) %}"),
+                sfn.Succeed.jsonata(self, "Run done"),
+                outputs="{% $states.input.output %}",
+            )
+        )
+
+    def _task(
+        self, name: str, function: lambda_.Function, *, payload: Mapping[str, Any] | None = None, attempts: int = 2
+    ) -> sfn.TaskStateBase:
+        """A function as a task that is tried again.
+
+        Within a batch only twice more, far apart: each try takes three events of a history that may have 25,000.
+        """
+        limit = function.timeout or Duration.minutes(15)
+        task = LambdaInvoke.jsonata(
+            self,
+            name,
+            lambda_function=function,
+            payload=sfn.TaskInput.from_object(payload) if payload else None,
+            outputs=PAYLOAD,
+            task_timeout=sfn.Timeout.duration(limit.plus(Duration.seconds(30))),
+            retry_on_service_exceptions=False,
+        )
+        return task.add_retry(
+            errors=MAY_PASS,
+            interval=Duration.seconds(3),
+            backoff_rate=8 if attempts == 2 else 2,
+            max_attempts=attempts,
+            max_delay=Duration.seconds(60),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+
+    def _batch(self) -> sfn.IChainable:
+        """The path of one batch, round and round until nothing is pending."""
+        check = self._check_exports()
+        return check.next(
+            self._anything_pending(
+                settled=sfn.Succeed.jsonata(self, "Batch settled"),
+                ready=self._store_each_export().next(check),
+                waiting=self._wait().next(check),
+            )
+        )
+
+    def _path(self) -> sfn.IChainable:
+        """The path of a run."""
+        return self._plan_run().next(
+            self._input_accepted(
+                invalid=self._invalid_input(),
+                accepted=self._settle_each_batch(self._batch()).next(self._report_run()).next(self._all_stored()),
+            )
+        )
+
+
+def failure(length: int) -> dict[str, str]:
+    """What went wrong, its cause cut short, or empty where there is none."""
+    return {
+        "error": "{% $states.errorOutput.Error %}",
+        "cause": f'{{% $substring($states.errorOutput.Cause & "", 0, {length}) %}}',
+    }

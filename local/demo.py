@@ -1,0 +1,226 @@
+"""The show: exports are started as a pipeline would, the workflow runs, and everything that landed is verified."""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.aws import STATE, LocalAws, NotSetUp
+from local.double.client import Double
+
+PATIENCE_SECONDS = 180
+FAILURE = "The agent has not reported any data in the requested range."
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One export of the show: how it is asked for, how the double is told to play it, what must become of it."""
+
+    title: str
+    expected: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+    script: Mapping[str, Any] = field(default_factory=dict)
+
+
+def acts(agents: Sequence[str]) -> list[Act]:
+    def of_agent(agent: str) -> Mapping[str, Any]:
+        return {"filters": [{"name": "agentIds", "condition": "EQUALS", "values": [agent]}]}
+
+    recommend: Mapping[str, Any] = {"preferences": {"ec2RecommendationsPreferences": {"enabled": True}}}
+    return [
+        Act("summary", "STORED", {}, {"in_progress_seconds": 2}),
+        Act("agent", "STORED", of_agent(agents[0]), {"in_progress_seconds": 4, "rows": 2000}),
+        Act("ec2-recommendations", "STORED", recommend, {"in_progress_seconds": 1}),
+        Act(
+            "agent, at its size cap", "TRUNCATED", of_agent(agents[1]), {"in_progress_seconds": 3, "is_truncated": True}
+        ),
+        Act(
+            "agent, without data",
+            "FAILED",
+            of_agent(agents[2]),
+            {"in_progress_seconds": 2, "outcome": "FAILED", "status_message": FAILURE},
+        ),
+    ]
+
+
+class NotAsPromised(Exception):
+    """The demo found something other than what it had to find."""
+
+
+class Demo:
+    """Runs on a local AWS that is up."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self._outputs = aws.outputs
+        self._double = Double(aws.instance.discovery, aws.state.bundle)
+        self._s3 = aws.client("s3")
+        self._table = aws.client("dynamodb")
+        self._steps = aws.client("stepfunctions")
+
+    def play(self) -> None:
+        """Start, run, show, verify. Raises NotAsPromised."""
+        earlier = self._stored_earlier()
+        started = self._start(acts(self._double.agents()))
+        gets = self._double.gets()
+        output = self._run([*earlier, *started])
+        self._show_outcomes(output, started)
+        self._verify(output, started, earlier)
+        landed = [export for export in output["exports"] if "manifest" in export and export["exportId"] in started]
+        self._show_objects(landed)
+        self._show_row(landed[0]["exportId"])
+        print(f"\nDownloads in this run: {self._double.gets() - gets} GETs for {len(started)} new exports", end="")
+        print(f"; the {len(earlier)} stored earlier were not downloaded again." if earlier else ".")
+        self._show_commands(landed[0])
+
+    def _stored_earlier(self) -> list[str]:
+        """What an earlier demo on this local AWS has settled for good."""
+        found = [
+            item["exportId"]["S"]
+            for status in ("STORED", "TRUNCATED")
+            for page in self._table.get_paginator("query").paginate(
+                TableName=self._outputs["TableName"],
+                IndexName="ByStatus",
+                KeyConditionExpression="#status = :status",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":status": {"S": status}},
+            )
+            for item in page["Items"]
+        ]
+        if found:
+            print(f"\nAlready stored by an earlier run: {len(found)} exports. They are asked for again, too.")
+        return found[:100]
+
+    def _start(self, played: Sequence[Act]) -> dict[str, Act]:
+        print("\nStarting exports, as a pipeline would with StartExportTask:")
+        discovery = self._aws.client("discovery")
+        self._double.script(*(act.script for act in played))
+        started = {}
+        for act in played:
+            export_id = discovery.start_export_task(**act.request)["exportId"]
+            started[export_id] = act
+            print(f"  {export_id}  {act.title}")
+        return started
+
+    def _run(self, export_ids: Sequence[str]) -> dict[str, Any]:
+        """Start the workflow and watch it until it ends; its output."""
+        asked = {"exportIds": list(export_ids), "onFailure": "report", "correlationId": "demo"}
+        name = f"demo-{uuid.uuid4().hex[:8]}"
+        arn = self._steps.start_execution(
+            stateMachineArn=self._outputs["StateMachineArn"], name=name, input=json.dumps(asked)
+        )["executionArn"]
+        print(f"\nRun {name}:")
+        began, seen = time.monotonic(), dict.fromkeys(export_ids, "")
+        while (execution := self._steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                raise NotAsPromised(f"the run has not ended within {PATIENCE_SECONDS} s")
+            self._show_changes(seen, time.monotonic() - began)
+            time.sleep(0.3)
+        self._show_changes(seen, time.monotonic() - began)
+        if execution["status"] != "SUCCEEDED":
+            raise NotAsPromised(f"the run ended {execution['status']}: {execution.get('cause', '')}")
+        print(f"  {time.monotonic() - began:5.1f} s  the run has ended")
+        output: dict[str, Any] = json.loads(execution["output"])
+        return output
+
+    def _show_changes(self, seen: dict[str, str], seconds: float) -> None:
+        keys = [{"exportId": {"S": export_id}} for export_id in seen]
+        request = {self._outputs["TableName"]: {"Keys": keys}}
+        for item in self._table.batch_get_item(RequestItems=request)["Responses"][self._outputs["TableName"]]:
+            export_id, status = item["exportId"]["S"], item["status"]["S"]
+            if seen[export_id] != status:
+                seen[export_id] = status
+                print(f"  {seconds:5.1f} s  {export_id}  {status}", flush=True)
+
+    def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, Act]) -> None:
+        print(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
+        print(f"  {'export':<43} {'asked for':<24} {'outcome':<10} kind")
+        for export in output["exports"]:
+            act = started.get(export["exportId"])
+            title = act.title if act else "(stored earlier)"
+            told = export.get("kind") or export.get("statusMessage", "")
+            print(f"  {export['exportId']:<43} {title:<24} {export['outcome']:<10} {told}")
+
+    def _verify(self, output: Mapping[str, Any], started: Mapping[str, Act], earlier: Sequence[str]) -> None:
+        """Every outcome as scripted, and every file of every manifest byte for byte what the manifest says."""
+        outcomes = {export["exportId"]: export["outcome"] for export in output["exports"]}
+        for export_id, act in started.items():
+            if outcomes.get(export_id) != act.expected:
+                raise NotAsPromised(f"{export_id} is {outcomes.get(export_id)} and not {act.expected}")
+        if wrong := [each for each in earlier if outcomes.get(each) not in {"STORED", "TRUNCATED"}]:
+            raise NotAsPromised(f"stored earlier, but not any more: {', '.join(wrong)}")
+        for export in output["exports"]:
+            for file in self._manifest(export)["files"] if "manifest" in export else ():
+                if self._digest(file["key"]) != file["sha256"]:
+                    raise NotAsPromised(f"{file['key']} is not what the manifest says")
+        print("\nEvery outcome is as scripted, and the SHA-256 of every file equals its manifest's.")
+
+    def _manifest(self, export: Mapping[str, Any]) -> dict[str, Any]:
+        bucket, key = export["manifest"].removeprefix("s3://").split("/", 1)
+        document: dict[str, Any] = json.load(self._s3.get_object(Bucket=bucket, Key=key)["Body"])
+        return document
+
+    def _digest(self, key: str) -> str:
+        digest = hashlib.sha256()
+        body: Iterator[bytes] = self._s3.get_object(Bucket=self._outputs["BucketName"], Key=key)["Body"].iter_chunks(
+            2**20
+        )
+        for chunk in body:
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _show_objects(self, landed: Sequence[Mapping[str, Any]]) -> None:
+        print(f"\nLanded in s3://{self._outputs['BucketName']}:")
+        print(f"  {'bytes':>10} {'rows':>7}  key")
+        for export in landed:
+            manifest = self._manifest(export)
+            raw = manifest["raw"]
+            print(f"  {raw['bytes']:>10,} {'':>7}  {raw['key']}")
+            for file in manifest["files"]:
+                rows = "" if file["rows"] is None else f"{file['rows']:,}"
+                print(f"  {file['bytes']:>10,} {rows:>7}  {file['key']}")
+
+    def _show_row(self, export_id: str) -> None:
+        key = {"exportId": {"S": export_id}}
+        item = self._table.get_item(TableName=self._outputs["TableName"], Key=key)["Item"]
+        print("\nIts row in the catalog:")
+        for name in sorted(item):
+            (value,) = item[name].values()
+            print(f"  {name:<18} {value}")
+
+    def _show_commands(self, export: Mapping[str, Any]) -> None:
+        key = json.dumps({"exportId": {"S": export["exportId"]}})
+        print("\nLook further (with the AWS CLI):")
+        print(f"  . {self._shown(self._aws.state.env)}")
+        print(f"  aws s3 ls --recursive s3://{self._outputs['BucketName']}/")
+        print(f"  aws s3 cp {export['manifest']} -")
+        print(f"  aws dynamodb get-item --table-name {self._outputs['TableName']} --key '{key}'")
+        print(f"  aws stepfunctions list-executions --state-machine-arn {self._outputs['StateMachineArn']}")
+        print("\nThe local AWS stays up. End it: make local-stop")
+
+    @staticmethod
+    def _shown(path: Path) -> str:
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--state", type=Path, default=STATE, help="folder of the local AWS (default: .local)")
+    aws = LocalAws(parser.parse_args().state)
+    try:
+        aws.up()
+        Demo(aws).play()
+    except (NotSetUp, NotAsPromised) as failure:
+        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The double of Application Discovery Service, started with ``python -m local.discovery``."""
+
+import os
+import signal
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from local.double.script import Addition, Script, Settings
+from local.double.server import Server, serving, tls_context
+from local.double.shelf import ACCOUNT, BUCKET, REGION, Place
+from local.fleet import Fleet
+
+EPILOG = f"""
+requests:
+  POST /                        the service, JSON 1.1: StartExportTask, DescribeExportTasks
+  GET, HEAD /BUCKET/KEY?X-Amz-… a download link, passed on to --s3 and counted
+  GET    /_double/counts        what was asked for; DELETE starts again from zero
+  PUT    /_double/script        {{"next": [SCRIPT, …], "usual": SCRIPT}}: how the coming exports go; GET shows it
+  PATCH  /_double/settings      SETTINGS: how the service behaves; GET shows it
+  POST   /_double/exports       {{"exports": [ADDITION, …]}} or {{"count": N, "each": ADDITION}}: exports that are there
+  GET    /_double/fleet         the servers' agents
+  POST   /_double/reset         forget exports, scripts, settings and counts
+
+SCRIPT: {Script.__doc__}
+SETTINGS: {Settings.__doc__}
+ADDITION: every member of SCRIPT (export_id also as id) and more: {Addition.__doc__}
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; one line with the URL says that the double is ready."""
+    options = _options(arguments)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = Server(port=options.port, tls=tls_context(options.cert, options.key))
+    place = Place(
+        s3_url=options.s3,
+        public_url=server.url,
+        account=options.account,
+        bucket=options.bucket,
+        region=options.region,
+        ca=str(options.ca) if options.ca else os.environ.get("AWS_CA_BUNDLE"),
+    )
+    fleet = Fleet(seed=options.seed, size=options.servers)
+    server.serve_for(place, fleet, Settings(home_region=options.region))
+    with serving(server):
+        print(server.url, flush=True)
+        stop.wait()
+
+
+def _options(arguments: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(
+        prog="python -m local.discovery",
+        description="A double of AWS Application Discovery Service on 127.0.0.1, over TLS.",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--cert", required=True, type=_file, help="certificate for localhost, PEM")
+    add("--key", required=True, type=_file, help="its key, PEM")
+    add("--s3", required=True, metavar="URL", help="the S3 that holds the exports, such as https://localhost:4566")
+    add("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    add(
+        "--ca",
+        metavar="FILE",
+        type=_file,
+        help="certificates to trust for --s3 (default: AWS_CA_BUNDLE, or the public ones)",
+    )
+    add("--account", default=ACCOUNT, help="who owns the exports' bucket (default: %(default)s)")
+    add("--bucket", default=BUCKET, help="the exports' bucket (default: %(default)s)")
+    add("--region", default=REGION, help="home region of the service (default: %(default)s)")
+    add("--seed", type=int, default=Fleet().seed, help="what the fleet grows from (default: %(default)s)")
+    add("--servers", type=int, default=Fleet().size, help="size of the fleet (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _file(name: str) -> Path:
+    if not Path(name).is_file():
+        raise ArgumentTypeError(f"there is no file {name}")
+    return Path(name)
+
+
+if __name__ == "__main__":
+    main()

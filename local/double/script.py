@@ -1,0 +1,159 @@
+"""What can be asked of the double: how exports go, and how the service behaves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.double.contents import Compression, Container, Contents, Kind
+from local.double.typed import BadControl, changed
+from local.fleet import Fleet, Span
+
+LARGE_BYTES = 8 << 20
+LARGE_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How one export goes, from the answer to StartExportTask to its download. Every member may be left out.
+
+    What the start answers:
+
+    - ``error_code``, ``error_message``: StartExportTask fails with this and no export comes to be.
+    - ``existing_id``: it answers that a successful export is already present, with this id.
+    - ``export_id``: the id to give, instead of ``export-<uuid>``.
+
+    How it goes:
+
+    - ``appears_after_seconds``: DescribeExportTasks does not know it before.
+    - ``in_progress_seconds``: how long after its request it is IN_PROGRESS; a large one until it is made, too.
+    - ``outcome``: the status then. Anything but SUCCEEDED and FAILED is a status that the enum has grown.
+    - ``status_message``: beside the outcome; beside FAILED there is a default.
+    - ``is_truncated``: hit the size cap; the rows cover the first half of the range.
+
+    What is in it:
+
+    - ``container``: zip, nested (a zip in a zip), csv, gzip, none (a zip without CSV: no result).
+    - ``compression``: deflated or stored.
+    - ``rows``: of an agent: samples, and connections to each peer.
+    - ``min_bytes``: at least so many bytes of CSV before compression.
+    - ``connection_columns``: 12, or 10 as in 2017.
+    - ``folder``, ``name_prefix`` (instead of the account): change the names inside the zip.
+
+    How it is downloaded:
+
+    - ``link_lifetime_seconds``: whole seconds, 1 to 604800, from each describe.
+    - ``link``: handed out instead of the real link; "" hands out an empty one.
+    - ``no_link``: SUCCEEDED comes without a link.
+    - ``refused_gets``: so many GETs answer 403 as if the link's signer had lost its credentials.
+    """
+
+    error_code: str = ""
+    error_message: str = ""
+    existing_id: str = ""
+    export_id: str = ""
+    appears_after_seconds: float = 0.0
+    in_progress_seconds: float = 0.0
+    outcome: str = "SUCCEEDED"
+    status_message: str = ""
+    is_truncated: bool = False
+    container: Container = Container.ZIP
+    compression: Compression = Compression.DEFLATED
+    rows: int = 24
+    min_bytes: int = 0
+    connection_columns: int = 12
+    folder: str = ""
+    name_prefix: str = ""
+    link_lifetime_seconds: int = 3600
+    link: str | None = None
+    no_link: bool = False
+    refused_gets: int = 0
+
+    def __post_init__(self) -> None:
+        if self.connection_columns not in (10, 12):
+            raise BadControl(f"connection_columns: {self.connection_columns} is neither 10 nor 12")
+        if not 1 <= self.link_lifetime_seconds <= 604800:
+            raise BadControl(f"link_lifetime_seconds: {self.link_lifetime_seconds} is not between 1 and 604800")
+        for name in ("rows", "min_bytes", "refused_gets", "appears_after_seconds", "in_progress_seconds"):
+            if getattr(self, name) < 0:
+                raise BadControl(f"{name}: {getattr(self, name)} is less than 0")
+
+    @property
+    def large(self) -> bool:
+        """Whether making it takes so long that it is done before the export is finished, not at its first download."""
+        return self.min_bytes >= LARGE_BYTES or self.rows >= LARGE_ROWS
+
+    def contents(self, kind: Kind, agent_id: str | None, span: Span) -> Contents:
+        return Contents(
+            kind=kind,
+            agent_id=agent_id,
+            span=span,
+            is_truncated=self.is_truncated,
+            rows=self.rows,
+            min_bytes=self.min_bytes,
+            connection_columns=self.connection_columns,
+            container=self.container,
+            compression=self.compression,
+            folder=self.folder,
+            name_prefix=self.name_prefix,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the service behaves, for every call from now on.
+
+    - ``home_region``: calls signed for another region fail with HomeRegionNotSetException.
+    - ``refuse_with``: the error code that every call answers, such as AuthorizationErrorException.
+    - ``throttle_rate``, ``error_rate``: the share of calls, 0 to 1, that answer ThrottlingException and
+      ServerInternalErrorException; the same ``fault_seed`` gives the same order of good and bad answers.
+    - ``page_size``: exports in a page of DescribeExportTasks unless maxResults asks for less, 1 to 100.
+    - ``concurrent_agent_exports``: how many may be in progress at a time.
+    - ``marker``: a secret that stands in the path and in a signed parameter of every link; letters, digits and ``-``.
+    """
+
+    home_region: str = "us-east-1"
+    refuse_with: str = ""
+    throttle_rate: float = 0.0
+    error_rate: float = 0.0
+    fault_seed: int = 0
+    page_size: int = 100
+    concurrent_agent_exports: int = 5
+    marker: str = "unmarked"
+
+    def __post_init__(self) -> None:
+        for name in ("throttle_rate", "error_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadControl(f"{name}: {getattr(self, name)} is not between 0 and 1")
+        if not 1 <= self.page_size <= 100:
+            raise BadControl(f"page_size: {self.page_size} is not between 1 and 100")
+        if not self.marker.replace("-", "").isalnum() or not self.marker.isascii():
+            raise BadControl(f"marker: {self.marker!r} is not made of letters, digits and -")
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An export that is there without StartExportTask.
+
+    It was started ``age_seconds`` ago, and ``in_progress_seconds`` count from then.
+    An agent export without ``agent_id`` is given one of the fleet's agents. ``requested_start`` and ``requested_end``
+    are epoch seconds.
+    """
+
+    kind: Kind = Kind.SUMMARY
+    agent_id: str | None = None
+    age_seconds: float = 0.0
+    requested_start: float | None = None
+    requested_end: float | None = None
+    script: Script = Script()
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], fleet: Fleet, number: int) -> "Addition":
+        """One object holds the members of the addition and of its script, with ``export_id`` as ``id`` too."""
+        own = {"kind", "agent_id", "age_seconds", "requested_start", "requested_end"}
+        rest = {"export_id" if name == "id" else name: value for name, value in document.items() if name not in own}
+        addition = changed(
+            cls(script=changed(Script(), rest)), {name: document[name] for name in own & document.keys()}
+        )
+        if addition.kind is Kind.AGENT and addition.agent_id is None:
+            return changed(addition, {"agent_id": fleet.server(number % fleet.size).agent_id})
+        return addition

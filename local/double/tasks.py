@@ -1,0 +1,116 @@
+"""The export tasks that the double knows, and what each of them is at a moment."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from threading import Event, Lock
+
+from local.double.contents import Contents, Kind
+from local.double.script import Script
+from local.fleet import Span
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+FAILED_MESSAGE = "The export failed due to an internal error. Start a new export task."
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One export task. Times are epoch seconds; ``requested_start`` and ``requested_end`` are those of the request."""
+
+    id: str
+    kind: Kind
+    script: Script
+    requested_at: float
+    appears_at: float
+    agent_id: str | None = None
+    requested_start: float | None = None
+    requested_end: float | None = None
+    made: Event = field(default_factory=Event)
+    """A large export is made in the background, and in progress until this is set; others are made when fetched."""
+    broken: str = ""
+    """Why it could not be made."""
+    refused_gets: int = 0
+    made_keys: set[str] = field(default_factory=set)
+    making: Lock = field(default_factory=Lock)
+
+    @property
+    def contents(self) -> Contents:
+        span = Span.asked_for(_moment(self.requested_start), _moment(self.requested_end))
+        return self.script.contents(self.kind, self.agent_id, span)
+
+    @property
+    def position(self) -> tuple[bytes, str]:
+        """Where it stands in listings: an order that is neither that of the requests nor that of their time."""
+        return blake2b(self.id.encode(), digest_size=8).digest(), self.id
+
+    def refuse_get(self) -> bool:
+        """Whether this GET is one of those to refuse."""
+        with self.making:
+            self.refused_gets -= 1
+            return self.refused_gets >= 0
+
+    def in_progress(self, now: float) -> bool:
+        return not self.made.is_set() or now < self.requested_at + self.script.in_progress_seconds
+
+    def status(self, now: float) -> str:
+        """``exportStatus`` at the moment."""
+        if self.broken:
+            return "FAILED"
+        return "IN_PROGRESS" if self.in_progress(now) else self.script.outcome
+
+    def status_message(self, now: float) -> str:
+        """``statusMessage`` at the moment: the status again where there is nothing else to say, for it is required."""
+        status = self.status(now)
+        if status == "IN_PROGRESS":
+            return status
+        return self.broken or self.script.status_message or (FAILED_MESSAGE if status == "FAILED" else status)
+
+
+class Tasks:
+    """All export tasks, in the order of listings. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._by_id: dict[str, Task] = {}
+        self._order: list[tuple[bytes, str]] = []
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Add the tasks; one with an id that is known takes the place of the other."""
+        with self._lock:
+            new = {task.id: task for task in tasks}
+            self._order.extend(task.position for task in new.values() if task.id not in self._by_id)
+            self._order.sort()
+            self._by_id.update(new)
+
+    def get(self, export_id: str) -> Task | None:
+        return self._by_id.get(export_id)
+
+    def among(self, export_ids: Iterable[str]) -> list[Task]:
+        """The tasks with these ids, in the order of listings; what is unknown is left out."""
+        found = (self._by_id.get(export_id) for export_id in set(export_ids))
+        return sorted((task for task in found if task), key=lambda task: task.position)
+
+    def after(self, position: tuple[bytes, str] | None) -> Iterator[Task]:
+        """Every task that comes after the position in listings."""
+        with self._lock:
+            order = self._order[bisect_right(self._order, position) if position else 0 :]
+        return (task for _, export_id in order if (task := self._by_id.get(export_id)))
+
+    def agent_exports_in_progress(self, now: float) -> int:
+        with self._lock:
+            return sum(task.kind is Kind.AGENT and task.in_progress(now) for task in self._by_id.values())
+
+    def clear(self) -> None:
+        with self._lock:
+            self._by_id.clear()
+            self._order.clear()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

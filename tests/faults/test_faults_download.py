@@ -1,0 +1,386 @@
+"""Faults of the download: each row of the fault matrix that a link and its server can cause."""
+
+import io
+import itertools
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from exports import linkrules
+from exports.errors import LinkExpired, Rejected, SourceError
+from exports.model import RawObject, Reason
+from exports.pace import Pace
+from exports.uploads import Unfinished
+from tests.faults import server as faults
+from tests.faults.conftest import MIB, Certificate, Copying, csv_bytes
+from tests.faults.server import Fault, Server, serving
+
+
+def zip_bytes(size: int) -> bytes:
+    """A whole zip of about ``size`` bytes."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("123456789012_osInfo.csv", csv_bytes(size))
+    return body.getvalue()
+
+
+def rejection(copying: Copying, **options: Any) -> Rejected:
+    """Why the copy was rejected; nothing of it may be visible."""
+    with pytest.raises(Rejected) as caught:
+        copying.run(**options)
+    copying.assert_nothing_visible()
+    return caught.value
+
+
+def test_fault_01_connection_refused(copying: Copying) -> None:
+    copying.server.shutdown()
+    copying.server.server_close()
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    assert len(copying.pauses) == 3
+    copying.assert_nothing_visible()
+
+
+@pytest.mark.parametrize("breaks", [1, 3])
+def test_fault_01_reset_before_headers_is_tried_again(copying: Copying, breaks: int) -> None:
+    copying.server.faults.extend([faults.reset_before_headers] * breaks)
+
+    result = copying.run()
+
+    copying.assert_stored(result, copying.server.body)
+    assert len(copying.pauses) == breaks
+
+
+def test_fault_01_reset_before_headers_for_ever(copying: Copying) -> None:
+    copying.server.always = faults.reset_before_headers
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    assert copying.pauses == [0.5, 1.0, 2.0]
+    copying.assert_nothing_visible()
+
+
+@pytest.mark.parametrize("cut", [faults.cut_after, faults.reset_after])
+@pytest.mark.parametrize("count", [0, 1, 20_000])
+def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(
+    copying: Copying, cut: Any, count: int
+) -> None:
+    copying.server.faults.extend([faults.well, cut(count)])
+
+    result = copying.run()
+
+    copying.assert_stored(result, copying.server.body)
+    if cut is faults.cut_after:
+        assert copying.server.requests[-1].range == f"bytes={65536 + count}-99999"
+
+
+def test_fault_02_body_cut_with_content_length_for_ever(copying: Copying) -> None:
+    copying.server.faults.append(faults.well)
+    copying.server.always = faults.cut_after(0)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    copying.assert_nothing_visible()
+
+
+def test_fault_02_body_cut_in_the_parts_of_a_large_file(copying: Copying) -> None:
+    copying.server.body = csv_bytes(40 * MIB)
+    copying.server.faults.extend([faults.well, *(faults.reset_after(n) for n in (0, 700_000, 3 * MIB)), *[faults.well] * 2])
+
+    result = copying.run()
+
+    copying.assert_stored(result, copying.server.body)
+    assert copying.bucket.received == 40 * MIB
+
+
+def test_fault_03_body_cut_chunked_is_read_again_from_the_start(copying: Copying) -> None:
+    copying.server.faults.extend([faults.chunked(), faults.chunked(30_000), faults.chunked(99_999)])
+    copying.server.always = faults.chunked()
+
+    result = copying.run()
+
+    copying.assert_stored(result, copying.server.body)
+
+
+def test_fault_03_body_cut_chunked_for_ever(copying: Copying) -> None:
+    copying.server.always = faults.chunked(70_000)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    copying.assert_nothing_visible()
+
+
+def test_fault_04_no_length_and_a_whole_zip(copying: Copying) -> None:
+    copying.server.body = zip_bytes(200_000)
+    copying.server.always = faults.no_length()
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+
+@pytest.mark.parametrize("missing", [1, 22, 100_000])
+def test_fault_04_no_length_and_a_zip_that_is_cut(copying: Copying, missing: int) -> None:
+    copying.server.body = zip_bytes(200_000)
+    copying.server.always = faults.no_length(len(copying.server.body) - missing)
+
+    assert rejection(copying).reason == Reason.CORRUPT
+
+
+def test_fault_04_no_length_and_a_zip_cut_once(copying: Copying) -> None:
+    copying.server.body = zip_bytes(200_000)
+    copying.server.faults.extend([faults.no_length(), faults.no_length(100_000)])
+    copying.server.always = faults.no_length()
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+
+def test_fault_04_no_length_and_nothing_to_tell_the_end_by(copying: Copying) -> None:
+    copying.server.always = faults.no_length()
+
+    assert rejection(copying).reason == Reason.CORRUPT
+
+
+def test_fault_05_length_lies_low(copying: Copying) -> None:
+    copying.server.body = zip_bytes(200_000)
+    copying.server.always = faults.no_ranges(length=150_000)
+
+    assert rejection(copying).reason == Reason.CORRUPT
+
+
+def test_fault_05_range_with_extra_bytes(copying: Copying) -> None:
+    def longer(exchange: faults.Exchange) -> None:
+        exchange.range_head(length=len(exchange.wanted()) + 500)
+        exchange.wfile.write(exchange.wanted() + b"x" * 500)
+
+    copying.server.always = longer
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+
+def test_fault_05_length_lies_high(copying: Copying) -> None:
+    copying.server.always = faults.no_ranges(length=150_000)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    copying.assert_nothing_visible()
+
+
+def ticking(start: float = 0.0, step: float = 1.0) -> Iterator[float]:
+    """A clock that moves on by ``step`` seconds whenever somebody looks at it."""
+    return itertools.count(start, step)
+
+
+@pytest.mark.parametrize("fault", [faults.trickle, faults.trickling_headers])
+def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -> None:
+    copying.pace = lambda: Pace(clock=ticking().__next__)
+    copying.server.always = fault
+
+    with pytest.raises(SourceError, match="too slowly"):
+        copying.run()
+
+    assert len(copying.pauses) == 3
+    copying.assert_nothing_visible()
+
+
+def test_fault_06_trickling_once_goes_on_where_it_was(copying: Copying) -> None:
+    copying.pace = lambda: Pace(clock=ticking().__next__)
+    copying.server.faults.extend([faults.well, faults.trickle])
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+
+def test_fault_06_trickling_source_ends_with_the_budget(copying: Copying) -> None:
+    left = ticking(100.0, -1.0)
+    copying.time_left = left.__next__
+    copying.server.always = faults.trickle
+
+    assert copying.run() == Unfinished()
+    assert next(left) > -10
+    copying.assert_nothing_visible()
+
+
+def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.connections.READ_SECONDS", 0.05)
+    over = threading.Event()
+    copying.server.always = faults.silence(over)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    over.set()
+    copying.assert_nothing_visible()
+
+
+@pytest.mark.parametrize("code", [400, 401, 403])
+def test_fault_07_expired_link_is_described_anew(copying: Copying, code: int) -> None:
+    copying.server.faults.append(faults.status(code, b"<Error><Code>AccessDenied</Code></Error>"))
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert copying.renewals == 1
+
+
+def test_fault_07_link_that_stays_expired(copying: Copying) -> None:
+    copying.server.always = faults.status(403)
+
+    with pytest.raises(LinkExpired):
+        copying.run()
+
+    assert copying.renewals == 2
+    assert not copying.pauses
+    copying.assert_nothing_visible()
+
+
+def test_fault_08_link_expires_in_the_middle(copying: Copying) -> None:
+    copying.server.body = csv_bytes(40 * MIB)
+    copying.server.faults.extend([faults.well, faults.well, faults.reset_after(100_000), faults.status(403)])
+
+    copying.assert_stored(copying.run(workers=1), copying.server.body)
+    assert copying.renewals == 1
+
+
+def test_fault_08_many_workers_renew_an_expired_link_once(copying: Copying) -> None:
+    copying.server.body = csv_bytes(40 * MIB)
+    fresh = copying.server.link.replace("export.zip", "fresh.zip")
+    copying.links = [fresh]
+    copying.server.faults.append(faults.well)
+    copying.server.always = lambda exchange: (faults.well if "fresh" in exchange.path else faults.status(403))(exchange)
+
+    copying.assert_stored(copying.run(workers=8), copying.server.body)
+    assert copying.renewals == 1
+
+
+@pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])
+def test_fault_09_busy_source_is_tried_again(copying: Copying, code: int) -> None:
+    copying.server.faults.extend([faults.status(code)] * 2)
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert copying.pauses == [0.5, 1.0]
+
+
+def test_fault_09_retry_after_is_honoured(copying: Copying) -> None:
+    copying.server.faults.append(faults.status(503, Retry_After=7))
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert copying.pauses == [7.0]
+
+
+def test_fault_09_retry_after_as_a_date(copying: Copying) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3600), usegmt=True)
+    copying.server.faults.append(faults.status(503, Retry_After=date))
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert 3500 < copying.pauses[0] <= 3600
+
+
+def test_fault_09_retry_after_longer_than_the_time_left_is_not_waited_for(copying: Copying) -> None:
+    copying.time_left = lambda: 60.0
+    copying.server.always = faults.status(503, Retry_After=3600)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    assert not copying.pauses
+    copying.assert_nothing_visible()
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_fault_10_purged_export(copying: Copying, code: int) -> None:
+    copying.server.always = faults.status(code)
+
+    assert rejection(copying).reason == Reason.GONE
+    assert len(copying.server.requests) == 1
+
+
+@pytest.mark.parametrize("elsewhere", ["https://localhost:{}/other", "http://169.254.169.254/latest/meta-data/", "/other"])
+def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str) -> None:
+    copying.server.faults.append(faults.redirect(elsewhere.format(copying.server.server_port)))
+
+    assert rejection(copying).reason == Reason.URL_REFUSED
+    assert len(copying.server.requests) == 1
+
+
+def test_fault_12_private_address_of_an_allowed_name(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(host: str, port: int, **_: Any) -> list[Any]:
+        return [(None, None, None, "", (address, port)) for address in ("52.216.0.1", "127.0.0.1")]
+
+    monkeypatch.setattr(linkrules.socket, "getaddrinfo", answer)
+
+    assert rejection(copying, link="https://bucket.s3.amazonaws.com/key").reason == Reason.URL_REFUSED
+    assert not copying.server.requests
+
+
+def test_fault_13_untrusted_certificate(copying: Copying, other_certificate: Certificate) -> None:
+    copying.certificate = other_certificate
+
+    assert rejection(copying).reason == Reason.URL_REFUSED
+    assert not copying.pauses
+    assert not copying.server.requests
+
+
+def test_fault_13_certificate_of_another_host(copying: Copying) -> None:
+    elsewhere = copying.server.link.replace("localhost", "ip6-localhost.localdomain")
+    copying_there = replace(copying)
+
+    with pytest.raises((Rejected, SourceError)):
+        copying_there.run(link=elsewhere)
+
+    assert not copying.server.requests
+
+
+def test_fault_14_etag_changes_between_parts(copying: Copying) -> None:
+    copying.server.body = csv_bytes(40 * MIB, seed=1)
+    new = csv_bytes(30 * MIB, seed=2)
+    copying.server.faults.extend([faults.well, faults.well, faults.changes_to(new, '"v2"')])
+
+    result = copying.run(workers=1)
+
+    copying.assert_stored(result, new)
+    assert [upload.etag for upload in copying.remembered] == ['"v1"', '"v2"', '"v2"']
+
+
+def test_fault_14_etag_changes_and_the_server_ignores_if_match(copying: Copying) -> None:
+    new = csv_bytes(90_000, seed=2)
+    copying.server.faults.extend([faults.well, faults.cut_after(10_000), faults.changes_to(new, '"v2"')])
+    copying.server.always = faults.ignoring_if_match
+
+    copying.assert_stored(copying.run(), new)
+
+
+def test_fault_14_etag_changes_between_calls(copying: Copying) -> None:
+    copying.server.body = csv_bytes(40 * MIB, seed=1)
+    copying.time_left = itertools.chain([10.0] * 100, itertools.repeat(0.0)).__next__
+    assert copying.run(workers=1) == Unfinished()
+    stale = copying.remembered[-1]
+    copying.time_left = lambda: 1000.0
+    copying.server.body, copying.server.etag = csv_bytes(40 * MIB, seed=2), '"v2"'
+
+    result = copying.run(known=stale)
+
+    copying.assert_stored(result, copying.server.body)
+
+
+def test_fault_14_source_that_keeps_changing_is_left_to_the_next_round(copying: Copying) -> None:
+    count = itertools.count()
+
+    def changing(exchange: faults.Exchange) -> None:
+        exchange.server.etag = f'"v{next(count)}"'
+        faults.well(exchange)
+
+    copying.server.always = changing
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    copying.assert_nothing_visible()
+    assert not copying.bucket.uploads
