@@ -118,7 +118,6 @@ class Functions(Construct):
                 self._on_table("dynamodb:UpdateItem"),
                 self._telling_what_is_missing(),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
-                self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
                 self._announcing(),
@@ -163,7 +162,9 @@ class Functions(Construct):
             architecture=lambda_.Architecture.ARM_64,
             memory_size=memory,
             timeout=timeout,
-            environment={**self._places(), **environment, **POWERTOOLS},
+            environment={
+                name: value for name, value in {**self._places(), **environment, **POWERTOOLS}.items() if value
+            },
             role=make_role(
                 self,
                 f"{id}Role",

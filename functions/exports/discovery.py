@@ -4,13 +4,18 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
+
 from exports.calls import aws_call
 from exports.errors import ServiceError
 from exports.model import Export, Status
 from exports.runs import Filters
+from exports.secrecy import clean_message
 
 if TYPE_CHECKING:
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
+
+logger = Logger(child=True)
 
 MAX_PAGES = 10_000
 """A listing that goes on beyond this is taken for one that never ends."""
@@ -34,6 +39,10 @@ class DiscoveryService:
             other = found.get(export.id)
             if other is None or _rank(export) > _rank(other):
                 found[export.id] = export
+        if odd := {export.status for export in found.values()} - set(Status):
+            logger.warning(
+                "unknown status, taken for not finished", statuses=sorted(clean_message(each) for each in odd)
+            )
         return found
 
     def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Export]:

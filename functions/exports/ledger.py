@@ -1,4 +1,4 @@
-"""Recording what became of an export, and telling others: the row first, then its event, then that it was told."""
+"""Recording what became of an export, and telling others: first the row, then its event, then that it was told."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ class Ledger:
     bus: Bus
     batch: Batch
     clock: Callable[[], datetime]
+    measure: Callable[[Row, Outcome], None]
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return self.catalog.rows(export_ids)
@@ -102,4 +103,5 @@ class Ledger:
     def _announce(self, row: Row) -> None:
         if row.outcome:
             self.bus.announce(row, row.outcome)
+            self.measure(row, row.outcome)
             self.catalog.announced(row.export_id, self.clock())

@@ -37,6 +37,7 @@ PASSING = frozenset(
         "RequestTimeTooSkewed",
         "ResponseStreamingError",
         "ServiceUnavailable",
+        "SSLError",
         "SlowDown",
         "Throttling",
         "ThrottlingException",

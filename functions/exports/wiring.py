@@ -18,6 +18,7 @@ from exports.catalog import Catalog
 from exports.discovery import DiscoveryService
 from exports.errors import ExportsError, ServiceError
 from exports.ledger import Ledger
+from exports.measuring import measure
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
 
@@ -102,4 +103,4 @@ def batch(pointer: dict[str, Any]) -> Batch:
 
 
 def ledger(of: Batch) -> Ledger:
-    return Ledger(catalog(), bus(), of, utc_now)
+    return Ledger(catalog(), bus(), of, utc_now, measure)

@@ -111,9 +111,7 @@ class Copying:
 
     @property
     def patience(self) -> Patience:
-        return Patience(
-            self.attempts, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high
-        )
+        return Patience(self.attempts, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high)
 
     def renew(self) -> str:
         self.renewals += 1

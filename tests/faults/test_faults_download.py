@@ -71,9 +71,7 @@ def test_fault_01_reset_before_headers_for_ever(copying: Copying) -> None:
 
 @pytest.mark.parametrize("cut", [faults.cut_after, faults.reset_after])
 @pytest.mark.parametrize("count", [0, 1, 20_000])
-def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(
-    copying: Copying, cut: Any, count: int
-) -> None:
+def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(copying: Copying, cut: Any, count: int) -> None:
     copying.server.faults.extend([faults.well, cut(count)])
 
     result = copying.run()
@@ -95,7 +93,9 @@ def test_fault_02_body_cut_with_content_length_for_ever(copying: Copying) -> Non
 
 def test_fault_02_body_cut_in_the_parts_of_a_large_file(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
-    copying.server.faults.extend([faults.well, *(faults.reset_after(n) for n in (0, 700_000, 3 * MIB)), *[faults.well] * 2])
+    copying.server.faults.extend(
+        [faults.well, *(faults.reset_after(n) for n in (0, 700_000, 3 * MIB)), *[faults.well] * 2]
+    )
 
     result = copying.run()
 
@@ -302,7 +302,9 @@ def test_fault_10_purged_export(copying: Copying, code: int) -> None:
     assert len(copying.server.requests) == 1
 
 
-@pytest.mark.parametrize("elsewhere", ["https://localhost:{}/other", "http://169.254.169.254/latest/meta-data/", "/other"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://localhost:{}/other", "http://169.254.169.254/latest/meta-data/", "/other"]
+)
 def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str) -> None:
     copying.server.faults.append(faults.redirect(elsewhere.format(copying.server.server_port)))
 

@@ -1,0 +1,31 @@
+"""Start an export and have it stored: ``python examples/start_and_wait.py STATE_MACHINE_ARN``."""
+
+import json
+import sys
+import time
+
+import boto3
+
+
+def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
+    """Run the workflow for one export and return its entry of the run's output.
+
+    The execution is named after the export, so that starting it twice stores it once.
+    """
+    steps = boto3.client("stepfunctions")
+    arn = steps.start_execution(
+        stateMachineArn=state_machine_arn,
+        name=export_id[:80],
+        input=json.dumps({"exportIds": [export_id], "onFailure": "report"}),
+    )["executionArn"]
+    while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        time.sleep(5)
+    if execution["status"] != "SUCCEEDED":
+        raise SystemExit(f"{execution['status']}: {execution.get('error')} {execution.get('cause')}")
+    exports: list[dict[str, object]] = json.loads(execution["output"])["exports"]
+    return exports[0]
+
+
+if __name__ == "__main__":
+    started = boto3.client("discovery").start_export_task()["exportId"]
+    print(json.dumps(store(sys.argv[1], started), indent=2))

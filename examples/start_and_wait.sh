@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Start an export and have it stored: examples/start_and_wait.sh STATE_MACHINE_ARN
+set -euo pipefail
+state_machine=$1
+
+export_id=$(aws discovery start-export-task --query exportId --output text)
+run=$(aws stepfunctions start-execution --state-machine-arn "$state_machine" --name "${export_id:0:80}" \
+  --input "{\"exportIds\": [\"$export_id\"]}" --query executionArn --output text)
+
+while status=$(aws stepfunctions describe-execution --execution-arn "$run" --query status --output text); [ "$status" = RUNNING ]; do
+  sleep 5
+done
+aws stepfunctions describe-execution --execution-arn "$run" --query '[status, error, output]' --output text
+[ "$status" = SUCCEEDED ]

@@ -1,0 +1,70 @@
+"""A synthesized template, read by the names that constructs have in the code."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.permissions import flat
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Template:
+    """``root`` is the path of the construct under test; names are paths below it, such as ``Storage/Bucket``."""
+
+    document: Json
+    root: str = "DiscoveryExports/Exports"
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Logical ids and the names of what they are."""
+        paths = {id: resource["Metadata"]["aws:cdk:path"] for id, resource in self._resources.items()}
+        return {id: path.removeprefix(f"{self.root}/").removesuffix("/Resource") for id, path in paths.items()}
+
+    @property
+    def _resources(self) -> Json:
+        resources: Json = self.document["Resources"]
+        return {id: each for id, each in resources.items() if each["Type"] != "AWS::CDK::Metadata"}
+
+    def resource(self, name: str) -> Json:
+        """The one resource of that name."""
+        (found,) = (self._resources[id] for id, each in self.names.items() if each == name)
+        return dict(found)
+
+    def properties(self, name: str) -> Json:
+        return dict(self.resource(name)["Properties"])
+
+    def of_type(self, type: str) -> dict[str, Json]:
+        """Resources by name."""
+        return {self.names[id]: each for id, each in self._resources.items() if each["Type"] == type}
+
+    def text(self, value: Any) -> str:
+        """A value with its references as ``<name>`` or ``<name.Attribute>``."""
+        names = self.names
+        return re.sub(r"<(\w+)([.>])", lambda found: f"<{names.get(found[1], found[1])}{found[2]}", flat(value))
+
+    def permissions(self, name: str) -> list[str]:
+        """What a role or policy allows, a line for each action and resource; conditions follow in brackets."""
+        properties = self.properties(name)
+        documents = [each["PolicyDocument"] for each in properties.get("Policies", [properties])]
+        return sorted(
+            f"{action} on {self.text(resource)}{self._conditions(statement)}"
+            for document in documents
+            for statement in document["Statement"]
+            for action in many(statement["Action"])
+            for resource in many(statement["Resource"])
+        )
+
+    def _conditions(self, statement: Json) -> str:
+        return f" if {json.dumps(statement['Condition'])}" if "Condition" in statement else ""
+
+    def definition(self) -> Json:
+        """The state machine as Step Functions will read it, with names where ARNs will be."""
+        return dict(json.loads(self.text(self.properties("Workflow/StateMachine")["DefinitionString"])))
+
+
+def many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,120 @@
+"""Who records an outcome announces it, and whoever finds one that nobody announced catches up."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from exports.catalog import Catalog, Write
+from exports.ledger import TELLING_TIME, Ledger
+from exports.model import Outcome
+from exports.rows import Row
+from tests.unit.builders import NOW, batch, export, row
+
+
+@dataclass
+class FakeCatalog:
+    answer: Write
+    announced_ids: list[str] = field(default_factory=list)
+    left: list[Outcome] = field(default_factory=list)
+
+    def settle(self, *_: Any, **__: Any) -> Write:
+        return self.answer
+
+    def leave(self, export_id: str, outcome: Outcome, **_: Any) -> Write:
+        self.left.append(outcome)
+        return self.answer
+
+    def announced(self, export_id: str, now: Any) -> None:
+        self.announced_ids.append(export_id)
+
+
+@dataclass
+class Desk:
+    answer: Write
+    sweeps: bool = False
+    told: list[Outcome] = field(default_factory=list)
+    measured: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.catalog = FakeCatalog(self.answer)
+        asked = batch("export-1", sweeps=self.sweeps)
+        self.ledger = Ledger(
+            cast(Catalog, self.catalog), self, asked, lambda: NOW, lambda _, outcome: self.measured.append(outcome)
+        )
+
+    def announce(self, row: Row, outcome: Outcome) -> None:
+        self.told.append(outcome)
+
+
+def owed(status: str = "STORED", *, run_id: str = "run-2", age: timedelta = timedelta()) -> Row:
+    settled_at = (NOW - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return row(status=status, announcedAt=None, runId=run_id, settledAt=settled_at)
+
+
+def test_the_winner_of_the_write_announces_measures_and_notes_it() -> None:
+    desk = Desk(Write(owed(run_id="run-1"), won=True))
+
+    desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
+
+    assert desk.told == desk.measured == [Outcome.STORED]
+    assert desk.catalog.announced_ids == ["export-1"]
+
+
+def test_the_loser_announces_nothing_while_the_winner_has_time() -> None:
+    desk = Desk(Write(owed(), won=False))
+
+    desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
+
+    assert desk.told == []
+
+
+def test_fault_24_who_finds_its_own_runs_row_unannounced_announces_it_at_once() -> None:
+    desk = Desk(Write(owed(run_id="run-1"), won=False))
+
+    desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
+
+    assert desk.told == [Outcome.STORED]
+
+
+@pytest.mark.parametrize(("age", "told"), [(TELLING_TIME, []), (TELLING_TIME * 2, [Outcome.STORED])])
+def test_fault_24_another_runs_event_is_caught_up_once_its_time_is_over(age: timedelta, told: list[Outcome]) -> None:
+    desk = Desk(Write(owed(), won=False))
+
+    desk.ledger.catch_up(owed(age=age))
+
+    assert desk.told == told
+
+
+def test_what_is_announced_or_in_progress_is_not_announced() -> None:
+    desk = Desk(Write(owed(), won=False))
+
+    desk.ledger.catch_up(row(runId="run-1"))
+    desk.ledger.catch_up(owed("IN_PROGRESS", run_id="run-1"))
+
+    assert desk.told == []
+
+
+def test_another_runs_unsettled_outcome_is_its_own_to_announce() -> None:
+    desk = Desk(Write(owed(), won=False))
+
+    desk.ledger.catch_up(owed("NOT_STORED", age=TELLING_TIME * 2))
+
+    assert desk.told == []
+
+
+def test_a_sweep_that_leaves_exports_in_progress_records_and_announces_nothing() -> None:
+    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), won=True), sweeps=True)
+
+    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+
+    assert (desk.catalog.left, desk.told) == ([], [])
+
+
+def test_a_run_that_asked_for_the_export_announces_that_its_time_ran_out() -> None:
+    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), won=True))
+
+    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+
+    assert desk.told == [Outcome.TIMED_OUT]
