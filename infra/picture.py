@@ -92,7 +92,8 @@ def synthesized() -> dict[str, Any]:
 
 def documents() -> list[Path]:
     """Those that show the picture."""
-    return [path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")] if BEGIN in path.read_text("utf-8")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    return [page for page in pages if BEGIN in page.read_text("utf-8")]
 
 
 def renewed(document: str, picture: str) -> str:

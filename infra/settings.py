@@ -35,7 +35,7 @@ class Whole:
 
     def read(self, value: object) -> int:
         text = str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}", text) or not self.low <= int(text) <= self.high:
+        if isinstance(value, bool) or not re.fullmatch("[0-9]{1,18}", text) or not self.low <= int(text) <= self.high:
             raise ValueError(f"must be a whole number from {self.low} to {self.high}, not {value!r}")
         return int(text)
 
@@ -54,7 +54,7 @@ class Maybe:
 class Hosts:
     """Hosts as ``host``, ``host:port`` or ``host:*``, in a list or with commas between them."""
 
-    form = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:(\*|\d{1,5}))?", re.IGNORECASE)
+    form = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:(\*|[0-9]{1,5}))?", re.IGNORECASE)
 
     def read(self, value: object) -> tuple[str, ...]:
         hosts = value.split(",") if isinstance(value, str) else value

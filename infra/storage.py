@@ -1,5 +1,7 @@
 """Where exports land and what is known of them: a bucket and a catalog that outlive the stack."""
 
+from typing import cast
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
@@ -76,12 +78,11 @@ class Storage(Construct):
         )
 
     def _table(self, key: kms.IKey | None) -> dynamodb.TableV2:
-        return dynamodb.TableV2(
+        table = dynamodb.TableV2(
             self,
             "Catalog",
             partition_key=dynamodb.Attribute(name="exportId", type=dynamodb.AttributeType.STRING),
             billing=dynamodb.Billing.on_demand(),
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key) if key else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -89,6 +90,9 @@ class Storage(Construct):
             global_secondary_indexes=[self._by_status()],
             removal_policy=RemovalPolicy.RETAIN,
         )
+        if key:
+            encrypt(table, key)
+        return table
 
     def _by_status(self) -> dynamodb.GlobalSecondaryIndexPropsV2:
         """What is unsettled, and since when: the question that operators ask."""
@@ -97,3 +101,10 @@ class Storage(Construct):
             partition_key=dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="firstSeenAt", type=dynamodb.AttributeType.STRING),
         )
+
+
+def encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:
+    """What ``encryption`` would do if it did not ask for the region of the stack, which only a deployment decides."""
+    template = cast(dynamodb.CfnGlobalTable, table.node.default_child)
+    template.sse_specification = dynamodb.CfnGlobalTable.SSESpecificationProperty(sse_enabled=True, sse_type="KMS")
+    template.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", key.key_arn)

@@ -197,7 +197,7 @@ class Workflow(Construct):
             .when(sfn.Condition.jsonata("{% $exists($states.input.failure) %}"), failed)
             .when(
                 sfn.Condition.jsonata("{% $exists($states.input.output) %}"),
-                sfn.Succeed.jsonata(self, "Run done"),
+                sfn.Succeed(self, "Run done"),
                 outputs="{% $states.input.output %}",
             )
         )
@@ -233,7 +233,7 @@ class Workflow(Construct):
         check = self._check_exports()
         return check.next(
             self._anything_pending(
-                settled=sfn.Succeed.jsonata(self, "Batch settled"),
+                settled=sfn.Succeed(self, "Batch settled"),
                 ready=self._store_each_export().next(check),
                 waiting=self._wait().next(check),
             )

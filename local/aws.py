@@ -22,18 +22,17 @@ import botocore.session
 from botocore.config import Config
 
 from local import ministack
-from local.certificate import certificates, make_certificate, write_bundle
-from local.deployment import CONTEXT, Cdk, DeploymentFailed, fingerprint
+from local.certificate import PUBLIC, make_certificate, write_bundle
+from local.deployment import CONTEXT, Cdk, fingerprint
 from local.environment import REGION, SECRET, Preset, client_environment, env_file, inherited
-from local.servers import MINISTACK_PYTHON, ROOT, StartFailed, is_whole, start_double, start_ministack
+from local.failures import LocalAwsFailed, NotSetUp
+from local.servers import MINISTACK_PYTHON, ROOT, is_whole, start_double, start_ministack
 from local.state import Instance, State
+
+__all__ = ["STATE", "LocalAws", "LocalAwsFailed", "NotSetUp"]
 
 STATE = ROOT / ".local"
 CDK_PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
-
-
-class NotSetUp(Exception):
-    """Something must be made first; the message says by which command."""
 
 
 def _print_now(line: str) -> None:
@@ -82,6 +81,7 @@ class LocalAws:
         with self.state.locked():
             if instance := self._usable():
                 self._say(f"The local AWS is up already at {instance.endpoint}")
+                write_bundle(self.state.bundle, [self.state.bundle, *self._preset.certificates])
                 self._deploy(instance)
             else:
                 self._start()
@@ -152,15 +152,10 @@ class LocalAws:
         if not self.running:
             self._say("The local AWS is not whole any more: starting anew.")
             return None
-        if not self._suits_preset(instance):
-            self._say("Another discovery service or CA bundle was set than the local AWS runs with: starting anew.")
+        if self._preset.service not in (None, instance.discovery):
+            self._say(f"The local AWS uses {instance.discovery} instead of {self._preset.service}: starting anew.")
             return None
         return instance
-
-    def _suits_preset(self, instance: Instance) -> bool:
-        trusted = certificates([self.state.bundle])
-        wanted = certificates([self._preset.trust]) if self._preset.trust else []
-        return self._preset.service in (None, instance.discovery) and set(wanted) <= set(trusted)
 
     def _start(self) -> None:
         """Start everything and deploy; what fails leaves its logs, but no process."""
@@ -178,7 +173,7 @@ class LocalAws:
         port, double_port = ministack.free_ports(2)
         discovery = self._preset.service or f"https://localhost:{double_port}"
         make_certificate(self.state.certificate, self.state.key)
-        write_bundle(self.state.bundle, self.state.certificate, self._preset.trust)
+        write_bundle(self.state.bundle, [self.state.certificate, PUBLIC, *self._preset.certificates])
         instance = self.state.save(Instance(port, discovery, own_double=not self._preset.service))
 
         self._say(f"Starting MiniStack at {instance.endpoint}")
@@ -265,7 +260,7 @@ def main() -> int:
     command = {"up": _up, "down": _down, "status": _status}[arguments.command]
     try:
         return command(arguments.state)
-    except (NotSetUp, StartFailed, DeploymentFailed, FileNotFoundError, TimeoutError) as failure:
+    except LocalAwsFailed as failure:
         print(failure, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

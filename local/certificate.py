@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NAMES = ("localhost", "*.localhost", "*.s3.localhost")
 ADDRESS = "127.0.0.1"
+PUBLIC = Path(certifi.where())
 PEM_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -53,10 +54,11 @@ def _extensions(key: ec.EllipticCurvePublicKey) -> Iterator[tuple[x509.Extension
     yield x509.AuthorityKeyIdentifier.from_issuer_public_key(key), False
 
 
-def write_bundle(bundle: Path, own: Path, preset: Path | None) -> None:
-    """Write all that clients trust: our certificate, the public ones, and those of the caller's own bundle."""
-    sources = [own, Path(certifi.where()), *([preset] if preset else [])]
-    bundle.write_text("\n".join(certificates(sources)) + "\n")
+def write_bundle(bundle: Path, sources: Iterable[Path]) -> None:
+    """Write the certificates of all sources, in one step: clients that start meanwhile see the old or the new."""
+    draft = bundle.with_suffix(".new")
+    draft.write_text("\n".join(certificates(sources)) + "\n")
+    draft.replace(bundle)
 
 
 def certificates(sources: Iterable[Path]) -> list[str]:

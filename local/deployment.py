@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from local.environment import ACCOUNT, REGION
+from local.failures import DeploymentFailed
 
 CONTEXT = {
     "waitFloorSeconds": "1",
@@ -20,10 +21,6 @@ DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infr
 """What the template and the Lambdas are made from."""
 
 LOG_TAIL_LINES = 40
-
-
-class DeploymentFailed(Exception):
-    """The CDK refused; the message ends with what it said."""
 
 
 class Cdk:

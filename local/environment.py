@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.certificate import ADDRESS
+from local.failures import NotSetUp
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -23,22 +24,22 @@ class Preset:
     """What the caller set beforehand: a service to use in place of our double, and certificates to trust."""
 
     service: str | None = None
-    trust: Path | None = None
+    certificates: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Preset":
         """Read it from the caller's environment, where our own file, by now outdated, may have been sourced.
 
-        FileNotFoundError: the caller's CA bundle does not exist.
+        NotSetUp: the caller's CA bundle does not exist.
         """
         service, trust = environ.get(DISCOVERY), environ.get("AWS_CA_BUNDLE")
         if trust and not Path(trust).exists():
             if OWN_DOUBLE not in environ:
-                raise FileNotFoundError(f"AWS_CA_BUNDLE names {trust}, which does not exist.")
+                raise NotSetUp(f"AWS_CA_BUNDLE names {trust}, which does not exist.")
             trust = None
         return cls(
             service=service if service and service != environ.get(OWN_DOUBLE) else None,
-            trust=Path(trust).absolute() if trust else None,
+            certificates=(Path(trust).absolute(),) if trust else (),
         )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.failures import DoesNotEnd
+
 GATE = 'read -r _ && { ulimit -S -n 8192 2>/dev/null; exec "$@" </dev/null; }'
 """Waits for one line before it turns into the command. Who dies before having saved the process id leaves nothing:
 end of input ends the gate."""
@@ -31,18 +33,19 @@ class Process:
 
     def end(self, *, patience_seconds: float = 10) -> None:
         """End it with all its children at once; nothing they hold is worth waiting for."""
-        if self._may_signal():
-            _signal_group(self.pid)
+        if not self._is_ours():
+            return
+        _signal_group(self.pid)
         deadline = time.monotonic() + patience_seconds
-        while self._may_signal() and _members(self.pid):
+        while _members(self.pid):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} (process {self.pid}) does not end")
+                raise DoesNotEnd(f"{self.name} (process {self.pid}) does not end")
             time.sleep(0.02)
         if child := _children.pop(self.pid, None):
             child.wait()
 
-    def _may_signal(self) -> bool:
-        """Whether its group is ours. A group outlives its leader, and while it does no process gets the leader's id."""
+    def _is_ours(self) -> bool:
+        """Whether the group of that id is ours. It outlives its leader, whose id no process gets meanwhile."""
         now = _started(self.pid)
         return now == self.started if now else self.started.startswith(_boot())
 

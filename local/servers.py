@@ -12,16 +12,13 @@ from pathlib import Path
 from local import ministack
 from local.deployment import tail
 from local.environment import inherited
+from local.failures import StartFailed
 from local.processes import Gate, Process
 from local.state import Instance, State
 
 ROOT = Path(__file__).parent.parent
 MINISTACK_PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
 START_SECONDS = 60
-
-
-class StartFailed(Exception):
-    """A server did not come up; the message says which, and ends with its log."""
 
 
 def start_ministack(state: State, instance: Instance) -> Instance:

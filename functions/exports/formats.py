@@ -38,7 +38,7 @@ class ZipEnd:
         self._seen = 0
 
     def update(self, chunk: bytes) -> None:
-        self._tail = (self._tail + chunk)[-_LONGEST_TAIL:]
+        self._tail = (self._tail + chunk[-_LONGEST_TAIL:])[-_LONGEST_TAIL:]
         self._seen += len(chunk)
 
     def whole(self) -> bool:

@@ -79,8 +79,7 @@ class Landing:
 
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
         """Store each member of the raw object."""
-        unpacked = unpack(raw, keys=keys, archive=self.bucket, limits=self.limits, time_left=self.time_left)
-        return unpacked if isinstance(unpacked, Unpacked) else Unfinished()
+        return unpack(raw, keys=keys, archive=self.bucket, limits=self.limits, time_left=self.time_left)
 
     def _fresh_link(self, export_id: str) -> str | None:
         export = self.service.describe([export_id]).get(export_id)

@@ -96,7 +96,7 @@ class Keys:
         return f"raw/{self.account}/{self.region}/{self.requested_date}/{self.export_id}.{extension}"
 
     def data(self, dataset: str, file: str) -> str:
-        """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.unpack`."""
+        """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.filenames`."""
         return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
 
     def work(self, name: str) -> str:

@@ -4,7 +4,6 @@ The raw bytes come first, then each file, then the manifest that names them, the
 Each step can be repeated: a kill between any two leaves nothing that the next attempt would not adopt.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -150,7 +149,7 @@ class Storing:
         )
         try:
             document = self.bucket.read_json(told.key) if told else None
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
 

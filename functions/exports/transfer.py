@@ -57,7 +57,7 @@ class Source(Ranges, Protocol):
 
 
 class Sink(Protocol):
-    def write(self, data: bytes, /) -> None: ...
+    def write(self, data: bytes, /) -> object: ...
 
 
 class Target(PartSink, Protocol):

@@ -267,7 +267,7 @@ def _entry(feed: "_Feed", moved: int) -> tuple[Entry, int]:
     size, packed, offset, disk = _wide((size, packed, offset, disk), rest[name : name + extra])
     if disk:
         raise _several_disks()
-    _check_readable(flags, method, packed, size)
+    _check_readable(flags, method)
     total = _ENTRY.size + name + extra + comment
     return Entry(rest[:name], flags, method, crc32, packed, size, offset + moved), total
 
@@ -294,20 +294,18 @@ def _extra_field(extra: bytes, wanted: int) -> bytes:
     return b""
 
 
-def _check_readable(flags: int, method: int, packed: int, size: int) -> None:
+def _check_readable(flags: int, method: int) -> None:
     if flags & (ENCRYPTED | HIDDEN):
         raise Rejected(Reason.ENCRYPTED, "a member of the zip is encrypted")
     if method not in (STORED, DEFLATED):
         raise Rejected(Reason.UNSUPPORTED, f"a member of the zip is packed by method {method}")
-    if method == STORED and packed != size:
-        raise _corrupt("a stored member of the zip has two sizes")
 
 
 def _without_overlap(entries: list[Entry], limit: int) -> list[Entry]:
     """The entries with their ends. Members that share bytes are how a small zip holds petabytes."""
     ends: dict[int, int] = {}
     for entry in sorted(entries, key=lambda entry: entry.offset, reverse=True):
-        if entry.offset in ends or entry.offset + _LOCAL.size + len(entry.name) + entry.packed > limit:
+        if entry.offset + _LOCAL.size + len(entry.name) + entry.packed > limit:
             raise _corrupt("members of the zip overlap")
         ends[entry.offset] = limit
         limit = entry.offset

@@ -51,7 +51,7 @@ class Call(BaseHTTPRequestHandler):
         if fault is None or not fault(self):
             getattr(self, _OPERATIONS[name])()
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _dispatch
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _dispatch  # noqa: N815 - the names that http.server looks for
 
     def begin(self) -> None:
         self.answer(200, f"<R><UploadId>{self.server.begin(self.key)}</UploadId></R>")

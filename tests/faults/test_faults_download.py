@@ -2,24 +2,23 @@
 
 import io
 import itertools
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
-from exports import linkrules
 from exports.errors import LinkExpired, Rejected, SourceError
-from exports.model import RawObject, Reason
+from exports.model import Reason
 from exports.pace import Pace
 from exports.uploads import Unfinished
 from tests.faults import server as faults
-from tests.faults.conftest import MIB, Certificate, Copying, csv_bytes
-from tests.faults.server import Fault, Server, serving
+from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
+from tests.faults.server import Fault
 
 
 def zip_bytes(size: int) -> bytes:
@@ -316,7 +315,7 @@ def test_fault_12_private_address_of_an_allowed_name(copying: Copying, monkeypat
     def answer(host: str, port: int, **_: Any) -> list[Any]:
         return [(None, None, None, "", (address, port)) for address in ("52.216.0.1", "127.0.0.1")]
 
-    monkeypatch.setattr(linkrules.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
 
     assert rejection(copying, link="https://bucket.s3.amazonaws.com/key").reason == Reason.URL_REFUSED
     assert not copying.server.requests
@@ -330,14 +329,36 @@ def test_fault_13_untrusted_certificate(copying: Copying, other_certificate: Cer
     assert not copying.server.requests
 
 
-def test_fault_13_certificate_of_another_host(copying: Copying) -> None:
-    elsewhere = copying.server.link.replace("localhost", "ip6-localhost.localdomain")
-    copying_there = replace(copying)
+def test_fault_13_certificate_of_another_host(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args, **more: resolve("127.0.0.1", *args, **more))
+    elsewhere = copying.server.link.replace("localhost", "elsewhere.example")
 
-    with pytest.raises((Rejected, SourceError)):
-        copying_there.run(link=elsewhere)
+    rejected = rejection(copying, link=elsewhere, hosts=("elsewhere.example:*",))
 
+    assert rejected.reason == Reason.URL_REFUSED
     assert not copying.server.requests
+
+
+def test_fault_13_no_fallback_to_plain_http(copying: Copying) -> None:
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def listen() -> None:
+            for _ in range(copying.attempts):
+                connection, _ = plain.accept()
+                heard.append(connection.recv(1000))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                connection.close()
+
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        with pytest.raises(SourceError):
+            copying.run(link=f"https://localhost:{plain.getsockname()[1]}/export.zip")
+        listener.join(10)
+
+    assert len(heard) == copying.attempts
+    assert not any(b"GET" in said for said in heard)
 
 
 def test_fault_14_etag_changes_between_parts(copying: Copying) -> None:
@@ -386,3 +407,18 @@ def test_fault_14_source_that_keeps_changing_is_left_to_the_next_round(copying: 
 
     copying.assert_nothing_visible()
     assert not copying.bucket.uploads
+
+
+def test_fault_37_request_lines_in_the_log_hide_the_link(copying: Copying, log: io.StringIO) -> None:
+    copying.server.faults.append(faults.status(503))
+
+    copying.run()
+
+    assert 'GET <hidden> HTTP/1.1" 503' in log.getvalue()
+    assert 'GET <hidden> HTTP/1.1" 206' in log.getvalue()
+
+
+def test_fault_37_download_shows_no_link(copying: Copying) -> None:
+    download = copying.download()
+
+    assert_no_secret(f"{download!r} {download.probe()!r} {vars(download)}")

@@ -1,5 +1,6 @@
 """One synthesis for all tests of the infrastructure."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def template(synthesized: Path) -> Template:
-    import json
-
     return Template(json.loads(synthesized.read_text("utf-8")))
 
 

@@ -21,17 +21,17 @@ class Template:
     @property
     def names(self) -> Mapping[str, str]:
         """Logical ids and the names of what they are."""
-        paths = {id: resource["Metadata"]["aws:cdk:path"] for id, resource in self._resources.items()}
-        return {id: path.removeprefix(f"{self.root}/").removesuffix("/Resource") for id, path in paths.items()}
+        paths = {key: resource["Metadata"]["aws:cdk:path"] for key, resource in self._resources.items()}
+        return {key: path.removeprefix(f"{self.root}/").removesuffix("/Resource") for key, path in paths.items()}
 
     @property
     def _resources(self) -> Json:
         resources: Json = self.document["Resources"]
-        return {id: each for id, each in resources.items() if each["Type"] != "AWS::CDK::Metadata"}
+        return {key: each for key, each in resources.items() if each["Type"] != "AWS::CDK::Metadata"}
 
     def resource(self, name: str) -> Json:
         """The one resource of that name."""
-        (found,) = (self._resources[id] for id, each in self.names.items() if each == name)
+        (found,) = (self._resources[key] for key, each in self.names.items() if each == name)
         return dict(found)
 
     def properties(self, name: str) -> Json:
@@ -39,7 +39,7 @@ class Template:
 
     def of_type(self, type: str) -> dict[str, Json]:
         """Resources by name."""
-        return {self.names[id]: each for id, each in self._resources.items() if each["Type"] == type}
+        return {self.names[key]: each for key, each in self._resources.items() if each["Type"] == type}
 
     def text(self, value: Any) -> str:
         """A value with its references as ``<name>`` or ``<name.Attribute>``."""

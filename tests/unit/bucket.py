@@ -92,11 +92,10 @@ class _NullWriter:
         pass
 
 
-def zipped(files: Files, *, method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"", before: bytes = b"") -> bytes:
+def zipped(files: Files, *, method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:
     """A zip as the standard library writes it; names may come twice."""
     buffer = io.BytesIO()
-    buffer.write(before)
-    with zipfile.ZipFile(buffer, "a", method) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = comment
         for name, body in files.items() if isinstance(files, Mapping) else files:
             archive.writestr(_info(name, method), body)

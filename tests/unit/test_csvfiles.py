@@ -134,6 +134,10 @@ def test_large_chunks_are_no_long_records() -> None:
     assert table(body, chunk=len(body)).rows == 1_000_000
 
 
+def test_an_empty_chunk_is_no_end() -> None:
+    assert read_table(iter([b"a,b\n", b"", b"1,2\n"])).rows == 1
+
+
 def test_what_goes_wrong_behind_the_chunks_is_passed_on() -> None:
     def chunks() -> Iterator[bytes]:
         yield b"a,b\n1,2\n"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.aws import LocalAws, NotSetUp
+from local.aws import LocalAws
+from local.failures import NotSetUp
 from local.state import Instance
 
 

@@ -3,10 +3,9 @@
 import ssl
 from pathlib import Path
 
-import certifi
 import pytest
 
-from local.certificate import certificates, make_certificate, write_bundle
+from local.certificate import PUBLIC, certificates, make_certificate, write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +15,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "api.localhost", "some-bucket.s3.localhost"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "some-bucket.s3.localhost"])
 def test_clients_accept_it_for_every_name_of_this_machine(folder: Path, name: str) -> None:
     _shake_hands(folder, name)
 
 
 def test_clients_refuse_it_for_another_name(folder: Path) -> None:
-    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 's3.amazonaws.com'"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 's3\.amazonaws\.com'"):
         _shake_hands(folder, "s3.amazonaws.com")
 
 
@@ -33,12 +32,20 @@ def test_only_its_owner_may_read_the_key(folder: Path) -> None:
 def test_bundle_trusts_ours_the_public_and_the_callers(folder: Path, tmp_path: Path) -> None:
     make_certificate(tmp_path / "callers.pem", tmp_path / "callers.key")
 
-    write_bundle(tmp_path / "bundle.pem", folder / "certificate.pem", tmp_path / "callers.pem")
+    sources = [folder / "certificate.pem", PUBLIC, tmp_path / "callers.pem"]
+    write_bundle(tmp_path / "bundle.pem", sources)
 
-    bundle = certificates([tmp_path / "bundle.pem"])
-    expected = certificates([folder / "certificate.pem", Path(certifi.where()), tmp_path / "callers.pem"])
-    assert bundle == expected
+    assert certificates([tmp_path / "bundle.pem"]) == certificates(sources)
     assert len(ssl.create_default_context(cafile=tmp_path / "bundle.pem").get_ca_certs()) > 50
+
+
+def test_bundle_grows_where_it_is(folder: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    write_bundle(bundle, [PUBLIC])
+
+    write_bundle(bundle, [bundle, folder / "certificate.pem"])
+
+    assert certificates([bundle]) == certificates([PUBLIC, folder / "certificate.pem"])
 
 
 def test_certificates_of_a_folder_count_once(folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import CONTEXT, Cdk, DeploymentFailed, fingerprint
+from local.deployment import CONTEXT, Cdk, fingerprint
+from local.failures import DeploymentFailed
 
 
 @pytest.fixture

@@ -92,8 +92,14 @@ def test_a_starter_that_dies_before_opening_leaves_nothing(tmp_path: Path) -> No
 
 
 def _runs(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    """Zombies do not run: nobody may be there to collect them."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # no /proc here, or gone since
+        return not Path("/proc").exists()
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

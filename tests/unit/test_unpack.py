@@ -179,6 +179,12 @@ def test_bad_input_22_zip_bomb_is_too_large_and_costs_no_memory(bomb_of_64_mb: b
     assert bucket.written == []
 
 
+def test_bad_input_22_a_bomb_beside_honest_data_is_too_large() -> None:
+    noise = random.Random(1).randbytes(200_000)
+
+    assert refusal(zipped({"noise": noise, "bomb.csv": bytes(16 << 20)})) is Reason.TOO_LARGE
+
+
 def test_bad_input_22_zip_bomb_that_says_it_is_small_is_corrupt_at_once(bomb_of_64_mb: bytes) -> None:
     at = bomb_of_64_mb.find(b"PK\1\2") + 24
     forged = bomb_of_64_mb[:at] + (1000).to_bytes(4, "little") + bomb_of_64_mb[at + 4 :]
@@ -456,16 +462,20 @@ def test_limits_count_what_earlier_calls_have_stored() -> None:
         stored(bucket, raw, limits)
 
 
-@pytest.mark.parametrize(
-    "note",
-    [
-        {"raw": {"bytes": 1, "crc32": "other"}, "files": {"a.csv": {"name": "lie"}}, "zips": []},
-        {"raw": "of another release"},
-        {"files": 3},
-        [],
-    ],
-)
-def test_a_note_of_something_else_is_not_believed(note: object) -> None:
+def test_a_note_of_another_raw_object_is_not_believed() -> None:
+    bucket = Bucket()
+    raw = bucket.holds(zipped({"a.csv": OS_INFO, "b.csv": OS_INFO}))
+    unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=countdown(1))
+    other = bucket.holds(zipped({"a.csv": OS_INFO + OS_INFO}))
+
+    del bucket.objects[KEYS.data("agent_os_info", "a.csv")]
+    (file,) = stored(bucket, other).files
+
+    assert (file.bytes, file.rows) == (2 * len(OS_INFO), 3)
+
+
+@pytest.mark.parametrize("note", [{"raw": "of another release"}, {"files": 3}, [], 3, "text"])
+def test_a_note_of_another_shape_is_not_believed(note: object) -> None:
     bucket = Bucket()
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
     bucket.put_json(KEYS.work("unpacked.json"), note)

@@ -44,7 +44,7 @@ def patched(body: bytes, signature: bytes, offset: int, value: bytes, *, last: b
 @given(
     files=st.lists(st.tuples(NAMES, BODIES), max_size=6),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
-    comment=st.binary(max_size=40),
+    comment=st.binary(max_size=40).filter(lambda comment: b"PK\5\6" not in comment),
     before=st.binary(max_size=40),
     chunk=st.sampled_from([1, 7, 64 << 10]),
 )
@@ -52,12 +52,17 @@ def patched(body: bytes, signature: bytes, offset: int, value: bytes, *, last: b
 def test_members_are_those_of_the_standard_library(
     files: Files, method: int, comment: bytes, before: bytes, chunk: int
 ) -> None:
-    body = zipped(files, method=method, comment=comment, before=before)
+    body = before + zipped(files, method=method, comment=comment)
 
     found = contents(body, chunk=chunk)
 
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert found == [(info.orig_filename, archive.read(info)) for info in archive.infolist()]
+
+
+def test_a_comment_that_looks_like_an_end_record_is_a_comment() -> None:
+    """The standard library takes it for one and finds no zip."""
+    assert contents(zipped({"a.csv": CSV}, comment=b"PK\5\6" + bytes(20))) == [("a.csv", CSV)]
 
 
 def test_each_member_takes_one_read_and_the_directory_one() -> None:
@@ -129,15 +134,24 @@ def test_bad_input_22_forged_packed_size_is_corrupt(packed: int) -> None:
     assert refusal(patched(body, b"PK\1\2", 20, packed.to_bytes(4, "little"))) is Reason.CORRUPT
 
 
-def test_bad_input_22_bytes_behind_a_members_end_are_corrupt() -> None:
-    body = zipped({"a.csv": CSV}, method=zipfile.ZIP_STORED)
+@pytest.mark.parametrize("chunk", [1, 7, 64 << 10])
+def test_bad_input_22_bytes_behind_a_members_end_are_corrupt(chunk: int) -> None:
     packer = zlib.compressobj(wbits=-15)
     packed = packer.compress(b"short") + packer.flush()
-    forged = patched(body, b"accountNumber", 0, packed)
-    for signature, method_at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
-        forged = patched(forged, signature, method_at, b"\x08")
+    honest, hiding = (deflated(b"short", packed + rest) for rest in (b"", b"hidden"))
 
-    assert refusal(forged) is Reason.CORRUPT
+    assert contents(honest, chunk=chunk) == [("a.csv", b"short")]
+    with pytest.raises(Rejected, match="CORRUPT"):
+        contents(hiding, chunk=chunk)
+
+
+def deflated(body: bytes, packed: bytes) -> bytes:
+    """A zip whose member is said to be ``body``, packed as said."""
+    forged = zipped({"a.csv": packed}, method=zipfile.ZIP_STORED)
+    facts = struct.pack("<3L", zlib.crc32(body), len(packed), len(body))
+    for signature, method_at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        forged = patched(patched(forged, signature, method_at, b"\x08"), signature, method_at + 6, facts)
+    return forged
 
 
 def test_bad_input_22_members_that_share_bytes_are_corrupt() -> None:
@@ -158,7 +172,27 @@ def test_bad_input_22_local_header_that_grows_into_the_next_member_is_corrupt() 
     assert refusal(patched(body, b"PK\3\4", 28, b"\x10\0")) is Reason.CORRUPT
 
 
-def many_entries(names: list[str], *, said: int | None = None) -> bytes:
+def test_bad_input_22_a_member_that_reaches_for_the_next_ones_bytes_is_corrupt() -> None:
+    """Equal members: what it would get is even what it says."""
+    body = zipped({"a.csv": CSV, "b.csv": CSV}, method=zipfile.ZIP_STORED)
+    to_the_next = body.find(CSV, body.find(CSV) + 1) - body.find(CSV)
+
+    assert refusal(patched(body, b"PK\3\4", 28, to_the_next.to_bytes(2, "little"))) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("field_at", [12, 16], ids=["size", "offset"])
+def test_bad_input_21_a_directory_that_lies_elsewhere_is_corrupt(field_at: int) -> None:
+    window = Bucket().window(patched(zipped({"a.csv": CSV}), b"PK\5\6", field_at, b"\xff\xff\xff"))
+
+    with pytest.raises(Rejected, match="CORRUPT"):
+        directory(window, max_entries=9)
+
+
+def test_bad_input_21_bytes_behind_the_end_are_corrupt() -> None:
+    assert refusal(zipped({"a.csv": CSV}) + b"\0") is Reason.CORRUPT
+
+
+def many_entries(names: list[str], *, said: int | None = None, extension: bytes = b"") -> bytes:
     """A zip of empty members, built by hand: the standard library would take seconds."""
     local = [struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, len(n), 0) + n.encode() for n in names]
     offset, central = 0, []
@@ -168,10 +202,10 @@ def many_entries(names: list[str], *, said: int | None = None) -> bytes:
         offset += len(header)
     size = sum(map(len, central))
     count = len(names) if said is None else said
-    end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44 + len(extension), 45, 45, 0, 0, count, count, size, offset)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, offset + size, 1)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    return b"".join((*local, *central, end_64, locator, end))
+    return b"".join((*local, *central, end_64, extension, locator, end))
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +269,7 @@ def _everything_is_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_everything_is_zip64")
 @pytest.mark.parametrize("before", [b"", b"something before the first member"])
 def test_bad_input_24_zip64_is_read(before: bytes) -> None:
-    body = zipped({"a.csv": CSV, "b.csv": b"", "c.csv": b"x"}, before=before, comment=b"remark")
+    body = before + zipped({"a.csv": CSV, "b.csv": b"", "c.csv": b"x"}, comment=b"remark")
 
     assert b"PK\6\6" in body
     assert contents(body) == [("a.csv", CSV), ("b.csv", b""), ("c.csv", b"x")]
@@ -268,6 +302,12 @@ def test_bad_input_24_zip64_that_does_not_add_up_is_refused(
     body = zipped({"a.csv": CSV})
 
     assert refusal(patched(body, signature, offset, value, last=True)) is reason
+
+
+def test_bad_input_24_zip64_end_record_may_be_longer_than_its_fields() -> None:
+    body = many_entries(["a", "b"], extension=b"more of the record")
+
+    assert contents(body) == [("a", b""), ("b", b"")]
 
 
 class Sparse:
@@ -323,6 +363,13 @@ def test_inflating_gives_small_pieces_however_much_comes_of_few_bytes() -> None:
     (entry,) = directory(window, max_entries=1)
 
     assert max(map(len, content(window, entry))) <= CHUNK_BYTES
+
+
+@pytest.mark.parametrize("more", [1, 21, 100, 150, 220, 1_000])
+def test_nothing_is_lost_where_a_full_piece_leaves_more_inside_zlib(more: int) -> None:
+    zeros = bytes(CHUNK_BYTES + more)
+
+    assert contents(zipped({"zeros": zeros})) == [("zeros", zeros)]
 
 
 @given(bodies=st.lists(BODIES, min_size=1, max_size=4), chunk=st.integers(1, 400))

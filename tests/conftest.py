@@ -1,0 +1,40 @@
+"""What holds for every room: one local AWS for the whole session, brought up by need, and a count of tests by room."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local.session import SharedAws
+
+ROOMS = ("unit", "infra", "faults", "local")
+ALONE = "alone: changes what every test on the local AWS uses, so it runs while no other of them does"
+SHARED_AWS = pytest.StashKey[SharedAws]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", ALONE)
+    config.stash[SHARED_AWS] = SharedAws(config)
+    config.pluginmanager.register(config.stash[SHARED_AWS])
+
+
+@pytest.fixture(scope="session")
+def shared_aws(pytestconfig: pytest.Config) -> SharedAws:
+    """The session's local AWS, which may not be up yet."""
+    return pytestconfig.stash[SHARED_AWS]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """After everything else that is told of the session: its own last line follows."""
+    yield
+    reports = [each for told in terminalreporter.stats.values() for each in told if hasattr(each, "nodeid")]
+    tests = Counter(room_of(nodeid) for nodeid in {report.nodeid for report in reports if hasattr(report, "when")})
+    if tests:
+        counted = [f"{room} {tests[room]}" for room in (*ROOMS, "elsewhere") if tests[room]]
+        terminalreporter.write_line(f"Tests by room: {', '.join(counted)}; {tests.total()} in all")
+
+
+def room_of(nodeid: str) -> str:
+    """``local`` for ``tests/local/test_sweep.py::test_…``."""
+    return next((room for room in ROOMS if nodeid.startswith(f"tests/{room}/")), "elsewhere")

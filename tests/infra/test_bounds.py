@@ -1,0 +1,96 @@
+"""Step Functions ends an execution with more than 25,000 events or a payload of more than 256 KiB: stay far below."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from exports.checking import Pending, items
+from exports.waiting import MAX_POLLS, MAX_STORES
+from tests.infra import history
+
+PAYLOAD = 256 * 1024
+IDS = [f"{number:03d}".rjust(200, "x") for number in range(100)]
+BATCH = {"runId": "r" * 80, "number": 99_999}
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def batch(definition: dict[str, Any]) -> dict[str, Any]:
+    """The processor that settles one batch in an execution of its own."""
+    return dict(definition["States"]["Settle each batch"]["ItemProcessor"])
+
+
+def test_a_batch_goes_round_by_looking_or_by_storing(batch: dict[str, Any]) -> None:
+    assert history.rounds(batch) == [
+        ("Check exports", "Anything pending?", "Store each export"),
+        ("Check exports", "Anything pending?", "Wait"),
+    ]
+
+
+def test_history_of_a_batch_stays_below_20_000_events(batch: dict[str, Any]) -> None:
+    """Every look and every store that the code allows, one store a round, and each task tried as often as it may be."""
+    states = batch["States"]
+    storing, looking = (history.of_path(path, states) for path in history.rounds(batch))
+    a_store = history.of_item(states["Store each export"])
+    last = max(history.of_path(path, states) for path in history.paths(batch))
+
+    events = history.AROUND_A_RUN + MAX_POLLS * looking + MAX_STORES * (storing + a_store) + last
+
+    assert events < 20_000
+
+
+def test_history_of_a_run_does_not_grow_with_its_batches(definition: dict[str, Any]) -> None:
+    longest = max(history.of_path(path, definition["States"]) for path in history.paths(definition))
+
+    assert history.AROUND_A_RUN + longest < 100
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [Pending(unlisted=tuple(IDS), look_at=NOW), Pending(waiting=tuple(IDS), look_at=NOW)],
+    ids=["unlisted", "waiting"],
+)
+def test_state_of_a_waiting_batch_is_small(pending: Pending) -> None:
+    assert size({"batch": BATCH, **pending.to_json()}) < 32 * 1024
+
+
+def test_state_of_a_batch_that_is_ready_is_small() -> None:
+    assert size(ready_batch(slices=1)) < 32 * 1024
+
+
+def test_state_of_a_batch_with_all_that_may_be_stored_at_once_fits() -> None:
+    """No more items than stores are allowed for; all of them fail with causes that JSON has to escape."""
+    state = ready_batch(slices=MAX_STORES // len(IDS))
+    failed = {"error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 100}
+
+    after = state | {"results": [failed] * len(state["ready"])}
+
+    assert len(state["ready"]) == MAX_STORES
+    assert size(after) < PAYLOAD
+
+
+def test_batches_of_a_run_of_5_000_ids_fit(definition: dict[str, Any]) -> None:
+    """Even if not one of them can be settled. The run's input is not part of it."""
+    arguments = definition["States"]["Report run"]["Arguments"]["Payload"]
+    failed = {"batch": 50, "error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 200}
+
+    assert "$states.context.Execution %" not in json.dumps(arguments)
+    assert size({"execution": {"Name": "r" * 80}, "batches": [failed] * 50}) < PAYLOAD / 4
+
+
+def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
+    assert size([{"batch": BATCH}] * 500) < PAYLOAD / 2
+
+
+def ready_batch(*, slices: int) -> dict[str, Any]:
+    """Every export finished, each stored by so many slices."""
+    ready = [item for export_id in IDS for item in items(export_id, slices, MAX_POLLS)]
+    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, look_at=NOW)
+    return {"batch": BATCH, **pending.to_json()}
+
+
+def size(state: Any) -> int:
+    """Bytes as Step Functions counts them."""
+    return len(json.dumps(state, ensure_ascii=False).encode())

@@ -1,0 +1,71 @@
+"""The construct in somebody else's stack, beside their own bucket, table, key, bus and topic."""
+
+import json
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+
+from infra.exports import DiscoveryExports
+from infra.settings import Settings
+from tests.infra.template import Template
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    outdir = tmp_path_factory.mktemp("cdk.out")
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    stack = Stack(app, "Theirs")
+    DiscoveryExports(
+        stack,
+        "Exports",
+        bucket=s3.Bucket.from_bucket_name(stack, "Bucket", "their-bucket"),
+        table=dynamodb.Table.from_table_name(stack, "Table", "their-table"),
+        key=kms.Key(stack, "Key"),
+        bus=events.EventBus(stack, "Bus"),
+        topic=sns.Topic(stack, "Topic"),
+        settings=Settings(store_concurrency=3),
+    )
+    app.synth()
+    return Template(json.loads((outdir / "Theirs.template.json").read_text("utf-8")), root="Theirs/Exports")
+
+
+def test_nothing_is_made_that_was_given(template: Template) -> None:
+    assert not template.of_type("AWS::S3::Bucket")
+    assert not template.of_type("AWS::DynamoDB::GlobalTable")
+    assert list(template.of_type("AWS::SNS::Topic")) == ["Theirs/Topic"]
+
+
+def test_roles_are_for_what_was_given(template: Template) -> None:
+    allowed = template.permissions("Functions/StoreExportRole")
+
+    assert "s3:PutObject on arn:<AWS::Partition>:s3:::their-bucket/raw/*" in allowed
+    assert "kms:GenerateDataKey on <Theirs/Key.Arn>" in allowed
+    assert any(line.startswith("dynamodb:UpdateItem on") and line.endswith(":table/their-table") for line in allowed)
+    assert any(line.startswith("events:PutEvents on <Theirs/Bus.Arn>") for line in allowed)
+    assert template.permissions("Announcements/Publisher") == [
+        "kms:Decrypt on <Theirs/Key.Arn>",
+        "kms:GenerateDataKey on <Theirs/Key.Arn>",
+        "sns:Publish on <Theirs/Topic>",
+    ]
+
+
+def test_functions_are_told_of_what_was_given(template: Template) -> None:
+    variables = template.properties("Functions/StoreExport")["Environment"]["Variables"]
+
+    assert (variables["BUCKET_NAME"], variables["TABLE_NAME"]) == ("their-bucket", "their-table")
+    assert template.text(variables["EVENT_BUS_NAME"]) == "<Theirs/Bus>"
+
+
+def test_settings_reach_the_workflow(template: Template) -> None:
+    batch = template.definition()["States"]["Settle each batch"]["ItemProcessor"]
+
+    assert batch["States"]["Store each export"]["MaxConcurrency"] == 3
+
+
+def test_rule_listens_on_their_bus(template: Template) -> None:
+    assert template.text(template.properties("Announcements/NotStored")["EventBusName"]) == "<Theirs/Bus>"

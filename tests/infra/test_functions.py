@@ -1,0 +1,156 @@
+"""The functions are set up alike, get what their code reads, and bring what it imports."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import requires
+from importlib.util import MAGIC_NUMBER, find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import asset
+from tests.infra.template import Template
+
+NAMES = ["Functions/PlanRun", "Functions/CheckExports", "Functions/StoreExport", "Functions/ReportRun"]
+BROUGHT = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six")
+UNCHECKED_HASH = b"\x01\x00\x00\x00"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The asset as it is uploaded."""
+    folder = tmp_path_factory.mktemp("asset")
+    asset.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda's runtime brings: boto3 and its packages, without those that the asset carries itself."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for package in BROUGHT:
+        spec = find_spec(package)
+        assert spec
+        assert spec.origin
+        found = Path(spec.origin)
+        found = found.parent if found.name == "__init__.py" else found
+        (folder / found.name).symlink_to(found)
+    return folder
+
+
+def test_there_are_no_other_functions(template: Template) -> None:
+    assert sorted(template.of_type("AWS::Lambda::Function")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_are_set_up_alike(template: Template, name: str) -> None:
+    properties = template.properties(name)
+
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert template.text(properties["Role"]) == f"<{name}Role.Arn>"
+    assert template.text(properties["LoggingConfig"]["LogGroup"]) == f"<{name}Logs>"
+    assert properties["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "DiscoveryExports"
+
+
+def test_functions_share_one_asset(template: Template) -> None:
+    code = [json.dumps(template.properties(name)["Code"]) for name in NAMES]
+
+    assert len(set(code)) == 1
+
+
+def test_no_log_is_kept_for_ever(template: Template) -> None:
+    assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {90}
+
+
+def test_storing_ends_long_before_its_function_is_ended(template: Template) -> None:
+    properties = template.properties("Functions/StoreExport")
+
+    assert int(properties["Environment"]["Variables"]["STORE_BUDGET_SECONDS"]) < properties["Timeout"] / 2
+
+
+def test_every_setting_that_the_code_reads_is_given(template: Template) -> None:
+    """To some function at least; a sweep's greatest age and further hosts are none by default."""
+    source = (asset.FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
+    read = set(re.findall(r'(?:_text|_number)\("([A-Z_]+)"\)', source))
+    given = {variable for name in NAMES for variable in template.properties(name)["Environment"]["Variables"]}
+
+    assert read - {"SWEEP_MAX_AGE_DAYS"} <= given
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_handler_can_be_imported_with_nothing_but_the_asset_and_boto3(
+    template: Template, built: Path, runtime: Path, name: str
+) -> None:
+    """As in Lambda; nothing else of this environment is seen."""
+    module, handler = template.properties(name)["Handler"].split(".")
+    script = (
+        f"import sys; sys.path += {[str(built), str(runtime)]}; import {module}; assert callable({module}.{handler})"
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_same_files_give_the_same_hash(tmp_path: Path) -> None:
+    assert asset.build(tmp_path / "one") == asset.build(tmp_path / "two")
+
+
+def test_another_source_gives_another_hash(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "two.py").write_text("2")
+
+    assert asset.fingerprint({"a.py": tmp_path / "one.py"}) != asset.fingerprint({"a.py": tmp_path / "two.py"})
+
+
+def test_asset_holds_code_and_data_alone(built: Path) -> None:
+    files = [path for path in built.rglob("*") if path.is_file()]
+
+    assert {path.suffix for path in files} <= {".py", ".json", ".pyc"}
+    assert sum(path.stat().st_size for path in files) < 10_000_000
+
+
+def test_asset_holds_all_that_its_packages_require() -> None:
+    required = {re.split(r"[^A-Za-z0-9._-]", line)[0] for name in asset.CARRIED for line in plainly_required(name)}
+
+    assert {canonical(name) for name in required} <= {canonical(name) for name in asset.CARRIED}
+
+
+def test_native_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mypy, which this environment has, is compiled."""
+    monkeypatch.setattr(asset, "CARRIED", ("mypy",))
+
+    with pytest.raises(asset.NativeCode, match="mypy holds"):
+        list(asset.carried_files())
+
+
+def test_bytecode_is_made_where_the_runtime_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.py").write_text("1")
+    monkeypatch.setattr(asset, "RUNTIME", sys.version_info[:2])
+
+    asset.precompile(tmp_path)
+
+    (compiled,) = tmp_path.rglob("*.pyc")
+    assert compiled.read_bytes()[:8] == MAGIC_NUMBER + UNCHECKED_HASH
+
+
+def test_no_bytecode_is_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.py").write_text("1")
+    monkeypatch.setattr(asset, "RUNTIME", (2, 7))
+
+    asset.precompile(tmp_path)
+
+    assert not list(tmp_path.rglob("*.pyc"))
+
+
+def plainly_required(name: str) -> list[Any]:
+    """Requirements of a distribution without those of its extras."""
+    return [line for line in requires(name) or () if "extra ==" not in line]
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,108 @@
+"""Each role may do what its task takes: these lists are exact."""
+
+import pytest
+
+from tests.infra.template import Template
+
+EVENTS = (
+    "events:PutEvents on arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:event-bus/default"
+    ' if {"ForAllValues:StringEquals": {"events:source": "discovery.exports"}}'
+)
+LOG_DELIVERIES = "CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery"
+LOG_DELIVERIES += " ListLogDeliveries PutResourcePolicy UpdateLogDelivery"
+CHILDREN = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Workflow/StateMachine.Name>"
+
+ALLOWED = {
+    "Functions/PlanRunRole": [
+        "discovery:DescribeExportTasks on *",
+        "dynamodb:BatchGetItem on <Storage/Catalog.Arn>",
+        "s3:PutObject on <Storage/Bucket.Arn>/runs/*",
+    ],
+    "Functions/CheckExportsRole": [
+        "discovery:DescribeExportTasks on *",
+        "dynamodb:BatchGetItem on <Storage/Catalog.Arn>",
+        "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
+        "s3:GetObject on <Storage/Bucket.Arn>/runs/*",
+        EVENTS,
+    ],
+    "Functions/StoreExportRole": [
+        "discovery:DescribeExportTasks on *",
+        "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
+        "s3:ListBucket on <Storage/Bucket.Arn>",
+        "s3:GetObject on <Storage/Bucket.Arn>/runs/*",
+        *(
+            f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
+            for action in ("GetObject", "PutObject")
+            for prefix in ("raw", "data", "manifests", "work")
+        ),
+        *(
+            f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
+            for action in ("AbortMultipartUpload", "ListMultipartUploadParts")
+            for prefix in ("raw", "data", "work")
+        ),
+        EVENTS,
+    ],
+    "Functions/ReportRunRole": [
+        "dynamodb:BatchGetItem on <Storage/Catalog.Arn>",
+        "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
+        "s3:GetObject on <Storage/Bucket.Arn>/runs/*",
+        "s3:PutObject on <Storage/Bucket.Arn>/runs/*",
+        EVENTS,
+    ],
+    "Workflow/Role": [
+        *(
+            f"lambda:InvokeFunction on <Functions/{function}.Arn>"
+            for function in ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
+        ),
+        *(f"logs:{action} on *" for action in LOG_DELIVERIES.split()),
+    ],
+    "Announcements/Publisher": ["sns:Publish on <Announcements/Topic>"],
+}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_role_may_do_what_its_task_takes(template: Template, role: str) -> None:
+    allowed = template.permissions(role)
+
+    assert allowed == sorted([*ALLOWED[role], *logging(role)])
+
+
+def test_workflow_may_start_itself_alone(template: Template) -> None:
+    assert template.permissions("Workflow/Children") == [
+        f"states:DescribeExecution on {CHILDREN}:*",
+        f"states:RedriveExecution on {CHILDREN}/batch:*",
+        "states:StartExecution on <Workflow/StateMachine>",
+        f"states:StopExecution on {CHILDREN}:*",
+    ]
+
+
+def test_there_are_no_other_roles_and_no_managed_policies(template: Template) -> None:
+    roles = template.of_type("AWS::IAM::Role")
+
+    assert set(roles) == set(ALLOWED)
+    assert set(template.of_type("AWS::IAM::Policy")) == {"Workflow/Children"}
+    assert not template.of_type("AWS::IAM::ManagedPolicy")
+    assert all("ManagedPolicyArns" not in role["Properties"] for role in roles.values())
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "source"),
+    [
+        ("Workflow/Role", "states.amazonaws.com", ":states:<AWS::Region>:<AWS::AccountId>:stateMachine:*"),
+        ("Announcements/Publisher", "events.amazonaws.com", ":events:<AWS::Region>:<AWS::AccountId>:rule/*"),
+    ],
+)
+def test_services_take_roles_for_this_account_alone(template: Template, role: str, service: str, source: str) -> None:
+    (trust,) = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust["Principal"] == {"Service": service}
+    assert template.text(trust["Condition"]["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
+    assert template.text(trust["Condition"]["ArnLike"]["aws:SourceArn"]).endswith(source)
+
+
+def logging(role: str) -> list[str]:
+    """What the role of a function may do beside its task."""
+    if not role.startswith("Functions/"):
+        return []
+    log_group = f"<{role.removesuffix('Role')}Logs.Arn>"
+    return [f"logs:CreateLogStream on {log_group}", f"logs:PutLogEvents on {log_group}"]

@@ -1,0 +1,104 @@
+"""Settings are refused by name, all bad ones together, before anything is made."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.settings import GB, Settings, SettingsError, read_stack_id
+
+CDK_JSON = Path(__file__).parents[2] / "cdk.json"
+
+
+def test_cdk_json_shows_every_setting_with_its_default() -> None:
+    context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
+
+    assert Settings.from_context(context) == Settings()
+    assert read_stack_id(context) == "DiscoveryExports"
+    assert len(context) == len(vars(Settings())) + 1
+
+
+def test_values_may_come_from_a_command_line() -> None:
+    settings = Settings.from_context(
+        {
+            "waitFloorSeconds": "1",
+            "waitCeilingSeconds": "2",
+            "sweepMaxAgeDays": "30",
+            "downloadHosts": "localhost:*, 127.0.0.1:*",
+            "maxTotalBytes": str(600 * GB),
+        }
+    )
+
+    assert (settings.wait_floor_seconds, settings.wait_ceiling_seconds, settings.sweep_max_age_days) == (1, 2, 30)
+    assert settings.download_hosts == ("localhost:*", "127.0.0.1:*")
+    assert settings.max_total_bytes == 600 * GB
+
+
+@pytest.mark.parametrize("none", [None, "", "null"])
+def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
+    assert Settings.from_context({"sweepMaxAgeDays": none}).sweep_max_age_days is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("waitFloorSeconds", "soon"),
+        ("waitFloorSeconds", 0),
+        ("waitCeilingSeconds", -1),
+        ("waitCeilingSeconds", 14),
+        ("notFoundGraceSeconds", 1.5),
+        ("deadlineMinutes", 10_081),
+        ("sweepDeadlineMinutes", True),
+        ("sweepMaxAgeDays", "never"),
+        ("storeBudgetSeconds", 900),
+        ("sliceBytes", None),
+        ("storeConcurrency", 41),
+        ("batchConcurrency", []),
+        ("downloadHosts", "https://example.com"),
+        ("downloadHosts", ["example.com:port"]),
+        ("downloadHosts", ["example.com/path"]),
+        ("downloadHosts", [1]),
+        ("downloadHosts", {"host": "example.com"}),
+        ("maxFiles", ""),
+        ("maxFileBytes", "200 GB"),
+        ("maxTotalBytes", 1),
+        ("maxRatio", "\N{FULLWIDTH DIGIT ONE}00"),
+        ("waitFloorSecond", 5),
+        ("wait_floor_seconds", 5),
+    ],
+)
+def test_bad_value_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_context({name: value})
+
+    assert list(refused.value.faults) == [name]
+    assert f"\n  {name}: " in str(refused.value)
+
+
+def test_all_bad_values_are_told_together() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5})
+
+    assert set(refused.value.faults) == {"maxFiles", "deadlineMinute", "downloadHosts"}
+
+
+def test_the_name_that_was_meant_is_told() -> None:
+    with pytest.raises(SettingsError, match="deadlineMinute: is not known; deadlineMinutes is"):
+        Settings.from_context({"deadlineMinute": 5})
+
+
+def test_context_of_others_is_left_alone() -> None:
+    others = {"aws:cdk:enable-path-metadata": True, "@aws-cdk/core:target-partitions": ["aws"], "cli-telemetry": False}
+
+    assert Settings.from_context(others) == Settings()
+
+
+def test_settings_made_in_code_are_checked_too() -> None:
+    with pytest.raises(SettingsError, match="storeConcurrency"):
+        Settings(store_concurrency=100)
+
+
+@pytest.mark.parametrize("value", ["", "1st", "my stack", "a/b", "x" * 129, None, 5])
+def test_stack_id_that_cannot_name_a_stack_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match="stackId"):
+        read_stack_id({"stackId": value})

@@ -1,0 +1,96 @@
+"""What holds data keeps it, from loss and from strangers."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.template import Template
+
+BUCKETS = ["Storage/Bucket", "Storage/AccessLogs"]
+
+
+@pytest.mark.parametrize("name", [*BUCKETS, "Storage/Catalog"])
+def test_data_outlives_the_stack(template: Template, name: str) -> None:
+    resource = template.resource(name)
+
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_are_closed_to_the_public(template: Template, name: str) -> None:
+    properties = template.properties(name)
+
+    assert properties["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_are_encrypted(template: Template, name: str) -> None:
+    (rule,) = template.properties(name)["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+@pytest.mark.parametrize(
+    "condition",
+    [{"Bool": {"aws:SecureTransport": "false"}}, {"NumericLessThan": {"s3:TlsVersion": 1.2}}],
+    ids=["without TLS", "with old TLS"],
+)
+def test_buckets_refuse_everybody(template: Template, name: str, condition: dict[str, Any]) -> None:
+    statements = template.properties(f"{name}/Policy")["PolicyDocument"]["Statement"]
+    (denied,) = (statement for statement in statements if statement.get("Condition") == condition)
+
+    assert (denied["Effect"], denied["Action"], denied["Principal"]) == ("Deny", "s3:*", {"AWS": "*"})
+    assert [template.text(resource) for resource in denied["Resource"]] == [f"<{name}.Arn>", f"<{name}.Arn>/*"]
+
+
+def test_bucket_keeps_versions(template: Template) -> None:
+    assert template.properties("Storage/Bucket")["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_bucket_logs_access_to_a_bucket_that_takes_logs_of_it_alone(template: Template) -> None:
+    logging = template.properties("Storage/Bucket")["LoggingConfiguration"]
+    statements = template.properties("Storage/AccessLogs/Policy")["PolicyDocument"]["Statement"]
+    (allowed,) = (statement for statement in statements if statement["Effect"] == "Allow")
+
+    assert template.text(logging["DestinationBucketName"]) == "<Storage/AccessLogs>"
+    assert allowed["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert template.text(allowed["Condition"]["ArnLike"]["aws:SourceArn"]) == "<Storage/Bucket.Arn>"
+    assert template.text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
+
+
+def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
+    rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
+
+    assert {rule["Id"]: (rule.get("Prefix"), rule.get("ExpirationInDays")) for rule in rules} == {
+        "Tidying": (None, None),
+        "ExpiringWork": ("work/", 30),
+    }
+    assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+def test_catalog_can_be_restored_and_not_deleted_by_mistake(template: Template) -> None:
+    (replica,) = template.properties("Storage/Catalog")["Replicas"]
+
+    assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert replica["DeletionProtectionEnabled"] is True
+
+
+def test_catalog_is_keyed_as_readers_rely_on(template: Template) -> None:
+    properties = template.properties("Storage/Catalog")
+    (index,) = properties["GlobalSecondaryIndexes"]
+
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert keys(properties) == {"HASH": "exportId"}
+    assert index["IndexName"] == "ByStatus"
+    assert keys(index) == {"HASH": "status", "RANGE": "firstSeenAt"}
+
+
+def keys(schema: dict[str, Any]) -> dict[str, str]:
+    return {key["KeyType"]: key["AttributeName"] for key in schema["KeySchema"]}

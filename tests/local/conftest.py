@@ -1,0 +1,60 @@
+"""The deployed stack for the tests of this room: one deployment a session, tests beside each other or alone."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.aws import LocalAws
+from tests.local.inbox import Inbox
+from tests.local.service import Service
+from tests.local.session import SharedAws
+from tests.local.stack import Stack
+from tests.local.turns import Turns
+
+
+@pytest.fixture(scope="session")
+def aws(shared_aws: SharedAws) -> LocalAws:
+    return shared_aws.up()
+
+
+@pytest.fixture(scope="session")
+def turns(shared_aws: SharedAws) -> Turns:
+    return shared_aws.turns
+
+
+@pytest.fixture(scope="session")
+def stack(aws: LocalAws) -> Stack:
+    return Stack(aws)
+
+
+@pytest.fixture(scope="session")
+def marker(shared_aws: SharedAws) -> str:
+    return shared_aws.marker
+
+
+@pytest.fixture(scope="session")
+def service(aws: LocalAws, marker: str) -> Service:
+    """The double; every link that it hands out holds the session's marker."""
+    service = Service(aws)
+    service.double.settings(marker=marker)
+    return service
+
+
+@pytest.fixture(scope="session")
+def events(aws: LocalAws) -> Inbox:
+    """What is put on the bus from the first use on."""
+    return Inbox(aws).subscribe_to_bus()
+
+
+@pytest.fixture(scope="session")
+def messages(aws: LocalAws, stack: Stack) -> Inbox:
+    """What is published to the topic from the first use on."""
+    return Inbox(aws).subscribe_to_topic(stack.topic)
+
+
+@pytest.fixture(autouse=True)
+def turn(request: pytest.FixtureRequest, aws: LocalAws, turns: Turns) -> Iterator[None]:
+    """Every test takes a turn: beside others, or alone when it is marked so."""
+    marked = request.node.get_closest_marker("alone")
+    with turns.alone() if marked else turns.beside_others():
+        yield

@@ -1,0 +1,68 @@
+"""What others get to hear of exports: events and messages, caught in a queue."""
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from local.aws import LocalAws
+from tests.local.waiting import until
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+SOURCE = "discovery.exports"
+
+
+class Inbox:
+    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._sqs: SQSClient = aws.client("sqs")
+        self._events: EventBridgeClient = aws.client("events")
+        self._sns: SNSClient = aws.client("sns")
+        self._name = f"inbox-{uuid.uuid4().hex[:12]}"
+        self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
+        self._caught: list[dict[str, Any]] = []
+
+    def subscribe_to_bus(self) -> "Inbox":
+        """Every event of our source on the default bus."""
+        self._events.put_rule(Name=self._name, EventPattern=json.dumps({"source": [SOURCE]}))
+        self._events.put_targets(Rule=self._name, Targets=[{"Id": "queue", "Arn": self._arn()}])
+        return self
+
+    def subscribe_to_topic(self, topic: str) -> "Inbox":
+        self._sns.subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=self._arn(), Attributes={"RawMessageDelivery": "true"}
+        )
+        return self
+
+    def of(self, export_id: str) -> list[dict[str, Any]]:
+        """Every event of the export so far, in the order of arrival."""
+        return [event for event in self.all() if event["detail"]["data"].get("exportId") == export_id]
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
+        last = f"last-{uuid.uuid4().hex}"
+        entry: Any = {"Source": SOURCE, "DetailType": "Last", "Detail": json.dumps({"data": {"exportId": last}})}
+        self._events.put_events(Entries=[entry])
+        until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
+        while self._receive():
+            pass
+        return [event for event in self._caught if event["detail-type"] != "Last"]
+
+    def _has_come(self, export_id: str) -> bool:
+        self._receive()
+        return any(event["detail"]["data"]["exportId"] == export_id for event in self._caught)
+
+    def _receive(self) -> bool:
+        messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", ())
+        for message in messages:
+            self._caught.append(json.loads(message["Body"]))
+            self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        return bool(messages)
+
+    def _arn(self) -> str:
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
+        return attributes["Attributes"]["QueueArn"]

@@ -1,0 +1,76 @@
+"""Exports that are asked for more than once, one after the other and at the same time."""
+
+from tests.local.inbox import Inbox
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+
+def test_a_second_run_downloads_nothing(stack: Stack, service: Service, events: Inbox) -> None:
+    stored, truncated = service.has(kind="agent"), service.has(kind="agent", is_truncated=True)
+    first = stack.run(exportIds=[stored, truncated])
+    gets, rows = service.gets(stored, truncated), [stack.row(stored), stack.row(truncated)]
+
+    second = stack.run(exportIds=[stored, truncated])
+
+    assert gets > 0
+    assert service.gets(stored, truncated) == gets
+    assert second.output["exports"] == first.output["exports"]
+    assert [stack.row(stored), stack.row(truncated)] == rows
+    assert {stack.versions(key) for key in stack.keys_of(stored)} == {1}
+    assert [len(events.of(stored)), len(events.of(truncated))] == [1, 1]
+
+
+def test_two_runs_at_once_store_an_export_once(stack: Stack, service: Service, events: Inbox) -> None:
+    export_ids = service.has_many(6, kind="agent")
+
+    started = [stack.start({"exportIds": export_ids}) for _ in range(2)]
+    runs = [stack.ended(arn) for arn in started]
+
+    assert [run.counts for run in runs] == [{"STORED": 6}, {"STORED": 6}]
+    for export_id in export_ids:
+        size = len(stack.body(stack.manifest(export_id)["raw"]["key"]))
+        assert service.sent(export_id) <= 2 * size
+        assert {stack.versions(key) for key in stack.keys_of(export_id)} == {1}
+        assert len(events.of(export_id)) == 1
+
+
+def test_a_rejected_export_is_looked_at_again_when_asked_for(stack: Stack, service: Service, events: Inbox) -> None:
+    export_id = service.has(link="http://exports.example/")
+    first = stack.run(exportIds=[export_id])
+
+    service.now_plays(export_id)
+    second = stack.run(exportIds=[export_id])
+
+    assert (first.outcome(export_id), second.outcome(export_id)) == ("REJECTED", "STORED")
+    assert "reason" not in (stack.row(export_id) or {})
+    assert [event["detail-type"] for event in events.of(export_id)] == ["Export Rejected", "Export Stored"]
+
+
+def test_a_failed_export_is_read_again_when_asked_for(stack: Stack, service: Service, events: Inbox) -> None:
+    export_id = service.has(outcome="FAILED")
+    first = stack.run(exportIds=[export_id])
+
+    service.now_plays(export_id)
+    second = stack.run(exportIds=[export_id])
+
+    assert (first.outcome(export_id), second.outcome(export_id)) == ("FAILED", "STORED")
+    assert [event["detail-type"] for event in events.of(export_id)] == ["Export Failed", "Export Stored"]
+
+
+def test_an_export_that_still_is_failed_is_announced_once(stack: Stack, service: Service, events: Inbox) -> None:
+    export_id = service.has(outcome="FAILED")
+
+    runs = [stack.run(exportIds=[export_id]) for _ in range(2)]
+
+    assert [run.outcome(export_id) for run in runs] == ["FAILED", "FAILED"]
+    assert len(events.of(export_id)) == 1
+
+
+def test_an_export_that_was_not_found_is_stored_once_it_is_there(stack: Stack, service: Service) -> None:
+    export_id = "export-started-after-the-first-run"
+    first = stack.run(exportIds=[export_id])
+
+    service.now_plays(export_id)
+    second = stack.run(exportIds=[export_id])
+
+    assert (first.outcome(export_id), second.outcome(export_id)) == ("NOT_FOUND", "STORED")

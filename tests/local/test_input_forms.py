@@ -1,0 +1,79 @@
+"""What a run is for: ids, filters, or both."""
+
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+# Exports of an agent without a name go to the first agents; each test here has one of the last for its own.
+OTHERS_AGENT, FILTERED, BOTH, FAILING = -1, -2, -3, -4
+
+
+def equals(*agents: str) -> list[dict[str, object]]:
+    return [{"name": "agentIds", "condition": "EQUALS", "values": list(agents)}]
+
+
+def test_duplicate_ids_count_once(stack: Stack, service: Service) -> None:
+    first, second = service.has_many(2, kind="ec2-recommendations")
+
+    run = stack.run(exportIds=[first, second, first, first])
+
+    assert run.output["requested"] == 2
+    assert [export["exportId"] for export in run.output["exports"]] == [first, second]
+    assert service.sent(first) == len(service.download(second))
+
+
+def test_filters_ask_for_every_export_of_the_agents(stack: Stack, service: Service) -> None:
+    agents = service.double.agents()
+    wanted = [service.has(kind="agent", agent_id=agents[FILTERED]) for _ in range(3)]
+    other = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
+
+    run = stack.run(filters=equals(agents[FILTERED]))
+
+    assert run.counts == {"STORED": 3}
+    assert {export["exportId"] for export in run.output["exports"]} == {*wanted}
+    assert stack.row(other) is None
+
+
+def test_ids_and_filters_are_both_passed_on(stack: Stack, service: Service) -> None:
+    agents = service.double.agents()
+    allowed = service.has(kind="agent", agent_id=agents[BOTH])
+    filtered_out = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
+
+    run = stack.run(exportIds=[allowed, filtered_out], filters=equals(agents[BOTH]), onFailure="report")
+
+    assert run.outcome(allowed) == "STORED"
+    assert run.outcome(filtered_out) == "NOT_FOUND"
+
+
+def test_filters_report_by_default_and_fail_when_told_to(stack: Stack, service: Service) -> None:
+    agent = service.double.agents()[FAILING]
+    service.has(kind="agent", agent_id=agent, outcome="FAILED")
+
+    reporting = stack.run(filters=equals(agent))
+    failing = stack.run(filters=equals(agent), onFailure="fail")
+
+    assert (reporting.status, reporting.output["counts"]) == ("SUCCEEDED", {"FAILED": 1})
+    assert (failing.status, failing.error) == ("FAILED", "ExportsNotStored")
+
+
+def test_filters_that_match_nothing_make_an_empty_run(stack: Stack) -> None:
+    run = stack.run(filters=equals("agent-without-exports"))
+
+    assert run.status == "SUCCEEDED"
+    assert run.output == {
+        "runId": run.name,
+        "requested": 0,
+        "counts": {},
+        "exports": [],
+        "report": stack.uri(f"runs/{run.name}.json"),
+    }
+
+
+def test_one_run_takes_a_hundred_and_fifty_ids(stack: Stack, service: Service) -> None:
+    export_ids = service.has_many(150, kind="ec2-recommendations")
+
+    run = stack.run(exportIds=export_ids)
+
+    assert run.output["counts"] == {"STORED": 150}
+    assert len(run.output["exports"]) == 100
+    assert [export["exportId"] for export in (run.report or {})["exports"]] == export_ids
+    assert len(stack.history(run)) == 1 + 2

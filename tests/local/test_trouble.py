@@ -1,0 +1,99 @@
+"""Trouble that touches everybody, so each of these tests runs alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.local.inbox import Inbox
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+pytestmark = pytest.mark.alone
+
+
+@contextmanager
+def taken_away(stack: Stack, action: str, *, of: str) -> Iterator[None]:
+    """The function's role may not do the action for the block."""
+    role = stack.role_of(of)
+    (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    assert action in json.dumps(document)
+    statements = [{**each, "Action": without(action, each["Action"])} for each in document["Statement"]]
+    less = {**document, "Statement": [each for each in statements if each["Action"]]}
+    stack.iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(less))
+    try:
+        yield
+    finally:
+        stack.iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+def without(action: str, actions: str | list[str]) -> list[str]:
+    return [each for each in ([actions] if isinstance(actions, str) else actions) if each != action]
+
+
+def test_a_permission_that_is_missing_is_reported_and_mended_by_giving_it_back(
+    stack: Stack, service: Service, events: Inbox
+) -> None:
+    export_ids = service.has_many(2, kind="agent")
+
+    with taken_away(stack, "s3:PutObject", of="StoreExport"):
+        refused = stack.run(exportIds=export_ids)
+    mended = stack.run(exportIds=export_ids)
+
+    assert (refused.status, refused.error) == ("FAILED", "ExportsNotStored")
+    assert json.loads(refused.cause or "") == {
+        "counts": {"NOT_STORED": 2},
+        "report": stack.uri(f"runs/{refused.name}.json"),
+    }
+    for export_id in export_ids:
+        assert (refused.outcome(export_id), refused.reason(export_id)) == ("NOT_STORED", "AccessDenied")
+        assert mended.outcome(export_id) == "STORED"
+        assert [event["detail-type"] for event in events.of(export_id)] == ["Export Not Stored", "Export Stored"]
+    assert mended.status == "SUCCEEDED"
+    assert "reason" not in (stack.row(export_ids[0]) or {})
+
+
+def test_a_permission_that_is_missing_ends_the_export_at_once(stack: Stack, service: Service) -> None:
+    export_id = service.has(kind="agent")
+
+    with taken_away(stack, "s3:PutObject", of="StoreExport"):
+        run = stack.run(exportIds=[export_id], onFailure="report")
+
+    failed = [event for each in stack.history(run) for event in each.events if event["type"] == "TaskFailed"]
+    assert (run.status, run.outcome(export_id)) == ("SUCCEEDED", "NOT_STORED")
+    assert failed == []
+    assert stack.manifest(export_id) is None
+    stack.run(exportIds=[export_id])
+
+
+def test_an_account_without_a_home_region_is_told_so(stack: Stack, service: Service) -> None:
+    export_id = service.has(kind="ec2-recommendations")
+
+    with service.behaving(home_region="eu-central-1"):
+        run = stack.run(exportIds=[export_id])
+    mended = stack.run(exportIds=[export_id])
+
+    assert (run.outcome(export_id), run.reason(export_id)) == ("NOT_STORED", "HomeRegionNotSetException")
+    assert mended.outcome(export_id) == "STORED"
+
+
+def test_a_service_that_throttles_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
+    export_ids = service.has_many(10, kind="ec2-recommendations")
+    throttled = service.errors("ThrottlingException")
+
+    with service.behaving(throttle_rate=0.3):
+        run = stack.run(exportIds=export_ids)
+
+    assert run.counts == {"STORED": 10}
+    assert service.errors("ThrottlingException") > throttled
+
+
+def test_a_service_with_faults_of_its_own_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
+    export_ids = service.has_many(5, kind="ec2-recommendations")
+
+    with service.behaving(error_rate=0.3):
+        run = stack.run(exportIds=export_ids)
+
+    assert run.counts == {"STORED": 5}

@@ -1,0 +1,380 @@
+"""The bucket's adapter against moto: what is visible, what is adopted, what is refused."""
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
+from moto import mock_aws
+
+from exports.archive import CHUNK, Archive, ObjectDiffers, s3_client
+from exports.checksums import from_base64
+from exports.errors import CallRefused, ServiceError
+from exports.retries import Patience
+from exports.uploads import MIB, Part, UploadGone
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "bucket"
+OWNER = "123456789012"
+Hook = Callable[..., Any]
+
+
+class Bucket:
+    """A bucket of moto's behind an archive, and what its calls were."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self.client = client
+        self.pauses: list[float] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.archive = Archive(
+            client,
+            bucket=BUCKET,
+            owner=OWNER,
+            patience=Patience(4, sleep=self.pauses.append, draw=lambda low, high: high),
+        )
+        client.meta.events.register("provide-client-params.s3.*", self._note)
+
+    def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.calls.append((model.name, params))
+
+    def fails(self, operation: str, *errors: tuple[int, str]) -> None:
+        """The next calls of ``operation`` answer with these statuses and codes."""
+        waiting = list(errors)
+
+        def answer(**_: Any) -> Any:
+            return _error(*waiting.pop(0)) if waiting else None
+
+        self.client.meta.events.register_first(f"before-send.s3.{operation}", answer)
+
+    def body(self, key: str) -> bytes:
+        return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def keys(self) -> list[str]:
+        return [each["Key"] for each in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+    def uploads(self) -> list[Any]:
+        return list(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
+
+
+class _Answer:
+    def __init__(self, status: int, code: str) -> None:
+        self.status_code = status
+        self.headers = {"retry-after": "8"} if code == "SlowDown" else {}
+        self.content = f"<Error><Code>{code}</Code><Message>https://canary/</Message></Error>".encode() if code else b""
+        self.raw = io.BytesIO(self.content)
+
+
+def _error(status: int, code: str) -> _Answer:
+    return _Answer(status, code)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
+    with mock_aws():
+        client = s3_client(session)
+        client.create_bucket(Bucket=BUCKET)
+        yield Bucket(client)
+
+
+class Socket:
+    """A body that comes as a socket gives it: in pieces, once, with no way back."""
+
+    def __init__(self, body: bytes, *, ends_after: int | None = None) -> None:
+        self._body = io.BytesIO(body[:ends_after])
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._body.read(min(size, 70_000) if size >= 0 else 70_000)
+
+
+def test_size_of_what_is_there_and_of_what_is_not(bucket: Bucket) -> None:
+    bucket.archive.put_once("a", b"12345")
+
+    assert bucket.archive.size("a") == 5
+    assert bucket.archive.size("b") is None
+
+
+def test_every_call_names_the_expected_owner(bucket: Bucket) -> None:
+    archive = bucket.archive
+    archive.put_json("a", {})
+    archive.read_json("a")
+    archive.size("a")
+    list(archive.read("a", 0, 1))
+    upload_id = archive.begin("b")
+    part = archive.put_part("b", upload_id, 1, Socket(b"x"), 1)
+    archive.parts("b", upload_id)
+    archive.complete("b", upload_id, [part], 1)
+    archive.abort("c", archive.begin("c"))
+
+    names = {name for name, _ in bucket.calls}
+    assert len(names) == 8
+    assert {params["ExpectedBucketOwner"] for _, params in bucket.calls} == {OWNER}
+
+
+def test_json_comes_back_as_it_was(bucket: Bucket) -> None:
+    document = {"exportId": "export-1", "files": [1, None, "ü"]}
+
+    bucket.archive.put_json("a", document)
+    assert bucket.archive.read_json("a") == document
+    bucket.archive.put_json("a", [])
+
+    assert bucket.archive.read_json("a") == []
+    assert bucket.archive.read_json("b") is None
+
+
+def test_json_once_is_never_written_over(bucket: Bucket) -> None:
+    assert bucket.archive.put_json_once("a", {"first": True})
+    assert not bucket.archive.put_json_once("a", {"first": False})
+
+    assert bucket.archive.read_json("a") == {"first": True}
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 999_999), (5, 700_000), (999_999, 999_999)])
+def test_ranges_come_in_bounded_chunks(bucket: Bucket, first: int, last: int) -> None:
+    body = bytes(range(250)) * 4000
+    bucket.archive.put_once("a", body)
+
+    chunks = list(bucket.archive.read("a", first, last))
+
+    assert b"".join(chunks) == body[first : last + 1]
+    assert max(map(len, chunks)) <= CHUNK
+
+
+def test_read_goes_on_where_a_connection_breaks(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = bytes(range(250)) * 4000
+    bucket.archive.put_once("a", body)
+    real = bucket.client.get_object
+
+    def breaking(**request: Any) -> Any:
+        answer = real(**request)
+        if len(ranges) < 3:
+            answer["Body"] = StreamingBody(io.BytesIO(answer["Body"].read(300_000)), 700_000)
+        ranges.append(request["Range"])
+        return answer
+
+    ranges: list[str] = []
+    monkeypatch.setattr(bucket.client, "get_object", breaking)
+
+    assert b"".join(bucket.archive.read("a", 0, len(body) - 1)) == body
+    assert ranges == [f"bytes={at}-999999" for at in (0, 300_000, 600_000, 900_000)]
+
+
+def test_read_of_what_is_not_there(bucket: Bucket) -> None:
+    with pytest.raises(ServiceError, match="NoSuchKey"):
+        list(bucket.archive.read("a", 0, 5))
+
+    assert not bucket.pauses
+
+
+def test_small_stream_is_one_put(bucket: Bucket) -> None:
+    with bucket.archive.writer("a") as writer:
+        writer.write(b"one,")
+        writer.write(b"two")
+
+    assert bucket.body("a") == b"one,two"
+    assert [name for name, _ in bucket.calls if name != "GetObject"] == ["PutObject"]
+
+
+def test_empty_stream_is_an_empty_object(bucket: Bucket) -> None:
+    with bucket.archive.writer("a"):
+        pass
+
+    assert bucket.body("a") == b""
+
+
+def test_large_stream_is_an_upload_of_parts(bucket: Bucket) -> None:
+    body = bytes(range(256)) * 4 * 1024 * 20
+
+    with bucket.archive.writer("a") as writer:
+        for at in range(0, len(body), 999_999):
+            writer.write(body[at : at + 999_999])
+        assert writer.size == len(body)
+        assert bucket.keys() == []
+
+    assert bucket.body("a") == body
+    assert not bucket.uploads()
+    assert [name for name, _ in bucket.calls].count("UploadPart") == 3
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+def test_stream_that_fails_leaves_nothing(bucket: Bucket, size: int) -> None:
+    with pytest.raises(KeyError), bucket.archive.writer("a") as writer:  # noqa: PT012
+        writer.write(bytes(size))
+        raise KeyError
+
+    assert bucket.keys() == []
+    assert bucket.uploads() == []
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+def test_stream_of_the_same_size_adopts_what_is_there(bucket: Bucket, size: int) -> None:
+    bucket.client.put_object(Bucket=BUCKET, Key="a", Body=b"x" * size)
+
+    with bucket.archive.writer("a") as writer:
+        writer.write(b"y" * size)
+
+    assert bucket.body("a")[:1] == b"x"
+    assert bucket.uploads() == []
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+def test_object_of_another_size_is_never_written_over(bucket: Bucket, size: int) -> None:
+    bucket.client.put_object(Bucket=BUCKET, Key="a", Body=b"x" * 11)
+
+    with pytest.raises(ObjectDiffers), bucket.archive.writer("a") as writer:
+        writer.write(b"y" * size)
+
+    assert bucket.body("a") == b"x" * 11
+    assert bucket.uploads() == []
+
+
+def test_parts_in_any_order_make_the_object(bucket: Bucket) -> None:
+    archive = bucket.archive
+    bodies = {3: b"end", 1: b"a" * 5 * MIB, 2: b"b" * 5 * MIB}
+    upload_id = archive.begin("a")
+
+    sent = [archive.put_part("a", upload_id, n, Socket(body), len(body)) for n, body in bodies.items()]
+
+    # moto lists parts without their checksums.
+    assert {n: replace(part, crc32="") for n, part in archive.parts("a", upload_id).items()} == {
+        part.number: replace(part, crc32="") for part in sent
+    }
+    assert {part.number: from_base64(part.crc32) for part in sent} == {n: zlib.crc32(b) for n, b in bodies.items()}
+    assert bucket.keys() == []
+    archive.complete("a", upload_id, sent, 10 * MIB + 3)
+    assert bucket.body("a") == bodies[1] + bodies[2] + bodies[3]
+
+
+def test_completion_says_what_it_expects(bucket: Bucket) -> None:
+    upload_id = bucket.archive.begin("a")
+    part = bucket.archive.put_part("a", upload_id, 1, Socket(b"xyz"), 3)
+
+    bucket.archive.complete("a", upload_id, [part], 3)
+
+    begun = next(params for name, params in bucket.calls if name == "CreateMultipartUpload")
+    ended = next(params for name, params in bucket.calls if name == "CompleteMultipartUpload")
+    assert (begun["ChecksumAlgorithm"], begun["ChecksumType"]) == ("CRC32", "COMPOSITE")
+    assert (ended["IfNoneMatch"], ended["MpuObjectSize"]) == ("*", 3)
+    assert ended["MultipartUpload"]["Parts"][0]["ChecksumCRC32"] == part.crc32
+
+
+def test_many_parts_are_listed_page_by_page(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload_id = bucket.archive.begin("a")
+    for number in (1, 2, 5):
+        bucket.archive.put_part("a", upload_id, number, Socket(b"x"), 1)
+    real = bucket.client.list_parts
+    monkeypatch.setattr(bucket.client, "list_parts", lambda **request: real(MaxParts=1, **request))
+
+    assert list(bucket.archive.parts("a", upload_id)) == [1, 2, 5]
+
+
+def test_second_upload_to_a_key_adopts_the_first(bucket: Bucket) -> None:
+    archive = bucket.archive
+    for _ in range(2):
+        upload_id = archive.begin("a")
+        part = archive.put_part("a", upload_id, 1, Socket(b"x" * 100), 100)
+        archive.complete("a", upload_id, [part], 100)
+
+    assert archive.size("a") == 100
+    assert bucket.uploads() == []
+
+
+def test_completing_what_was_completed_is_fine(bucket: Bucket) -> None:
+    upload_id = bucket.archive.begin("a")
+    part = bucket.archive.put_part("a", upload_id, 1, Socket(b"x"), 1)
+    bucket.archive.complete("a", upload_id, [part], 1)
+
+    bucket.archive.complete("a", upload_id, [part], 1)
+
+
+def test_upload_that_is_gone(bucket: Bucket) -> None:
+    archive, upload_id = bucket.archive, bucket.archive.begin("a")
+    archive.abort("a", upload_id)
+
+    archive.abort("a", upload_id)
+
+    with pytest.raises(UploadGone):
+        archive.parts("a", upload_id)
+    with pytest.raises(UploadGone):
+        archive.complete("a", upload_id, [Part(1, 1, '"e"', "AAAAAA==")], 1)
+
+
+def test_passing_fault_is_tried_again_as_s3_asks(bucket: Bucket) -> None:
+    bucket.fails("PutObject", (503, "SlowDown"), (500, "InternalError"), (409, "ConditionalRequestConflict"))
+
+    bucket.archive.put_once("a", b"x")
+
+    assert bucket.body("a") == b"x"
+    assert bucket.pauses == [8.0, 1.0, 2.0]
+
+
+def test_client_does_not_retry_by_itself(bucket: Bucket) -> None:
+    bucket.fails("PutObject", *[(503, "ServiceUnavailable")] * 20)
+
+    with pytest.raises(ServiceError, match="ServiceUnavailable"):
+        bucket.archive.put_once("a", b"x")
+
+    assert bucket.pauses == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket")])
+def test_refusal_is_not_tried_again_and_keeps_its_code(bucket: Bucket, status: int, code: str) -> None:
+    bucket.fails("PutObject", (status, code))
+
+    with pytest.raises(CallRefused) as caught:
+        bucket.archive.put_once("a", b"x")
+
+    assert str(caught.value) == code
+    assert not bucket.pauses
+
+
+def test_missing_permission_to_look_is_not_taken_for_absence(bucket: Bucket) -> None:
+    bucket.fails("HeadObject", (403, ""))
+
+    with pytest.raises(CallRefused):
+        bucket.archive.size("a")
+
+
+def test_part_is_sent_once(bucket: Bucket) -> None:
+    upload_id = bucket.archive.begin("a")
+    bucket.fails("UploadPart", (503, "SlowDown"))
+
+    with pytest.raises(ServiceError, match="SlowDown"):
+        bucket.archive.put_part("a", upload_id, 1, Socket(b"x"), 1)
+
+    assert not bucket.pauses
+
+
+def test_buffered_part_is_sent_again(bucket: Bucket) -> None:
+    bucket.fails("UploadPart", (503, "SlowDown"), (400, "BadDigest"))
+    body = bytes(range(256)) * 4 * 1024 * 9
+
+    with bucket.archive.writer("a") as writer:
+        writer.write(body)
+
+    assert bucket.body("a") == body
+    assert len(bucket.pauses) == 2
+
+
+def test_answer_that_got_lost_after_the_write(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = bucket.client.put_object
+
+    def losing(**request: Any) -> Any:
+        real(**request)
+        monkeypatch.setattr(bucket.client, "put_object", real)
+        raise EndpointConnectionError(endpoint_url="https://canary")
+
+    monkeypatch.setattr(bucket.client, "put_object", losing)
+
+    bucket.archive.put_once("a", b"x")
+
+    assert bucket.body("a") == b"x"

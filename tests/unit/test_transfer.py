@@ -1,0 +1,410 @@
+"""What a copy carries, remembers, takes up again and leaves to others, with source and bucket in memory."""
+
+import itertools
+import random
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from exports.checksums import to_base64
+from exports.errors import CallRefused, ClaimLost, ServiceError, SourceChanged, SourceError
+from exports.links import Probe, Whole
+from exports.model import RawObject
+from exports.retries import OutOfTime, Patience
+from exports.transfer import copy
+from exports.uploads import MIB, Unfinished, Upload
+from tests.faults.bucket import FakeBucket
+
+PART = 5 * MIB
+BODY = b"agentId,name\n" + random.Random(7).randbytes(32 * MIB + 100)
+PARTS = 7
+
+
+class FakeSource:
+    """``body`` behind a link. ``before_read`` is told the range and may raise or answer with fewer bytes."""
+
+    def __init__(self, body: bytes = BODY, etag: str = '"v1"') -> None:
+        self.body = body
+        self.etag = etag
+        self.probes = 0
+        self.ranges: list[tuple[int, int]] = []
+        self.before_read: Callable[[int, int], None] = lambda first, last: None
+        self.chunk = 256 * 1024
+
+    def probe(self) -> Probe:
+        self.probes += 1
+        return Probe(len(self.body), self.etag, ranges=True, head=self.body[: 64 * 1024])
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
+        self.ranges.append((first, last))
+        self.before_read(first, last)
+        if etag != self.etag:
+            raise SourceChanged("changed")
+        for at in range(first, last + 1, self.chunk):
+            yield self.body[at : min(at + self.chunk, last + 1)]
+
+    @contextmanager
+    def whole(self) -> Iterator[Whole]:
+        yield Whole(len(self.body), framed=False, chunks=iter([self.body]))
+
+    @property
+    def fetched(self) -> int:
+        return sum(last - first + 1 for first, last in self.ranges)
+
+
+@dataclass
+class World:
+    source: FakeSource = field(default_factory=FakeSource)
+    bucket: FakeBucket = field(default_factory=FakeBucket)
+    remembered: list[Upload] = field(default_factory=list)
+    time_left: Callable[[], float] = lambda: 1000.0
+    pauses: list[float] = field(default_factory=list)
+
+    def run(self, *, part_slice: tuple[int, int] = (0, 1), workers: int = 3, **more: Any) -> RawObject | Unfinished:
+        return copy(
+            self.source,
+            self.bucket,
+            key="raw/export.{}".format,
+            known=more.pop("known", self.remembered[-1] if self.remembered else None),
+            remember=more.pop("remember", self.remembered.append),
+            patience=Patience(3, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high),
+            part_slice=part_slice,
+            workers=workers,
+            **more,
+        )
+
+    def assert_stored(self, result: object) -> None:
+        body = self.source.body
+        assert result == RawObject("raw/export.csv", len(body), to_base64(zlib.crc32(body)))
+        assert self.bucket.objects == {"raw/export.csv": body}
+        assert not self.bucket.uploads
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_every_part_is_fetched_once(world: World) -> None:
+    world.assert_stored(world.run())
+
+    assert sorted(world.source.ranges) == [(at, min(at + PART, len(BODY)) - 1) for at in range(0, len(BODY), PART)]
+    assert world.bucket.received == len(BODY)
+
+
+def test_upload_is_remembered_before_its_parts_and_its_checksum_before_its_end(world: World) -> None:
+    seen: list[tuple[str, int, bool]] = []
+
+    def remember(upload: Upload) -> None:
+        seen.append((upload.crc32, world.bucket.received, "raw/export.csv" in world.bucket.objects))
+
+    world.run(remember=remember)
+
+    assert seen == [("", 0, False), (to_base64(zlib.crc32(BODY)), len(BODY), False)]
+
+
+@pytest.mark.parametrize("size", [1, 13, 64 * 1024, 64 * 1024 + 1, 8 * MIB])
+def test_small_file_is_one_stream_and_nothing_is_fetched_twice(world: World, size: int) -> None:
+    world.source.body = BODY[:size]
+
+    world.assert_stored(world.run())
+
+    assert world.source.fetched == max(0, size - 64 * 1024)
+    assert not world.remembered
+
+
+def test_smallest_file_that_is_cut_into_parts(world: World) -> None:
+    world.source.body = BODY[: 8 * MIB + 1]
+
+    world.assert_stored(world.run())
+
+    assert len(world.source.ranges) == 2
+
+
+def test_workers_carry_parts_at_the_same_time(world: World) -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def meet(number: int) -> None:
+        if number <= 3:
+            together.wait()
+
+    world.bucket.before_part = meet
+
+    world.assert_stored(world.run(workers=3))
+
+
+def in_rounds(world: World, looks: int, **options: Any) -> list[RawObject | Unfinished]:
+    """Run until it is done, in calls whose time is spent after so many looks at the clock."""
+    results: list[RawObject | Unfinished] = []
+    while not results or isinstance(results[-1], Unfinished):
+        world.time_left = itertools.chain([100.0] * looks, itertools.repeat(0.0)).__next__
+        results.append(world.run(**options))
+        assert len(results) < 50
+    return results
+
+
+def test_time_that_is_spent_between_parts_costs_nothing(world: World) -> None:
+    results = in_rounds(world, 2, workers=1)
+
+    world.assert_stored(results[-1])
+    assert len(results) > 2
+    assert world.source.fetched == len(BODY)
+    assert world.source.probes == 1
+
+
+def test_call_without_time_does_nothing(world: World) -> None:
+    world.run(part_slice=(0, 2))
+    fetched = world.source.fetched
+    world.time_left = lambda: 0.0
+
+    assert world.run(part_slice=(1, 2)) == Unfinished()
+    assert world.source.fetched == fetched
+
+
+def test_no_part_is_begun_that_the_time_would_not_suffice_for(world: World) -> None:
+    clock = itertools.count(0.0, 30.0)
+    world.time_left = lambda: 100.0 - next(clock)
+
+    assert world.run(workers=1) == Unfinished()
+    assert 1 <= len(world.source.ranges) <= 4
+
+
+def test_part_in_flight_at_the_end_of_the_time_is_given_up(world: World) -> None:
+    def late(first: int, last: int) -> None:
+        if first >= 3 * PART:
+            raise OutOfTime
+
+    world.source.before_read = late
+
+    assert world.run(workers=1) == Unfinished()
+    assert set(next(iter(world.bucket.uploads.values())).parts) == {1, 2, 3}
+    world.source.before_read = lambda first, last: None
+    world.assert_stored(world.run())
+
+
+def test_killed_call_costs_only_the_parts_in_flight(world: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(number: int) -> None:
+        if number == 4:
+            raise Killed
+
+    world.bucket.before_part = kill
+    with pytest.raises(Killed):
+        world.run(workers=1)
+    world.bucket.before_part = lambda number: None
+
+    world.assert_stored(world.run())
+
+    assert world.source.fetched == len(BODY)
+
+
+def test_part_that_is_not_what_it_should_be_is_carried_again(world: World) -> None:
+    in_the_middle(world)
+    upload = next(iter(world.bucket.uploads.values()))
+    part, data = upload.parts[1]
+    upload.parts[1] = replace(part, size=3), data[:3]
+    part, data = upload.parts[2]
+    upload.parts[2] = replace(part, crc32=""), data
+
+    world.assert_stored(world.run())
+
+
+def in_the_middle(world: World) -> None:
+    """Have a first call carry three parts."""
+    results = itertools.chain([100.0] * 3, itertools.repeat(0.0))
+    world.time_left = results.__next__
+    assert isinstance(world.run(workers=1), Unfinished)
+    assert len(world.source.ranges) == 3
+    world.time_left = lambda: 1000.0
+
+
+def test_slices_share_one_upload_and_the_last_completes_it(world: World) -> None:
+    begun = world.run(slice_bytes=10 * MIB)
+    assert begun == Unfinished(slices=4)
+    assert not world.source.ranges
+
+    results = [world.run(part_slice=(index, 3), slice_bytes=10 * MIB) for index in (2, 0, 1)]
+
+    assert results[:2] == [Unfinished(slices=3), Unfinished(slices=2)]
+    world.assert_stored(results[2])
+    assert world.source.fetched == len(BODY)
+
+
+def test_slices_at_the_same_time(world: World) -> None:
+    world.run(slice_bytes=10 * MIB)
+    results: dict[int, RawObject | Unfinished] = {}
+    known = world.remembered[0]
+
+    def carry(index: int) -> None:
+        results[index] = world.run(known=known, part_slice=(index, 4), slice_bytes=10 * MIB)
+
+    threads = [threading.Thread(target=carry, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(results) == 4
+    world.assert_stored(next(result for result in results.values() if isinstance(result, RawObject)))
+    assert world.source.fetched == len(BODY)
+
+
+def test_slice_that_is_not_the_first_begins_nothing(world: World) -> None:
+    assert world.run(part_slice=(1, 3)) == Unfinished()
+    assert not world.bucket.uploads
+    assert not world.source.probes
+
+
+@pytest.mark.parametrize(("size", "slices"), [(33 * MIB, 4), (10 * MIB, 1)])
+def test_number_of_slices_follows_what_is_missing(world: World, size: int, slices: int) -> None:
+    world.source.body = BODY[:size]
+
+    result = world.run(slice_bytes=10 * MIB)
+
+    assert result == Unfinished(slices) if slices > 1 else isinstance(result, RawObject)
+
+
+def test_slices_are_bounded(world: World) -> None:
+    assert world.run(slice_bytes=1000) == Unfinished(slices=40)
+
+
+def test_call_killed_after_the_end_finds_the_object(world: World) -> None:
+    world.run()
+    fetched = world.source.fetched
+
+    world.assert_stored(world.run())
+
+    assert world.source.fetched == fetched
+
+
+def test_slice_that_comes_late_leaves_the_result_to_the_next_round(world: World) -> None:
+    world.run()
+    stale = replace(world.remembered[0], crc32="")
+
+    assert world.run(known=stale) == Unfinished()
+
+
+def test_upload_that_expired_is_begun_anew(world: World) -> None:
+    in_the_middle(world)
+    world.bucket.uploads.clear()
+
+    world.assert_stored(world.run())
+
+
+def test_upload_that_expired_is_begun_anew_by_the_first_slice_only(world: World) -> None:
+    in_the_middle(world)
+    world.bucket.uploads.clear()
+
+    assert world.run(part_slice=(1, 2)) == Unfinished()
+    assert not world.bucket.uploads
+
+
+def test_changed_source_is_copied_anew_and_the_old_upload_aborted(world: World) -> None:
+    in_the_middle(world)
+    world.source.body, world.source.etag = BODY[::-1][: 20 * MIB], '"v2"'
+
+    world.assert_stored(world.run())
+
+
+def test_changed_source_met_by_another_slice_is_left_to_the_first(world: World) -> None:
+    in_the_middle(world)
+    world.source.etag = '"v2"'
+
+    assert world.run(part_slice=(1, 2)) == Unfinished()
+    assert not world.bucket.uploads
+
+
+@pytest.mark.parametrize("size", [100_000, len(BODY)])
+def test_claim_lost_when_remembering_leaves_no_upload(world: World, size: int) -> None:
+    world.source.body = BODY[:size]
+
+    def lost(upload: Upload) -> None:
+        raise ClaimLost("export-1")
+
+    if size > 8 * MIB:
+        with pytest.raises(ClaimLost):
+            world.run(remember=lost)
+
+    assert not world.bucket.uploads
+
+
+def test_source_that_fails_for_good_keeps_what_arrived(world: World) -> None:
+    def broken(first: int, last: int) -> None:
+        if first >= 3 * PART:
+            raise SourceError("broken")
+
+    world.source.before_read = broken
+
+    with pytest.raises(SourceError):
+        world.run(workers=1)
+
+    assert set(next(iter(world.bucket.uploads.values())).parts) == {1, 2, 3}
+    assert len(world.pauses) == 2
+
+
+def test_refusal_stops_every_worker_at_once(world: World) -> None:
+    at_it = threading.Barrier(2, timeout=10)
+
+    def refuse(number: int) -> None:
+        if number == 1:
+            at_it.wait()
+            raise CallRefused("AccessDenied")
+        if number == 2:
+            at_it.wait()
+
+    world.bucket.before_part = refuse
+
+    with pytest.raises(CallRefused, match="AccessDenied"):
+        world.run(workers=2)
+
+    assert not world.pauses
+    assert len(world.source.ranges) <= 3
+
+
+def test_passing_failure_of_the_bucket_fetches_the_part_again(world: World) -> None:
+    failures = iter([True, True])
+
+    def busy(number: int) -> None:
+        if number == 2 and next(failures, False):
+            raise ServiceError("SlowDown")
+
+    world.bucket.before_part = busy
+
+    world.assert_stored(world.run())
+
+    assert sorted(world.pauses) == [0.5, 1.0]
+
+
+def test_source_that_ends_early_without_an_error_is_not_believed(world: World) -> None:
+    real = world.source.read
+
+    def short(first: int, last: int, etag: str) -> Iterator[bytes]:
+        yield from itertools.islice(real(first, last, etag), 2)
+
+    world.source.read = short  # type: ignore[method-assign]
+
+    with pytest.raises(SourceError, match="too early"):
+        world.run(workers=1)
+
+    assert not world.bucket.objects
+
+
+def test_breaks_with_good_progress_between_them_are_forgiven(world: World) -> None:
+    real = world.source.read
+
+    def breaking(first: int, last: int, etag: str) -> Iterator[bytes]:
+        yield from itertools.islice(real(first, last, etag), 5)
+        raise SourceError("broken")
+
+    world.source.read = breaking  # type: ignore[method-assign]
+
+    world.assert_stored(world.run(workers=1))
+
+    assert set(world.pauses) == {0.5}

@@ -1,0 +1,99 @@
+"""What bytes are, told from the bytes."""
+
+import gzip
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exports.formats import ZipEnd, extension, is_error_page
+
+
+def zipped(*, members: int = 1, comment: bytes = b"", size: int = 100) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for number in range(members):
+            archive.writestr(f"{number}.csv", "x" * size)
+        archive.comment = comment
+    return body.getvalue()
+
+
+def ends_whole(body: bytes, step: int = 1000) -> bool:
+    end = ZipEnd()
+    for at in range(0, len(body), step):
+        end.update(body[at : at + step])
+    return end.whole()
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (zipped(), "zip"),
+        (zipped(members=0), "zip"),
+        (gzip.compress(b"a,b\n"), "csv.gz"),
+        (b"a,b\n", "csv"),
+        (b"PK,name\n", "csv"),
+        (b"P", "csv"),
+    ],
+)
+def test_extension_is_told_from_the_first_bytes(head: bytes, name: str) -> None:
+    assert extension(head) == name
+
+
+@pytest.mark.parametrize("head", [b"<html>", b"\xef\xbb\xbf\r\n <!DOCTYPE HTML>", b"<?xml version='1.0'?>", b"<Error>"])
+def test_error_pages(head: bytes) -> None:
+    assert is_error_page(head)
+
+
+@pytest.mark.parametrize("head", [b"", b"a<html>,b\n", b"<5,>5\n", zipped(), b"\xef\xbb\xbfagentId,name\n"])
+def test_no_error_pages(head: bytes) -> None:
+    assert not is_error_page(head)
+
+
+@given(st.integers(0, 300), st.binary(max_size=400), st.integers(1, 5000))
+def test_whole_zip_ends_whole(members: int, comment: bytes, step: int) -> None:
+    assert ends_whole(zipped(members=members, comment=comment), step)
+
+
+def test_longest_comment() -> None:
+    assert ends_whole(zipped(comment=b"c" * 65_535))
+
+
+@given(st.integers(1, 20_000))
+def test_zip_cut_anywhere_does_not(missing: int) -> None:
+    body = zipped(members=60, size=300)
+
+    assert not ends_whole(body[: -min(missing, len(body))])
+
+
+def test_zip_with_bytes_behind_or_before_it_does_not() -> None:
+    assert not ends_whole(zipped() + b"x")
+    assert not ends_whole(b"x" + zipped())
+
+
+def test_end_record_inside_a_comment_does_not_mislead() -> None:
+    assert ends_whole(zipped(comment=b"PK\x05\x06" + b"\0" * 18))
+    assert not ends_whole(b"PK\x05\x06")
+
+
+def test_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    body = zipped(members=3)
+
+    assert b"PK\x06\x06" in body
+    assert ends_whole(body)
+    assert not ends_whole(body[100:])
+
+
+def test_zip64_whose_directory_lies_behind_four_gigabytes() -> None:
+    end = ZipEnd()
+    for _ in range(17):
+        end.update(bytes(256 * 1024 * 1024))
+    start = 17 * 256 * 1024 * 1024
+    record = b"PK\x06\x06" + (44).to_bytes(8, "little") + bytes(28) + bytes(8) + start.to_bytes(8, "little")
+    locator = b"PK\x06\x07" + bytes(4) + start.to_bytes(8, "little") + (1).to_bytes(4, "little")
+    end.update(record + locator + b"PK\x05\x06" + b"\xff" * 16 + bytes(2))
+
+    assert end.whole()
