@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 CDK_FLAGS ?=
+PYTEST_FLAGS ?=
+LOCK_FLAGS ?=
 
 VENV := .venv
 MINISTACK := .venv-ministack
@@ -28,13 +30,13 @@ local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
 test: setup ## Run every test, on a local AWS of its own
-	@$(RUN) pytest
+	@$(RUN) pytest $(PYTEST_FLAGS)
 
 check: setup ## Format, lint, types and the fast tests, in well under a minute
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy
-	@$(RUN) pytest --quiet --numprocesses=auto tests/unit tests/infra
+	@$(RUN) pytest --quiet --numprocesses=auto $(PYTEST_FLAGS) tests/unit tests/infra
 
 format: setup ## Format the code and mend what the linter can
 	@$(RUN) ruff check --fix-only
@@ -47,13 +49,13 @@ synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 deploy: setup ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=value" is passed on
 	@$(CDK) deploy $(CDK_FLAGS)
 
-setup: $(VENV)/installed $(MINISTACK)/installed node_modules/installed ## Install what everything else needs (all of them do so themselves)
+setup: node_modules/installed $(VENV)/installed $(MINISTACK)/installed ## Install what everything else needs (all of them do so themselves)
 
-lock: setup ## Write the locks anew from the .in files and package.json
+lock: setup ## Write the locks anew from the .in files; LOCK_FLAGS=--upgrade takes newer versions
 	@for name in $(LOCKS); do \
 	  echo "Locking $$name.txt"; \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; \
+	    $(LOCK_FLAGS) --custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; \
 	done
 	@npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
@@ -65,7 +67,7 @@ clean: local-stop ## Remove everything that was made here
 
 define needs_python
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)."; \
+  echo "Python 3.11 or newer is needed; '$(PYTHON)' says: $$($(PYTHON) --version 2>&1 || true)"; \
   echo "Install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
 endef
 
@@ -82,6 +84,9 @@ $(needs_python)
 @$(1)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(2)
 @touch $@
 endef
+
+# An environment whose Python is gone, perhaps with an upgrade of it, is made again too.
+.PHONY: $(foreach env,$(VENV) $(MINISTACK),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
 $(VENV)/installed: requirements-dev.txt
 	$(call install,$(VENV),requirements-dev.txt)

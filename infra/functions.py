@@ -120,6 +120,7 @@ class Functions(Construct):
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
+                self._on_objects("raw/*", "data/*", "work/*", actions=["s3:DeleteObject"]),
                 self._announcing(),
             ],
         )

@@ -18,7 +18,7 @@ INPUT = "{% $states.input %}"
 PAYLOAD = "{% $states.result.Payload %}"
 EXECUTION = "{% $states.context.Execution %}"
 LABEL = "batch"
-"""Of the executions that settle a batch each: their names begin with it."""
+"""Of the executions that settle a batch each: a part of their ARNs."""
 TIME_LIMIT = Duration.days(7).plus(Duration.hours(6))
 """The longest deadline, and the time that the last tasks before it may take with all their retries."""
 MAY_PASS = [
@@ -45,6 +45,14 @@ DELIVERING_LOGS = Permission(
     resources=["*"],
     because="Log deliveries, which Step Functions needs to log at all, are no resources that a policy could name.",
 )
+
+
+def failure(length: int) -> dict[str, str]:
+    """What went wrong, its cause cut short, or empty where there is none."""
+    return {
+        "error": "{% $states.errorOutput.Error %}",
+        "cause": f'{{% $substring($states.errorOutput.Cause & "", 0, {length}) %}}',
+    }
 
 
 class Workflow(Construct):
@@ -247,11 +255,3 @@ class Workflow(Construct):
                 accepted=self._settle_each_batch(self._batch()).next(self._report_run()).next(self._all_stored()),
             )
         )
-
-
-def failure(length: int) -> dict[str, str]:
-    """What went wrong, its cause cut short, or empty where there is none."""
-    return {
-        "error": "{% $states.errorOutput.Error %}",
-        "cause": f'{{% $substring($states.errorOutput.Cause & "", 0, {length}) %}}',
-    }

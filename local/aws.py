@@ -43,7 +43,7 @@ class LocalAws:
     """A local AWS in ``state``, with the CDK app of ``app`` deployed to it.
 
     As a context manager it comes up, and goes down at the end. With ``bound``, it also goes down when this process
-    dies in whatever way: a guard notices. ``context`` are context values beyond those that make waits short.
+    dies in whatever way. ``context`` are context values beyond those that make waits short.
     """
 
     def __init__(
@@ -89,13 +89,27 @@ class LocalAws:
 
     def down(self) -> bool:
         """End every process and forget what it held; whether there was anything to end."""
-        if not self.state.folder.exists():
-            return False
-        with self.state.locked():
-            found = self._clear()
-            self.state.remove_folder()
-        self._dismiss_guard()
-        return found
+        try:
+            return self.state.folder.exists() and self._down()
+        finally:
+            self._dismiss_guard()
+
+    def guard(self) -> None:
+        """From now on, the end of this process, in whatever way, takes down what is up in the folder.
+
+        Another process waits for it: its input, which nobody writes to, closes when we are gone.
+        """
+        if self._guard:
+            return
+        down = [sys.executable, "-m", "local.aws", "down", "--state", str(self.state.folder)]
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", 'cat >/dev/null; exec "$@"', "guard", *down],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            start_new_session=True,
+        )
 
     @property
     def running(self) -> bool:
@@ -162,7 +176,8 @@ class LocalAws:
         self._check_setup()
         self._clear()
         self.state.work.mkdir()
-        self._set_guard()
+        if self._bound:
+            self.guard()
         try:
             self._deploy(self._start_all())
         except BaseException:
@@ -208,6 +223,12 @@ class LocalAws:
 
     # --- ending it ---
 
+    def _down(self) -> bool:
+        with self.state.locked():
+            found = self._clear()
+            self.state.remove_folder()
+        return found
+
     def _clear(self) -> bool:
         found = self._end_processes()
         self.state.forget()
@@ -219,25 +240,13 @@ class LocalAws:
             process.end()
         return instance is not None
 
-    def _set_guard(self) -> None:
-        """Have a process wait for our end, which closes its input, and then take everything down."""
-        if not self._bound or self._guard:
-            return
-        down = [sys.executable, "-m", "local.aws", "down", "--state", str(self.state.folder)]
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", 'cat >/dev/null; exec "$@"', "guard", *down],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-            start_new_session=True,
-        )
-
     def _dismiss_guard(self) -> None:
         if self._guard:
             os.killpg(self._guard.pid, signal.SIGKILL)
             self._guard.communicate()
             self._guard = None
+
+    _set_guard = guard
 
 
 def _session() -> boto3.Session:

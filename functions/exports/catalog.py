@@ -33,7 +33,8 @@ _OPEN = (
     " OR (#status IN (:FAILED, :REJECTED) AND settledAt < :asked_at))"
 )
 _UNCLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
-_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw")
+_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey")
+"""Attributes that end with a settled outcome, unless it brings them along."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
 
 

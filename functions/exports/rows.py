@@ -51,6 +51,11 @@ class Row:
         """The raw object that an earlier call completed, its members being still to unpack."""
         return RawObject(**self.item["raw"]) if self.item.get("raw") else None
 
+    @property
+    def rejected_key(self) -> str | None:
+        """Where the bytes lie that were rejected."""
+        return self.item.get("rawKey") if self.outcome is Outcome.REJECTED else None
+
     def binds(self, asked_at: datetime | None) -> bool:
         """Whether its outcome stands for a run that asked for the export by id at ``asked_at`` (None: not by id)."""
         if self.outcome in LANDED:

@@ -42,6 +42,7 @@ class Records(Protocol):
 class Bucket(Protocol):
     def read_json(self, key: str) -> Any: ...
     def put_json_once(self, key: str, document: Any) -> bool: ...
+    def remove(self, key: str) -> None: ...
 
 
 class Hands(Protocol):
@@ -83,8 +84,7 @@ class Storing:
         try:
             return self._land(export, claim.row, item)
         except Rejected as rejected:
-            self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason}, polls=item["polls"])
-            return SETTLED
+            return self._reject(export, rejected, item)
         except CallRefused as refused:
             self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
             self.records.release(export.id)
@@ -114,16 +114,34 @@ class Storing:
         keys = Keys(self.account, self.region, export.requested_date, export.id)
         document = self.bucket.read_json(keys.manifest)
         if document is None:
-            raw = row.raw or self.hands.copy(export, keys, row.upload, item)
+            raw = row.raw or self._copy(export, keys, row, item)
             if isinstance(raw, Unfinished):
                 return _unfinished(raw)
             self.records.remember(export.id, raw=raw)
-            unpacked = self.hands.unpack(raw, keys)
+            try:
+                unpacked = self.hands.unpack(raw, keys)
+            except Rejected as rejected:
+                return self._reject(export, rejected, item, raw)
             if isinstance(unpacked, Unfinished):
                 return _unfinished(unpacked)
             document = self._manifest(export, keys, raw, unpacked, row)
         outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
         self.records.settle(export, outcome, details(document, keys.manifest), polls=item["polls"])
+        return SETTLED
+
+    def _copy(self, export: Export, keys: Keys, row: Row, item: Item) -> RawObject | Unfinished:
+        """Fetch the export. Bytes that were rejected make room first: what is asked for again may be other bytes.
+
+        The bucket is versioned, so they stay readable as an earlier version.
+        """
+        if row.rejected_key and not row.upload:
+            self.bucket.remove(row.rejected_key)
+        return self.hands.copy(export, keys, row.upload, item)
+
+    def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
+        """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""
+        kept = {"rawKey": raw.key, "bytes": raw.bytes, "rawCrc32": raw.crc32} if raw else {}
+        self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item["polls"])
         return SETTLED
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:

@@ -45,6 +45,7 @@ class Archive(zipfiles.Objects, Protocol):
     def read_json(self, key: str) -> Any | None: ...
     def put_json(self, key: str, document: Any) -> None: ...
     def writer(self, key: str) -> AbstractContextManager[Writer]: ...
+    def remove(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def unpack(
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips what an
     earlier call has noted in ``keys.work("unpacked.json")``. A member is not begun without time, but always finished.
+    Of an export that is rejected no member stays behind, whatever was stored before the fault was found.
     """
     done = _Done(archive, keys, raw)
     unpacking = _Unpacking(raw, keys, archive, limits, time_left, done)
@@ -84,6 +86,9 @@ def unpack(
     except _TimeIsUp:
         done.note()
         return Unfinished()
+    except Rejected:
+        done.remove()
+        raise
     return Unpacked(files, kind_of(file.dataset for file in files))
 
 
@@ -132,6 +137,11 @@ class _Done:
         files = {part: asdict(file) for part, file in self.files.items()}
         self._archive.put_json(self._key, {"raw": self._raw, "files": files, "zips": sorted(self.zips)})
         self._unnoted = 0
+
+    def remove(self) -> None:
+        for file in self.files.values():
+            self._archive.remove(file.key)
+        self._archive.remove(self._key)
 
     def _count(self, size: int) -> None:
         self._unnoted += size

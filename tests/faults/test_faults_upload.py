@@ -11,7 +11,7 @@ from exports.archive import Archive, s3_client
 from exports.errors import CallRefused, ServiceError
 from exports.model import RawObject
 from exports.transfer import copy
-from exports.uploads import Unfinished, UploadGone
+from exports.uploads import Part, Unfinished, UploadGone
 from tests.faults import s3server
 from tests.faults import server as faults
 from tests.faults.copying import MIB, Certificate, Copying, csv_bytes
@@ -149,6 +149,8 @@ def test_fault_32_upload_that_was_aborted_meanwhile_is_begun_anew(store: Store, 
     store.archive.abort("raw/export.csv", copying.remembered[0].upload_id)
     with pytest.raises(UploadGone):
         store.archive.put_part("raw/export.csv", copying.remembered[0].upload_id, 1, io.BytesIO(b"x"), 1)
+    with pytest.raises(UploadGone):
+        store.archive.complete("raw/export.csv", copying.remembered[0].upload_id, [Part(1, 1, "x", "AAAAAA==")], 1)
 
     store.run()
 

@@ -59,6 +59,9 @@ class Bucket:
     def put_json(self, key: str, document: Any) -> None:
         self.objects[key] = json.dumps(document, ensure_ascii=False).encode()
 
+    def remove(self, key: str) -> None:
+        self.objects.pop(key, None)
+
     @contextmanager
     def writer(self, key: str) -> Iterator["_Writer"]:
         writer = _Writer()

@@ -45,6 +45,9 @@ class FakeBucket:
     def read_json(self, key: str) -> Any:
         return self.objects.get(key)
 
+    def remove(self, key: str) -> None:
+        self.journal.append(f"remove {key}")
+
     def put_json_once(self, key: str, document: Any) -> bool:
         self.journal.append(f"put {key}")
         return self.objects.setdefault(key, document) is document
@@ -311,6 +314,35 @@ def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reas
     assert desk.records.outcomes[0][0] is Outcome.REJECTED
     assert desk.records.outcomes[0][1]["reason"] is reason
     assert "manifests/export-1.json" not in desk.bucket.objects
+
+
+def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are() -> None:
+    desk = Desk(export())
+    desk.hands.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
+
+    desk.store()
+
+    kept = {"reason": "CORRUPT", "rawKey": RAW.key, "bytes": 700, "rawCrc32": "AAAAAA==", "polls": 3}
+    assert desk.records.outcomes == [(Outcome.REJECTED, kept)]
+
+
+def test_bytes_that_were_rejected_make_room_when_the_export_is_asked_for_again() -> None:
+    desk = Desk(export())
+    desk.records.claimed = Write(row(status="REJECTED", rawKey=RAW.key), won=True)
+
+    desk.store()
+
+    assert desk.journal[:3] == ["claim", f"remove {RAW.key}", "copy"]
+
+
+def test_a_copy_that_goes_on_removes_nothing() -> None:
+    desk = Desk(export())
+    upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1, "crc32": ""}
+    desk.records.claimed = Write(row(status="REJECTED", rawKey=RAW.key, upload=upload), won=True)
+
+    desk.store()
+
+    assert desk.journal[:2] == ["claim", "copy"]
 
 
 def test_fault_30_a_refused_call_ends_the_export_at_once_and_frees_it() -> None:
