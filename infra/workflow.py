@@ -185,7 +185,7 @@ class Workflow(Construct):
 
     def _store_export(self) -> sfn.TaskStateBase:
         store = self._task("Store export", self._functions.store_export)
-        return store.add_catch(sfn.Pass.jsonata(self, "Storing failed"), errors=["States.ALL"], outputs=failure(100))
+        return store.add_catch(sfn.Pass.jsonata(self, "Storing failed"), errors=["States.ALL"], outputs=failure(64))
 
     def _wait(self) -> sfn.Wait:
         time = sfn.WaitTime.timestamp("{% $states.input.nextCheckAt %}")
@@ -227,7 +227,8 @@ class Workflow(Construct):
             task_timeout=sfn.Timeout.duration(limit.plus(Duration.seconds(30))),
             retry_on_service_exceptions=False,
         )
-        return task.add_retry(
+        # Where the name of an error is kept, what will not pass is not tried again.
+        return task.add_retry(errors=["CallRefused"], max_attempts=0).add_retry(
             errors=MAY_PASS,
             interval=Duration.seconds(3),
             backoff_rate=8 if attempts == 2 else 2,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.aws import STATE, LocalAws, NotSetUp
+from local.aws import STATE, LocalAws
 from local.double.client import Double
+from local.failures import LocalAwsFailed
 
 PATIENCE_SECONDS = 180
 FAILURE = "The agent has not reported any data in the requested range."
@@ -66,6 +67,8 @@ class Demo:
 
     def play(self) -> None:
         """Start, run, show, verify. Raises NotAsPromised."""
+        if not self._aws.instance.own_double:
+            raise NotAsPromised("the local AWS runs with a service of yours; end it first: make local-stop")
         earlier = self._stored_earlier()
         started = self._start(acts(self._double.agents()))
         gets = self._double.gets()
@@ -216,7 +219,7 @@ def main() -> int:
     try:
         aws.up()
         Demo(aws).play()
-    except (NotSetUp, NotAsPromised) as failure:
+    except (LocalAwsFailed, NotAsPromised) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     return 0

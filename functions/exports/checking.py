@@ -16,6 +16,12 @@ Item = Mapping[str, Any]
 """A slice of storing: ``exportId``, ``slice`` of ``slices``, and the ``polls`` it took to see the export finished."""
 
 
+CLOCKS_DIFFER = timedelta(seconds=1)
+"""A wait that ended by the clock of Step Functions has ended, whatever the function's own clock says."""
+THROTTLED = "Lambda.TooManyRequestsException"
+"""Storing found no free Lambda: nothing is wrong with the export, so it waits for the next look."""
+
+
 class Service(Protocol):
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
 
@@ -116,8 +122,8 @@ class Check:
         pending = self._after_storing(pending)
         if pending.spent:
             return self._leave(pending, Outcome.TIMED_OUT)
-        if not pending.ids or (pending.look_at and self.now < pending.look_at):
-            return replace(pending, stores=pending.stores + len(pending.ready))
+        if not pending.ids or (pending.look_at and self.now < pending.look_at - CLOCKS_DIFFER):
+            return _dispatch(pending, pending.ready)
         try:
             return self._look(pending)
         except CallRefused as refused:
@@ -133,7 +139,7 @@ class Check:
             failure = next((result for result in came_to if "error" in result), None)
             if "settled" in progress:
                 continue
-            if failure:
+            if failure and failure["error"] != THROTTLED:
                 self.records.leave(export_id, Outcome.NOT_STORED, failure_code(failure))
             elif "unfinished" in progress:
                 again += items(export_id, max(result.get("slices", 1) for result in came_to), pending.polls)
@@ -154,18 +160,9 @@ class Check:
         if last:
             self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
             sorted_ = Pending(ready=sorted_.ready)
-        room = MAX_STORES - pending.stores
-        ready = (*(() if last else pending.ready), *sorted_.ready)
-        held_back = tuple(item["exportId"] for item in ready[room:])
-        return replace(
-            sorted_,
-            waiting=(*sorted_.waiting, *held_back),
-            ready=ready[:room],
-            polls=pending.polls + 1,
-            stores=pending.stores + len(ready[:room]),
-            look_at=self._next_look(pending, listed, sorted_),
-            last=last,
-        )
+        look_at = self._next_look(pending, listed, sorted_)
+        after = replace(sorted_, polls=pending.polls + 1, stores=pending.stores, look_at=look_at, last=last)
+        return _dispatch(after, (*(() if last else pending.ready), *sorted_.ready))
 
     def _next_look(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
         unlisted = [self.batch.started_at] * len(sorted_.unlisted)
@@ -226,6 +223,15 @@ class Check:
             self.records.settle(export, Outcome.FAILED, {}, polls=polls)
 
 
+def _dispatch(pending: Pending, ready: Sequence[Item]) -> Pending:
+    """Hand the ready items out, as many as the history of the batch has room for; the others wait."""
+    room = max(0, MAX_STORES - pending.stores)
+    handed = tuple(ready[:room])
+    there = {item["exportId"] for item in handed}
+    held_back = dict.fromkeys(item["exportId"] for item in ready[room:] if item["exportId"] not in there)
+    return replace(pending, waiting=(*pending.waiting, *held_back), ready=handed, stores=pending.stores + len(handed))
+
+
 def items(export_id: str, slices: int, polls: int) -> list[Item]:
     return [{"exportId": export_id, "slice": each, "slices": slices, "polls": polls} for each in range(slices)]
 
@@ -237,7 +243,7 @@ def _results_by_export(pending: Pending) -> dict[str, list[Mapping[str, Any]]]:
     return by_export
 
 
-_MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})"')
+_MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')
 
 
 def failure_code(failure: Mapping[str, Any]) -> str:

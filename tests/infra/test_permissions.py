@@ -37,7 +37,7 @@ ALLOWED = {
         ),
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
-            for action in ("AbortMultipartUpload", "ListMultipartUploadParts")
+            for action in ("AbortMultipartUpload", "ListMultipartUploadParts", "DeleteObject")
             for prefix in ("raw", "data", "work")
         ),
         EVENTS,

@@ -296,6 +296,35 @@ def test_no_export_is_lost_when_the_slices_run_out(stores: int) -> None:
     assert after.stores == MAX_STORES
 
 
+def test_fault_36_slices_taken_up_again_count_too() -> None:
+    at = desk(export("huge"), export("running", "IN_PROGRESS"))
+    unfinished = results(at.check(), {"progress": "unfinished", "slices": 40})
+
+    after = at.check(replace(unfinished, stores=MAX_STORES - 10))
+
+    assert (len(after.ready), after.stores) == (10, MAX_STORES)
+    assert sorted(after.ids) == ["huge", "running"]
+
+
+def test_fault_28_an_export_that_found_no_free_lambda_waits() -> None:
+    at = desk(export("throttled"))
+
+    after = at.check(results(at.check(), {"error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."}))
+
+    assert after.waiting == ("throttled",)
+    assert at.records.outcomes == {}
+
+
+def test_a_wait_that_ended_a_moment_early_by_our_clock_has_ended() -> None:
+    at = desk(export("running", "IN_PROGRESS"))
+    pending = at.check()
+    assert pending.look_at
+
+    after = at.check(pending, now=pending.look_at - timedelta(milliseconds=500))
+
+    assert after.polls == 2
+
+
 def test_the_state_survives_json() -> None:
     at = desk(export("done"), export("running", "IN_PROGRESS"), asked=["done", "running", "unknown"])
 
