@@ -7,9 +7,10 @@ LOCK_FLAGS ?=
 
 VENV := .venv
 MINISTACK := .venv-ministack
+AWSCLI := .venv-awscli
 RUN := $(VENV)/bin/python -m
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
-LOCKS := requirements requirements-dev local/requirements
+LOCKS := requirements requirements-dev local/requirements examples/requirements
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,7 +30,7 @@ local: setup ## Bring up the local AWS with the stack deployed; then: . .local/e
 local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
-test: setup ## Run every test, on a local AWS of its own
+test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
 	@$(RUN) pytest $(PYTEST_FLAGS)
 
 check: setup ## Format, lint, types and the fast tests, in well under a minute
@@ -47,6 +48,8 @@ synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 	@ls cdk.out/*.template.json
 
 deploy: setup ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=value" is passed on
+	@[ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
+	  echo "This shell points to the local AWS (.local/env): deploy from another one." >&2; exit 1; }
 	@$(CDK) deploy $(CDK_FLAGS)
 
 setup: node_modules/installed $(VENV)/installed $(MINISTACK)/installed ## Install what everything else needs (all of them do so themselves)
@@ -60,7 +63,7 @@ lock: setup ## Write the locks anew from the .in files; LOCK_FLAGS=--upgrade tak
 	@npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
 clean: local-stop ## Remove everything that was made here
-	rm -rf $(VENV) $(MINISTACK) node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MINISTACK) $(AWSCLI) node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what `setup` installs; each again when its lock is newer than its stamp ---
@@ -86,13 +89,16 @@ $(needs_python)
 endef
 
 # An environment whose Python is gone, perhaps with an upgrade of it, is made again too.
-.PHONY: $(foreach env,$(VENV) $(MINISTACK),$(if $(realpath $(env)/bin/python),,$(env)/installed))
+.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
 $(VENV)/installed: requirements-dev.txt
 	$(call install,$(VENV),requirements-dev.txt)
 
 $(MINISTACK)/installed: local/requirements.txt
 	$(call install,$(MINISTACK),local/requirements.txt)
+
+$(AWSCLI)/installed: examples/requirements.txt
+	$(call install,$(AWSCLI),examples/requirements.txt)
 
 node_modules/installed: package-lock.json
 	$(needs_node)

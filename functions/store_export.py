@@ -3,9 +3,9 @@
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from exports.landing import Landing
 
 from exports import wiring
+from exports.landing import Landing
 from exports.storing import Storing
 
 logger = wiring.logger

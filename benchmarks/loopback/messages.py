@@ -1,17 +1,17 @@
 """HTTP/1.1 as far as S3 clients use it: heads, and bodies in their framings, with no byte copied that need not be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ssl import SSLSocket
 from typing import Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 BUFFER = 64 * 1024
+NOTHING = memoryview(b"")
 
 
 class Stream(Protocol):
     def some(self, most: int) -> memoryview:
-        """At least one byte, at most ``most``; valid until the next call."""
+        """At least one byte, at most ``most``, or none at the end; valid until the next call."""
         ...
 
     def line(self) -> bytes: ...
@@ -68,32 +68,96 @@ class Received:
         self._end += count
 
 
-class Chunked:
-    """The inside of HTTP's chunks."""
+class Counted:
+    """The next ``count`` bytes of ``inner``, and then nothing."""
 
-    def __init__(self, inner: Stream) -> None:
+    def __init__(self, inner: Stream, count: int) -> None:
         self._inner = inner
-        self._left = 0
+        self._left = count
 
     def some(self, most: int) -> memoryview:
         if not self._left:
-            self._left = int(self._inner.line(), 16)
+            return NOTHING
         block = self._inner.some(min(most, self._left))
         self._left -= len(block)
-        if not self._left:
-            self._inner_line_after(block)
         return block
-
-    def _inner_line_after(self, block: memoryview) -> None:
-        """Skip the line end that follows a chunk; it lies behind ``block``, which stays valid as long as it must."""
-        self._owed = True
 
     def line(self) -> bytes:
         return _line(self)
 
 
+class Chunked:
+    """The inside of chunks, and the trailers behind them: HTTP frames so, and aws-chunked within HTTP does as well."""
+
+    def __init__(self, inner: Stream) -> None:
+        self.trailers: dict[str, str] = {}
+        self._inner = inner
+        self._left = 0
+        self._begun = self._ended = False
+
+    def some(self, most: int) -> memoryview:
+        if not self._left and not self._ended:
+            self._next_chunk()
+        if self._ended:
+            return NOTHING
+        block = self._inner.some(min(most, self._left))
+        self._left -= len(block)
+        return block
+
+    def line(self) -> bytes:
+        return _line(self)
+
+    def _next_chunk(self) -> None:
+        if self._begun:
+            self._inner.line()
+        self._begun = True
+        self._left = int(self._inner.line().partition(b";")[0], 16)
+        if not self._left:
+            self._ended = True
+            while line := self._inner.line():
+                self.trailers.update([_header(line)])
+
+
 def _line(stream: Stream) -> bytes:
     line = bytearray()
     while not line.endswith(b"\r\n"):
-        line += stream.some(1)
+        byte = stream.some(1)
+        if not byte:
+            raise HungUp
+        line += byte
     return bytes(line[:-2])
+
+
+def _header(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.strip().lower(), value.strip()
+
+
+def read_request(stream: Stream) -> Request:
+    """The next head; the body, if there is one, is still to be read. Raises HungUp when no more comes."""
+    method, target, _ = stream.line().decode("latin-1").split(" ", 2)
+    headers: dict[str, str] = {}
+    while line := stream.line():
+        headers.update([_header(line)])
+    split = urlsplit(target)
+    return Request(method, unquote(split.path), dict(parse_qsl(split.query, keep_blank_values=True)), headers)
+
+
+class Body:
+    """What follows a head, out of its framings. ``trailers`` are there once it was read."""
+
+    def __init__(self, request: Request, stream: Stream) -> None:
+        headers = request.headers
+        chunked = "chunked" in headers.get("transfer-encoding", "")
+        self._outer = Chunked(stream) if chunked else Counted(stream, int(headers.get("content-length", 0)))
+        self._aws = Chunked(self._outer) if "aws-chunked" in headers.get("content-encoding", "") else None
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        return self._aws.trailers if self._aws else {}
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Its bytes, each block valid until the next."""
+        for stream in (self._aws, self._outer):
+            while stream and (block := stream.some(BUFFER)):
+                yield block

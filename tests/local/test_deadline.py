@@ -1,8 +1,9 @@
 """Runs that stop waiting. The shortest deadline is a minute, which all of them spend together, beside other tests."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -17,20 +18,26 @@ WHILE_WAITING = {"in_progress_seconds": 1_000_000}
 
 @dataclass(frozen=True)
 class Overdue:
-    """A sweep and a run by id whose deadlines have passed. What was in progress then still is."""
+    """A sweep and a run by id whose deadlines passed, what was known right after, and the run that came next."""
 
     sweep: Run
     swept: str
     sweep_stored: str
     run: Run
     waited_for: str
-    never_opens: str
+    never_opened: str
     stored: str
+    rows: Mapping[str, Mapping[str, Any]]
+    announced: Mapping[str, Sequence[str]]
+    later: Run
 
 
 @pytest.fixture(scope="module")
-def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Iterator[Overdue]:
-    """The sweep takes everything up that is there, so it begins alone; then both wait beside others."""
+def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Overdue:
+    """The sweep takes everything up that is there, so it begins alone; then both wait beside others.
+
+    Nothing is left in progress: a sweep of another test would have to wait for it.
+    """
     with turns.alone() as turn:
         swept, sweep_stored = service.has(**WHILE_WAITING), service.has(kind="agent")
         sweep = stack.start({"deadlineMinutes": 1})
@@ -38,29 +45,33 @@ def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Iter
         turn.let_others_in()
 
         waited_for, stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-        never_opens = service.has(refused_gets=1_000_000)
-        run = stack.start({"exportIds": [waited_for, never_opens, stored], "deadlineMinutes": 1})
+        never_opened = service.has(refused_gets=1_000_000)
+        run = stack.start({"exportIds": [waited_for, never_opened, stored], "deadlineMinutes": 1})
         ended = [stack.ended(arn, seconds=120) for arn in (sweep, run)]
-        yield Overdue(ended[0], swept, sweep_stored, ended[1], waited_for, never_opens, stored)
-        # No sweep of another test may have to wait for what is still in progress.
-        for export_id in (swept, waited_for, never_opens):
+        late = [swept, waited_for, never_opened]
+        rows = {export_id: stack.row(export_id) or {} for export_id in late}
+        announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
+
+        for export_id in late:
             service.now_plays(export_id)
+        later = stack.run(exportIds=late)
+    return Overdue(ended[0], swept, sweep_stored, ended[1], waited_for, never_opened, stored, rows, announced, later)
 
 
 def settled(stack: Stack, export_id: str) -> bool:
     return "settledAt" in (stack.row(export_id) or {})
 
 
-def test_what_is_in_progress_at_the_deadline_has_timed_out(stack: Stack, overdue: Overdue, events: Inbox) -> None:
-    (event,) = events.of(overdue.waited_for)
-
+def test_what_is_in_progress_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
     assert overdue.run.outcome(overdue.waited_for) == "TIMED_OUT"
-    assert (stack.row(overdue.waited_for) or {})["status"] == "TIMED_OUT"
-    assert event["detail-type"] == "Export Timed Out"
+    assert overdue.rows[overdue.waited_for]["status"] == "TIMED_OUT"
+    assert overdue.announced[overdue.waited_for] == ["Export Timed Out"]
 
 
 def test_what_is_still_being_stored_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
-    assert overdue.run.outcome(overdue.never_opens) == "TIMED_OUT"
+    assert overdue.run.outcome(overdue.never_opened) == "TIMED_OUT"
+    assert overdue.rows[overdue.never_opened]["status"] == "TIMED_OUT"
+    assert overdue.announced[overdue.never_opened] == ["Export Timed Out"]
 
 
 def test_a_run_that_timed_out_fails_after_storing_what_it_could(stack: Stack, overdue: Overdue) -> None:
@@ -69,21 +80,13 @@ def test_a_run_that_timed_out_fails_after_storing_what_it_could(stack: Stack, ov
     assert stack.manifest(overdue.stored)
 
 
-def test_a_sweep_reports_what_is_in_progress_and_announces_nothing(
-    stack: Stack, overdue: Overdue, events: Inbox
-) -> None:
+def test_a_sweep_reports_what_is_in_progress_and_announces_nothing(overdue: Overdue) -> None:
     assert overdue.sweep.status == "SUCCEEDED"
     assert overdue.sweep.outcome(overdue.swept) == "TIMED_OUT"
     assert overdue.sweep.outcome(overdue.sweep_stored) == "STORED"
-    assert events.of(overdue.swept) == []
-    assert (stack.row(overdue.swept) or {})["status"] == "IN_PROGRESS"
+    assert overdue.rows[overdue.swept]["status"] == "IN_PROGRESS"
+    assert overdue.announced[overdue.swept] == []
 
 
-def test_a_later_run_takes_up_what_timed_out(stack: Stack, service: Service, overdue: Overdue) -> None:
-    taken_up = [overdue.waited_for, overdue.never_opens, overdue.swept]
-    for export_id in taken_up:
-        service.now_plays(export_id)
-
-    run = stack.run(exportIds=taken_up)
-
-    assert run.counts == {"STORED": 3}
+def test_a_later_run_takes_up_what_timed_out(overdue: Overdue) -> None:
+    assert overdue.later.counts == {"STORED": 3}

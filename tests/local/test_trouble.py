@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def taken_away(stack: Stack, action: str, *, of: str) -> Iterator[None]:
     """The function's role may not do the action for the block."""
     role = stack.role_of(of)
     (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
-    document = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    document: Any = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
     assert action in json.dumps(document)
     statements = [{**each, "Action": without(action, each["Action"])} for each in document["Statement"]]
     less = {**document, "Statement": [each for each in statements if each["Action"]]}

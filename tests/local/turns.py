@@ -23,7 +23,8 @@ class Alone:
 class Turns:
     """Many may be on the floor, or one alone, who waits at the door and lets nobody pass meanwhile.
 
-    Whoever dies gives the turn back: they are locks on files.
+    Whoever dies gives the turn back: they are locks on files. Nobody may take a second turn while having one: somebody
+    at the door would wait for the first, and the second for the door.
     """
 
     def __init__(self, folder: Path) -> None:
