@@ -8,15 +8,16 @@ LOCK_FLAGS ?=
 VENV := .venv
 MINISTACK := .venv-ministack
 AWSCLI := .venv-awscli
+BENCH := .venv-bench
 RUN := $(VENV)/bin/python -m
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
-LOCKS := requirements requirements-dev local/requirements examples/requirements
+LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo local local-stop test check format synth deploy lock clean
+.PHONY: help setup demo local local-stop test check format bench synth deploy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ format: setup ## Format the code and mend what the linter can
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
+bench: $(BENCH)/installed ## Measure the copy beside others, 20 minutes; QUICK=1 ends within two and writes nothing
+	@$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick)
+
 synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 	@$(CDK) synth --quiet $(CDK_FLAGS)
 	@ls cdk.out/*.template.json
@@ -63,7 +67,7 @@ lock: setup ## Write the locks anew from the .in files; LOCK_FLAGS=--upgrade tak
 	@npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
 clean: local-stop ## Remove everything that was made here
-	rm -rf $(VENV) $(MINISTACK) $(AWSCLI) node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what `setup` installs; each again when its lock is newer than its stamp ---
@@ -99,6 +103,9 @@ $(MINISTACK)/installed: local/requirements.txt
 
 $(AWSCLI)/installed: examples/requirements.txt
 	$(call install,$(AWSCLI),examples/requirements.txt)
+
+$(BENCH)/installed: benchmarks/requirements.txt
+	$(call install,$(BENCH),benchmarks/requirements.txt)
 
 node_modules/installed: package-lock.json
 	$(needs_node)

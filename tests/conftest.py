@@ -4,12 +4,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.local.session import SharedAws
 
 ROOMS = ("unit", "infra", "faults", "local")
 ALONE = "alone: changes what every test on the local AWS uses, so it runs while no other of them does"
 SHARED_AWS = pytest.StashKey[SharedAws]()
+
+# The same examples each time, and no test that fails because a machine is busy.
+settings.register_profile("seeded", derandomize=True, deadline=None)
+settings.load_profile("seeded")
 
 
 def pytest_configure(config: pytest.Config) -> None:

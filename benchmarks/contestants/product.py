@@ -47,9 +47,7 @@ def ready(job: Job) -> Callable[[str], None]:
     memory = Memory(job.memory)
 
     def copy_one(name: str) -> None:
-        source = Download(
-            job.link(name), renew=lambda: None, hosts=["localhost:*"], context=context, patience=patience
-        )
+        source = Download(job.link(name), renew=lambda: None, hosts=["localhost:*"], context=context, patience=patience)
         copied = copy(
             source,
             archive,

@@ -1,4 +1,4 @@
-"""The bytes of every file that is copied: made from a seed, so that any range can be served, and checked, from memory."""
+"""The bytes of every file that is copied: from a seed, so that any range can be served and checked from memory."""
 
 import random
 import zlib

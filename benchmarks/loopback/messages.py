@@ -1,9 +1,10 @@
 """HTTP/1.1 as far as S3 clients use it: heads, and bodies in their framings, with no byte copied that need not be."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ssl import SSLSocket
 from typing import Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 BUFFER = 64 * 1024
 NOTHING = memoryview(b"")

@@ -77,8 +77,13 @@ class Archive:
 
     def __init__(self, client: "S3Client", *, bucket: str, owner: str, patience: Patience | None = None) -> None:
         self._client = client
-        self._place = {"Bucket": bucket, "ExpectedBucketOwner": owner}
+        self._bucket = bucket
+        self._owner = owner
         self._patience = patience or Patience()
+
+    def within(self, patience: Patience) -> "Archive":
+        """The same bucket for one call, which repeats nothing that ``patience.time_left()`` does not allow."""
+        return Archive(self._client, bucket=self._bucket, owner=self._owner, patience=patience)
 
     def size(self, key: str) -> int | None:
         """Bytes of the object at ``key``; None when there is none."""
@@ -227,6 +232,10 @@ class Archive:
         with suppress(UploadGone), _upload_known():
             self._call(self._client.abort_multipart_upload, Key=key, UploadId=upload_id)
 
+    def remove(self, key: str) -> None:
+        """Take the object away; in a versioned bucket it stays readable as an earlier version. None there is fine."""
+        self._call(self._client.delete_object, Key=key)
+
     def _adopt(self, key: str, size: int) -> None:
         there = self.size(key)
         if there is None:
@@ -264,7 +273,7 @@ class Archive:
     def _once(self, operation: Callable[..., T], **request: Any) -> T:
         with aws_call():
             try:
-                return operation(**self._place, **request)
+                return operation(Bucket=self._bucket, ExpectedBucketOwner=self._owner, **request)
             except ClientError as error:
                 seconds = _retry_after(error)
                 if not seconds:

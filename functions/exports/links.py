@@ -120,6 +120,8 @@ class Download:
     def whole(self) -> Iterator[Whole]:
         """All bytes in one stream, for a source that cannot do ranges; a length that it gave is held to."""
         with self._get({}) as answer:
+            if answer.status != 200:
+                raise SourceError(f"the source answered {answer.status}")
             size = _length(answer)
             framed = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
             yield Whole(size, framed, _chunks(answer, size))

@@ -33,7 +33,7 @@ class FakeBucket:
         self.before_part: Callable[[int], None] = lambda number: None
         self.received = 0
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def size(self, key: str) -> int | None:
         return len(self.objects[key]) if key in self.objects else None
@@ -51,7 +51,8 @@ class FakeBucket:
         return upload_id
 
     def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        return {number: part for number, (part, _) in self._upload(upload_id).parts.items()}
+        with self._lock:
+            return {number: part for number, (part, _) in self._upload(upload_id).parts.items()}
 
     def put_part(self, key: str, upload_id: str, number: int, body: Body, size: int) -> Part:
         self.before_part(number)
@@ -65,13 +66,16 @@ class FakeBucket:
         return part
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        there = self._upload(upload_id).parts
-        assert all(there[part.number][0] == part for part in parts)
-        body = b"".join(there[part.number][1] for part in parts)
-        if len(body) != size:
-            raise ServiceError("InvalidRequest")
-        self._land(key, body)
-        del self.uploads[upload_id]
+        with self._lock:
+            if upload_id not in self.uploads and self.size(key) == size:
+                return
+            there = self._upload(upload_id).parts
+            assert all(there[part.number][0] == part for part in parts)
+            body = b"".join(there[part.number][1] for part in parts)
+            if len(body) != size:
+                raise ServiceError("InvalidRequest")
+            self._land(key, body)
+            del self.uploads[upload_id]
 
     def abort(self, key: str, upload_id: str) -> None:
         self.uploads.pop(upload_id, None)

@@ -76,6 +76,7 @@ def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(copying: C
     result = copying.run()
 
     copying.assert_stored(result, copying.server.body)
+    assert {request.if_match for request in copying.server.requests} == {"", '"v1"'}
     if cut is faults.cut_after:
         assert copying.server.requests[-1].range == f"bytes={65536 + count}-99999"
 
@@ -248,14 +249,22 @@ def test_fault_08_link_expires_in_the_middle(copying: Copying) -> None:
     assert copying.renewals == 1
 
 
-def test_fault_08_many_workers_renew_an_expired_link_once(copying: Copying) -> None:
+def test_fault_08_workers_that_meet_an_expired_link_renew_it_once(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
-    fresh = copying.server.link.replace("export.zip", "fresh.zip")
-    copying.links = [fresh]
-    copying.server.faults.append(faults.well)
-    copying.server.always = lambda exchange: (faults.well if "fresh" in exchange.path else faults.status(403))(exchange)
+    copying.links = [copying.server.link.replace("export.zip", "fresh.zip")]
+    together = threading.Barrier(4, timeout=10)
 
-    copying.assert_stored(copying.run(workers=8), copying.server.body)
+    def answer(exchange: faults.Exchange) -> None:
+        if "fresh" in exchange.path:
+            faults.well(exchange)
+        else:
+            together.wait()
+            exchange.plain(403, b"")
+
+    copying.server.faults.append(faults.well)
+    copying.server.always = answer
+
+    copying.assert_stored(copying.run(workers=4), copying.server.body)
     assert copying.renewals == 1
 
 
@@ -373,9 +382,13 @@ def test_fault_14_etag_changes_between_parts(copying: Copying) -> None:
 
 
 def test_fault_14_etag_changes_and_the_server_ignores_if_match(copying: Copying) -> None:
-    new = csv_bytes(90_000, seed=2)
-    copying.server.faults.extend([faults.well, faults.cut_after(10_000), faults.changes_to(new, '"v2"')])
-    copying.server.always = faults.ignoring_if_match
+    new = csv_bytes(100_000, seed=2)
+
+    def changed(exchange: faults.Exchange) -> None:
+        exchange.server.body, exchange.server.etag = new, '"v2"'
+        faults.ignoring_if_match(exchange)
+
+    copying.server.faults.extend([faults.well, faults.cut_after(10_000), changed])
 
     copying.assert_stored(copying.run(), new)
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from exports.errors import Rejected
+from exports.errors import Rejected, SourceError
 from exports.model import RawObject, Reason
 from tests.faults import server as faults
 from tests.faults.copying import Copying
@@ -97,6 +97,17 @@ def test_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) 
     copying.server.always = senseless
 
     with pytest.raises(Exception, match="range"):
+        copying.run()
+
+    copying.assert_nothing_visible()
+
+
+@pytest.mark.parametrize("code", [206, 416])
+def test_input_28_status_that_does_not_fit_the_request(copying: Copying, code: int) -> None:
+    copying.server.faults.append(faults.no_ranges())
+    copying.server.always = faults.status(code, b"<Error>InvalidRange</Error>")
+
+    with pytest.raises(SourceError, match=str(code)):
         copying.run()
 
     copying.assert_nothing_visible()

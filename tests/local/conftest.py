@@ -12,12 +12,11 @@ from tests.local.session import SharedAws
 from tests.local.stack import Stack
 from tests.local.turns import Turns
 
-
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first and what runs alone comes last, so that others fill the time in between."""
+    """What takes longest comes first, and what looks for traces of all others comes last."""
     places = [place for place, item in enumerate(items) if item.path.is_relative_to(HERE)]
     for place, item in zip(places, sorted((items[place] for place in places), key=_order), strict=True):
         items[place] = item
@@ -25,8 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _order(item: pytest.Item) -> int:
     if item.get_closest_marker("alone"):
-        return 3
-    return {"test_deadline.py": 0, "test_secret.py": 2}.get(item.path.name, 1)
+        return 2
+    return {"test_deadline.py": 0, "test_secret.py": 3}.get(item.path.name, 1)
 
 
 @pytest.fixture(scope="session")

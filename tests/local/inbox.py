@@ -24,6 +24,7 @@ class Inbox:
         self._sns: SNSClient = aws.client("sns")
         self._name = f"inbox-{uuid.uuid4().hex[:12]}"
         self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
+        self._open_to("events.amazonaws.com", "sns.amazonaws.com")
         self._caught: list[dict[str, Any]] = []
 
     def subscribe_to_bus(self) -> "Inbox":
@@ -52,6 +53,12 @@ class Inbox:
             pass
         return [event for event in self._caught if event["detail-type"] != "Last"]
 
+    def waiting(self, queue: str) -> int:
+        """How many messages lie in somebody else's queue."""
+        wanted: Any = ["ApproximateNumberOfMessages"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=wanted)["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
+
     def _has_come(self, export_id: str) -> bool:
         self._receive()
         return any(event["detail"]["data"]["exportId"] == export_id for event in self._caught)
@@ -62,6 +69,11 @@ class Inbox:
             self._caught.append(json.loads(message["Body"]))
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
+
+    def _open_to(self, *services: str) -> None:
+        statement = {"Effect": "Allow", "Principal": {"Service": list(services)}, "Action": "sqs:SendMessage"}
+        policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": self._arn()}]}
+        self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": json.dumps(policy)})
 
     def _arn(self) -> str:
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])

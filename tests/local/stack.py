@@ -114,9 +114,9 @@ class Stack:
         execution = self.steps.describe_execution(executionArn=arn)
         return None if execution["status"] == "RUNNING" else execution
 
-    def history(self, run: Run) -> list[Execution]:
-        """The run's execution and those of its batches, with all their events."""
-        return list(self._executions([run.arn]))
+    def history(self, arn: str) -> list[Execution]:
+        """The run's execution, then those of its batches, with all their events so far."""
+        return list(self._executions([arn]))
 
     def all_histories(self) -> list[Execution]:
         """Of every run that there has been."""

@@ -33,9 +33,9 @@ def role(aws: LocalAws) -> str:
     trusted = ["states.amazonaws.com", "scheduler.amazonaws.com"]
     trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn: str = aws.client("iam").create_role(
-        RoleName=f"example-{uuid.uuid4().hex}", AssumeRolePolicyDocument=document
-    )["Role"]["Arn"]
+    arn: str = aws.client("iam").create_role(RoleName=f"example-{uuid.uuid4().hex}", AssumeRolePolicyDocument=document)[
+        "Role"
+    ]["Arn"]
     return arn
 
 

@@ -76,4 +76,4 @@ def test_one_run_takes_a_hundred_and_fifty_ids(stack: Stack, service: Service) -
     assert run.output["counts"] == {"STORED": 150}
     assert len(run.output["exports"]) == 100
     assert [export["exportId"] for export in (run.report or {})["exports"]] == export_ids
-    assert len(stack.history(run)) == 1 + 2
+    assert len(stack.history(run.arn)) == 1 + 2

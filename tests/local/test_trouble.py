@@ -62,7 +62,7 @@ def test_a_permission_that_is_missing_ends_the_export_at_once(stack: Stack, serv
     with taken_away(stack, "s3:PutObject", of="StoreExport"):
         run = stack.run(exportIds=[export_id], onFailure="report")
 
-    failed = [event for each in stack.history(run) for event in each.events if event["type"] == "TaskFailed"]
+    failed = [event for each in stack.history(run.arn) for event in each.events if event["type"] == "TaskFailed"]
     assert (run.status, run.outcome(export_id)) == ("SUCCEEDED", "NOT_STORED")
     assert failed == []
     assert stack.manifest(export_id) is None

@@ -168,6 +168,15 @@ def test_read_goes_on_where_a_connection_breaks(bucket: Bucket, monkeypatch: pyt
     assert ranges == [f"bytes={at}-999999" for at in (0, 300_000, 600_000, 900_000)]
 
 
+def test_read_that_never_gets_on_is_given_up(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket.client, "get_object", lambda **_: {"Body": io.BytesIO()})
+
+    with pytest.raises(ServiceError, match="IncompleteReadError"):
+        list(bucket.archive.read("a", 0, 5))
+
+    assert bucket.pauses == [0.5, 1.0, 2.0]
+
+
 def test_read_of_what_is_not_there(bucket: Bucket) -> None:
     with pytest.raises(ServiceError, match="NoSuchKey"):
         list(bucket.archive.read("a", 0, 5))
@@ -313,6 +322,16 @@ def test_passing_fault_is_tried_again_as_s3_asks(bucket: Bucket) -> None:
 
     assert bucket.body("a") == b"x"
     assert bucket.pauses == [8.0, 1.0, 2.0]
+
+
+def test_nothing_is_repeated_when_the_time_of_a_call_is_spent(bucket: Bucket) -> None:
+    bucket.fails("PutObject", (503, "ServiceUnavailable"))
+    spent = Patience(time_left=lambda: 0.0, sleep=bucket.pauses.append)
+
+    with pytest.raises(ServiceError):
+        bucket.archive.within(spent).put_once("a", b"x")
+
+    assert not bucket.pauses
 
 
 def test_client_does_not_retry_by_itself(bucket: Bucket) -> None:

@@ -1,0 +1,76 @@
+"""Copies whose connections are cut at random places: each ends whole, or nothing of it is to be seen."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.field import Field, Outcome, file, plan, say
+from benchmarks.loopback.bucket import SIDE as BUCKET
+from benchmarks.loopback.plans import How, Style
+from benchmarks.loopback.source import SIDE as SOURCE
+from benchmarks.peers import CONTESTANTS, READ_LIMIT, WRITE_LIMIT, Contestant
+from benchmarks.results import Drops
+from benchmarks.scenarios import MIB
+
+SIZES = (3 * MIB, 9 * MIB, 20 * MIB, 33 * MIB)
+"""A small file, the smallest that makes parts, and more parts than one."""
+STYLES = (*[Style.RANGES] * 6, Style.LENGTH, Style.CHUNKED)
+SOURCE_CUTS = (1, 1, 2, 3, 5)
+BUCKET_CUTS = (0, 0, 0, 1, 2)
+HOPELESS = 0.1
+"""Of the files have one place beyond which no read ever comes."""
+PAUSE_SECONDS = 0.02
+"""Base of the product's pauses: shorter than in AWS, where the other side needs time; as many tries."""
+
+
+def drops(field: Field, copies: int, copies_by_process: int) -> Iterator[Drops]:
+    """The same files, cut at the same places, for each contestant."""
+    files = drawn(field.seed, copies)
+    for contestant in CONTESTANTS:
+        if contestant.missing or contestant.name in (READ_LIMIT, WRITE_LIMIT):
+            continue
+        count = copies if contestant.module else copies_by_process
+        found = _drop(field, contestant, dict(list(files.items())[:count]))
+        say(f"cut connections: {contestant.name}, {found.copies} copies, {found.truncated} truncated")
+        yield found
+
+
+def drawn(seed: int, copies: int) -> dict[str, dict[str, Any]]:
+    """Files and where they are cut, by name."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    return {f"drop-{number}.csv": _file(chance) for number in range(copies)}
+
+
+def _file(chance: random.Random) -> dict[str, Any]:
+    size = chance.choice(SIZES)
+    hopeless = [_cut(chance, size, lasting=True)] if chance.random() < HOPELESS else []
+    source = [_cut(chance, size) for _ in range(chance.choice(SOURCE_CUTS))]
+    bucket = [_cut(chance, size) for _ in range(chance.choice(BUCKET_CUTS))]
+    return file(size, chance.choice(STYLES), {SOURCE: source + hopeless, BUCKET: bucket})
+
+
+def _cut(chance: random.Random, size: int, *, lasting: bool = False) -> dict[str, Any]:
+    return {"at": chance.randrange(size), "how": chance.choice(list(How)), "lasting": lasting}
+
+
+def _drop(field: Field, contestant: Contestant, files: dict[str, dict[str, Any]]) -> Drops:
+    field.servers.plan(plan(files))
+    job = replace(field.job(*files), pause_seconds=PAUSE_SECONDS)
+    _, outcomes = field.run(contestant, job, limit_seconds=1200 if contestant.module else 60)
+    return _counted(contestant.name, outcomes, field.servers.told())
+
+
+def _counted(name: str, outcomes: list[Outcome], told: dict[str, dict[str, Any]]) -> Drops:
+    states = [told[outcome.name]["state"] for outcome in outcomes]
+    return Drops(
+        name,
+        copies=len(outcomes),
+        identical=states.count("identical"),
+        absent=states.count("absent"),
+        truncated=states.count("different"),
+        wrongly_fine=sum(
+            state != "identical" and not outcome.error for state, outcome in zip(states, outcomes, strict=True)
+        ),
+        lost_uploads=sum(told[outcome.name]["open"] for outcome in outcomes),
+    )

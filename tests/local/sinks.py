@@ -1,0 +1,50 @@
+"""Everything that the project writes down, wherever it does, as text to be searched."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from tests.local.inbox import Inbox
+from tests.local.stack import Stack
+
+Place = tuple[str, str]
+"""Where a text stands, and the text."""
+
+
+class Sinks:
+    """Sinks by name. Data that others put into exports (``raw/``, ``data/``) is none, but its keys are."""
+
+    def __init__(self, stack: Stack, events: Inbox, messages: Inbox) -> None:
+        self._stack = stack
+        self._sinks: dict[str, Callable[[], Iterator[Place]]] = {
+            "histories": lambda: ((each.arn, each.text) for each in stack.all_histories()),
+            "logs": stack.log_lines,
+            "catalog": lambda: ((row["exportId"], json.dumps(row, default=str)) for row in stack.rows()),
+            "keys": lambda: ((key, key) for key in stack.keys(prefix="")),
+            "manifests": lambda: self._objects("manifests/"),
+            "runs": lambda: self._objects("runs/"),
+            "work": lambda: self._objects("work/"),
+            "events": lambda: ((event["id"], json.dumps(event)) for event in events.all()),
+            "messages": lambda: ((message["id"], json.dumps(message)) for message in messages.all()),
+        }
+
+    @property
+    def names(self) -> set[str]:
+        return {*self._sinks}
+
+    def read(self) -> dict[str, list[Place]]:
+        """All of it as it is now."""
+        return {name: list(sink()) for name, sink in self._sinks.items()}
+
+    def _objects(self, prefix: str) -> Iterator[Place]:
+        return ((key, self._stack.body(key).decode()) for key in self._stack.keys(prefix))
+
+
+def found(written: dict[str, list[Place]], secret: str) -> dict[str, list[str]]:
+    """By sink, the places where the secret stands, in whatever case."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for sink, texts in written.items():
+        for place, text in texts:
+            if secret.lower() in text.lower():
+                places[sink].append(place)
+    return dict(places)

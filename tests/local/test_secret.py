@@ -1,0 +1,86 @@
+"""A download link is a bearer secret: nothing of it is written down, whatever happens to the export."""
+
+import re
+import uuid
+
+import pytest
+
+from tests.local.inbox import Inbox
+from tests.local.service import Service
+from tests.local.sinks import Place, Sinks, found
+from tests.local.stack import Stack
+from tests.local.waiting import until
+
+SIGNED = ["X-Amz-Signature", "X-Amz-Credential", "application-discovery-exports/"]
+"""What every link holds beside the marker: the names of its signed parameters, and its bucket."""
+
+
+@pytest.fixture(scope="module")
+def sinks(stack: Stack, events: Inbox, messages: Inbox) -> Sinks:
+    return Sinks(stack, events, messages)
+
+
+@pytest.fixture(scope="module")
+def written(stack: Stack, service: Service, sinks: Sinks, marker: str) -> dict[str, list[Place]]:
+    """What there is after runs that went well and runs that did not, those of other tests before included."""
+    secret = f"https://localhost/{marker}/export.zip?X-Amz-Signature={marker}"
+    good = [service.has(kind="agent"), service.has(container="nested"), service.has(is_truncated=True)]
+    refused = [
+        service.has(link=secret.replace("https:", "http:")),
+        service.has(link=secret.replace("localhost", "exports.example")),
+        service.has(link=secret.replace("localhost", f"{marker}@localhost")),
+        service.has(link=f"no link at all but {marker}"),
+    ]
+    failed = service.has(outcome="FAILED", status_message=f"Could not put to {secret}")
+    expired = service.has(refused_gets=3)
+    closed = service.has(link=secret.replace("localhost", "localhost:9"))
+    tried = stack.start({"exportIds": [closed]})
+    run = stack.run(exportIds=[*good, *refused, failed, expired], correlationId="secret")
+    assert run.counts == {"STORED": 3, "TRUNCATED": 1, "REJECTED": 4, "FAILED": 1}
+    until(lambda: '\\"waiting\\"' in stack.history(tried)[-1].text, seconds=60, what="a download that fails")
+    service.now_plays(closed, outcome="FAILED")
+    stack.ended(tried)
+    return sinks.read()
+
+
+def test_the_marker_stands_in_every_link(service: Service, marker: str) -> None:
+    link = service.link(service.has())
+
+    assert link.count(marker) > 1
+    assert all(part.lower() in link.lower() for part in SIGNED)
+
+
+def test_the_search_finds_what_is_written_down(stack: Stack, service: Service, sinks: Sinks) -> None:
+    """The secret can only be said to be nowhere if it would have been found: so something is planted everywhere."""
+    planted = f"planted-{uuid.uuid4().hex}"
+    service.now_plays(planted, in_progress_seconds=2, is_truncated=True)
+    stack.s3.put_object(Bucket=stack.bucket, Key="work/export/notes.json", Body=planted.encode())
+
+    run = stack.run(exportIds=[planted])
+    refused = stack.run(**{planted: "a member that is told in the cause"})
+
+    places = found(sinks.read(), planted.upper())
+    assert places.keys() == sinks.names
+    assert {each.arn for each in (*stack.history(run.arn), *stack.history(refused.arn))} == {*places["histories"]}
+
+
+@pytest.mark.parametrize("part", ["the marker", *SIGNED])
+def test_nothing_of_a_link_is_written_down(written: dict[str, list[Place]], marker: str, part: str) -> None:
+    assert found(written, marker if part == "the marker" else part) == {}
+
+
+def test_nothing_that_could_be_a_signature_is_written_down(written: dict[str, list[Place]]) -> None:
+    """64 hexadecimal digits are a signature, or the SHA-256 of a file, which manifests and notes hold."""
+    files = {digest for sink in ("manifests", "work") for digest in digests(written[sink], r'"sha256": ?"(\w+)"')}
+
+    assert files
+    for sink, texts in written.items():
+        assert digests(texts, r"(?<!\w)([0-9a-fA-F]{64})(?!\w)") <= files, sink
+
+
+def digests(texts: list[Place], pattern: str) -> set[str]:
+    return {digest for _, text in texts for digest in re.findall(pattern, text)}
+
+
+def test_no_event_was_left_to_the_dead_letters(stack: Stack, events: Inbox) -> None:
+    assert [events.waiting(queue) for queue in stack.resources("AWS::SQS::Queue").values()] == [0]

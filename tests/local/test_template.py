@@ -1,0 +1,89 @@
+"""What is deployed locally is what `cdk synth` writes for AWS, values of context aside."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.aws import CDK_PROGRAM, LocalAws
+from local.deployment import CONTEXT
+from local.environment import inherited
+from local.servers import ROOT
+from tests.local.stack import Stack
+
+Position = tuple[str | int, ...]
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """With the defaults of ``cdk.json``, no credentials and no way out."""
+    output = tmp_path_factory.mktemp("cdk.out")
+    python = ROOT / ".venv" / "bin"
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(output)}
+    env = {**inherited(os.environ), **nowhere, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([CDK_PROGRAM, "synth", "--quiet", "--output", output], cwd=ROOT, env=env, check=True)
+    (template,) = output.glob("*.template.json")
+    return json.loads(template.read_text())
+
+
+def test_the_deployed_template_is_the_one_for_aws_but_for_context(stack: Stack, synthesized: Any) -> None:
+    differing = dict(differences(stack.template(), synthesized))
+
+    assert {path[:1] for path in differing} == {("Resources",)}
+    assert {path[2:5] for path in differing} == {("Properties", "Environment", "Variables")}
+    assert {str(path[5]) for path in differing} == {variable(name) for name in documented()}
+    for path, (deployed, _) in differing.items():
+        assert deployed in documented().values(), path
+
+
+def test_the_context_that_differs_is_the_one_that_is_documented(aws: LocalAws) -> None:
+    assert documented() == CONTEXT
+    assert aws.state.work.joinpath("cdk.out").exists()
+
+
+def test_any_other_difference_would_be_seen(synthesized: Any) -> None:
+    other = json.loads(json.dumps(synthesized))
+    (name, *_) = other["Resources"]
+    other["Resources"][name]["DeletionPolicy"] = "Delete"
+    other["Outputs"]["More"] = {}
+
+    assert {path for path, _ in differences(other, synthesized)} == {
+        ("Resources", name, "DeletionPolicy"),
+        ("Outputs", "More"),
+    }
+
+
+def documented() -> dict[str, str]:
+    """Context values of a local deployment as ``docs/local-aws.md`` has them in its first table."""
+    section = (ROOT / "docs" / "local-aws.md").read_text().partition("## What differs in the deployment")[2]
+    rows = re.findall(r"^\| (`.*?) \|.*?\| (.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    told: dict[str, str] = {}
+    for names, values in rows:
+        several = re.findall(r"`(\w+)`", names)
+        told |= zip(several, values.split(", "), strict=True) if len(several) > 1 else {several[0]: plain(values)}
+    return told
+
+
+def plain(values: str) -> str:
+    return ",".join(value.strip().strip("`") for value in values.split(","))
+
+
+def variable(context: str) -> str:
+    """``waitFloorSeconds`` as the functions read it: ``WAIT_FLOOR_SECONDS``."""
+    return re.sub(r"(?=[A-Z])", "_", context).upper()
+
+
+def differences(one: Any, other: Any, path: Position = ()) -> Iterator[tuple[Position, tuple[Any, Any]]]:
+    """Where two documents differ, as deep down as can be told, and how."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in one.keys() | other.keys():
+            yield from differences(one.get(name), other.get(name), (*path, name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, (*path, place))
+    elif one != other:
+        yield path, (one, other)
