@@ -32,7 +32,7 @@ local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
 test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
-	@$(RUN) pytest $(PYTEST_FLAGS)
+	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 check: setup ## Format, lint, types and the fast tests, in well under a minute
 	@$(RUN) ruff format --check

@@ -64,15 +64,24 @@ def run(
         first.seek(0)
         started = time.perf_counter()
         processes = _start(commands, env, first.fileno(), last.fileno())
-        timer = threading.Timer(limit_seconds, _kill, [processes])
-        timer.start()
-        with _Watch([process.pid for process in processes]) as watch:
-            cpu_seconds = sum(map(_end, processes))
+        cpu_seconds, peak_bytes = _measured(processes, limit_seconds)
         seconds = time.perf_counter() - started
-        timer.cancel()
         last.seek(0)
         failed = any(process.returncode for process in processes)
-        return Taken(seconds, cpu_seconds, sum(watch.peaks.values()), failed, last.read().decode())
+        return Taken(seconds, cpu_seconds, peak_bytes, failed, last.read().decode())
+
+
+def _measured(processes: Sequence["subprocess.Popen[bytes]"], limit_seconds: float) -> tuple[float, int]:
+    """Wait for the end of all; their seconds of CPU and their peak of memory."""
+    timer = threading.Timer(limit_seconds, _kill, [processes])
+    timer.start()
+    try:
+        with _Watch([process.pid for process in processes]) as watch:
+            cpu_seconds = sum(map(_end, processes))
+        return cpu_seconds, sum(watch.peaks.values())
+    finally:
+        timer.cancel()
+        _kill(processes)
 
 
 def _start(

@@ -63,7 +63,7 @@ QUICK = Extent(
         _slow(64 * MIB, 1),
         _free(64 * MIB, 2),
         _capped(64 * MIB, 1),
-        *(_memory(size, 1) for size in (16 * MIB, 64 * MIB, 256 * MIB)),
+        *(_memory(size, 1) for size in (64 * MIB, 128 * MIB, 256 * MIB)),
     ),
     drops=20,
     drops_by_process=4,

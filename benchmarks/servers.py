@@ -21,6 +21,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # an interrupted driver ends it in good order
         )
         self.port = int(self._heard()["port"])
 

@@ -11,7 +11,7 @@ from obstore.store import HTTPStore, S3Store
 from benchmarks.contestants.job import BUCKET, SIGNATURE, Job
 
 RANGES = 8
-PART = 16 * 1024 * 1024
+PART = 8 * 1024 * 1024
 
 
 def ready(job: Job) -> Callable[[str], None]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -10,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from exports.calls import aws_call, error_code
+from exports.checksums import crc32_of_parts, from_base64, to_base64
 from exports.errors import CallRefused, ServiceError
 from exports.retries import Patience
 from exports.uploads import Part, UploadGone
@@ -71,8 +73,8 @@ def s3_client(session: "Session", *, connections: int = 16) -> "S3Client":
 class Archive:
     """Objects of one bucket. Every call names the bucket's expected owner and leaves as ServiceError when it fails.
 
-    An object that is there already is adopted when its size is the wanted one. That is safe because a key depends on
-    the export alone, and nothing lands under a key before it was verified: whoever wrote it wrote the same export.
+    An object that is there already is adopted when its size and its CRC-32 are those of what was to be written: a key
+    depends on the export alone, so whoever wrote it wrote the same export. Any other stays as it is, and is an error.
     """
 
     def __init__(self, client: "S3Client", *, bucket: str, owner: str, patience: Patience | None = None) -> None:
@@ -133,13 +135,14 @@ class Archive:
         return True
 
     def put_once(self, key: str, body: bytes) -> None:
-        """Write a small object whole, or adopt the one of the same size that is there already."""
+        """Write a small object whole, or adopt the same one that is there already."""
         try:
             self._put(key, body, IfNoneMatch="*")
         except ServiceError as error:
             if error.code not in ALREADY_THERE:
                 raise
-            self._adopt(key, len(body))
+            crc32 = zlib.crc32(body)
+            self._adopt(key, len(body), crc32, to_base64(crc32))
 
     @contextmanager
     def writer(self, key: str) -> Iterator[Writer]:
@@ -203,10 +206,10 @@ class Archive:
         return self._patience.run(send)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        """Make the object visible, if its parts add up to ``size``; adopts one of that size that is there already."""
+        """Make the object visible, if its parts add up to ``size``; adopts the same one that is there already."""
+        ordered = sorted(parts, key=lambda part: part.number)
         listed: list[CompletedPartTypeDef] = [
-            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32}
-            for part in sorted(parts, key=lambda part: part.number)
+            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in ordered
         ]
         try:
             self._call(
@@ -219,11 +222,11 @@ class Archive:
             )
         except ServiceError as error:
             if error.code in ALREADY_THERE:
-                self._adopt(key, size)
+                self._adopt_upload(key, size, ordered)
                 self.abort(key, upload_id)
             elif error.code in NO_UPLOAD:
                 # Completed by somebody else, or by ourselves when the answer got lost.
-                self._adopt(key, size)
+                self._adopt_upload(key, size, ordered)
             else:
                 raise
 
@@ -236,12 +239,29 @@ class Archive:
         """Take the object away; in a versioned bucket it stays readable as an earlier version. None there is fine."""
         self._call(self._client.delete_object, Key=key)
 
-    def _adopt(self, key: str, size: int) -> None:
-        there = self.size(key)
+    def _adopt_upload(self, key: str, size: int, parts: Sequence[Part]) -> None:
+        crcs = [(from_base64(part.crc32), part.size) for part in parts]
+        composite = zlib.crc32(b"".join(crc.to_bytes(4, "big") for crc, _ in crcs))
+        self._adopt(key, size, crc32_of_parts(crcs), f"{to_base64(composite)}-{len(parts)}")
+
+    def _adopt(self, key: str, size: int, crc32: int, checksum: str) -> None:
+        """Accept what lies at the key if it is ``size`` bytes with ``crc32``: by the checksum that S3 keeps, or read.
+
+        S3's checksum of an upload in parts depends on where they were cut, so another one tells nothing.
+        """
+        there = self._find(self._client.head_object, Key=key, ChecksumMode="ENABLED")
         if there is None:
             raise UploadGone
-        if there != size:
+        if there["ContentLength"] != size:
             raise ObjectDiffers
+        if there.get("ChecksumCRC32") != checksum and self._crc32(key, size) != crc32:
+            raise ObjectDiffers
+
+    def _crc32(self, key: str, size: int) -> int:
+        crc32 = 0
+        for chunk in self.read(key, 0, size - 1):
+            crc32 = zlib.crc32(chunk, crc32)
+        return crc32
 
     def _put(self, key: str, body: bytes, **more: Any) -> None:
         self._call(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32", **more)

@@ -97,6 +97,9 @@ class Call(BaseHTTPRequestHandler):
         assert sum(upload.parts[n].size for n in wanted) == int(self.headers["x-amz-mp-object-size"])
         assert self.headers["If-None-Match"] == "*"
         self.server.objects[upload.key] = b"".join(upload.parts[n].body for n in wanted)
+        crcs = b"".join(base64.b64decode(upload.parts[n].crc32) for n in wanted)
+        composite = base64.b64encode(zlib.crc32(crcs).to_bytes(4, "big")).decode()
+        self.server.checksums[upload.key] = f"{composite}-{len(wanted)}"
         self.answer(200, "<R><ETag>x</ETag></R>")
 
     def abort(self) -> None:
@@ -104,10 +107,11 @@ class Call(BaseHTTPRequestHandler):
         self.answer(204, "")
 
     def look(self) -> None:
-        """HEAD: the length is the object's, though no body follows."""
+        """HEAD: the length is the object's, though no body follows; the checksum is the composite of its parts."""
         there = self.key in self.server.objects
         self.send_response(200 if there else 404)
         self.send_header("Content-Length", str(len(self.server.objects.get(self.key, b""))))
+        self.send_header("x-amz-checksum-crc32", self.server.checksums.get(self.key, ""))
         self.end_headers()
 
     def body(self) -> Iterator[bytes]:
@@ -193,6 +197,7 @@ class S3Server(ThreadingHTTPServer):
         self.keeps = keeps
         self.uploads: dict[str, Uploading] = {}
         self.objects: dict[str, bytes] = {}
+        self.checksums: dict[str, str] = {}
         self.faults: dict[str, deque[Fault]] = {}
         self.calls: list[str] = []
         self._context = context

@@ -1,13 +1,12 @@
 """One local AWS for a whole test session, shared by all of its processes, and gone with it."""
 
-import fcntl
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -28,13 +27,14 @@ class SharedAws:
         handed: dict[str, Any] | None = getattr(config, "workerinput", None)
         self._config = config
         self._owns = handed is None
-        self._folder = Path(handed[FOLDER]) if handed else Path(mkdtemp(prefix="discovery-exports-tests-"))
+        self._folder = Path(handed[FOLDER] if handed else f"{gettempdir()}/discovery-exports-tests-{uuid4().hex[:12]}")
         self._aws = LocalAws(self._folder / "aws", bound=self._owns, say=self.say)
         self.turns = Turns(self._folder)
 
     def up(self) -> LocalAws:
         """The local AWS with the stack deployed; it is deployed once, whichever processes ask."""
-        with _one_at_a_time(self._folder / "coming-up"):
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with self.turns.alone():
             if not self._aws.running:
                 self.say("\nThe tests of the deployed stack need a local AWS: this takes about 20 seconds.")
                 self._aws.up()
@@ -43,7 +43,7 @@ class SharedAws:
     @property
     def marker(self) -> str:
         """Stands in every link that the double hands out in this session, and may stand nowhere else."""
-        return f"canary-{self._folder.name.rpartition('-')[2].replace('_', 'x')}"
+        return f"canary-{self._folder.name.rpartition('-')[2]}"
 
     def say(self, line: str) -> None:
         """Tell it on the terminal, past pytest's capture. A worker has its own terminal on standard error only."""
@@ -64,10 +64,3 @@ class SharedAws:
             self._aws.down()
             self._aws._dismiss_guard()
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

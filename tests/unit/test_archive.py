@@ -225,13 +225,24 @@ def test_stream_that_fails_leaves_nothing(bucket: Bucket, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 9 * MIB])
-def test_stream_of_the_same_size_adopts_what_is_there(bucket: Bucket, size: int) -> None:
+def test_the_same_stream_adopts_what_is_there(bucket: Bucket, size: int) -> None:
     bucket.client.put_object(Bucket=BUCKET, Key="a", Body=b"x" * size)
 
     with bucket.archive.writer("a") as writer:
+        writer.write(b"x" * size)
+
+    assert bucket.body("a") == b"x" * size
+    assert bucket.uploads() == []
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+def test_other_bytes_of_the_same_size_are_neither_adopted_nor_written_over(bucket: Bucket, size: int) -> None:
+    bucket.client.put_object(Bucket=BUCKET, Key="a", Body=b"x" * size)
+
+    with pytest.raises(ObjectDiffers), bucket.archive.writer("a") as writer:
         writer.write(b"y" * size)
 
-    assert bucket.body("a")[:1] == b"x"
+    assert bucket.body("a") == b"x" * size
     assert bucket.uploads() == []
 
 
@@ -303,6 +314,15 @@ def test_completing_what_was_completed_is_fine(bucket: Bucket) -> None:
     bucket.archive.complete("a", upload_id, [part], 1)
 
     bucket.archive.complete("a", upload_id, [part], 1)
+
+
+def test_an_object_that_was_removed_makes_room(bucket: Bucket) -> None:
+    bucket.archive.put_json("a", 1)
+
+    bucket.archive.remove("a")
+    bucket.archive.remove("a")
+
+    assert bucket.archive.size("a") is None
 
 
 def test_upload_that_is_gone(bucket: Bucket) -> None:
