@@ -179,9 +179,10 @@ def test_part_in_flight_at_the_end_of_the_time_is_given_up(world: World) -> None
         if first >= 3 * PART:
             raise OutOfTime
 
+    world.run(slice_bytes=10 * MIB)
     world.source.before_read = late
 
-    assert world.run(workers=1) == Unfinished()
+    assert world.run(workers=1, slice_bytes=10 * MIB) == Unfinished(slices=2)
     assert set(next(iter(world.bucket.uploads.values())).parts) == {1, 2, 3}
     world.source.before_read = lambda first, last: None
     world.assert_stored(world.run())
