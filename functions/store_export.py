@@ -15,7 +15,7 @@ logger = wiring.logger
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``event`` holds a pointer to the ``batch`` and the ``item`` to store; the answer says how far it came."""
     batch, item, settings = wiring.batch(event["batch"]), event["item"], wiring.settings()
-    logger.append_keys(export_id=item["exportId"])
+    logger.append_keys(export_id=item["exportId"], slice=f"{item['slice'] + 1} of {item['slices']}")
     records = wiring.ledger(batch)
     storing = Storing(
         batch,

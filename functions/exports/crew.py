@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from exports.errors import ExportsError
-from exports.pipes import Pipe, Ranges
+from exports.pipes import Pipe, Ranges, Stopped
 from exports.retries import OutOfTime, Patience, may_pass
 from exports.uploads import Part, Upload
 
@@ -35,6 +36,8 @@ class Crew:
     done: dict[int, Part] = field(default_factory=dict, init=False)
     _rest: Iterator[int] = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _in_hand: dict[int, Pipe] = field(default_factory=dict, init=False)
+    _given: float = field(default=0.0, init=False)
     _failure: BaseException | None = field(default=None, init=False)
     _drop: bool = field(default=False, init=False)
     _slowest: float = field(default=0.0, init=False)
@@ -44,6 +47,7 @@ class Crew:
 
     def work(self, workers: int) -> dict[int, Part]:
         """The parts that were carried. Raises the first failure; what arrived before it is S3's to tell."""
+        self._given = self.patience.time_left()
         hands = min(workers, len(self.numbers))
         if hands:
             with ThreadPoolExecutor(hands, thread_name_prefix="carry") as pool:
@@ -57,7 +61,7 @@ class Crew:
         try:
             while (number := self._next()) is not None:
                 self._carry(number)
-        except OutOfTime:
+        except (OutOfTime, Stopped):
             return
         except BaseException as error:  # a thread's exception would be lost; `work` raises it
             self._fail(error)
@@ -81,7 +85,9 @@ class Crew:
         first, last = self.upload.span(number)
         failures = 0
         while True:
-            pipe = Pipe(self.source, first, last, self.upload.etag, self.patience, self._dropped)
+            pipe = Pipe(self.source, first, last, self.upload.etag, self.patience, partial(self._unwanted, number))
+            with self._lock:
+                self._in_hand[number] = pipe
             try:
                 return self.target.put_part(self.upload.key, self.upload.upload_id, number, pipe, len(pipe))
             except ExportsError as error:
@@ -91,9 +97,20 @@ class Crew:
                 self.patience.pause(failures, error)
             finally:
                 pipe.close()
+                with self._lock:
+                    del self._in_hand[number]
 
-    def _dropped(self) -> bool:
-        return self._drop
+    def _unwanted(self, number: int) -> bool:
+        """Whether to let go of part ``number``, so that the call does not end with many parts begun and none done.
+
+        When half of the time is spent, no part is done and this one would not be in time either, it makes room for the
+        first of those in hand: on a slow line, too, some part arrives in each call.
+        """
+        with self._lock:
+            if self._drop or self.done or number == min(self._in_hand):
+                return self._drop
+            spent = self._given - self.patience.time_left()
+            return spent > self._given / 2 and self._in_hand[number].share * self._given < spent
 
     def _fail(self, error: BaseException) -> None:
         """Remember the first failure. Others finish the part they have in hand, unless the upload is lost anyway."""

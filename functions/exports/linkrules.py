@@ -34,8 +34,6 @@ _S3_HOST = re.compile(
     rf"{_BUCKET}s3(?:-fips)?(?:\.dualstack)?(?:[.-]{_REGION}|-external-1|-accelerate(?:\.dualstack)?)?"
     rf"\.(?:{'|'.join(map(re.escape, S3_SUFFIXES))})"
 )
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-_NUMERIC_LABEL = re.compile(r"\d+|0x[0-9a-f]*")
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII without space and backslash: what a URL is made of, and nothing that two parsers read differently."""
 
@@ -75,9 +73,8 @@ def allowed(link: str, hosts: Iterable[str]) -> Target:
     path = (split.path or "/") + (f"?{split.query}" if split.query else "")
     if _listed(host, port, hosts):
         return Target(host, port, path, listed=True)
-    if _is_address(host):
-        raise _refused("the link names an address instead of a host")
-    if port != HTTPS_PORT or not _HOST.fullmatch(host) or ".." in host or not _S3_HOST.fullmatch(host):
+    # An address, however it is written, is no host of S3 either.
+    if port != HTTPS_PORT or ".." in host or not _S3_HOST.fullmatch(host):
         raise _refused("the link does not lead to S3 nor to a host in downloadHosts")
     return Target(host, port, path)
 
@@ -126,11 +123,6 @@ def _addresses_in(ip: Address) -> list[Address]:
         return [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)]
     inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
     return [each for each in inner if each is not None] or [ip]
-
-
-def _is_address(host: str) -> bool:
-    """Whether ``host`` is an IP address in any way of writing one: ``127.1``, ``2130706433`` and ``0x7f.1`` are."""
-    return ":" in host or bool(_NUMERIC_LABEL.fullmatch(host.rstrip(".").rpartition(".")[2]))
 
 
 def _listed(host: str, port: int, hosts: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ class Ranges(Protocol):
 
 
 class Stopped(ExportsError):
-    """Another worker of the copy has failed, so that this one's bytes are no longer wanted."""
+    """The bytes are no longer wanted: another worker has failed, or needs the line for itself."""
 
 
 class Pipe:
@@ -47,6 +47,11 @@ class Pipe:
         self._rest = b""
         self._failures = 0
         self._broke_at = first
+
+    @property
+    def share(self) -> float:
+        """How much of it has been read, from 0 to 1."""
+        return (self._at - self._span[0]) / len(self)
 
     def __len__(self) -> int:
         first, last = self._span

@@ -57,10 +57,9 @@ class SharedAws:
     def pytest_configure_node(self, node: Any) -> None:
         """A worker is about to start: it may die at any time, so the guard is this process's."""
         node.workerinput[FOLDER] = str(self._folder)
-        self._aws._set_guard()
+        self._aws.guard()
 
     def pytest_unconfigure(self) -> None:
         if self._owns:
             self._aws.down()
-            self._aws._dismiss_guard()
             shutil.rmtree(self._folder, ignore_errors=True)

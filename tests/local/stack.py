@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from local.aws import LocalAws
-from tests.local.waiting import until
+from tests.local.waiting import NeverHappened, until
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -97,8 +97,12 @@ class Stack:
         return self.steps.start_execution(stateMachineArn=self.machine, name=name, input=text)["executionArn"]
 
     def ended(self, arn: str, *, seconds: float = PATIENCE_SECONDS) -> Run:
-        """The run, once it has ended."""
-        execution: Any = until(lambda: self._ended(arn), seconds=seconds, what=f"the end of {arn}")
+        """The run, once it has ended. One that does not end in time is stopped, so that it disturbs no other test."""
+        try:
+            execution: Any = until(lambda: self._ended(arn), seconds=seconds, what=f"the end of {arn}")
+        except NeverHappened:
+            self.steps.stop_execution(executionArn=arn)
+            raise
         output = execution.get("output")
         return Run(
             arn=arn,

@@ -35,6 +35,8 @@ FORMS = {
     "SigV2": OLD_STYLE,
     "percent-encoded": quote(LINK, safe=""),
     "percent-encoded twice": quote(quote(LINK, safe=""), safe=""),
+    "percent-encoded twice, unsigned": quote(quote(f"https://host/{PATH}/export.zip", safe=""), safe=""),
+    "escaped, without a host": f"/{PATH}/export.zip?X-Amz-Signature\\u003d{QUERY}",
     "JSON": json.dumps({"configurationsDownloadUrl": LINK}),
     "JSON with escapes": JSON_ESCAPED,
     "JSON with escaped slashes": JSON_ESCAPED.replace("/", "\\/"),

@@ -142,7 +142,7 @@ def in_rounds(world: World, looks: int, **options: Any) -> list[RawObject | Unfi
     """Run until it is done, in calls whose time is spent after so many looks at the clock."""
     results: list[RawObject | Unfinished] = []
     while not results or isinstance(results[-1], Unfinished):
-        world.time_left = itertools.chain([100.0] * looks, itertools.repeat(0.0)).__next__
+        world.time_left = itertools.chain([100.0] * (looks + 1), itertools.repeat(0.0)).__next__
         results.append(world.run(**options))
         assert len(results) < 50
     return results
@@ -188,6 +188,54 @@ def test_part_in_flight_at_the_end_of_the_time_is_given_up(world: World) -> None
     world.assert_stored(world.run())
 
 
+class LockStep(FakeSource):
+    """A line that gives each of its readers a chunk in turn, ``budget`` chunks until the time of the call is spent."""
+
+    def __init__(self, readers: int, budget: float) -> None:
+        super().__init__()
+        self._left = budget
+        self._readers = readers
+        self._turns: dict[int, int] = {}
+        self._changed = threading.Condition()
+        self._together = threading.Barrier(readers, timeout=10)
+
+    def time_left(self) -> float:
+        return self._left
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
+        with self._changed:
+            self._turns[first] = min(self._turns.values(), default=0)
+        if first < self._readers * PART:
+            self._together.wait()
+        try:
+            for chunk in super().read(first, last, etag):
+                self._take_turn(first)
+                yield chunk
+        finally:
+            with self._changed:
+                del self._turns[first]
+                self._changed.notify_all()
+
+    def _take_turn(self, reader: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._turns[reader] <= min(self._turns.values()), timeout=10)
+            if self._left <= 0:
+                raise OutOfTime
+            self._turns[reader] += 1
+            self._left -= 1
+            self._changed.notify_all()
+
+
+@pytest.mark.parametrize(("parts_in_time", "arrived"), [(2.5, {1}), (4.5, {1, 2, 3, 4})])
+def test_slow_line_is_left_to_one_part_if_it_is_too_slow_for_all(parts_in_time: float, arrived: set[int]) -> None:
+    source = LockStep(4, parts_in_time * PART / FakeSource().chunk)
+    world = World(source, time_left=source.time_left)
+
+    assert world.run(workers=4) == Unfinished()
+
+    assert set(next(iter(world.bucket.uploads.values())).parts) == arrived
+
+
 def test_killed_call_costs_only_the_parts_in_flight(world: World) -> None:
     class Killed(BaseException):
         pass
@@ -219,8 +267,7 @@ def test_part_that_is_not_what_it_should_be_is_carried_again(world: World) -> No
 
 def in_the_middle(world: World) -> None:
     """Have a first call carry three parts."""
-    results = itertools.chain([100.0] * 3, itertools.repeat(0.0))
-    world.time_left = results.__next__
+    world.time_left = itertools.chain([100.0] * 4, itertools.repeat(0.0)).__next__
     assert isinstance(world.run(workers=1), Unfinished)
     assert len(world.source.ranges) == 3
     world.time_left = lambda: 1000.0
