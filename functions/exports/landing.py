@@ -67,7 +67,7 @@ class Landing:
         )
         return copy(
             source,
-            self.bucket,
+            self.bucket.within(patience),
             key=keys.raw,
             known=known,
             remember=lambda upload: self.memory.remember(export.id, upload=upload),
