@@ -1,5 +1,6 @@
 """Start an export and have it stored: ``python examples/start_and_wait.py STATE_MACHINE_ARN``."""
 
+import hashlib
 import json
 import sys
 import time
@@ -15,7 +16,7 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
     steps = boto3.client("stepfunctions")
     arn = steps.start_execution(
         stateMachineArn=state_machine_arn,
-        name=export_id[:80],
+        name=export_id if len(export_id) <= 80 else hashlib.sha256(export_id.encode()).hexdigest(),
         input=json.dumps({"exportIds": [export_id], "onFailure": "report"}),
     )["executionArn"]
     while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":

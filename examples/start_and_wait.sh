@@ -4,7 +4,9 @@ set -euo pipefail
 state_machine=$1
 
 export_id=$(aws discovery start-export-task --query exportId --output text)
-run=$(aws stepfunctions start-execution --state-machine-arn "$state_machine" --name "${export_id:0:80}" \
+name=$export_id
+[ ${#name} -le 80 ] || name=$(printf %s "$export_id" | openssl dgst -sha256 -r | cut -d" " -f1)
+run=$(aws stepfunctions start-execution --state-machine-arn "$state_machine" --name "$name" \
   --input "{\"exportIds\": [\"$export_id\"]}" --query executionArn --output text)
 
 while status=$(aws stepfunctions describe-execution --execution-arn "$run" --query status --output text); [ "$status" = RUNNING ]; do

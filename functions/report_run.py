@@ -16,6 +16,7 @@ logger = wiring.logger
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``event["batches"]`` tells which batches could not be settled; ``failure`` in the answer fails the run."""
     run_id, bucket = event["execution"]["Name"], wiring.settings().bucket
+    logger.append_keys(run_id=run_id)
     plan: Any = wiring.bucket().read_json(plan_key(run_id))
     failures = {ended["batch"]: ended for ended in event["batches"] if ended and "error" in ended}
     exports: list[dict[str, Any]] = []

@@ -25,10 +25,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         records=records,
         bucket=wiring.bucket(),
         hands=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
-        grace=settings.not_found_grace,
         span=wiring.time_left(context),
         clock=wiring.utc_now,
     )
     progress = storing.store(item)
     logger.info("stored", **progress)
-    return progress
+    return {name: value for name, value in progress.items() if name != "because"}

@@ -104,7 +104,6 @@ class Functions(Construct):
             timeout=Duration.minutes(15),
             environment={
                 "EVENT_BUS_NAME": self._bus.event_bus_name,
-                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
                 "SLICE_BYTES": str(self._settings.slice_bytes),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),

@@ -1,6 +1,6 @@
 """The workflow: look at every export until it is settled, store what is ready, report. Its path is this file's end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Aws, Duration, RemovalPolicy
@@ -159,7 +159,7 @@ class Workflow(Construct):
         return check.add_catch(
             sfn.Pass.jsonata(self, "Batch not settled"),
             errors=["States.ALL"],
-            outputs={"batch": "{% $states.input.batch.number %}", **failure(200)},
+            outputs={"batch": "{% $states.input.batch.number %}", **failure(64)},
         )
 
     def _anything_pending(
@@ -184,7 +184,7 @@ class Workflow(Construct):
         ).item_processor(self._store_export())
 
     def _store_export(self) -> sfn.TaskStateBase:
-        store = self._task("Store export", self._functions.store_export)
+        store = self._task("Store export", self._functions.store_export, final=["Sandbox.Timedout"])
         return store.add_catch(sfn.Pass.jsonata(self, "Storing failed"), errors=["States.ALL"], outputs=failure(64))
 
     def _wait(self) -> sfn.Wait:
@@ -211,7 +211,13 @@ class Workflow(Construct):
         )
 
     def _task(
-        self, name: str, function: lambda_.Function, *, payload: Mapping[str, Any] | None = None, attempts: int = 2
+        self,
+        name: str,
+        function: lambda_.Function,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        attempts: int = 2,
+        final: Sequence[str] = (),
     ) -> sfn.TaskStateBase:
         """A function as a task that is tried again.
 
@@ -228,7 +234,7 @@ class Workflow(Construct):
             retry_on_service_exceptions=False,
         )
         # Where the name of an error is kept, what will not pass is not tried again.
-        return task.add_retry(errors=["CallRefused"], max_attempts=0).add_retry(
+        return task.add_retry(errors=["CallRefused", *final], max_attempts=0).add_retry(
             errors=MAY_PASS,
             interval=Duration.seconds(3),
             backoff_rate=8 if attempts == 2 else 2,

@@ -246,8 +246,6 @@ class LocalAws:
             self._guard.communicate()
             self._guard = None
 
-    _set_guard = guard
-
 
 def _session() -> boto3.Session:
     """A session that knows nothing of the caller's profiles: one that is set, but not there, would be an error."""

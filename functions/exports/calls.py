@@ -42,6 +42,8 @@ def aws_call() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error_code(error)
-        raise (CallRefused if code in REFUSALS or code == "403" else ServiceError)(code) from None
+        # A HEAD is refused without a word; its status is all there is.
+        code = "AccessDenied" if code == "403" else code
+        raise (CallRefused if code in REFUSALS else ServiceError)(code) from None
     except BotoCoreError as error:
         raise ServiceError(type(error).__name__) from None

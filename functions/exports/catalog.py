@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from exports.calls import aws_call
 from exports.errors import ClaimLost, ServiceError
 from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, utc_text
-from exports.rows import Row
+from exports.rows import Row, Write
 from exports.secrecy import clean_message
 from exports.uploads import Upload
 
@@ -33,17 +33,13 @@ _OPEN = (
     " OR (#status IN (:FAILED, :REJECTED) AND settledAt < :asked_at))"
 )
 _UNCLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
-_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey")
+_LEFT_OPEN = (
+    "(attribute_not_exists(#status) OR NOT #status IN (:STORED, :TRUNCATED, :FAILED, :REJECTED)"
+    " OR (#status = :REJECTED AND settledAt < :asked_at))"
+)
+_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince")
 """Attributes that end with a settled outcome, unless it brings them along."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What became of a conditional write: the row as it now is, and whether it was this write that made it so."""
-
-    row: Row
-    won: bool
 
 
 class Catalog:
@@ -76,9 +72,12 @@ class Catalog:
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise ServiceError("ProvisionedThroughputExceededException")
 
-    def see(self, export: Export, *, run_id: str, correlation_id: str | None, now: datetime) -> Write:
-        """Note that the service lists the export and has not finished it."""
+    def see(
+        self, export: Export, *, run_id: str, correlation_id: str | None, now: datetime, linkless: bool = False
+    ) -> Write:
+        """Note that the service lists the export and has not finished it, or gives no link to it yet (``linkless``)."""
         values = {**self._about(export, run_id, correlation_id), "status": IN_PROGRESS}
+        values |= {"linklessSince": utc_text(now)} if linkless else {}
         return self._write(export.id, values, now=now, condition=_OPEN, remove=("reason", "announcedAt"))
 
     def claim(
@@ -144,24 +143,31 @@ class Catalog:
         reason: str | None,
         run_id: str,
         correlation_id: str | None,
+        asked_at: datetime | None,
         now: datetime,
     ) -> Write:
-        """Record an outcome that settles nothing: a later run takes the export up again."""
+        """Record an outcome that settles nothing: a later run takes the export up again.
+
+        It takes the place of a rejection that was asked about again at ``asked_at``, and of no other settled outcome.
+        """
         values = {**self._origin, "status": outcome, "runId": run_id}
         values |= {"reason": reason} if reason else {}
         values |= {"correlationId": correlation_id} if correlation_id else {}
-        remove = ("announcedAt",) if reason else ("announcedAt", "reason")
-        condition = f"{_OPEN} AND NOT (#status = :status AND runId = :runId)"
-        return self._write(export_id, values, now=now, condition=condition, remove=remove)
+        remove = ("announcedAt", "settledAt") if reason else ("announcedAt", "settledAt", "reason")
+        condition = f"{_LEFT_OPEN} AND NOT (#status = :status AND runId = :runId)"
+        return self._write(export_id, values, now=now, asked_at=asked_at, condition=condition, remove=remove)
 
     def release(self, export_id: str, run_id: str) -> None:
         """End this run's claim, if it still has it, so that nobody waits for it to expire."""
         with suppress(_Lost):
             self._update(export_id, "REMOVE claimedBy, claimedUntil", "claimedBy = :run_id", {}, {":run_id": run_id})
 
-    def announced(self, export_id: str, now: datetime) -> None:
-        """Note that the event of the row's outcome is out."""
-        self._update(export_id, "SET announcedAt = :now", "attribute_exists(exportId)", {}, {":now": utc_text(now)})
+    def announced(self, row: Row, now: datetime) -> None:
+        """Note that the event of the row's outcome is out, unless the row has another outcome by now."""
+        told = {":status": row.item.get("status"), ":run_id": row.run_id, ":now": utc_text(now)}
+        condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
+        with suppress(_Lost):
+            self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, told)
 
     def _about(self, export: Export, run_id: str, correlation_id: str | None) -> dict[str, Any]:
         """Every member of ExportInfo but the link, and who asks."""

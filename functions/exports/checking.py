@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.errors import CallRefused
+from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome, Status, utc_text
 from exports.rows import Row
 from exports.runs import Batch, Filters
@@ -31,7 +31,7 @@ class Records(Protocol):
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
     def catch_up(self, row: Row) -> None: ...
-    def see(self, export: Export) -> None: ...
+    def see(self, export: Export, *, linkless: bool = False) -> None: ...
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
     def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
 
@@ -58,6 +58,8 @@ class Pending:
     look_at: datetime | None = None
     last: bool = False
     """The look at the deadline has been taken."""
+    stalled: bool = False
+    """Nothing could be stored in the last round, so one export goes ahead of the others in the next."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class Pending:
 
     @property
     def spent(self) -> bool:
-        return self.last or self.polls >= MAX_POLLS or self.stores >= MAX_STORES
+        return self.last or self.polls >= MAX_POLLS
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> "Pending":
@@ -78,6 +80,7 @@ class Pending:
             stores=state["stores"],
             look_at=datetime.fromisoformat(state["nextCheckAt"]),
             last=state["last"],
+            stalled=state["stalled"],
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +95,7 @@ class Pending:
             "stores": self.stores,
             "nextCheckAt": utc_text(self.look_at) if self.look_at else None,
             "last": self.last,
+            "stalled": self.stalled,
         }
 
 
@@ -133,10 +137,11 @@ class Check:
         """Take what storing came to: exports that need more slices stay ready, those that have to wait go back."""
         again: list[Item] = []
         back: list[str] = []
-        results = _results_by_export(pending)
-        for export_id, came_to in results.items():
+        moved = not pending.results
+        for export_id, came_to in _results_by_export(pending).items():
             progress = {result.get("progress") for result in came_to}
             failure = next((result for result in came_to if "error" in result), None)
+            moved = moved or bool(progress & {"settled", "unfinished"})
             if "settled" in progress:
                 continue
             if failure and failure["error"] != THROTTLED:
@@ -145,7 +150,8 @@ class Check:
                 again += items(export_id, max(result.get("slices", 1) for result in came_to), pending.polls)
             else:
                 back.append(export_id)
-        return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=())
+        stalled = not moved if pending.results else pending.stalled
+        return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=(), stalled=stalled)
 
     def _leave(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
         for export_id in pending.ids:
@@ -154,19 +160,37 @@ class Check:
 
     def _look(self, pending: Pending) -> Pending:
         """Describe what is pending and sort it by what the service says. The last look is the one at the deadline."""
-        listed = self.service.describe((*pending.unlisted, *pending.waiting), self.batch.filters)
-        sorted_ = self._sort(pending, listed)
         last = self.now >= self.batch.deadline
+        asked = (*pending.unlisted, *pending.waiting)
+        try:
+            listed = self.service.describe(asked, self.batch.filters) if asked else {}
+        except CallRefused:
+            raise
+        except ServiceError as error:
+            return self._leave(pending, Outcome.NOT_STORED, error.code) if last else self._unseen(pending)
+        sorted_ = self._sort(pending, listed)
         if last:
             self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
             sorted_ = Pending(ready=sorted_.ready)
         look_at = self._next_look(pending, listed, sorted_)
-        after = replace(sorted_, polls=pending.polls + 1, stores=pending.stores, look_at=look_at, last=last)
+        after = replace(
+            sorted_,
+            polls=pending.polls + 1,
+            stores=pending.stores,
+            look_at=look_at,
+            last=last,
+            stalled=pending.stalled,
+        )
         return _dispatch(after, (*(() if last else pending.ready), *sorted_.ready))
+
+    def _unseen(self, pending: Pending) -> Pending:
+        """The service did not answer: nothing is known of its exports, so the next look tries again."""
+        look_at = self._next_look(pending, {}, pending)
+        return _dispatch(replace(pending, polls=pending.polls + 1, look_at=look_at), pending.ready)
 
     def _next_look(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
         unlisted = [self.batch.started_at] * len(sorted_.unlisted)
-        requested = [listed[each].requested_at for each in sorted_.waiting if each in listed]
+        requested = [listed[each].requested_at for each in sorted_.ids if each in listed]
         return next_look(
             self.now,
             requested_at=[*unlisted, *requested],
@@ -194,10 +218,12 @@ class Check:
             elif export.status == Status.FAILED:
                 self._settle_failed(export, row, pending.polls + 1)
             elif self._storable(export, row):
-                ready += items(export_id, 1, pending.polls + 1)
+                ready += items(export_id, 1, pending.polls + 1, linkless=not export.link)
             else:
                 waiting.append(export_id)
-                if export_id in new:
+                if self._linkless(export) and not (row and row.linkless_since):
+                    self.records.see(export, linkless=True)
+                elif export_id in new:
                     self.records.see(export)
         return Pending(self._still_unlisted(unlisted), tuple(waiting), tuple(ready))
 
@@ -213,7 +239,14 @@ class Check:
         """Finished, with a link (it may come late, too), and not in the hands of another run."""
         if export.status != Status.SUCCEEDED or (row and row.claimed_by_other(self.batch.run_id, self.now)):
             return False
-        return bool(export.link) or self.now - self.batch.started_at > self.policy.not_found_grace
+        if export.link:
+            return True
+        since = row.linkless_since if row else None
+        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.policy.not_found_grace
+
+    @staticmethod
+    def _linkless(export: Export) -> bool:
+        return export.status == Status.SUCCEEDED and not export.link
 
     def _settle_failed(self, export: Export, row: Row | None, polls: int) -> None:
         """An export that was FAILED when it was asked for again and still is keeps its row, announced as it was."""
@@ -224,16 +257,22 @@ class Check:
 
 
 def _dispatch(pending: Pending, ready: Sequence[Item]) -> Pending:
-    """Hand the ready items out, as many as the history of the batch has room for; the others wait."""
-    room = max(0, MAX_STORES - pending.stores)
+    """Hand the ready items out, as many as the history of the batch has room for; the others wait.
+
+    After a round in which nothing could be stored, one goes ahead, and the others follow once something moves again: a
+    source that is down for an hour does not use up the slices of the day. It is another one each time.
+    """
+    room = min(max(0, MAX_STORES - pending.stores), 1 if pending.stalled else MAX_STORES)
     handed = tuple(ready[:room])
     there = {item["exportId"] for item in handed}
     held_back = dict.fromkeys(item["exportId"] for item in ready[room:] if item["exportId"] not in there)
     return replace(pending, waiting=(*pending.waiting, *held_back), ready=handed, stores=pending.stores + len(handed))
 
 
-def items(export_id: str, slices: int, polls: int) -> list[Item]:
-    return [{"exportId": export_id, "slice": each, "slices": slices, "polls": polls} for each in range(slices)]
+def items(export_id: str, slices: int, polls: int, *, linkless: bool = False) -> list[Item]:
+    """``linkless``: the service has given no link for as long as the grace period lasts, and will not."""
+    item: dict[str, Any] = {"exportId": export_id, "slices": slices, "polls": polls}
+    return [{**item, "slice": each, **({"linkless": True} if linkless else {})} for each in range(slices)]
 
 
 def _results_by_export(pending: Pending) -> dict[str, list[Mapping[str, Any]]]:

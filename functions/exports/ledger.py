@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.catalog import Catalog, Write
+from aws_lambda_powertools import Logger
+
+from exports.catalog import Catalog
+from exports.errors import ServiceError
 from exports.model import Export, Outcome, RawObject, utc_text
-from exports.rows import Row
+from exports.rows import Row, Write
 from exports.runs import Batch
 from exports.uploads import Upload
 
-TELLING_TIME = timedelta(minutes=2)
-"""How long a row's own run may take to announce it before another run does: far longer than its retries last."""
+logger = Logger(child=True)
+
+TELLING_TIME = timedelta(minutes=20)
+"""How long the winner may take to announce before another run does: a call of Lambda ends after 15 minutes."""
 
 
 class Bus(Protocol):
@@ -23,9 +28,9 @@ class Bus(Protocol):
 class Ledger:
     """The catalog and the bus as one batch of a run uses them.
 
-    Whoever wins the conditional write of an outcome announces it. A winner may be killed before it does, so whoever
-    meets a row that nobody has announced catches up: at once if it is of its own run, else once the winner's time is
-    over.
+    Whoever wins the conditional write of an outcome announces it. A winner may be killed before it does, or the bus may
+    refuse: the run's own report makes up for that, and so does any run that meets the row once the winner's time is
+    over. An event that cannot be put now never fails anything else.
     """
 
     catalog: Catalog
@@ -37,9 +42,15 @@ class Ledger:
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return self.catalog.rows(export_ids)
 
-    def see(self, export: Export) -> None:
-        """The service lists the export and has not finished it."""
-        self.catalog.see(export, now=self.clock(), run_id=self.batch.run_id, correlation_id=self.batch.correlation_id)
+    def see(self, export: Export, *, linkless: bool = False) -> None:
+        """The service lists the export and has not finished it, or gives no link to it yet."""
+        self.catalog.see(
+            export,
+            run_id=self.batch.run_id,
+            correlation_id=self.batch.correlation_id,
+            now=self.clock(),
+            linkless=linkless,
+        )
 
     def claim(self, export: Export, span: timedelta) -> Write:
         """Take the export for this run for ``span``; lost when it is settled or claimed by another run."""
@@ -88,20 +99,28 @@ class Ledger:
             reason=reason,
             run_id=self.batch.run_id,
             correlation_id=self.batch.correlation_id,
+            asked_at=self.batch.asked_at,
             now=self.clock(),
         )
+        self.catalog.release(export_id, self.batch.run_id)
         self._announce(write.row) if write.won else self.catch_up(write.row)
 
     def catch_up(self, row: Row) -> None:
-        """Announce a recorded outcome whose event is still owed."""
-        if row.outcome is None or row.announced:
-            return
-        own = row.run_id == self.batch.run_id
-        if own or (row.outcome.settled and row.settled_at < utc_text(self.clock() - TELLING_TIME)):
+        """Announce a settled row whose event is owed although its winner's time is over."""
+        if row.outcome and row.outcome.settled and row.settled_at < utc_text(self.clock() - TELLING_TIME):
             self._announce(row)
 
+    def close(self, row: Row) -> None:
+        """Announce what this run still owes, now that nothing else of it is going on."""
+        self._announce(row) if row.run_id == self.batch.run_id else self.catch_up(row)
+
     def _announce(self, row: Row) -> None:
-        if row.outcome:
+        if row.outcome is None or row.announced:
+            return
+        try:
             self.bus.announce(row, row.outcome)
-            self.measure(row, row.outcome)
-            self.catalog.announced(row.export_id, self.clock())
+        except ServiceError as error:
+            logger.warning("not announced yet", export_id=row.export_id, outcome=row.outcome, error=error.code)
+            return
+        self.catalog.announced(row, self.clock())
+        self.measure(row, row.outcome)

@@ -19,5 +19,8 @@ def measure(row: Row, outcome: Outcome) -> None:
 
 
 def _seconds_taken(row: Row) -> float:
-    requested, settled = (datetime.fromisoformat(row.item[name]) for name in ("exportRequestTime", "settledAt"))
+    try:
+        requested, settled = (datetime.fromisoformat(row.item[name]) for name in ("exportRequestTime", "settledAt"))
+    except (KeyError, ValueError):
+        return 0.0
     return max(0.0, (settled - requested).total_seconds())

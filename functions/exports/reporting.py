@@ -15,7 +15,7 @@ MAX_EXPORTS_TOLD = 100
 
 class Records(Protocol):
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def catch_up(self, row: Row) -> None: ...
+    def close(self, row: Row) -> None: ...
     def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
 
 
@@ -62,7 +62,7 @@ def settle_accounts(
     for export_id in batch.export_ids:
         row = rows.get(export_id)
         if row and _tells(row, batch):
-            records.catch_up(row)
+            records.close(row)
             yield _entry(row, bucket)
         elif failure:
             code = failure_code(failure)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from exports.model import LANDED, SETTLED, Outcome, RawObject, utc_text
 from exports.uploads import Upload
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,22 @@ class Row:
     @property
     def upload(self) -> Upload | None:
         """The multipart upload that an earlier call began and did not complete."""
-        return Upload(**self.item["upload"]) if self.item.get("upload") else None
+        return _record(Upload, self.item.get("upload"))
 
     @property
     def raw(self) -> RawObject | None:
         """The raw object that an earlier call completed, its members being still to unpack."""
-        return RawObject(**self.item["raw"]) if self.item.get("raw") else None
+        return _record(RawObject, self.item.get("raw"))
 
     @property
     def rejected_key(self) -> str | None:
         """Where the bytes lie that were rejected."""
-        return self.item.get("rawKey") if self.outcome is Outcome.REJECTED else None
+        return self.item.get("rawKey")
+
+    @property
+    def linkless_since(self) -> str | None:
+        """When the service was first seen to give no link to the finished export."""
+        return self.item.get("linklessSince")
 
     def binds(self, asked_at: datetime | None) -> bool:
         """Whether its outcome stands for a run that asked for the export by id at ``asked_at`` (None: not by id)."""
@@ -69,3 +76,19 @@ class Row:
         """Where the manifest of a landed export lies; None for any other."""
         key = self.item.get("manifestKey")
         return f"s3://{bucket}/{key}" if key else None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What became of a conditional write: the row as it now is, and whether it was this write that made it so."""
+
+    row: Row
+    won: bool
+
+
+def _record(kind: type[T], members: Any) -> T | None:
+    """What an earlier call kept; nothing when another release kept it otherwise, so that it is done anew."""
+    try:
+        return kind(**members) if members else None
+    except TypeError:
+        return None

@@ -124,6 +124,7 @@ def read_run(execution: Mapping[str, Any], defaults: Defaults) -> Run:
     """
     asked = _distinct(execution["Input"])
     _validate(asked)
+    _refuse_broken_text(asked)
     ids, filters = tuple(asked.get("exportIds", ())), tuple(asked.get("filters", ()))
     started_at = datetime.fromisoformat(execution["StartTime"]).astimezone(UTC)
     default = defaults.deadline if ids or filters else defaults.sweep_deadline
@@ -151,6 +152,14 @@ def _validate(asked: Any) -> None:
         _schema_check()(asked)
     except fastjsonschema.JsonSchemaValuesException as error:
         raise InvalidInput(_told([_fault(each) for each in error.errors])) from None
+
+
+def _refuse_broken_text(asked: Any) -> None:
+    """Half of a surrogate pair is no text that a row or an event could hold."""
+    try:
+        json.dumps(asked, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("input holds text that is not Unicode (half of a surrogate pair)") from None
 
 
 @cache

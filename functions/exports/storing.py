@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.catalog import Write
 from exports.checking import Item
-from exports.errors import CallRefused, ClaimLost, Rejected, SourceError
+from exports.errors import CallRefused, ClaimLost, Rejected, ServiceError, SourceError
 from exports.manifest import details, manifest
 from exports.model import Export, Keys, Outcome, RawObject, Reason, Status, StoredFile
-from exports.rows import Row
+from exports.rows import Row, Write
 from exports.runs import Batch, Filters
 from exports.unpack import Unpacked
 from exports.uploads import Unfinished, Upload
@@ -43,6 +42,7 @@ class Bucket(Protocol):
     def read_json(self, key: str) -> Any: ...
     def put_json_once(self, key: str, document: Any) -> bool: ...
     def remove(self, key: str) -> None: ...
+    def abort(self, key: str, upload_id: str) -> None: ...
 
 
 class Hands(Protocol):
@@ -63,7 +63,6 @@ class Storing:
     records: Records
     bucket: Bucket
     hands: Hands
-    grace: timedelta
     span: timedelta
     clock: Callable[[], datetime]
 
@@ -72,8 +71,13 @@ class Storing:
 
         Raises ServiceError for what may pass; the workflow tries again and records the export if it keeps coming.
         """
-        export = self.service.describe([item["exportId"]]).get(item["exportId"])
-        if export is None or not self._finished(export):
+        try:
+            export = self.service.describe([item["exportId"]]).get(item["exportId"])
+        except CallRefused:
+            raise
+        except ServiceError as error:
+            return _waiting(error)
+        if export is None or not self._finished(export, item):
             return WAITING
         if export.status == Status.FAILED:
             self.records.settle(export, Outcome.FAILED, {}, polls=item["polls"])
@@ -84,21 +88,22 @@ class Storing:
         try:
             return self._land(export, claim.row, item)
         except Rejected as rejected:
+            if claim.row.upload:
+                self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
             return self._reject(export, rejected, item)
         except CallRefused as refused:
             self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
+            return {**SETTLED, "because": str(refused)}
+        except SourceError as error:
             self.records.release(export.id)
-            return SETTLED
-        except SourceError:
-            self.records.release(export.id)
-            return WAITING
+            return _waiting(error)
         except ClaimLost:
             return WAITING
 
-    def _finished(self, export: Export) -> bool:
-        """Whether there is something to settle. A link may come late, but not later than the grace period."""
+    def _finished(self, export: Export, item: Item) -> bool:
+        """Whether there is something to settle. A link may come late, and the check says when it is too late."""
         if export.status == Status.SUCCEEDED:
-            return bool(export.link) or self.clock() - self.batch.started_at > self.grace
+            return bool(export.link) or bool(item.get("linkless"))
         return export.status == Status.FAILED
 
     def _met(self, row: Row) -> dict[str, Any]:
@@ -109,8 +114,6 @@ class Storing:
         return SETTLED
 
     def _land(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
-        if not export.link:
-            raise Rejected(Reason.GONE, "the service gives no link to a finished export")
         keys = Keys(self.account, self.region, export.requested_date, export.id)
         document = self.bucket.read_json(keys.manifest)
         if document is None:
@@ -134,6 +137,8 @@ class Storing:
 
         The bucket is versioned, so they stay readable as an earlier version.
         """
+        if not export.link:
+            raise Rejected(Reason.GONE, "the service gives no link to a finished export")
         if row.rejected_key and not row.upload:
             self.bucket.remove(row.rejected_key)
         return self.hands.copy(export, keys, row.upload, item)
@@ -142,7 +147,7 @@ class Storing:
         """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""
         kept = {"rawKey": raw.key, "bytes": raw.bytes, "rawCrc32": raw.crc32} if raw else {}
         self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item["polls"])
-        return SETTLED
+        return {**SETTLED, "because": str(rejected)}
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
         """Write the manifest; if another writer was first, what it wrote stands."""
@@ -170,6 +175,11 @@ class Storing:
         except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
+
+
+def _waiting(error: Exception) -> dict[str, Any]:
+    """``because`` is for the log: none of our errors quotes a link."""
+    return {**WAITING, "because": str(error)}
 
 
 def _unfinished(left: Unfinished) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class _Copying:
             carried = Crew(self.source, self.target, upload, numbers, self.patience).work(
                 min(self.workers, len(numbers))
             )
-        except SourceChanged:
+        except (SourceChanged, Rejected):
             self.target.abort(upload.key, upload.upload_id)
             raise
         present |= carried

@@ -139,9 +139,10 @@ class _Done:
         self._unnoted = 0
 
     def remove(self) -> None:
+        # The note first: it must never name a file that is gone.
+        self._archive.remove(self._key)
         for file in self.files.values():
             self._archive.remove(file.key)
-        self._archive.remove(self._key)
 
     def _count(self, size: int) -> None:
         self._unnoted += size

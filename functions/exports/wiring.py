@@ -1,5 +1,6 @@
 """A function's adapters, built when first used and kept while the function is warm, and what every handler shares."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from functools import cache, wraps
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
@@ -23,8 +24,8 @@ from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
 
 secrecy.install()
-logger = Logger()
-metrics = Metrics()
+logger = Logger(json_serializer=lambda record: json.dumps(secrecy.cleaned(record), default=str))
+"""Fields of a record are cleaned as its message is."""
 
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
@@ -49,8 +50,7 @@ def function(handle: Handler) -> Handler:
             logger.exception("failed unexpectedly")
             raise ServiceError(type(error).__name__) from None
 
-    flushing: Handler = metrics.log_metrics(guarded, raise_on_empty_metrics=False)
-    with_context: Handler = logger.inject_lambda_context(flushing)
+    with_context: Handler = logger.inject_lambda_context(guarded, clear_state=True)
     return with_context
 
 

@@ -66,14 +66,14 @@ def open_uploads(stack: Stack) -> list[Any]:
 def test_an_export_that_takes_several_calls_is_stored_whole(aws: LocalAws, stack: Stack, service: Service) -> None:
     export_id = large_export(service, 120)
 
-    with storing_with(aws, stack, STORE_BUDGET_SECONDS="2", SLICE_BYTES="0"):
+    with storing_with(aws, stack, STORE_BUDGET_SECONDS="1", SLICE_BYTES="0"):
         run = stack.run(exportIds=[export_id])
 
     raw = stack.manifest(export_id)["raw"]["bytes"]
     again = service.sent(export_id) - raw
     assert run.outcome(export_id) == "STORED"
     calls = len(calls_of_storing(stack, export_id))
-    assert calls > 2
+    assert calls >= 2
     in_flight = WORKERS * part_size_for(raw)
     assert again <= (calls - 1) * in_flight, f"{again} of {raw} bytes were fetched twice in {calls} calls"
     assert stored_whole(stack, service, export_id)

@@ -157,7 +157,7 @@ def test_the_manifest_says_what_the_service_says_of_the_export(stack: Stack, ser
     assert all(MOMENT.fullmatch(moment) for moment in manifest["timings"].values())
 
 
-def test_columns_that_are_not_known_are_noted(stack: Stack, service: Service) -> None:
+def test_the_older_connection_columns_are_known(stack: Stack, service: Service) -> None:
     old = land(stack, service, service.has(kind="agent", connection_columns=10))
 
     assert stack.manifest(old.export_id)["schemaNotes"] == []
@@ -254,7 +254,7 @@ def test_names_inside_the_zip_do_not_become_keys(stack: Stack, service: Service)
     assert [file["name"] for file in stack.manifest(export_id)["files"]] == list(landed.members)
 
 
-def test_a_second_of_january_the_first_is_filed_in_utc(stack: Stack, service: Service) -> None:
+def test_exports_of_other_days_are_filed_under_their_own(stack: Stack, service: Service) -> None:
     """An hour ago may be yesterday: what counts is the service's own time in UTC."""
     ages = [hours * 3600 for hours in (1, 13, 25)]
     export_ids = [service.has(kind="ec2-recommendations", age_seconds=age) for age in ages]

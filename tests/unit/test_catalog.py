@@ -9,9 +9,10 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from exports.catalog import Catalog, Write
+from exports.catalog import Catalog
 from exports.errors import CallRefused, ClaimLost, ServiceError
 from exports.model import Outcome, RawObject
+from exports.rows import Write
 from exports.uploads import Upload
 from tests.unit.builders import NOW, export
 
@@ -50,8 +51,12 @@ def settle(
     )
 
 
-def leave(catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", reason: str | None = None) -> Write:
-    return catalog.leave("export-1", outcome, reason=reason, run_id=run_id, correlation_id=None, now=NOW)
+def leave(
+    catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", reason: str | None = None, asked_at: Any = None
+) -> Write:
+    return catalog.leave(
+        "export-1", outcome, reason=reason, run_id=run_id, correlation_id=None, asked_at=asked_at, now=NOW
+    )
 
 
 def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
@@ -170,7 +175,7 @@ def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Cat
 
 def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
     first = leave(catalog, Outcome.NOT_STORED, reason="AccessDenied")
-    catalog.announced("export-1", NOW)
+    catalog.announced(first.row, NOW)
     repeated = leave(catalog, Outcome.NOT_STORED, reason="SlowDown")
     other = leave(catalog, Outcome.NOT_STORED, run_id="run-2", reason="AccessDenied")
 
@@ -179,9 +184,38 @@ def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
     assert not other.row.announced, "each run announces what it could not store"
 
 
+def test_the_same_outcome_left_twice_is_still_announced_once(catalog: Catalog) -> None:
+    first = leave(catalog, Outcome.TIMED_OUT)
+    catalog.announced(first.row, NOW)
+
+    assert leave(catalog, Outcome.TIMED_OUT).row.announced
+
+
+def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: Catalog) -> None:
+    left = leave(catalog, Outcome.TIMED_OUT)
+    settle(catalog, Outcome.STORED, run_id="run-2")
+
+    catalog.announced(left.row, NOW)
+
+    assert not catalog.rows(["export-1"])["export-1"].announced
+
+
+@pytest.mark.parametrize(
+    ("settled", "won"), [(Outcome.REJECTED, True), (Outcome.FAILED, False), (Outcome.STORED, False)]
+)
+def test_only_a_rejection_that_was_asked_about_again_gives_way_to_our_own_failure(
+    catalog: Catalog, settled: Outcome, won: bool
+) -> None:
+    settle(catalog, settled)
+
+    assert leave(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", asked_at=NOW + HOUR).won is won
+
+
 def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog) -> None:
     for number in range(150):
-        catalog.leave(f"e{number}", Outcome.NOT_FOUND, reason=None, run_id="r", correlation_id=None, now=NOW)
+        catalog.leave(
+            f"e{number}", Outcome.NOT_FOUND, reason=None, run_id="r", correlation_id=None, asked_at=None, now=NOW
+        )
 
     assert len(catalog.rows([*(f"e{number}" for number in range(150)), "nowhere", "e1"])) == 150
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.checking import Check, Pending, failure_code, items
-from exports.errors import CallRefused
+from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome
 from exports.rows import Row
 from exports.runs import Batch, Filters
@@ -23,17 +23,23 @@ POLICY = SimpleNamespace(
 )
 
 
+LINKLESS_SINCE = "2026-11-23T12:00:00.000Z"
+
+
 @dataclass
 class FakeService:
     exports: list[Export] = field(default_factory=list)
     calls: list[tuple[tuple[str, ...], Filters]] = field(default_factory=list)
     refuses: str = ""
+    fails: str = ""
 
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
         self.calls.append((tuple(export_ids), filters))
         if self.refuses:
             raise CallRefused(self.refuses)
-        return {each.id: each for each in self.exports if each.id in export_ids}
+        if self.fails:
+            raise ServiceError(self.fails)
+        return {each.id: each for each in self.exports if not export_ids or each.id in export_ids}
 
 
 @dataclass
@@ -49,8 +55,10 @@ class FakeRecords:
     def catch_up(self, row: Row) -> None:
         self.caught_up.append(row.export_id)
 
-    def see(self, export: Export) -> None:
+    def see(self, export: Export, *, linkless: bool = False) -> None:
         self.seen.append(export.id)
+        if linkless:
+            self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=LINKLESS_SINCE)
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         self.outcomes[export.id] = (outcome, None)
@@ -182,10 +190,18 @@ def test_bad_input_15_a_finished_export_without_a_link_waits_within_the_grace_pe
     at = desk(export("linkless", link=None))
 
     within = at.check()
-    after = at.check(within, now=NOW + timedelta(minutes=10))
+    still = at.check(within, now=NOW + timedelta(minutes=10))
+    after = at.check(still, now=NOW + timedelta(minutes=15))
 
     assert (within.waiting, within.ready) == (("linkless",), ())
-    assert after.ready == tuple(items("linkless", 1, 2))
+    assert (still.waiting, still.ready) == (("linkless",), ())
+    assert after.ready == tuple(items("linkless", 1, 3, linkless=True))
+
+
+def test_bad_input_15_the_grace_of_a_link_counts_from_the_end_of_the_export() -> None:
+    at = desk(export("linkless", link=None), started_at=NOW - timedelta(hours=3))
+
+    assert at.check().waiting == ("linkless",)
 
 
 def test_an_export_in_the_hands_of_another_run_waits_until_that_claim_expires() -> None:
@@ -275,11 +291,10 @@ def test_the_next_look_is_never_after_the_deadline() -> None:
     assert at.check().look_at == at.batch.deadline
 
 
-@pytest.mark.parametrize("spent", [{"polls": MAX_POLLS}, {"stores": MAX_STORES}])
-def test_fault_36_a_batch_ends_when_its_looks_or_slices_are_used_up(spent: dict[str, Any]) -> None:
+def test_fault_36_a_batch_ends_when_its_looks_are_used_up() -> None:
     at = desk(export("running", "IN_PROGRESS"))
 
-    after = at.check(replace(at.check(), **spent), now=NOW + timedelta(hours=1))
+    after = at.check(replace(at.check(), polls=MAX_POLLS), now=NOW + timedelta(hours=1))
 
     assert after.ids == ()
     assert at.records.outcomes == {"running": (Outcome.TIMED_OUT, None)}
@@ -294,6 +309,64 @@ def test_no_export_is_lost_when_the_slices_run_out(stores: int) -> None:
 
     assert sorted(after.ids) == sorted(at.batch.export_ids)
     assert after.stores == MAX_STORES
+
+
+def test_fault_36_without_slices_left_a_batch_looks_on_until_its_deadline() -> None:
+    at = desk(export("done"), export("running", "IN_PROGRESS"))
+    pending = Pending(unlisted=at.batch.export_ids, stores=MAX_STORES)
+
+    after = at.check(pending)
+
+    assert (sorted(after.waiting), after.ready, at.records.outcomes) == (["done", "running"], (), {})
+
+
+def test_a_source_that_is_down_for_hours_costs_few_slices_and_nothing_is_given_up() -> None:
+    at = desk(*(export(f"e{n:02}") for n in range(100)))
+    at.batch = replace(at.batch, deadline=NOW + timedelta(hours=12))
+    pending, now, tried = at.check(), NOW, set[str]()
+
+    while now < NOW + timedelta(hours=6):
+        pending = at.check(results(pending, *[{"progress": "waiting"}] * len(pending.ready)), now=now)
+        tried |= {item["exportId"] for item in pending.ready}
+        now = max(now, pending.look_at or now) + timedelta(seconds=1)
+    up_again = at.check(results(pending, *[{"progress": "settled"}] * len(pending.ready)), now=now)
+
+    assert at.records.outcomes == {}
+    assert pending.stores < MAX_STORES - 100
+    assert len(tried) > 50, "it is not the same export that is tried each time"
+    assert len(up_again.ready) == 99
+
+
+def test_an_export_that_is_alone_and_unfinished_makes_nobody_list_the_account() -> None:
+    at = desk(export("huge"), asked=["huge"])
+    pending = at.check()
+    assert pending.look_at
+
+    after = at.check(results(pending, {"progress": "unfinished", "slices": 1}), now=pending.look_at)
+
+    assert after.ready == tuple(items("huge", 1, 1))
+    assert at.service.calls == [(("huge",), ())]
+
+
+def test_fault_15_16_a_service_that_does_not_answer_is_asked_again_at_the_next_look() -> None:
+    at = desk(export("a"), export("b", "IN_PROGRESS"))
+    at.service.fails = "ThrottlingException"
+
+    throttled = at.check()
+    at.service.fails = ""
+    after = at.check(throttled, now=NOW + timedelta(minutes=5))
+
+    assert (throttled.unlisted, throttled.polls) == (("a", "b"), 1)
+    assert (after.ids, at.records.outcomes) == (("b", "a"), {})
+
+
+def test_fault_15_16_a_service_that_stays_down_until_the_deadline_leaves_nothing_stored() -> None:
+    at = desk(export("a"))
+    at.batch = replace(at.batch, deadline=NOW)
+    at.service.fails = "ServerInternalErrorException"
+
+    assert at.check().ids == ()
+    assert at.records.outcomes == {"a": (Outcome.NOT_STORED, "ServerInternalErrorException")}
 
 
 def test_fault_36_slices_taken_up_again_count_too() -> None:

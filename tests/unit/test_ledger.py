@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from exports.catalog import Catalog, Write
+from exports.catalog import Catalog
+from exports.errors import ServiceError
 from exports.ledger import TELLING_TIME, Ledger
+from exports.measuring import measure
 from exports.model import Outcome
-from exports.rows import Row
+from exports.rows import Row, Write
 from tests.unit.builders import NOW, batch, export, row
 
 
@@ -18,6 +20,7 @@ class FakeCatalog:
     answer: Write
     announced_ids: list[str] = field(default_factory=list)
     left: list[Outcome] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
 
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
@@ -26,8 +29,11 @@ class FakeCatalog:
         self.left.append(outcome)
         return self.answer
 
-    def announced(self, export_id: str, now: Any) -> None:
-        self.announced_ids.append(export_id)
+    def announced(self, row: Row, now: Any) -> None:
+        self.announced_ids.append(row.export_id)
+
+    def release(self, export_id: str, run_id: str) -> None:
+        self.released.append(export_id)
 
 
 @dataclass
@@ -36,6 +42,7 @@ class Desk:
     sweeps: bool = False
     told: list[Outcome] = field(default_factory=list)
     measured: list[Outcome] = field(default_factory=list)
+    refuses: bool = False
 
     def __post_init__(self) -> None:
         self.catalog = FakeCatalog(self.answer)
@@ -45,6 +52,8 @@ class Desk:
         )
 
     def announce(self, row: Row, outcome: Outcome) -> None:
+        if self.refuses:
+            raise ServiceError("ThrottlingException")
         self.told.append(outcome)
 
 
@@ -70,12 +79,56 @@ def test_the_loser_announces_nothing_while_the_winner_has_time() -> None:
     assert desk.told == []
 
 
-def test_fault_24_who_finds_its_own_runs_row_unannounced_announces_it_at_once() -> None:
+def test_two_calls_of_one_run_that_settle_an_export_announce_it_once() -> None:
     desk = Desk(Write(owed(run_id="run-1"), won=False))
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.told == [Outcome.STORED]
+    assert desk.told == []
+
+
+def test_fault_24_what_a_run_still_owes_at_its_end_is_announced_then() -> None:
+    desk = Desk(Write(owed(), won=False))
+
+    desk.ledger.close(owed(run_id="run-1"))
+    desk.ledger.close(owed("NOT_STORED", run_id="run-1"))
+    desk.ledger.close(owed(run_id="run-2"))
+
+    assert desk.told == [Outcome.STORED, Outcome.NOT_STORED]
+
+
+def test_fault_34_an_event_that_cannot_be_put_fails_nothing_and_stays_owed() -> None:
+    desk = Desk(Write(owed(run_id="run-1"), won=True), refuses=True)
+
+    desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
+
+    assert (desk.told, desk.catalog.announced_ids, desk.measured) == ([], [], [])
+
+
+def test_what_won_again_but_is_announced_already_is_not_announced_twice() -> None:
+    desk = Desk(Write(row(status="TIMED_OUT", runId="run-1"), won=True))
+
+    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+
+    assert desk.told == []
+
+
+def test_an_outcome_that_settles_nothing_frees_the_export() -> None:
+    desk = Desk(Write(owed("NOT_STORED", run_id="run-1"), won=True))
+
+    desk.ledger.leave("export-1", Outcome.NOT_STORED, "SlowDown")
+
+    assert desk.catalog.released == ["export-1"]
+
+
+def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_measured_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "DiscoveryExports")
+
+    measure(Row({"exportId": "export-1", "status": "STORED"}), Outcome.STORED)
+
+    assert '"Exports":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
 @pytest.mark.parametrize(("age", "told"), [(TELLING_TIME, []), (TELLING_TIME * 2, [Outcome.STORED])])
@@ -90,8 +143,8 @@ def test_fault_24_another_runs_event_is_caught_up_once_its_time_is_over(age: tim
 def test_what_is_announced_or_in_progress_is_not_announced() -> None:
     desk = Desk(Write(owed(), won=False))
 
-    desk.ledger.catch_up(row(runId="run-1"))
-    desk.ledger.catch_up(owed("IN_PROGRESS", run_id="run-1"))
+    desk.ledger.close(row(runId="run-1"))
+    desk.ledger.close(owed("IN_PROGRESS", run_id="run-1"))
 
     assert desk.told == []
 

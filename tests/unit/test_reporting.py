@@ -19,7 +19,7 @@ class FakeRecords:
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return {each: self.known[each] for each in export_ids if each in self.known}
 
-    def catch_up(self, row: Row) -> None:
+    def close(self, row: Row) -> None:
         self.caught_up.append(row.export_id)
 
     def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
