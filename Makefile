@@ -13,11 +13,16 @@ RUN := $(VENV)/bin/python -m
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
 LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements
 
+NOT_LOCAL := [ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
+  echo "This shell points to the local AWS (.local/env): deploy from another one." >&2; exit 1; }
+# Node.js 20 still serves, although jsii greets it with a banner at every start.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo local local-stop test check format bench synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test check format bench synth deploy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +39,7 @@ local-stop: ## End the local AWS and forget what it held
 test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
-check: setup ## Format, lint, types and the fast tests, in well under a minute
+check: setup ## Format, lint, types and the fast tests
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy
@@ -51,9 +56,12 @@ synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 	@$(CDK) synth --quiet $(CDK_FLAGS)
 	@ls cdk.out/*.template.json
 
+bootstrap: setup ## Prepare an AWS account and region for deployments, once, with your credentials
+	@$(NOT_LOCAL)
+	@$(CDK) bootstrap $(CDK_FLAGS)
+
 deploy: setup ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=value" is passed on
-	@[ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
-	  echo "This shell points to the local AWS (.local/env): deploy from another one." >&2; exit 1; }
+	@$(NOT_LOCAL)
 	@$(CDK) deploy $(CDK_FLAGS)
 
 setup: node_modules/installed $(VENV)/installed $(MINISTACK)/installed ## Install what everything else needs (all of them do so themselves)

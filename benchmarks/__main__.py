@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from benchmarks import tables
+from benchmarks.bystanders import Hush
 from benchmarks.copying import copies
 from benchmarks.dropping import drops
 from benchmarks.field import Field, opened, say
 from benchmarks.killing import kills
-from benchmarks.machine import load, machine
+from benchmarks.machine import machine
 from benchmarks.page import write_page
 from benchmarks.peers import CONTESTANTS, versions
 from benchmarks.picture import picture
@@ -20,8 +21,6 @@ DOCS = Path("docs")
 KEPT = DOCS / "benchmarks" / "results.json"
 PICTURE = DOCS / "benchmarks" / "copy.svg"
 PAGE = DOCS / "performance.md"
-BUSY = 1.0
-"""Load from which on the machine is too busy with others to measure on."""
 
 
 def main() -> None:
@@ -31,6 +30,7 @@ def main() -> None:
         return
     results = bench(QUICK if options.quick else FULL, options.seed)
     print(tables.report(results, verdicts(results), tables.plain, lambda title: f"== {title} =="))
+    print(tables.disturbance(results))
     if options.quick:
         print("The quick form: small files and few rounds, so figures are rough. docs/ was left as it is.")
     else:
@@ -42,17 +42,15 @@ def bench(extent: Extent, seed: int) -> Results:
     results = Results(machine(), versions(), left_out, seed, list(extent.scenarios))
     for name, missing in left_out.items():
         say(f"left out: {name}, as there is no {', '.join(missing)} here")
-    if load() >= BUSY:
-        say(f"others keep this machine busy (load {load()}): figures will be worse than they could be")
     with opened(seed) as field:
         _run(results, field, extent)
-    results.machine["load_after"] = load()
     return results
 
 
 def _run(results: Results, field: Field, extent: Extent) -> None:
+    hush = Hush(extent.patience_seconds)
     for scenario in extent.scenarios:
-        results.runs += copies(field, scenario)
+        results.runs += copies(field, scenario, hush)
     results.drops += drops(field, extent.drops, extent.drops_by_process)
     results.kills += kills(field, extent.kills)
 

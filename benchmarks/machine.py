@@ -14,13 +14,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3),
-        "load_before": load(),
     }
-
-
-def load() -> float:
-    """How many processes wanted to run, over the last minute."""
-    return round(os.getloadavg()[0], 2)
 
 
 def _processor() -> str:

@@ -23,6 +23,6 @@ def _taken(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return (
         f"Taken on {machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
-        f"{machine['system']}; load {machine['load_before']} before and {machine['load_after']} after.\n"
+        f"{machine['system']}. {tables.disturbance(results)}\n"
         f"Seed {results.seed}. Versions: {versions}."
     )

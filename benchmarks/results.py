@@ -35,6 +35,8 @@ class Run:
     process_seconds: float
     peak_bytes: int
     state: str
+    others: float
+    """Share of the machine, from 0 to 1, that went to what is no part of the bench."""
     error: str = ""
 
 

@@ -27,6 +27,8 @@ class Extent:
     drops_by_process: int
     """For contestants that are a program: each copy costs a start."""
     kills: int
+    patience_seconds: float
+    """How long, in all, is waited and repeated because others keep the machine busy."""
 
 
 def _slow(size: int, rounds: int) -> Scenario:
@@ -57,6 +59,7 @@ FULL = Extent(
     drops=240,
     drops_by_process=60,
     kills=20,
+    patience_seconds=1200,
 )
 QUICK = Extent(
     (
@@ -68,4 +71,5 @@ QUICK = Extent(
     drops=20,
     drops_by_process=4,
     kills=2,
+    patience_seconds=0,
 )

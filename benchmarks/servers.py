@@ -31,6 +31,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def say(self, document: object) -> dict[str, Any]:
         """The server's answer to a plan, or to None, which asks what happened."""
         assert self._process.stdin
@@ -57,6 +61,10 @@ class Loopback:
     @property
     def endpoint(self) -> str:
         return f"https://localhost:{self.bucket.port}"
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.source.pid, self.bucket.pid]
 
     def plan(self, plan: Mapping[str, Any]) -> None:
         """Begin anew: an empty bucket, and the files and the network of ``plan``."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from statistics import median
 
+from benchmarks.bystanders import QUIET
 from benchmarks.peers import PRODUCT
 from benchmarks.results import Results, Scenario
 from benchmarks.scenarios import GIB, MB, MEMORY, MIB
@@ -93,6 +95,16 @@ def _kills(results: Results) -> list[Row]:
 def _verdicts(found: Sequence[Verdict]) -> list[Row]:
     words = {True: "met", False: "NOT MET", None: "?"}
     return [("what", "target", "found", ""), *((each.what, each.target, each.found, words[each.met]) for each in found)]
+
+
+def disturbance(results: Results) -> str:
+    """How much others on the machine disturbed the timed copies, in a sentence."""
+    shares = sorted(run.others for run in results.runs if run.scenario != MEMORY)
+    disturbed = sum(share > QUIET for share in shares)
+    return (
+        f"Others on the machine took {median(shares):.0%} of it in the median run and {shares[-1]:.0%} in the worst; "
+        f"in {disturbed} of {len(shares)} runs it was more than {QUIET:.0%}."
+    )
 
 
 def plain(rows: Sequence[Row]) -> str:

@@ -14,11 +14,13 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
     The execution is named after the export, so that starting it twice stores it once.
     """
     steps = boto3.client("stepfunctions")
-    arn = steps.start_execution(
-        stateMachineArn=state_machine_arn,
-        name=export_id if len(export_id) <= 80 else hashlib.sha256(export_id.encode()).hexdigest(),
-        input=json.dumps({"exportIds": [export_id], "onFailure": "report"}),
-    )["executionArn"]
+    name = export_id if len(export_id) <= 80 else hashlib.sha256(export_id.encode()).hexdigest()
+    asked = json.dumps({"exportIds": [export_id], "onFailure": "report"})
+    try:
+        steps.start_execution(stateMachineArn=state_machine_arn, name=name, input=asked)
+    except steps.exceptions.ExecutionAlreadyExists:
+        print(f"{name} has been started before", file=sys.stderr)
+    arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
     while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(5)
     if execution["status"] != "SUCCEEDED":
@@ -28,5 +30,7 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     started = boto3.client("discovery").start_export_task()["exportId"]
     print(json.dumps(store(sys.argv[1], started), indent=2))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start an export and have it stored: examples/start_and_wait.sh STATE_MACHINE_ARN
 set -euo pipefail
-state_machine=$1
+state_machine=${1:?usage: examples/start_and_wait.sh STATE_MACHINE_ARN}
 
 export_id=$(aws discovery start-export-task --query exportId --output text)
 name=$export_id
@@ -12,5 +12,5 @@ run=$(aws stepfunctions start-execution --state-machine-arn "$state_machine" --n
 while status=$(aws stepfunctions describe-execution --execution-arn "$run" --query status --output text); [ "$status" = RUNNING ]; do
   sleep 5
 done
-aws stepfunctions describe-execution --execution-arn "$run" --query '[status, error, output]' --output text
+aws stepfunctions describe-execution --execution-arn "$run" --query '[status, error, cause, output]' --output text
 [ "$status" = SUCCEEDED ]

@@ -163,8 +163,8 @@ class LocalAws:
         instance = self.state.load()
         if instance is None:
             return None
-        if not self.running:
-            self._say("The local AWS is not whole any more: starting anew.")
+        if not self.running or not instance.bootstrapped:
+            self._say("The local AWS is not whole: starting anew.")
             return None
         if self._preset.service not in (None, instance.discovery):
             self._say(f"The local AWS uses {instance.discovery} instead of {self._preset.service}: starting anew.")
@@ -198,7 +198,7 @@ class LocalAws:
             instance = start_double(self.state, instance, double_port, self.env)
         self._say("Preparing its account (cdk bootstrap)")
         self._cdk().bootstrap()
-        return instance
+        return self.state.save(replace(instance, bootstrapped=True))
 
     def _deploy(self, instance: Instance) -> None:
         now = fingerprint(self._app, self._context)
@@ -257,13 +257,19 @@ def _session() -> boto3.Session:
 # --- the command ---
 
 
+def clean_up_when_ended() -> None:
+    """Let a closed terminal and a polite end do what Ctrl-C does: leave nothing half made."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda signum, _: sys.exit(128 + signum))
+
+
 def main() -> int:
     """Do what the command line asks for; a failure is told in a sentence, not in a trace."""
     parser = argparse.ArgumentParser(prog="python -m local.aws", description="The local AWS of this project.")
     parser.add_argument("command", choices=("up", "down", "status"))
     parser.add_argument("--state", type=Path, default=STATE, help="the folder that it lives in (default: .local)")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up, as Ctrl-C does
+    clean_up_when_ended()
     command = {"up": _up, "down": _down, "status": _status}[arguments.command]
     try:
         return command(arguments.state)

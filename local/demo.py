@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.aws import STATE, LocalAws
+from local.aws import STATE, LocalAws, clean_up_when_ended
 from local.double.client import Double
 from local.failures import LocalAwsFailed
 
@@ -71,15 +71,14 @@ class Demo:
             raise NotAsPromised("the local AWS runs with a service of yours; end it first: make local-stop")
         earlier = self._stored_earlier()
         started = self._start(acts(self._double.agents()))
-        gets = self._double.gets()
+        gets_before = self._double.gets(earlier) if earlier else 0
         output = self._run([*earlier, *started])
         self._show_outcomes(output, started)
         self._verify(output, started, earlier)
         landed = [export for export in output["exports"] if "manifest" in export and export["exportId"] in started]
         self._show_objects(landed)
         self._show_row(landed[0]["exportId"])
-        print(f"\nDownloads in this run: {self._double.gets() - gets} GETs for {len(started)} new exports", end="")
-        print(f"; the {len(earlier)} stored earlier were not downloaded again." if earlier else ".")
+        self._show_downloads(list(started), earlier, gets_before)
         self._show_commands(landed[0])
 
     def _stored_earlier(self) -> list[str]:
@@ -97,7 +96,7 @@ class Demo:
             for item in page["Items"]
         ]
         if found:
-            print(f"\nAlready stored by an earlier run: {len(found)} exports. They are asked for again, too.")
+            print(f"\nAlready stored by an earlier run, and asked for again: {len(found)}")
         return found[:90]
 
     def _start(self, played: Sequence[Act]) -> dict[str, Act]:
@@ -197,6 +196,17 @@ class Demo:
             (value,) = item[name].values()
             print(f"  {name:<18} {value}")
 
+    def _show_downloads(self, started: Sequence[str], earlier: Sequence[str], gets_before: int) -> None:
+        """What the double counted; raises NotAsPromised when something stored earlier was downloaded again."""
+        print(f"\nGETs of the new exports' links: {self._double.gets(started)}", end="")
+        if not earlier:
+            print(".")
+            return
+        again = self._double.gets(earlier) - gets_before
+        print(f"; of those stored earlier: {again}.")
+        if again:
+            raise NotAsPromised("what was stored earlier was downloaded again")
+
     def _show_commands(self, export: Mapping[str, Any]) -> None:
         key = json.dumps({"exportId": {"S": export["exportId"]}})
         print("\nLook further (with the AWS CLI):")
@@ -216,12 +226,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument("--state", type=Path, default=STATE, help="folder of the local AWS (default: .local)")
     aws = LocalAws(parser.parse_args().state)
+    clean_up_when_ended()
     try:
         aws.up()
         Demo(aws).play()
     except (LocalAwsFailed, NotAsPromised) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. `make local-stop` ends what is up; `make demo` starts over.", file=sys.stderr)
+        return 130
     return 0
 
 

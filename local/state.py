@@ -20,6 +20,7 @@ class Instance:
     discovery: str
     own_double: bool
     processes: tuple[Process, ...] = ()
+    bootstrapped: bool = False
     deployed: str | None = None
 
     @property

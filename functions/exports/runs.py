@@ -173,7 +173,7 @@ def _fault(error: fastjsonschema.JsonSchemaValueException) -> str:
     member = name.removeprefix("data").removeprefix(".") or "input"
     if error.rule == "additionalProperties":
         unknown = sorted(set(error.value) - set(error.definition["properties"]))
-        return f"{member} has unknown members: {', '.join(_quoted(name) for name in unknown[:MAX_FAULTS_TOLD])}"
+        return f"{member} has unknown members: {_told([_quoted(name) for name in unknown], ', ')}"
     if error.rule == "not":
         return f"{member} must not be . or .."
     return f"{member} {error.message.removeprefix(name).strip()}"
@@ -184,6 +184,6 @@ def _quoted(name: str) -> str:
     return ascii(name[:64])
 
 
-def _told(faults: Sequence[str]) -> str:
+def _told(faults: Sequence[str], between: str = "; ") -> str:
     more = len(faults) - MAX_FAULTS_TOLD
-    return "; ".join(faults[:MAX_FAULTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    return between.join(faults[:MAX_FAULTS_TOLD]) + (f"{between}and {more} more" if more > 0 else "")

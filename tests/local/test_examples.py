@@ -49,7 +49,7 @@ def test_start_and_wait_with_boto3(aws: LocalAws, stack: Stack, service: Service
 def test_start_and_wait_with_the_aws_cli(aws: LocalAws, stack: Stack, service: Service) -> None:
     told = run(aws, EXAMPLES / "start_and_wait.sh", stack.machine)
 
-    status, _, output = told.rstrip("\n").split("\t")
+    status, _, _, output = told.rstrip("\n").split("\t")
     assert status == "SUCCEEDED"
     assert json.loads(output)["counts"] == {"STORED": 1}
 
