@@ -112,7 +112,10 @@ def _resolve(host: str, port: int) -> Sequence[str]:
 def is_public(address: str) -> bool:
     """Whether anybody on the internet would reach the same host at ``address``."""
     ip = ipaddress.ip_address(address)
-    return all(each.is_global and not each.is_multicast and not each.is_reserved for each in _addresses_in(ip))
+    local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+    return not local and all(
+        each.is_global and not each.is_multicast and not each.is_reserved for each in _addresses_in(ip)
+    )
 
 
 def _addresses_in(ip: Address) -> list[Address]:

@@ -240,6 +240,7 @@ def test_public_addresses(address: str) -> None:
         "::",
         "::1",
         "fe80::1",
+        "fec0::1",
         "fe80::1%eth0",
         "fd00:ec2::254",
         "ff02::1",
