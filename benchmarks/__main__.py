@@ -51,7 +51,7 @@ def _run(results: Results, field: Field, extent: Extent) -> None:
     hush = Hush(extent.patience_seconds)
     for scenario in extent.scenarios:
         results.runs += copies(field, scenario, hush)
-    results.drops += drops(field, extent.drops, extent.drops_by_process)
+    results.drops += drops(field, extent.drops, extent.drops_of_peers)
     results.kills += kills(field, extent.kills)
 
 

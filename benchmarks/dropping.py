@@ -9,7 +9,7 @@ from benchmarks.field import Field, Outcome, file, plan, say
 from benchmarks.loopback.bucket import SIDE as BUCKET
 from benchmarks.loopback.plans import How, Style
 from benchmarks.loopback.source import SIDE as SOURCE
-from benchmarks.peers import CONTESTANTS, READ_LIMIT, WRITE_LIMIT, Contestant
+from benchmarks.peers import CONTESTANTS, PRODUCT, READ_LIMIT, WRITE_LIMIT, Contestant
 from benchmarks.results import Drops
 from benchmarks.scenarios import MIB
 
@@ -24,13 +24,13 @@ PAUSE_SECONDS = 0.02
 """Base of the product's pauses: shorter than in AWS, where the other side needs time; as many tries."""
 
 
-def drops(field: Field, copies: int, copies_by_process: int) -> Iterator[Drops]:
+def drops(field: Field, copies: int, copies_of_peers: int) -> Iterator[Drops]:
     """The same files, cut at the same places, for each contestant."""
     files = drawn(field.seed, copies)
     for contestant in CONTESTANTS:
         if contestant.missing or contestant.name in (READ_LIMIT, WRITE_LIMIT):
             continue
-        count = copies if contestant.module else copies_by_process
+        count = copies if contestant.name == PRODUCT else copies_of_peers
         found = _drop(field, contestant, dict(list(files.items())[:count]))
         say(f"cut connections: {contestant.name}, {found.copies} copies, {found.truncated} truncated")
         yield found

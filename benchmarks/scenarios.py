@@ -24,8 +24,8 @@ class Extent:
 
     scenarios: tuple[Scenario, ...]
     drops: int
-    drops_by_process: int
-    """For contestants that are a program: each copy costs a start."""
+    drops_of_peers: int
+    """Fewer: most of them take ten seconds to fail."""
     kills: int
     patience_seconds: float
     """How long, in all, is waited and repeated because others keep the machine busy."""
@@ -57,7 +57,7 @@ FULL = Extent(
         *(_memory(size, 3) for size in (64 * MIB, GIB, 4 * GIB)),
     ),
     drops=240,
-    drops_by_process=60,
+    drops_of_peers=60,
     kills=20,
     patience_seconds=1200,
 )
@@ -69,7 +69,7 @@ QUICK = Extent(
         *(_memory(size, 1) for size in (64 * MIB, 128 * MIB, 256 * MIB)),
     ),
     drops=20,
-    drops_by_process=4,
+    drops_of_peers=6,
     kills=2,
     patience_seconds=0,
 )
