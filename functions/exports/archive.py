@@ -5,7 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from exports.calls import aws_call, error_code
 from exports.checksums import crc32_of_parts, from_base64, to_base64
 from exports.errors import CallRefused, ServiceError
+from exports.framing import Body, send_in_frames
 from exports.retries import Patience
 from exports.uploads import Part, UploadGone
 from exports.writing import Writer
@@ -29,12 +30,6 @@ CHUNK = 256 * 1024
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 ALREADY_THERE = frozenset({"412", "PreconditionFailed"})
 NO_UPLOAD = frozenset({"404", "NoSuchUpload"})
-
-
-class Body(Protocol):
-    """What a part is uploaded from; it gives exactly the bytes that were declared, or raises."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class ObjectDiffers(CallRefused):
@@ -67,7 +62,9 @@ def s3_client(session: "Session", *, connections: int = 16) -> "S3Client":
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return session.client("s3", config=config)
+    client = session.client("s3", config=config)
+    client.meta.events.register("before-send.s3.UploadPart", send_in_frames)
+    return client
 
 
 class Archive:
@@ -180,8 +177,8 @@ class Archive:
     def put_part(self, key: str, upload_id: str, number: int, body: Body, size: int) -> Part:
         """Send one part of ``size`` bytes, once: whoever gives the body knows how to give it again. Raises UploadGone.
 
-        The length is declared up front, so a body that ends early or raises can never become a part. botocore frames
-        the body (aws-chunked) and sends its CRC32 behind it, which S3 compares with what arrived.
+        The length is declared up front, so a body that ends early or raises can never become a part. The body goes in
+        frames (aws-chunked) with its CRC32 behind it, which S3 compares with what arrived.
         """
         with _upload_known():
             answer = self._once(

@@ -28,7 +28,8 @@ from exports.retries import Patience
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
-CHUNK = 256 * 1024
+CHUNK = 512 * 1024
+"""Bytes read at once: less costs more changes between threads than it saves memory."""
 HEAD = 64 * 1024
 """Bytes that the first look reads: enough to tell what they are, and the whole of most small exports."""
 RENEWALS = 2
