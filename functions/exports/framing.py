@@ -50,12 +50,16 @@ def send_in_frames(request: Any, **_: object) -> None:
     Should a later botocore frame otherwise, what it made is sent as it is.
     """
     body: Body | None = getattr(request.body, "_raw", None)
-    size = request.headers.get("X-Amz-Decoded-Content-Length")
-    if body is None or size is None or request.headers.get("X-Amz-Trailer") != TRAILER:
+    size, trailer = (_text(request.headers.get(f"X-Amz-{name}")) for name in ("Decoded-Content-Length", "Trailer"))
+    if body is None or not size or trailer != TRAILER:
         return
     del request.headers["Transfer-Encoding"]
     request.headers["Content-Length"] = str(framed_size(int(size)))
     request.body = frames(body, int(size))
+
+
+def _text(header: bytes | str | None) -> str:
+    return header.decode() if isinstance(header, bytes) else header or ""
 
 
 def _lengths(size: int) -> Iterator[int]:

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from boto3.session import Session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 
+from exports.archive import s3_client
 from exports.framing import FRAME, framed_size, frames, send_in_frames
 
 SIZES = [1, 15, 16, 4095, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 3 * FRAME + 17]
@@ -47,7 +49,7 @@ def test_a_body_that_ends_early_gets_no_checksum() -> None:
 
 
 def prepared(body: Any, **headers: str) -> Any:
-    named = HTTPHeaders.from_dict({name.replace("_", "-"): value for name, value in headers.items()})
+    named = HTTPHeaders.from_dict({name.replace("_", "-"): value.encode() for name, value in headers.items()})
     return AWSPreparedRequest("PUT", "https://localhost/", named, body, stream_output=False)
 
 
@@ -69,6 +71,36 @@ def test_a_part_is_sent_with_its_length() -> None:
     assert "Transfer-Encoding" not in request.headers
 
 
+class Sent(Exception):
+    """Stands for the network."""
+
+
+def test_every_part_of_our_client_is_sent_in_frames() -> None:
+    client = s3_client(Session("key", "secret", region_name="us-east-1"))
+    requests = []
+
+    def keep(request: Any, **_: object) -> None:
+        requests.append(request)
+        raise Sent
+
+    client.meta.events.register_last("before-send.s3.UploadPart", keep)
+
+    with pytest.raises(Sent):
+        client.upload_part(
+            Bucket="bucket",
+            Key="key",
+            UploadId="id",
+            PartNumber=1,
+            Body=io.BytesIO(content(2 * FRAME)),
+            ChecksumAlgorithm="CRC32",
+        )
+
+    (request,) = requests
+    assert b"".join(request.body) == b"".join(frames(io.BytesIO(content(2 * FRAME)), 2 * FRAME))
+    assert request.headers["Content-Length"] == str(framed_size(2 * FRAME))
+    assert "Transfer-Encoding" not in request.headers
+
+
 @pytest.mark.parametrize(
     ("body", "trailer"),
     [(b"bytes", "x-amz-checksum-crc32"), (SimpleNamespace(_raw=io.BytesIO(b"bytes")), "x-amz-checksum-crc64nvme")],
@@ -79,4 +111,4 @@ def test_what_is_framed_otherwise_is_left_alone(body: Any, trailer: str) -> None
     send_in_frames(request)
 
     assert request.body is body
-    assert request.headers["Transfer-Encoding"] == "chunked"
+    assert request.headers["Transfer-Encoding"] == b"chunked"
