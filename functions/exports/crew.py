@@ -11,6 +11,7 @@ from typing import Protocol
 from exports.errors import ExportsError
 from exports.pipes import Pipe, Ranges, Stopped
 from exports.retries import OutOfTime, Patience, may_pass
+from exports.turnstile import Turnstile
 from exports.uploads import Part, Upload
 
 
@@ -35,6 +36,7 @@ class Crew:
     clock: Callable[[], float] = time.monotonic
     done: dict[int, Part] = field(default_factory=dict, init=False)
     _rest: Iterator[int] = field(init=False)
+    _turnstile: Turnstile = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _in_hand: dict[int, Pipe] = field(default_factory=dict, init=False)
     _given: float = field(default=0.0, init=False)
@@ -49,6 +51,7 @@ class Crew:
         """The parts that were carried. Raises the first failure; what arrived before it is S3's to tell."""
         self._given = self.patience.time_left()
         hands = min(workers, len(self.numbers))
+        self._turnstile = Turnstile(hands)
         if hands:
             with ThreadPoolExecutor(hands, thread_name_prefix="carry") as pool:
                 for _ in range(hands):
@@ -59,12 +62,20 @@ class Crew:
 
     def _carry_on(self) -> None:
         try:
-            while (number := self._next()) is not None:
-                self._carry(number)
+            while self._carry_one():
+                pass
         except (OutOfTime, Stopped):
             return
         except BaseException as error:  # a thread's exception would be lost; `work` raises it
             self._fail(error)
+
+    def _carry_one(self) -> bool:
+        """Carry the next part when it is this worker's turn; False when there is none."""
+        with self._turnstile.turn():
+            number = self._next()
+            if number is not None:
+                self._carry(number)
+        return number is not None
 
     def _next(self) -> int | None:
         """The next part to carry; None when there is none, no time for one more, or no use."""
