@@ -103,14 +103,14 @@ class Catalog:
     def remember(
         self, export_id: str, *, run_id: str, upload: Upload | None = None, raw: RawObject | None = None
     ) -> None:
-        """Keep what a later call needs to go on from here. Raises ClaimLost when another run has taken the export."""
+        """Keep what a later call needs to go on from here. Raises ClaimLost once the export is not this run's."""
         arguments = {":upload": _record(upload), ":raw": _record(raw), ":run_id": run_id}
         try:
             self._update(
                 export_id, "SET #upload = :upload, #raw = :raw", "claimedBy = :run_id", _UPLOAD_NAMES, arguments
             )
-        except _Lost:
-            raise ClaimLost(export_id) from None
+        except _Lost as lost:
+            raise ClaimLost(export_id, rejected=lost.row.outcome is Outcome.REJECTED) from None
 
     def settle(
         self,

@@ -6,7 +6,7 @@ ExportsError
 ├── SourceError          the download failed in a way that may pass; the next round tries again
 │   ├── LinkExpired      the link no longer opens (403): describe the export again
 │   └── SourceChanged    the source is no longer the one that the copy began with: start anew
-├── ClaimLost            another run has taken the export over: leave it to that run
+├── ClaimLost            the export is another run's now, or settled: leave it to that
 └── Rejected             what the service gave cannot be accepted; carries the reason of the outcome
 
 Expected outcomes are returned as data. An exception means that something should be tried again, or, for
@@ -45,7 +45,11 @@ class SourceChanged(SourceError):
 
 
 class ClaimLost(ExportsError):
-    """This run's claim to an export expired and another run has taken it."""
+    """This run's claim to an export has ended: another run has taken it, or it is settled (``rejected``: as that)."""
+
+    def __init__(self, export_id: str, *, rejected: bool = False) -> None:
+        super().__init__(export_id)
+        self.rejected = rejected
 
 
 class Rejected(ExportsError):

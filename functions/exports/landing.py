@@ -11,12 +11,13 @@ from exports.archive import Archive
 from exports.checking import Item
 from exports.connections import tls_context
 from exports.links import Download
+from exports.members import Limits
 from exports.model import Export, Keys, RawObject
 from exports.retries import Patience
 from exports.settings import Settings
 from exports.storing import Service
 from exports.transfer import copy
-from exports.unpack import Limits, Unpacked, unpack
+from exports.unpack import Unpacked, discard, unpack
 from exports.uploads import Unfinished, Upload
 
 RESERVE = timedelta(seconds=30)
@@ -46,6 +47,10 @@ class Landing:
         return cls(service, bucket, memory, settings, lambda: end - time.monotonic())
 
     @property
+    def slice_bytes(self) -> int:
+        return self.settings.number("SLICE_BYTES")
+
+    @property
     def limits(self) -> Limits:
         number = self.settings.number
         return Limits(
@@ -72,15 +77,31 @@ class Landing:
             known=known,
             remember=lambda upload: self.memory.remember(export.id, upload=upload),
             patience=patience,
-            part_slice=(item["slice"], item["slices"]),
-            slice_bytes=self.settings.number("SLICE_BYTES"),
+            part_slice=_part_slice(item),
+            slice_bytes=self.slice_bytes,
             max_bytes=self.limits.max_total_bytes,
         )
 
-    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
-        """Store each member of the raw object."""
-        return unpack(raw, keys=keys, archive=self.bucket, limits=self.limits, time_left=self.time_left)
+    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished:
+        """Store each member of the raw object, or this item's share of them."""
+        return unpack(
+            raw,
+            keys=keys,
+            archive=self.bucket,
+            limits=self.limits,
+            time_left=self.time_left,
+            part_slice=_part_slice(item),
+            slice_bytes=self.slice_bytes,
+        )
+
+    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
+        """Remove what was unpacked of a raw object that was rejected."""
+        discard(raw, keys=keys, archive=self.bucket, part_slice=_part_slice(item))
 
     def _fresh_link(self, export_id: str) -> str | None:
         export = self.service.describe([export_id]).get(export_id)
         return export.link if export else None
+
+
+def _part_slice(item: Item) -> tuple[int, int]:
+    return item["slice"], item["slices"]

@@ -69,7 +69,7 @@ class Ledger:
         self.catalog.release(export_id, self.batch.run_id)
 
     def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
-        """Keep what a later call needs to go on from here. Raises ClaimLost when another run has taken the export."""
+        """Keep what a later call needs to go on from here. Raises ClaimLost once the export is not this run's."""
         self.catalog.remember(export_id, run_id=self.batch.run_id, upload=upload, raw=raw)
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:

@@ -49,7 +49,8 @@ class Hands(Protocol):
     """What moves the bytes."""
 
     def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished: ...
-    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
+    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished: ...
+    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +123,25 @@ class Storing:
                 return _unfinished(raw)
             self.records.remember(export.id, raw=raw)
             try:
-                unpacked = self.hands.unpack(raw, keys)
+                unpacked = self.hands.unpack(raw, keys, item)
             except Rejected as rejected:
                 return self._reject(export, rejected, item, raw)
             if isinstance(unpacked, Unfinished):
+                self._still_ours(export, raw, keys, item)
                 return _unfinished(unpacked)
             document = self._manifest(export, keys, raw, unpacked, row)
         outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
         self.records.settle(export, outcome, details(document, keys.manifest), polls=item["polls"])
         return SETTLED
+
+    def _still_ours(self, export: Export, raw: RawObject, keys: Keys, item: Item) -> None:
+        """Another slice may have rejected the export meanwhile: what this one stored since goes, too."""
+        try:
+            self.records.remember(export.id, raw=raw)
+        except ClaimLost as lost:
+            if lost.rejected:
+                self.hands.discard(raw, keys, item)
+            raise
 
     def _copy(self, export: Export, keys: Keys, row: Row, item: Item) -> RawObject | Unfinished:
         """Fetch the export. Bytes that were rejected make room first: what is asked for again may be other bytes.

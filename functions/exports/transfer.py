@@ -18,11 +18,10 @@ from exports.formats import ZipEnd, extension, is_error_page, is_zip
 from exports.model import RawObject, Reason
 from exports.pipes import Pipe, Ranges
 from exports.retries import OutOfTime, Patience
-from exports.uploads import LARGEST_OBJECT, MIB, Part, Unfinished, Upload, UploadGone, part_size_for
+from exports.uploads import LARGEST_OBJECT, MIB, Part, Unfinished, Upload, UploadGone, part_size_for, slices_for
 
 SMALL = 8 * MIB
 """Up to here one stream and one PutObject are quicker than an upload of parts."""
-MOST_SLICES = 40
 
 
 class Probe(Protocol):
@@ -174,7 +173,7 @@ class _Copying:
 
     def _carry(self, upload: Upload, there: Mapping[int, Part]) -> RawObject | Unfinished:
         """Carry what is missing of this slice, and complete the upload if that was the last of it."""
-        present = _fitting(upload, there)
+        present = upload.fitting(there)
         numbers = list(upload.missing(present, self.part_slice))
         try:
             carried = Crew(self.source, self.target, upload, numbers, self.patience).work(
@@ -185,7 +184,7 @@ class _Copying:
             raise
         present |= carried
         if self.part_slice[1] > 1 and len(carried) == len(numbers):
-            present = _fitting(upload, self.target.parts(upload.key, upload.upload_id))
+            present = upload.fitting(self.target.parts(upload.key, upload.upload_id))
         missing = sum(map(upload.length, upload.missing(present)))
         return Unfinished(self._slices(missing)) if missing else self._complete(upload, present)
 
@@ -197,7 +196,7 @@ class _Copying:
         return RawObject(upload.key, upload.size, crc32)
 
     def _slices(self, size: int) -> int:
-        return min(MOST_SLICES, max(1, -(-size // self.slice_bytes))) if self.slice_bytes else 1
+        return slices_for(size, self.slice_bytes)
 
     def _small(self, probe: Probe, size: int) -> Iterator[bytes]:
         yield probe.head
@@ -233,12 +232,6 @@ class _Copying:
                 crc32 = zlib.crc32(chunk, crc32)
             _verify(whole, end if is_zip(probe.head) else None)
         return RawObject(key, size, to_base64(crc32))
-
-
-def _fitting(upload: Upload, parts: Mapping[int, Part]) -> dict[int, Part]:
-    """The parts that are as long as the upload wants them and whose checksum is known; others are carried again."""
-    wanted = range(1, upload.part_count + 1)
-    return {n: part for n, part in parts.items() if n in wanted and part.size == upload.length(n) and part.crc32}
 
 
 def _verify(whole: Whole, end: ZipEnd | None) -> None:

@@ -1,6 +1,6 @@
 """One multipart upload: what is kept of it between calls, its parts, and who takes which of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exports.errors import ServiceError
@@ -16,6 +16,10 @@ USUAL_PART = 16 * MIB
 """Large enough that the calls around a part cost little, small enough that a killed call loses little."""
 FEWEST_PARTS = 8
 """A file that would make fewer parts of the usual size gets smaller ones, so that every worker has one."""
+
+
+MOST_SLICES = 40
+"""As many as an inline Map of the workflow runs at once."""
 
 
 class UploadGone(ServiceError):
@@ -75,6 +79,16 @@ class Upload:
         index, slices = part_slice
         present = frozenset(there)
         return (n for n in range(1, self.part_count + 1) if n % slices == index and n not in present)
+
+    def fitting(self, there: Mapping[int, Part]) -> dict[int, Part]:
+        """The parts that are as long as they should be and whose checksum is known; others are carried again."""
+        wanted = range(1, self.part_count + 1)
+        return {n: part for n, part in there.items() if n in wanted and part.size == self.length(n) and part.crc32}
+
+
+def slices_for(size: int, slice_bytes: int) -> int:
+    """How many calls at once share work on ``size`` bytes: one for each ``slice_bytes`` begun (0: one for all)."""
+    return min(MOST_SLICES, max(1, -(-size // slice_bytes))) if slice_bytes else 1
 
 
 def part_size_for(size: int) -> int:

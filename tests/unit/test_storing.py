@@ -14,7 +14,7 @@ from exports.rows import Row, Write
 from exports.runs import Filters
 from exports.storing import SETTLED, WAITING, Storing
 from exports.unpack import Unpacked
-from exports.uploads import Upload
+from exports.uploads import Unfinished, Upload
 from tests.unit.builders import NOW, batch, export, row
 
 ITEM: Item = {"exportId": "export-1", "slice": 0, "slices": 1, "polls": 3}
@@ -63,6 +63,7 @@ class FakeRecords:
     journal: list[str]
     claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), won=True))
     outcomes: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
+    remembers: Callable[[], Any] = lambda: None
 
     def claim(self, export: Export, span: timedelta) -> Write:
         self.journal.append("claim")
@@ -73,6 +74,7 @@ class FakeRecords:
 
     def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         self.journal.append("remember")
+        self.remembers()
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         self.journal.append(f"settle {outcome}")
@@ -95,9 +97,12 @@ class FakeHands:
         self.journal.append("copy")
         return self.copies()
 
-    def unpack(self, raw: RawObject, keys: Keys) -> Any:
+    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Any:
         self.journal.append("unpack")
         return self.unpacks()
+
+    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
+        self.journal.append("discard")
 
 
 class Desk:
@@ -406,3 +411,16 @@ def test_a_results_file_that_is_no_object_is_passed_over() -> None:
     desk.store()
 
     assert desk.bucket.objects["manifests/export-1.json"]["actualStartTime"] is None
+
+
+@pytest.mark.parametrize(("rejected", "then"), [(True, ["discard"]), (False, [])])
+def test_what_a_slice_stored_of_an_export_that_another_has_rejected_is_removed(rejected: bool, then: list[str]) -> None:
+    desk = Desk(export())
+    desk.hands.unpacks = lambda: Unfinished(4)
+    lost = raises(ClaimLost("export-1", rejected=rejected))
+    desk.records.remembers = lambda: lost() if "unpack" in desk.journal else None
+
+    progress = desk.store()
+
+    assert progress == WAITING
+    assert desk.journal[-1 - len(then) :] == ["remember", *then]

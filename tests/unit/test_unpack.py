@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from exports.datasets import known_datasets
 from exports.errors import Rejected, ServiceError
+from exports.members import RATIO_FLOOR, Limits
 from exports.model import Kind, RawObject, Reason, StoredFile
-from exports.unpack import RATIO_FLOOR, Limits, Unpacked, unpack
+from exports.unpack import Unpacked, unpack
 from exports.uploads import Unfinished
 from tests.unit.bucket import KEYS, Bucket, Files, NullBucket, zipped
 
@@ -452,16 +453,14 @@ def test_no_time_means_nothing_begun() -> None:
     assert bucket.written == []
 
 
-def test_limits_count_what_earlier_calls_have_stored() -> None:
+def test_bad_input_22_what_all_zips_say_counts_together_before_anything_is_stored() -> None:
     bucket = Bucket()
-    raw = bucket.holds(zipped({"a.csv": bytes(100), "inner.zip": zipped({"b.csv": bytes(100)})}))
-    limits = replace(LIMITS, max_total_bytes=len(zipped({"b.csv": bytes(100)})) + 199)
+    inner = zipped({"b.csv": bytes(100)})
+    raw = bucket.holds(zipped({"a.csv": bytes(100), "inner.zip": inner}))
 
-    first = unpack(raw, keys=KEYS, archive=bucket, limits=limits, time_left=countdown(1))
-
-    assert isinstance(first, Unfinished)
     with pytest.raises(Rejected, match="TOO_LARGE"):
-        stored(bucket, raw, limits)
+        stored(bucket, raw, replace(LIMITS, max_total_bytes=len(inner) + 199))
+    assert bucket.data == {}
 
 
 def test_a_note_of_another_raw_object_is_not_believed() -> None:
@@ -480,7 +479,7 @@ def test_a_note_of_another_raw_object_is_not_believed() -> None:
 def test_a_note_of_another_shape_is_not_believed(note: object) -> None:
     bucket = Bucket()
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
-    bucket.put_json(KEYS.work("unpacked.json"), note)
+    bucket.put_json(KEYS.work("unpacked-0.json"), note)
 
     assert [file.name for file in stored(bucket, raw).files] == ["a.csv"]
 
@@ -489,7 +488,9 @@ def test_a_note_of_the_same_raw_object_in_another_shape_is_not_believed() -> Non
     bucket = Bucket()
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
     same = {"bytes": raw.bytes, "crc32": raw.crc32}
-    bucket.put_json(KEYS.work("unpacked.json"), {"raw": same, "files": {"a.csv": {"columns": []}}, "zips": []})
+    bucket.put_json(
+        KEYS.work("unpacked-0.json"), {"raw": same, "files": {"a.csv": {"columns": []}}, "zips": [], "spread": []}
+    )
 
     assert [file.rows for file in stored(bucket, raw).files] == [1]
 
@@ -502,12 +503,12 @@ def test_unpacking_again_adopts_what_is_there() -> None:
 
 
 def test_much_work_is_noted_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exports.unpack.NOTED_EVERY", 2 * len(OS_INFO))
+    monkeypatch.setattr("exports.notes.NOTED_EVERY", 2 * len(OS_INFO))
     bucket = Bucket()
 
     stored(bucket, bucket.holds(zipped({f"{number}.csv": OS_INFO for number in range(5)})))
 
-    assert len(bucket.read_json(KEYS.work("unpacked.json"))["files"]) == 4  # type: ignore[index]
+    assert len(bucket.read_json(KEYS.work("unpacked-0.json"))["files"]) == 4  # type: ignore[index]
 
 
 def test_our_own_trouble_is_never_called_corrupt() -> None:

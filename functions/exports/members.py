@@ -1,0 +1,216 @@
+"""The members of a raw object, in the zip's order, zips in the zip followed, each counted against every limit."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from exports import zipfiles
+from exports.checksums import from_base64
+from exports.errors import Rejected
+from exports.filenames import Filenames
+from exports.model import Keys, RawObject, Reason
+from exports.zipfiles import Entry, Window
+
+DEEPEST = 3
+"""Zips in zips that are followed. A deeper one is refused: kept packed, its data would be missed without a word."""
+RATIO_FLOOR = 10_000_000
+"""Bytes that anything may unpack to, however small it is packed: a CSV of equal rows shrinks a thousandfold."""
+SAMPLE_BYTES = 64 << 10
+"""Looked at before an object is begun, because its key holds the dataset, and that may depend on the header."""
+NO_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
+"""How an error page (HTML, XML, JSON) begins, or something binary; never the header of a CSV."""
+
+
+class Sink(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+
+class Bucket(zipfiles.Objects, Protocol):
+    """Where the raw object lies, and zips in the zip are inflated to."""
+
+    def size(self, key: str) -> int | None: ...
+    def writer(self, key: str) -> AbstractContextManager[Sink]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an export may unpack to, counted on real bytes as they come: what a zip says can only refuse it sooner.
+
+    ``max_files`` counts the entries of all zips, folders included; ``max_total_bytes`` all that comes out of them, zips
+    in the zip included; ``max_ratio`` is unpacked to packed bytes, of each member and of the whole, above 10 MB.
+    """
+
+    max_files: int = 10_000
+    max_file_bytes: int = 200 * 10**9
+    max_total_bytes: int = 500 * 10**9
+    max_ratio: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file to store: its name with the folders and zips around it, its part of a key, its bytes when asked for.
+
+    ``size`` and ``crc32`` are those that the bytes will turn out to have or be refused; None for a gzip, which does not
+    say before.
+    """
+
+    name: str
+    part: str
+    chunks: Callable[[], Iterator[bytes]] = field(repr=False)
+    size: int | None
+    crc32: int | None
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a raw object of ``packed`` bytes unpacks to, held against every limit."""
+
+    limits: Limits
+    packed: int
+    told: int = 0
+    """Bytes of all entries of all its zips, as they say themselves; none turns out to have more."""
+
+    def tell(self, entries: list[Entry]) -> None:
+        """Refuse what says itself that it is too large before hours are spent on it."""
+        self.told += sum(entry.size for entry in entries)
+        self._check(self.told, self.packed)
+        for entry in entries:
+            self._check_file(entry.size)
+
+    def bounded(self, chunks: Iterator[bytes], packed: int) -> Iterator[bytes]:
+        """The chunks of something that was ``packed`` bytes, counted before they are passed on."""
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            self._check_file(size)
+            self._check(size, packed)
+            yield chunk
+
+    def _check(self, size: int, packed: int) -> None:
+        if size > self.limits.max_total_bytes:
+            raise Rejected(Reason.TOO_LARGE, f"more than {self.limits.max_total_bytes} bytes in all")
+        if size > max(RATIO_FLOOR, packed * self.limits.max_ratio):
+            raise Rejected(Reason.TOO_LARGE, f"it unpacks to more than {self.limits.max_ratio} times its size")
+
+    def _check_file(self, size: int) -> None:
+        if size > self.limits.max_file_bytes:
+            raise Rejected(Reason.TOO_LARGE, f"a file of more than {self.limits.max_file_bytes} bytes")
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk through the raw object. It always takes the same way, so that names come out the same.
+
+    ``checked`` are the stored zips in the zip whose CRC-32 was found right, by an earlier call or by this one;
+    ``begin`` is called before anything that takes long, and may raise.
+    """
+
+    raw: RawObject
+    keys: Keys
+    bucket: Bucket
+    counted: Counted
+    checked: set[str]
+    begin: Callable[[], None]
+    names: Filenames = field(default_factory=Filenames)
+    entries: int = 0
+
+    def members(self) -> Iterator[Member]:
+        whole = Window(self.bucket, self.raw.key, 0, self.raw.bytes)
+        name = f"{self.keys.export_id}.csv"
+        if self.raw.bytes == 0:
+            raise Rejected(Reason.CORRUPT, "an empty file")
+        if self.raw.key.endswith(".zip"):
+            yield from self._zip_members(whole, "", 0)
+        elif self.raw.key.endswith(".csv.gz"):
+            yield self._member(name, lambda: _csv_only(zipfiles.gunzipped(whole.read(0, whole.size))), whole.size)
+        else:
+            crc32 = from_base64(self.raw.crc32)
+            csv = partial(whole.read, 0, whole.size)
+            yield self._member(name, lambda: _csv_only(csv()), whole.size, whole.size, crc32)
+
+    def _member(
+        self,
+        name: str,
+        chunks: Callable[[], Iterator[bytes]],
+        packed: int,
+        size: int | None = None,
+        crc32: int | None = None,
+    ) -> Member:
+        return Member(name, self.names.give(name), lambda: self.counted.bounded(chunks(), packed), size, crc32)
+
+    def _zip_members(self, zipped: Window, around: str, depth: int) -> Iterator[Member]:
+        entries = zipfiles.directory(zipped, max_entries=self.counted.limits.max_files - self.entries)
+        self.entries += len(entries)
+        self.counted.tell(entries)
+        for entry in entries:
+            name = around + entry.text
+            if entry.is_directory:
+                continue
+            if entry.name.lower().endswith(b".zip"):
+                yield from self._zip_members(self._inner_zip(zipped, entry, name, depth), f"{name}/", depth + 1)
+            else:
+                content = partial(zipfiles.content, zipped, entry)
+                yield self._member(name, content, entry.packed, entry.size, entry.crc32)
+
+    def _inner_zip(self, zipped: Window, entry: Entry, name: str, depth: int) -> Window:
+        """Where the bytes of a zip in the zip lie: in place when it is stored, else inflated into a work object.
+
+        Either way all of them were checked once: the CRC-32 around it covers its directory too, its own ones do not.
+        """
+        if depth == DEEPEST:
+            raise Rejected(Reason.UNSUPPORTED, f"zips in zips deeper than {DEEPEST}")
+        bytes_of_it = self.counted.bounded(zipfiles.content(zipped, entry), entry.packed)
+        if entry.method == zipfiles.STORED:
+            self._check(name, bytes_of_it)
+            return zipfiles.stored_window(zipped, entry)
+        key = self._work_key(name, entry)
+        self._inflate(key, entry.size, bytes_of_it)
+        return Window(self.bucket, key, 0, entry.size)
+
+    def _check(self, name: str, chunks: Iterator[bytes]) -> None:
+        if name not in self.checked:
+            self.begin()
+            drain(chunks)
+            self.checked.add(name)
+
+    def _inflate(self, key: str, size: int, chunks: Iterator[bytes]) -> None:
+        if self.bucket.size(key) == size:
+            return
+        self.begin()
+        with self.bucket.writer(key) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+
+    def _work_key(self, name: str, entry: Entry) -> str:
+        """Tells the zip's place and content, so that nothing else is ever taken for it."""
+        place = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self.keys.work(f"{place}-{entry.crc32:08x}-{entry.size}.zip")
+
+
+def sample_of(chunks: Iterator[bytes]) -> bytes:
+    """The first chunks, as many as it takes to see a header."""
+    sample = bytearray()
+    for chunk in chunks:
+        sample += chunk
+        if len(sample) >= SAMPLE_BYTES:
+            break
+    return bytes(sample)
+
+
+def drain(chunks: Iterator[bytes]) -> None:
+    """Take all of them, for the checks that are made on the way."""
+    for _ in chunks:
+        pass
+
+
+def _csv_only(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of an export that came as one file; refused when that is an error page, or a damaged zip."""
+    sample = sample_of(chunks)
+    if NO_CSV.match(sample):
+        raise Rejected(Reason.CORRUPT, "neither a zip nor a CSV")
+    yield sample
+    yield from chunks
