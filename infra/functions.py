@@ -115,7 +115,7 @@ class Functions(Construct):
             permissions=[
                 self._describing(),
                 self._on_table("dynamodb:UpdateItem"),
-                self._telling_what_is_missing(),
+                self._telling_what_is_missing("s3:ListBucketMultipartUploads"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
@@ -203,9 +203,9 @@ class Functions(Construct):
             because="Keys hold the ids of exports and runs; the function is kept to the prefixes that it works on.",
         )
 
-    def _telling_what_is_missing(self) -> Permission:
+    def _telling_what_is_missing(self, *more: str) -> Permission:
         """Whoever may not list a bucket is told 403 for a key that is not there, not 404."""
-        return Permission(actions=["s3:ListBucket"], resources=[self._storage.bucket.bucket_arn])
+        return Permission(actions=["s3:ListBucket", *more], resources=[self._storage.bucket.bucket_arn])
 
     def _announcing(self) -> Permission:
         """Under our own source only; one call may put several events, so the condition is for all of them."""

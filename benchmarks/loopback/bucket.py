@@ -138,6 +138,13 @@ class Bucket:
         )
         exchange.answer(200, f"<ListPartsResult><IsTruncated>false</IsTruncated>{listed}</ListPartsResult>")
 
+    def _list_uploads(self, exchange: Exchange, key: str) -> None:
+        listed = "".join(
+            f"<Upload><Key>{upload.key}</Key><UploadId>{upload_id}</UploadId></Upload>"
+            for upload_id, upload in self._uploads.items()
+        )
+        exchange.answer(200, f"<ListMultipartUploadsResult>{listed}</ListMultipartUploadsResult>")
+
     def _complete(self, exchange: Exchange, key: str) -> None:
         wanted = [int(each) for each in _PART.findall(b"".join(map(bytes, exchange.body())))]
         upload = self._upload(exchange)
@@ -213,6 +220,7 @@ _OPERATIONS = {
     "HEAD": Bucket._look,
     "POST?uploads": Bucket._begin,
     "PUT?uploadId": Bucket._put_part,
+    "GET?uploads": Bucket._list_uploads,
     "GET?uploadId": Bucket._list,
     "POST?uploadId": Bucket._complete,
     "DELETE?uploadId": Bucket._abort,

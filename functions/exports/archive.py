@@ -203,7 +203,10 @@ class Archive:
         return self._patience.run(send)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        """Make the object visible, if its parts add up to ``size``; adopts the same one that is there already."""
+        """Make the object visible, if its parts add up to ``size``; adopts the same one that is there already.
+
+        Lets go of other uploads of the key then: a call that was killed between beginning one and noting it left it.
+        """
         ordered = sorted(parts, key=lambda part: part.number)
         listed: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in ordered
@@ -226,6 +229,13 @@ class Archive:
                 self._adopt_upload(key, size, ordered)
             else:
                 raise
+        self._abort_others(key)
+
+    def _abort_others(self, key: str) -> None:
+        page = self._call(self._client.list_multipart_uploads, Prefix=key)
+        for upload in page.get("Uploads", ()):
+            if upload["Key"] == key:
+                self.abort(key, upload["UploadId"])
 
     def abort(self, key: str, upload_id: str) -> None:
         """Let go of an upload and its parts; one that is gone already is fine."""

@@ -1,4 +1,4 @@
-"""A member too large for one call: one multipart upload, of which each of several calls carries a run of parts.
+"""A large member: one multipart upload, of which each of several calls carries a run of parts.
 
 What is deflated can only be read from its beginning, so each call inflates up to the end of its run and passes over
 what lies before it: inflating is far quicker than sending. Which parts are there is S3's to say.

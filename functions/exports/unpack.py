@@ -21,6 +21,7 @@ from exports.model import Keys, Kind, RawObject, StoredFile
 from exports.notes import Notes
 from exports.spread import PartsWriter, Spread
 from exports.uploads import Unfinished, slices_for
+from exports.writing import FIRST_PART
 
 
 class Archive(members.Bucket, notes.Bucket, spread.Bucket, Protocol):
@@ -82,7 +83,7 @@ class _TimeIsUp(Exception):
 
 
 Piece = tuple[Member, Spread | None, int]
-"""A whole member, or one run of the parts of a large one."""
+"""A member that is one object put at once, or one run of the parts of a larger one."""
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class _Unpacking:
     def _pieces(self) -> Iterator[Piece]:
         for member in self.members:
             runs = slices_for(member.size or 0, self.slice_bytes)
-            if member.size is None or member.crc32 is None or runs == 1:
+            if member.size is None or member.crc32 is None or member.size <= FIRST_PART:
                 yield member, None, 0
                 continue
             large = Spread(self.archive, self.keys, member.part, member.size, member.crc32, self.raw.crc32, runs)

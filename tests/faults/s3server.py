@@ -76,6 +76,13 @@ class Call(BaseHTTPRequestHandler):
         upload.parts[int(self.query["partNumber"])] = Received(size, checksum, b"".join(kept))
         self.answer(200, "", ETag=f'"{checksum}"', x_amz_checksum_crc32=checksum)
 
+    def list_uploads(self) -> None:
+        listed = "".join(
+            f"<Upload><Key>{upload.key}</Key><UploadId>{upload_id}</UploadId></Upload>"
+            for upload_id, upload in self.server.uploads.items()
+        )
+        self.answer(200, f"<R><IsTruncated>false</IsTruncated>{listed}</R>")
+
     def list_parts(self) -> None:
         upload = self.server.uploads.get(self.query["uploadId"])
         if upload is None:
@@ -146,6 +153,7 @@ _OPERATIONS = {
     "HEAD": "look",
     "POST?uploads": "begin",
     "PUT?uploadId": "put_part",
+    "GET?uploads": "list_uploads",
     "GET?uploadId": "list_parts",
     "POST?uploadId": "complete",
     "DELETE?uploadId": "abort",

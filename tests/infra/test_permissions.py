@@ -29,6 +29,7 @@ ALLOWED = {
         "discovery:DescribeExportTasks on *",
         "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
         "s3:ListBucket on <Storage/Bucket.Arn>",
+        "s3:ListBucketMultipartUploads on <Storage/Bucket.Arn>",
         "s3:GetObject on <Storage/Bucket.Arn>/runs/*",
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"

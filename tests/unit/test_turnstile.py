@@ -1,7 +1,6 @@
 """As many workers carry at once as gain something by it."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -26,8 +25,8 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def turnstile(machine: Machine) -> Iterator[Turnstile]:
-    yield Turnstile(8, clock=lambda: machine.now, processor=lambda: machine.worked)
+def turnstile(machine: Machine) -> Turnstile:
+    return Turnstile(8, clock=lambda: machine.now, processor=lambda: machine.worked)
 
 
 def seen(turnstile: Turnstile, machine: Machine, *busy: float) -> list[int]:

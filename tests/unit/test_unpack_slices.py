@@ -25,6 +25,7 @@ PART = 2_000
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.spread.part_size_for", lambda size: PART)
+    monkeypatch.setattr("exports.unpack.FIRST_PART", SLICE)
 
 
 def rows(count: int, seed: int = 1) -> bytes:
@@ -35,7 +36,12 @@ def rows(count: int, seed: int = 1) -> bytes:
 
 
 LARGE = rows(5_000)
-FILES = {"a.csv": rows(3), "large_osInfo.csv": LARGE, "b.csv": rows(200), "inner.zip": zipped({"c.csv": rows(2_000, 2)})}
+FILES = {
+    "a.csv": rows(3),
+    "large_osInfo.csv": LARGE,
+    "b.csv": rows(200),
+    "inner.zip": zipped({"c.csv": rows(2_000, 2)}),
+}
 
 
 def sliced(
