@@ -13,6 +13,7 @@ from exports.checksums import crc32_of_parts, from_base64
 from exports.errors import ServiceError
 from exports.model import Keys
 from exports.uploads import Part, Upload, UploadGone, part_size_for
+from exports.writing import FIRST_PART
 
 
 class Bucket(Protocol):
@@ -64,7 +65,7 @@ class Spread:
         if known is not None and (known.key, known.etag, known.size) == (key, self.version, self.size):
             return known
         give_up(self.bucket, self.keys, self.part)
-        new = Upload(key, self.bucket.begin(key), self.version, self.size, part_size_for(self.size))
+        new = Upload(key, self.bucket.begin(key), self.version, self.size, part_size_for(self.size, FIRST_PART))
         if self.bucket.put_json_once(self._note, asdict(new)):
             return new
         self.bucket.abort(key, new.upload_id)

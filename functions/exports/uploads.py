@@ -91,8 +91,11 @@ def slices_for(size: int, slice_bytes: int) -> int:
     return min(MOST_SLICES, max(1, -(-size // slice_bytes))) if slice_bytes else 1
 
 
-def part_size_for(size: int) -> int:
-    """Bytes of each part of a file of ``size`` bytes: within S3's limits for every size up to 5 TiB, whole MiB."""
-    wanted = min(USUAL_PART, size // FEWEST_PARTS)
+def part_size_for(size: int, usual: int = USUAL_PART) -> int:
+    """Bytes of each part of a file of ``size`` bytes: within S3's limits for every size up to 5 TiB, whole MiB.
+
+    At most ``usual`` as long as 10,000 such parts hold the file.
+    """
+    wanted = min(usual, size // FEWEST_PARTS)
     least = max(SMALLEST_PART, -(-size // MOST_PARTS))
     return -(-max(wanted, least) // MIB) * MIB

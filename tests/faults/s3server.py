@@ -122,15 +122,26 @@ class Call(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self) -> Iterator[bytes]:
-        """The body out of two framings, HTTP's chunks and aws-chunked inside them, and keep the trailer."""
-        stream = _Unframed(self.rfile)
-        while size := int(stream.line(), 16):
-            yield from stream.exactly(size)
-            stream.line()
-        self.trailer = stream.line().decode()
-        stream.line()
-        self.rfile.readline()
-        self.rfile.readline()
+        """The body out of its frames (aws-chunked), and keep the trailer."""
+        while size := int(self._line(), 16):
+            yield from self._exactly(size)
+            self._line()
+        self.trailer = self._line()
+        self._line()
+
+    def _exactly(self, size: int) -> Iterator[bytes]:
+        while size:
+            chunk = self.rfile.read(min(size, 64 * 1024))
+            if not chunk:
+                raise ConnectionError("the client hung up")
+            size -= len(chunk)
+            yield chunk
+
+    def _line(self) -> str:
+        line = self.rfile.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the client hung up")
+        return line[:-2].decode()
 
     def refuse(self, status: int, code: str, **headers: str) -> None:
         """Answer with an error; the connection closes, as what was sent may not have been read."""
@@ -161,37 +172,6 @@ _OPERATIONS = {
 
 Fault = Callable[[Call], bool]
 """Whether it has answered; False lets the call go on."""
-
-
-class _Unframed:
-    """Reads through HTTP's chunks."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._left = 0
-
-    def exactly(self, size: int) -> Iterator[bytes]:
-        while size:
-            chunk = self._some(size)
-            size -= len(chunk)
-            yield chunk
-
-    def line(self) -> bytes:
-        read = b""
-        while not read.endswith(b"\r\n"):
-            read += self._some(1)
-        return read[:-2]
-
-    def _some(self, most: int) -> bytes:
-        if not self._left:
-            self._left = int(self._file.readline(), 16)
-        chunk: bytes = self._file.read(min(most, self._left))
-        if not chunk:
-            raise ConnectionError("the client hung up")
-        self._left -= len(chunk)
-        if not self._left:
-            self._file.readline()
-        return chunk
 
 
 class S3Server(ThreadingHTTPServer):

@@ -24,7 +24,7 @@ PART = 2_000
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exports.spread.part_size_for", lambda size: PART)
+    monkeypatch.setattr("exports.spread.part_size_for", lambda *_: PART)
     monkeypatch.setattr("exports.unpack.FIRST_PART", SLICE)
 
 
