@@ -6,10 +6,10 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.permissions import Permission, acknowledge, make_role
+from infra.letters import dead_letters
+from infra.permissions import Permission, make_role
 
 SOURCE = "discovery.exports"
 """Source of every event, as in ``exports.announcing``; functions may put events under no other."""
@@ -31,7 +31,7 @@ class Announcements(Construct):
         super().__init__(scope, id)
         self.bus = bus or events.EventBus.from_event_bus_name(self, "Bus", "default")
         self.topic = topic or self._topic(key)
-        self.dead_letters = self._dead_letters()
+        self.dead_letters = dead_letters(self, "events that could not be published")
         self.rule = events.Rule(
             self,
             "NotStored",
@@ -45,20 +45,6 @@ class Announcements(Construct):
         """Encrypted with SNS's own key unless one is given: the publisher is a role, so its policy need not change."""
         own = kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns")
         return sns.Topic(self, "Topic", master_key=key or own, enforce_ssl=True)
-
-    def _dead_letters(self) -> sqs.Queue:
-        """Events that could not be published after a day of tries, kept as long as a queue keeps anything."""
-        queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        acknowledge(
-            queue, "AwsSolutions-SQS3", "It is the dead-letter queue of the rule; nothing consumes it by itself."
-        )
-        return queue
 
     def _publisher(self, key: kms.IKey | None) -> iam.Role:
         """The role of the rule: EventBridge may take it for rules of this account only."""

@@ -8,7 +8,9 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.announcements import Announcements
+from infra.cloudtrail import CloudTrailTrigger
 from infra.functions import Functions
+from infra.schedules import Schedules
 from infra.settings import Settings
 from infra.storage import Storage
 from infra.workflow import Workflow
@@ -48,3 +50,8 @@ class DiscoveryExports(Construct):
             batch_concurrency=settings.batch_concurrency,
             store_concurrency=settings.store_concurrency,
         )
+        machine = self.workflow.state_machine
+        if settings.schedules:
+            Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine)
+        if settings.cloud_trail_trigger:
+            CloudTrailTrigger(self, "CloudTrail", state_machine=machine, sources=settings.cloud_trail_sources)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Protocol, get_type_hints
 
+from infra.schedules import Schedule, ScheduleList
+
 GB = 1000**3
 STACK_ID = "stackId"
 
@@ -67,6 +69,34 @@ class Hosts:
         return named
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """True or false."""
+
+    def read(self, value: object) -> bool:
+        words = {"true": True, "false": False}
+        if str(value).lower() not in words:
+            raise ValueError(f"must be true or false, not {value!r}")
+        return words[str(value).lower()]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of event sources, in a list or with commas between them."""
+
+    form = re.compile(r"[A-Za-z0-9._-]{1,256}")
+
+    def read(self, value: object) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"must be a list of names, or one text with commas between them, not {value!r}")
+        named = tuple(name.strip() for name in names if name.strip())
+        for name in named:
+            if not self.form.fullmatch(name):
+                raise ValueError(f"must hold names of event sources, not {name!r}")
+        return named
+
+
 MINUTES = Whole(1, 7 * 24 * 60)
 """Of a deadline. A week is what the workflow's own time limit leaves room for."""
 
@@ -84,6 +114,8 @@ class Settings:
     side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
     batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
     ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
+    ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
+    ``cloud_trail_sources``, too, which is for tests.
     """
 
     wait_floor_seconds: Annotated[int, Whole(1, 3_600)] = 15
@@ -101,6 +133,9 @@ class Settings:
     max_file_bytes: Annotated[int, Whole(1, 5_000 * GB)] = 200 * GB
     max_total_bytes: Annotated[int, Whole(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[int, Whole(2, 100_000)] = 200
+    schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
+    cloud_trail_trigger: Annotated[bool, Truth()] = False
+    cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()
 
     def __post_init__(self) -> None:
         read(vars(self))

@@ -15,13 +15,13 @@ HTML = b"\n  <!DOCTYPE html><html><body>Sorry, try again later</body></html>"
 XML = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>'
 
 
-def test_input_16_listed_host_with_another_port_and_sigv2(copying: Copying) -> None:
+def test_bad_input_16_listed_host_with_another_port_and_sigv2(copying: Copying) -> None:
     link = f"https://localhost:{copying.server.server_port}/export.zip?AWSAccessKeyId=AKIA&Expires=1&Signature=canary"
 
     copying.assert_stored(copying.run(link=link), copying.server.body)
 
 
-def test_input_16_host_with_another_port_than_the_listed_one(copying: Copying) -> None:
+def test_bad_input_16_host_with_another_port_than_the_listed_one(copying: Copying) -> None:
     with pytest.raises(Rejected) as caught:
         copying.run(hosts=("localhost:8443",))
 
@@ -30,7 +30,7 @@ def test_input_16_host_with_another_port_than_the_listed_one(copying: Copying) -
 
 
 @pytest.mark.parametrize("answer", [faults.well, faults.no_ranges(), faults.chunked(), faults.no_length()])
-def test_input_19_zero_byte_body(copying: Copying, answer: faults.Fault) -> None:
+def test_bad_input_19_zero_byte_body(copying: Copying, answer: faults.Fault) -> None:
     copying.server.body = b""
     copying.server.always = answer
 
@@ -41,7 +41,7 @@ def test_input_19_zero_byte_body(copying: Copying, answer: faults.Fault) -> None
     copying.assert_nothing_visible()
 
 
-def test_input_19_zip_without_a_member(copying: Copying) -> None:
+def test_bad_input_19_zip_without_a_member(copying: Copying) -> None:
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
     copying.server.body = empty.getvalue()
@@ -54,7 +54,7 @@ def test_input_19_zip_without_a_member(copying: Copying) -> None:
 
 
 @pytest.mark.parametrize("body", [HTML, XML, b"\xef\xbb\xbf" + HTML, b"<html>" + b" " * 200_000])
-def test_input_20_error_page_with_status_200(copying: Copying, body: bytes) -> None:
+def test_bad_input_20_error_page_with_status_200(copying: Copying, body: bytes) -> None:
     copying.server.always = faults.page(body, "application/zip")
 
     with pytest.raises(Rejected) as caught:
@@ -65,7 +65,7 @@ def test_input_20_error_page_with_status_200(copying: Copying, body: bytes) -> N
 
 
 @pytest.mark.parametrize("size", [1_000, 300_000])
-def test_input_27_gzip_content_encoding_is_stored_as_received(copying: Copying, size: int) -> None:
+def test_bad_input_27_gzip_content_encoding_is_stored_as_received(copying: Copying, size: int) -> None:
     copying.server.body = gzip.compress(copying.server.body[:size], compresslevel=1)
     copying.server.always = faults.no_ranges(Content_Encoding="gzip")
 
@@ -77,7 +77,7 @@ def test_input_27_gzip_content_encoding_is_stored_as_received(copying: Copying, 
     assert {request.headers["Accept-Encoding"] for request in copying.server.requests} == {"identity"}
 
 
-def test_input_28_hostile_content_type_and_file_name_name_nothing(copying: Copying) -> None:
+def test_bad_input_28_hostile_content_type_and_file_name_name_nothing(copying: Copying) -> None:
     copying.server.always = faults.no_ranges(
         Content_Type="application/x-msdownload", Content_Disposition='attachment; filename="../../manifests/x.json"'
     )
@@ -89,7 +89,7 @@ def test_input_28_hostile_content_type_and_file_name_name_nothing(copying: Copyi
     assert result.key == "raw/export.csv"
 
 
-def test_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) -> None:
+def test_bad_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) -> None:
     def senseless(exchange: faults.Exchange) -> None:
         exchange.head(206, Content_Length=5, Content_Range="bytes 7-3/-1", ETag='"v1"')
         exchange.wfile.write(b"hello")
@@ -103,7 +103,7 @@ def test_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) 
 
 
 @pytest.mark.parametrize("code", [206, 416])
-def test_input_28_status_that_does_not_fit_the_request(copying: Copying, code: int) -> None:
+def test_bad_input_28_status_that_does_not_fit_the_request(copying: Copying, code: int) -> None:
     copying.server.faults.append(faults.no_ranges())
     copying.server.always = faults.status(code, b"<Error>InvalidRange</Error>")
 

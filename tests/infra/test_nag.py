@@ -11,6 +11,8 @@ from constructs import IConstruct
 
 from infra import permissions
 from infra.exports import DiscoveryExports
+from infra.schedules import Schedule
+from infra.settings import Settings
 
 Finding = tuple[str, str]
 """The path of a construct and the id of a rule."""
@@ -32,10 +34,14 @@ class Explanations:
         self.given.add((self._path, acknowledgment.id))
 
 
-def checked(outdir: Path, *, own_key: bool) -> App:
+EVERYTHING = Settings(schedules=(Schedule(expression="rate(1 hour)"),), cloud_trail_trigger=True)
+
+
+def checked(outdir: Path, *, everything: bool) -> App:
     app = App(outdir=str(outdir))
     stack = Stack(app, "Stack")
-    DiscoveryExports(stack, "Exports", key=kms.Key(stack, "Key", enable_key_rotation=True) if own_key else None)
+    key = kms.Key(stack, "Key", enable_key_rotation=True) if everything else None
+    DiscoveryExports(stack, "Exports", key=key, settings=EVERYTHING if everything else Settings())
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 
@@ -50,16 +56,19 @@ def findings(outdir: Path) -> set[Finding]:
     }
 
 
-@pytest.mark.parametrize("own_key", [False, True], ids=["plain", "with a key"])
-def test_explanations_are_exactly_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_key: bool) -> None:
+@pytest.mark.parametrize("everything", [False, True], ids=["as it comes", "with all that can be had"])
+def test_explanations_are_exactly_what_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
     explanations = Explanations()
     monkeypatch.setattr(permissions, "Validations", explanations)
 
     with pytest.raises(RuntimeError, match="ValidationFailed"):
-        checked(tmp_path, own_key=own_key).synth()
+        checked(tmp_path, everything=everything).synth()
 
     assert findings(tmp_path) == explanations.given
 
 
-def test_explanations_are_accepted(tmp_path: Path) -> None:
-    checked(tmp_path, own_key=False).synth()
+@pytest.mark.parametrize("everything", [False, True], ids=["as it comes", "with all that can be had"])
+def test_explanations_are_accepted(tmp_path: Path, everything: bool) -> None:
+    checked(tmp_path, everything=everything).synth()

@@ -66,14 +66,14 @@ def test_suffixes_are_those_of_the_partitions_that_botocore_knows() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data", "s3", "HTTP", "javascript", ""])
-def test_input_12_other_schemes(scheme: str) -> None:
+def test_bad_input_12_other_schemes(scheme: str) -> None:
     refused(S3.replace("https", scheme))
 
 
 @pytest.mark.parametrize(
     "link", ["data:text/csv,canary", "file:///etc/passwd", "//s3.amazonaws.com/canary", "", "https://"]
 )
-def test_input_12_no_https_url_at_all(link: str) -> None:
+def test_bad_input_12_no_https_url_at_all(link: str) -> None:
     refused(link)
 
 
@@ -107,7 +107,7 @@ def test_input_12_no_https_url_at_all(link: str) -> None:
         "evil.com/s3.amazonaws.com",
     ],
 )
-def test_input_13_other_hosts(host: str) -> None:
+def test_bad_input_13_other_hosts(host: str) -> None:
     refused(f"https://{host}/canary")
 
 
@@ -115,7 +115,7 @@ names = st.text(string.ascii_letters + string.digits + ".-@:/\\?#%[]_ é", max_s
 
 
 @given(names, names)
-def test_input_13_whatever_is_allowed_really_leads_to_s3(before: str, after: str) -> None:
+def test_bad_input_13_whatever_is_allowed_really_leads_to_s3(before: str, after: str) -> None:
     try:
         target = allowed(f"https://{before}s3.amazonaws.com{after}", [])
     except Rejected:
@@ -145,16 +145,16 @@ def test_input_13_whatever_is_allowed_really_leads_to_s3(before: str, after: str
         "[not-an-address]",
     ],
 )
-def test_input_14_addresses_instead_of_hosts(host: str) -> None:
+def test_bad_input_14_addresses_instead_of_hosts(host: str) -> None:
     refused(f"https://{host}/canary")
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["{}", "0x{:x}", "0{:o}"]))
-def test_input_14_any_number_as_a_host(number: int, form: str) -> None:
+def test_bad_input_14_any_number_as_a_host(number: int, form: str) -> None:
     refused(f"https://{form.format(number)}/canary")
 
 
-def test_input_16_sigv2_link_to_s3() -> None:
+def test_bad_input_16_sigv2_link_to_s3() -> None:
     target = allowed("https://bucket.s3.amazonaws.com/k?AWSAccessKeyId=A&Expires=1&Signature=canary", [])
 
     assert "canary" not in repr(target)
@@ -163,12 +163,12 @@ def test_input_16_sigv2_link_to_s3() -> None:
 @pytest.mark.parametrize(
     "host", ["bücket.s3.amazonaws.com", "s3.amazonaws。com", "xn--s3.amazonaws.com", "\uff533.amazonaws.com"]
 )
-def test_input_16_unicode_hosts(host: str) -> None:
+def test_bad_input_16_unicode_hosts(host: str) -> None:
     refused(f"https://{host}/canary")
 
 
 @pytest.mark.parametrize("port", ["8443", "80", "0443x", "99999", "canary", "-1"])
-def test_input_16_other_ports_of_s3(port: str) -> None:
+def test_bad_input_16_other_ports_of_s3(port: str) -> None:
     refused(f"https://bucket.s3.amazonaws.com:{port}/canary")
 
 

@@ -1,0 +1,421 @@
+"""What must hold whatever happens: triggers in any order, kills and faults at any call, sources that break.
+
+The storing code runs as one call of its function does, with the real catalog against DynamoDB as moto plays it. The
+bucket, the link and the bus are in memory. A run is a batch with the two exports; its calls come in any order.
+"""
+
+import hashlib
+import io
+import json
+import random
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from moto import mock_aws
+
+from exports.announcing import EventBus
+from exports.archive import Archive
+from exports.catalog import Catalog
+from exports.checking import Item
+from exports.checksums import to_base64
+from exports.errors import ExportsError, ServiceError, SourceChanged, SourceError
+from exports.ledger import TELLING_TIME, Ledger
+from exports.links import Probe, Whole
+from exports.members import Limits
+from exports.model import Export, Keys, Outcome, RawObject
+from exports.retries import Patience
+from exports.rows import Row
+from exports.runs import Batch, Filters
+from exports.storing import Storing
+from exports.transfer import copy
+from exports.unpack import Unpacked, discard, unpack
+from exports.uploads import Part, Unfinished, Upload
+from tests.unit.bucket import Bucket, zipped
+from tests.unit.builders import NOW, batch, export
+
+CANARY = "s3cr3t-of-the-link"
+SPAN = timedelta(minutes=15)
+PART, SLICE = 4_000, 20_000
+MOST_SLICES = 6
+MOST_CALLS = 2_000
+"""Of one call of storing: more would mean that it goes round for ever."""
+ROUNDS = 60
+"""In which everything is settled once nothing is killed any more."""
+RUNS = ("run-1", "run-2", "run-3")
+
+
+def rows(count: int) -> bytes:
+    draw = random.Random(5)
+    return b"agentId,value\n" + b"".join(b'"o-%d","%d\n"\n' % (row, draw.getrandbits(60)) for row in range(count))
+
+
+BODIES = {
+    "export-small": b"agentId,name\no-1,one\n",
+    "export-large": zipped(
+        {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip": zipped({"a.csv": b"a"})}
+    ),
+}
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of the call runs after it."""
+
+
+@dataclass
+class Fate:
+    """What becomes of a process: it dies or meets a fault before or after its call number ``at`` (0: never)."""
+
+    at: int = 0
+    kind: str = "lives"
+    calls: int = 0
+    dead: bool = False
+
+    def call(self, method: Callable[..., Any], fault: Exception, *arguments: Any, **named: Any) -> Any:
+        self.calls += 1
+        assert self.calls < MOST_CALLS, "invariant 8: a call of storing comes to its end"
+        if self.dead:
+            raise Killed
+        met = self.calls == self.at
+        if met and self.kind == "fails before":
+            raise fault
+        if met and self.kind == "dies before":
+            self._die()
+        result = method(*arguments, **named)
+        if met and self.kind == "dies after":
+            self._die()
+        if met and self.kind == "fails after":
+            raise fault
+        return result
+
+    def _die(self) -> None:
+        self.dead = True
+        raise Killed
+
+
+class Mortal:
+    """Whatever is behind it, for a process with that fate."""
+
+    def __init__(self, behind: Any, fate: Fate, fault: Exception) -> None:
+        self._behind, self._fate, self._fault = behind, fate, fault
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._behind, name)
+        if name == "exceptions":
+            return method
+        if name == "writer":
+            return self._writer
+        return lambda *arguments, **named: self._fate.call(method, self._fault, *arguments, **named)
+
+    @contextmanager
+    def _writer(self, key: str) -> Iterator[io.BytesIO]:
+        body = io.BytesIO()
+        yield body
+        self._fate.call(self._put, self._fault, key, body.getvalue())
+
+    def _put(self, key: str, body: bytes) -> None:
+        with self._behind.writer(key) as writer:
+            writer.write(body)
+
+
+class Store(Bucket):
+    """The bucket, which takes parts from a pipe, too."""
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Any, size: int) -> Part:
+        data = b"".join(iter(lambda: body.read(1_000), b""))
+        if len(data) != size:
+            raise ServiceError("IncompleteBody")
+        return self.put_buffer(key, upload_id, number, io.BytesIO(data))
+
+
+@dataclass
+class Source:
+    """The link of an export; it breaks once, after ``breaks_after`` bytes."""
+
+    body: bytes
+    breaks_after: int | None = None
+    changed: bool = False
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.changed}"'
+
+    def probe(self) -> Probe:
+        return Probe(len(self.body), self.etag, ranges=True, head=self.body[:64])
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
+        if etag != self.etag:
+            raise SourceChanged("changed")
+        for at in range(first, last + 1, 500):
+            self._break(at)
+            yield self.body[at : min(at + 500, last + 1)]
+
+    @contextmanager
+    def whole(self) -> Iterator[Whole]:
+        yield Whole(len(self.body), framed=False, chunks=iter([self.body]))
+
+    def _break(self, at: int) -> None:
+        if self.breaks_after is not None and at >= self.breaks_after:
+            self.breaks_after = None
+            raise SourceError("reset")
+
+
+@dataclass
+class Bus:
+    """EventBridge; it keeps what it was told."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def put_events(self, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        self.events += [json.loads(entry["Detail"]) for entry in Entries]
+        return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+@dataclass
+class Hands:
+    """What ``Landing`` is to storing, with a link in memory and as much time as ``parts`` parts take."""
+
+    bucket: Archive
+    source: Source
+    records: Ledger
+    parts: int
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
+        left = iter(range(self.parts, 0, -1))
+        return copy(
+            self.source,
+            self.bucket,
+            key=keys.raw,
+            known=known,
+            remember=lambda upload: self.records.remember(export.id, upload=upload),
+            patience=Patience(2, time_left=lambda: next(left, 0.0), sleep=lambda seconds: None),
+            part_slice=(item["slice"], item["slices"]),
+            slice_bytes=SLICE,
+            workers=1,
+        )
+
+    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished:
+        left = iter(range(self.parts, 0, -1))
+        return unpack(
+            raw,
+            keys=keys,
+            archive=self.bucket,
+            limits=Limits(max_ratio=1_000),
+            time_left=lambda: next(left, 0.0),
+            part_slice=(item["slice"], item["slices"]),
+            slice_bytes=SLICE,
+        )
+
+    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
+        discard(raw, keys=keys, archive=self.bucket, part_slice=(item["slice"], item["slices"]))
+
+
+class Storms(RuleBasedStateMachine):
+    """Calls of storing and of reporting, of three runs over the same two exports, through kills and faults."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        for name in ("transfer", "spread"):
+            self.patch.setattr(f"exports.{name}.part_size_for", lambda *_: PART)
+        self.patch.setattr("exports.transfer.SMALL", PART)
+        self.patch.setattr("exports.unpack.FIRST_PART", PART)
+        self.aws = mock_aws()
+        self.aws.start()
+        self.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        self.dynamodb.create_table(
+            TableName="catalog",
+            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.bucket, self.bus, self.now = Store(), Bus(), NOW
+        self.sources = {export_id: Source(body) for export_id, body in BODIES.items()}
+        self.slices = dict.fromkeys(BODIES, 1)
+        self.first: dict[str, str] = {}
+        self.settled: dict[str, str] = {}
+        self.told: list[str] = []
+
+    def teardown(self) -> None:
+        if not hasattr(self, "aws"):
+            return
+        try:
+            self._calm_down()
+        finally:
+            self.aws.stop()
+            self.patch.undo()
+
+    @rule(
+        export_id=st.sampled_from(sorted(BODIES)),
+        run=st.sampled_from(RUNS),
+        part_slice=st.integers(0, MOST_SLICES - 1),
+        parts=st.integers(1, 12),
+        at=st.integers(0, 70),
+        kind=st.sampled_from(["dies before", "dies after", "fails before", "fails after"]),
+    )
+    def store(self, export_id: str, run: str, part_slice: int, parts: int, at: int, kind: str) -> None:
+        """One call of the storing function."""
+        self._store(export_id, run, part_slice, parts, Fate(at, kind))
+
+    @rule(run=st.sampled_from(RUNS), at=st.integers(0, 8), kind=st.sampled_from(["dies before", "dies after"]))
+    def report(self, run: str, at: int, kind: str) -> None:
+        """The run's last call, which announces what is owed."""
+        self._report(run, Fate(at, kind))
+
+    @rule(minutes=st.integers(1, 40))
+    def time_passes(self, minutes: int) -> None:
+        """Claims expire, and so does the time that a winner has for telling."""
+        self.now += timedelta(minutes=minutes)
+
+    @rule(export_id=st.sampled_from(sorted(BODIES)), after=st.integers(0, 40_000))
+    def source_breaks(self, export_id: str, after: int) -> None:
+        self.sources[export_id].breaks_after = after
+
+    @rule(export_id=st.sampled_from(sorted(BODIES)))
+    def source_has_another_etag(self, export_id: str) -> None:
+        self.sources[export_id].changed ^= True
+
+    @invariant()
+    def invariant_1_what_is_stored_is_whole(self) -> None:
+        for row in self._rows().values():
+            if row.outcome is Outcome.STORED:
+                self._assert_whole(row)
+
+    @invariant()
+    def invariant_2_a_settled_row_never_goes_back(self) -> None:
+        for export_id, row in self._rows().items():
+            if export_id in self.settled:
+                assert row.item["status"] == self.settled[export_id]
+            elif row.outcome is not None and row.outcome.settled:
+                self.settled[export_id] = row.item["status"]
+
+    @invariant()
+    def invariant_5_the_link_is_nowhere(self) -> None:
+        kept = [row.item for row in self._rows().values()]
+        notes = [
+            body.decode("latin-1") for key, body in self._objects().items() if not key.startswith(("raw/", "data/"))
+        ]
+        assert CANARY not in json.dumps([kept, notes, self._events(), self.told], default=str)
+
+    @invariant()
+    def invariant_6_no_object_is_written_over(self) -> None:
+        for key, body in self._objects().items():
+            if key.startswith(("raw/", "data/", "manifests/")):
+                digest = hashlib.sha256(body).hexdigest()
+                assert self.first.setdefault(key, digest) == digest, f"{key} has other bytes than at first"
+
+    def _calm_down(self) -> None:
+        """Nothing is killed from here on: all is settled soon, told at least once, and nothing is left behind."""
+        for _ in range(ROUNDS):
+            for export_id, slices in list(self.slices.items()):
+                for index in range(slices):
+                    self._store(export_id, "run-3", index, 12, Fate())
+            self.now += timedelta(minutes=5)
+            if len(self.settled_rows()) == len(BODIES):
+                break
+        self.invariant_3_every_export_is_settled()
+        self.now += TELLING_TIME + timedelta(minutes=1)
+        self._report("run-3", Fate())
+        self.invariant_4_every_outcome_is_told()
+        self.invariant_1_what_is_stored_is_whole()
+        assert self._objects().keys() == {key for key in self._objects() if self._is_named(key)}
+        assert not [key for key, _ in self.bucket.uploads.values() if key in self.bucket.objects]
+
+    def invariant_3_every_export_is_settled(self) -> None:
+        """In one state, within bounds."""
+        assert {export_id: row.item["status"] for export_id, row in self._rows().items()} == dict.fromkeys(
+            BODIES, Outcome.STORED
+        )
+
+    def invariant_4_every_outcome_is_told(self) -> None:
+        told = Counter(event["data"]["exportId"] for event in self._events())
+        assert told.keys() == BODIES.keys()
+
+    def settled_rows(self) -> list[Row]:
+        return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
+
+    def _is_named(self, key: str) -> bool:
+        return key.startswith(("raw/", "data/", "manifests/", "work/"))
+
+    def _store(self, export_id: str, run: str, part_slice: int, parts: int, fate: Fate) -> None:
+        slices = self.slices[export_id]
+        item = cast(Item, {"exportId": export_id, "slice": part_slice % slices, "slices": slices, "polls": 1})
+        bucket: Any = Mortal(self.bucket, fate, ServiceError("InternalError"))
+        records = self._ledger(run, fate)
+        storing = Storing(
+            records.batch,
+            account="111122223333",
+            region="us-west-2",
+            service=self,
+            records=records,
+            bucket=bucket,
+            hands=Hands(bucket, self.sources[export_id], records, parts),
+            span=SPAN,
+            clock=self._clock,
+        )
+        try:
+            progress = storing.store(item)
+            self.slices[export_id] = min(progress.get("slices", slices), MOST_SLICES)
+        except (ExportsError, ServiceError) as error:
+            self.told.append(repr(error))
+        except Killed:
+            pass
+
+    def _report(self, run: str, fate: Fate) -> None:
+        ledger = self._ledger(run, fate)
+        with suppress(Killed, ServiceError):
+            for row in self._rows().values():
+                ledger.close(row)
+
+    def _ledger(self, run: str, fate: Fate) -> Ledger:
+        closed = ConnectionClosedError(endpoint_url=f"https://example.com/?X-Amz-Signature={CANARY}")
+        catalog = Catalog(
+            cast(Any, Mortal(self.dynamodb, fate, closed)), "catalog", account="111122223333", region="us-west-2"
+        )
+        bus = EventBus(cast(Any, Mortal(self.bus, fate, closed)), "bus", bucket="bucket")
+        return Ledger(catalog, bus, self._batch(run), self._clock, lambda row, outcome: None)
+
+    def _batch(self, run: str) -> Batch:
+        return batch(*BODIES, run_id=run)
+
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+        """As the service does; every link holds the secret."""
+        link = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
+        return {export_id: export(export_id, link=link) for export_id in export_ids}
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def _rows(self) -> dict[str, Row]:
+        if not hasattr(self, "dynamodb"):
+            return {}
+        return Catalog(self.dynamodb, "catalog", account="111122223333", region="us-west-2").rows(BODIES)
+
+    def _objects(self) -> dict[str, bytes]:
+        return self.bucket.objects if hasattr(self, "bucket") else {}
+
+    def _events(self) -> list[dict[str, Any]]:
+        return self.bus.events if hasattr(self, "bus") else []
+
+    def _assert_whole(self, row: Row) -> None:
+        manifest = json.loads(self.bucket.objects[row.item["manifestKey"]])
+        raw = self.bucket.objects[manifest["raw"]["key"]]
+        assert raw == BODIES[row.export_id]
+        assert row.item["rawCrc32"] == manifest["raw"]["crc32"] == to_base64(zlib.crc32(raw))
+        for file in manifest["files"]:
+            body = self.bucket.objects[file["key"]]
+            assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
+
+
+TestStorms = Storms.TestCase
+TestStorms.settings = settings(max_examples=40, stateful_step_count=25)

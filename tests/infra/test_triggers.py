@@ -1,0 +1,166 @@
+"""What starts runs by itself, and what keeps anybody else from doing so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+
+from infra.exports import DiscoveryExports
+from infra.schedules import Schedule
+from infra.settings import Settings, SettingsError
+from tests.infra.template import Template
+
+DAILY: Any = {"expression": "cron(0 6 * * ? *)", "timezone": "Europe/Berlin", "input": {"deadlineMinutes": 30}}
+
+
+@pytest.fixture(scope="module")
+def triggers(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    outdir = tmp_path_factory.mktemp("cdk.out")
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    stack = Stack(app, "DiscoveryExports")
+    settings = Settings(
+        schedules=(Schedule(expression="rate(1 hour)"), Schedule(**DAILY)),
+        cloud_trail_trigger=True,
+        cloud_trail_sources=("tests",),
+    )
+    DiscoveryExports(stack, "Exports", settings=settings)
+    app.synth()
+    return Template(json.loads(Path(outdir / stack.template_file).read_text("utf-8")))
+
+
+def test_nothing_starts_by_itself_unless_asked_for(template: Template) -> None:
+    assert not template.of_type("AWS::Scheduler::Schedule")
+    assert list(template.of_type("AWS::Events::Rule")) == ["Announcements/NotStored"]
+
+
+def test_schedules_say_when_and_what(triggers: Template) -> None:
+    hourly, daily = (triggers.properties(f"Schedules/Schedule{number}") for number in (1, 2))
+
+    assert (hourly["ScheduleExpression"], hourly["ScheduleExpressionTimezone"]) == ("rate(1 hour)", "UTC")
+    assert json.loads(hourly["Target"]["Input"]) == {}
+    assert (daily["ScheduleExpression"], daily["ScheduleExpressionTimezone"]) == ("cron(0 6 * * ? *)", "Europe/Berlin")
+    assert json.loads(daily["Target"]["Input"]) == {"deadlineMinutes": 30}
+    assert hourly["FlexibleTimeWindow"] == {"MaximumWindowInMinutes": 5, "Mode": "FLEXIBLE"}
+    assert hourly["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 20}
+    assert triggers.text(hourly["Target"]["Arn"]) == "<Workflow/StateMachine>"
+    assert triggers.text(hourly["Target"]["DeadLetterConfig"]["Arn"]) == "<Schedules/DeadLetters.Arn>"
+
+
+def test_rule_takes_only_calls_that_went_well_here(triggers: Template) -> None:
+    rule = triggers.properties("CloudTrail/StartExportTask")
+
+    assert rule["EventPattern"] == {
+        "source": ["aws.discovery", "tests"],
+        "account": [{"Ref": "AWS::AccountId"}],
+        "region": [{"Ref": "AWS::Region"}],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "detail": {
+            "eventSource": ["discovery.amazonaws.com"],
+            "eventName": ["StartExportTask"],
+            "recipientAccountId": [{"Ref": "AWS::AccountId"}],
+            "awsRegion": [{"Ref": "AWS::Region"}],
+            "errorCode": [{"exists": False}],
+            "responseElements": {"exportId": [{"exists": True}]},
+        },
+    }
+    (target,) = rule["Targets"]
+    assert target["InputPath"] == "$.detail.responseElements"
+    assert triggers.text(target["Arn"]) == "<CloudTrail/Starter>"
+    assert triggers.text(target["DeadLetterConfig"]["Arn"]) == "<CloudTrail/DeadLetters.Arn>"
+
+
+ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "source", "allowed"),
+    [
+        (
+            "Schedules/Role",
+            "scheduler",
+            f"scheduler{ANYWHERE}schedule*/*",
+            [
+                "sqs:SendMessage on <Schedules/DeadLetters.Arn>",
+                "states:StartExecution on <Workflow/StateMachine>",
+            ],
+        ),
+        (
+            "CloudTrail/RuleRole",
+            "events",
+            f"events{ANYWHERE}rule/*",
+            ["states:StartExecution on <CloudTrail/Starter>"],
+        ),
+    ],
+)
+def test_fault_27_roles_may_start_just_this_workflow(
+    triggers: Template, role: str, service: str, source: str, allowed: list[str]
+) -> None:
+    (trusted,) = triggers.properties(role)["AssumeRolePolicyDocument"]["Statement"]
+
+    assert triggers.permissions(role) == allowed
+    assert trusted["Principal"] == {"Service": f"{service}.amazonaws.com"}
+    assert trusted["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert triggers.text(trusted["Condition"]["ArnLike"]["aws:SourceArn"]) == f"arn:<AWS::Partition>:{source}"
+
+
+def test_starter_may_start_just_this_workflow(triggers: Template) -> None:
+    allowed = [each for each in triggers.permissions("CloudTrail/StarterRole") if not each.startswith("logs:")]
+
+    assert allowed == ["states:StartExecution on <Workflow/StateMachine>"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "rate(1 hour)",
+        "rate(90 minutes)",
+        "cron(0/15 8-18 ? * MON-FRI *)",
+        "cron(0 6 L * ? *)",
+        "at(2027-01-31T06:00:00)",
+    ],
+)
+def test_schedules_that_fire(expression: str) -> None:
+    assert Schedule(expression=expression).timezone == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ({"expression": "every hour"}, "expression must be"),
+        ({"expression": "rate(0 hours)"}, "expression must be"),
+        ({"expression": "rate(1 week)"}, "expression must be"),
+        ({"expression": "cron(0 6 * * *)"}, "expression must be"),
+        ({"expression": "cron(0 6 * * * *)"}, "expression must be"),
+        ({"expression": "cron(0 6 ? * ? *)"}, "expression must be"),
+        ({"expression": 5}, "expression must be"),
+        ({"expression": "rate(1 hour)", "timezone": "Berlin"}, "timezone must be"),
+        ({"expression": "rate(1 hour)", "timezone": None}, "timezone must be"),
+        ({"expression": "rate(1 hour)", "input": {"exportIds": []}}, "input would be refused"),
+        ({"expression": "rate(1 hour)", "input": {"deadline": 5}}, "input would be refused"),
+        ({"expression": "rate(1 hour)", "input": []}, "input would be refused"),
+        ({"expression": "rate(1 hour)", "when": "now"}, "must hold expression, timezone, input"),
+        ({}, "must hold expression, timezone, input"),
+        ("rate(1 hour)", "must hold expression, timezone, input"),
+    ],
+)
+def test_bad_input_31_a_schedule_that_cannot_work_is_refused_by_name_at_synth(schedule: object, told: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_context({"schedules": [{"expression": "rate(1 day)"}, schedule]})
+
+    assert refused.value.faults["schedules"].startswith("schedule 2")
+    assert told in refused.value.faults["schedules"]
+
+
+@pytest.mark.parametrize("value", [5, "rate(1 hour)", '{"expression": "rate(1 hour)"}', {"expression": "rate(1 hour)"}])
+def test_bad_input_31_schedules_that_are_no_list_are_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match="schedules: must be a list"):
+        Settings.from_context({"schedules": value})
+
+
+def test_schedules_may_come_from_a_command_line() -> None:
+    settings = Settings.from_context({"schedules": json.dumps([DAILY]), "cloudTrailTrigger": "true"})
+
+    assert settings.schedules == (Schedule(**DAILY),)
+    assert settings.cloud_trail_trigger
