@@ -19,6 +19,8 @@ from infra.workflow import DELIVERING_LOGS
 
 EVENT_SOURCE = "discovery.amazonaws.com"
 """Of Application Discovery Service in CloudTrail. Amazon RDS has an operation of the same name."""
+ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"]
+"""As Step Functions calls the error of its own integration, and as the local AWS does."""
 NAME = (
     "{% $match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
     "? $states.input.exportId : $hash($states.input.exportId, 'SHA-256') %}"
@@ -105,7 +107,7 @@ class CloudTrailTrigger(Construct):
         )
         started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may tell of a call twice")
         start.add_retry(errors=["StepFunctions.ExecutionLimitExceededException", "States.Timeout"], max_attempts=6)
-        return start.add_catch(started, errors=["StepFunctions.ExecutionAlreadyExistsException"])
+        return start.add_catch(started, errors=ALREADY_STARTED)
 
     def _starting(self, state_machine: sfn.IStateMachine) -> Permission:
         return Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn])

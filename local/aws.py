@@ -119,6 +119,10 @@ class LocalAws:
 
     # --- for its users ---
 
+    def deploy_beside(self, context: Mapping[str, str], outputs: Path) -> None:
+        """Deploy the app once more with other context values: as another stack, if ``stackId`` is one of them."""
+        self._cdk().deploy({**self._context, **context}, outputs)
+
     @property
     def instance(self) -> Instance:
         if instance := self.state.load():

@@ -58,8 +58,9 @@ def carry(server: Server, s3: S3Server, certificate: Certificate, mebibytes: int
     return told
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the most memory that a process held is read from /proc")
-def test_fault_38_memory_does_not_grow_with_the_file(server: Server, s3: S3Server, certificate: Certificate) -> None:
+def test_fault_38_invariant_7_memory_does_not_grow_with_the_file(
+    server: Server, s3: S3Server, certificate: Certificate
+) -> None:
     small = carry(server, s3, certificate, SMALL)
     large = carry(server, s3, certificate, LARGE)
 

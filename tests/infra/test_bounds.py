@@ -29,7 +29,7 @@ def test_a_batch_goes_round_by_looking_or_by_storing(batch: dict[str, Any]) -> N
     ]
 
 
-def test_history_of_a_batch_stays_below_20_000_events(batch: dict[str, Any]) -> None:
+def test_fault_36_history_of_a_batch_stays_below_20_000_events(batch: dict[str, Any]) -> None:
     """Every look and every store that the code allows, one store a round, and each task tried as often as it may be."""
     states = batch["States"]
     storing, looking = (history.of_path(path, states) for path in history.rounds(batch))
@@ -52,7 +52,7 @@ def test_history_of_a_run_does_not_grow_with_its_batches(definition: dict[str, A
     [Pending(unlisted=tuple(IDS), look_at=NOW), Pending(waiting=tuple(IDS), look_at=NOW)],
     ids=["unlisted", "waiting"],
 )
-def test_state_of_a_waiting_batch_is_small(pending: Pending) -> None:
+def test_fault_35_state_of_a_waiting_batch_is_small(pending: Pending) -> None:
     assert size({"batch": BATCH, **pending.to_json()}) < 32 * 1024
 
 
@@ -60,7 +60,7 @@ def test_state_of_a_batch_that_is_ready_is_small() -> None:
     assert size(ready_batch(slices=1)) < 32 * 1024
 
 
-def test_state_of_a_batch_with_all_that_may_be_stored_at_once_fits() -> None:
+def test_fault_35_state_of_a_batch_with_all_that_may_be_stored_at_once_fits() -> None:
     """No more items than stores are allowed for; all of them fail with causes that JSON has to escape."""
     state = ready_batch(slices=MAX_STORES // len(IDS))
     failed = {"error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 100}

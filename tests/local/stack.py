@@ -71,8 +71,8 @@ class Execution:
 class Stack:
     """Runs the workflow and reads everything that it leaves behind."""
 
-    def __init__(self, aws: LocalAws) -> None:
-        outputs = aws.outputs
+    def __init__(self, aws: LocalAws, outputs: Mapping[str, str] | None = None) -> None:
+        outputs = outputs or aws.outputs
         self.machine = outputs["StateMachineArn"]
         self.bucket = outputs["BucketName"]
         self.table = outputs["TableName"]

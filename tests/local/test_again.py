@@ -20,7 +20,7 @@ def test_a_second_run_downloads_nothing(stack: Stack, service: Service, events: 
     assert [len(events.of(stored)), len(events.of(truncated))] == [1, 1]
 
 
-def test_two_runs_at_once_store_an_export_once(stack: Stack, service: Service, events: Inbox) -> None:
+def test_fault_26_two_runs_at_once_store_an_export_once(stack: Stack, service: Service, events: Inbox) -> None:
     export_ids = service.has_many(6, kind="agent")
 
     started = [stack.start({"exportIds": export_ids}) for _ in range(2)]

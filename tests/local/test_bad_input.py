@@ -77,7 +77,7 @@ def aftermath(stack: Stack, service: Service, turns: Turns) -> Aftermath:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_by_member(aftermath: Aftermath, case: str) -> None:
+def test_bad_input_01_02_05_06_07_is_refused_by_member(aftermath: Aftermath, case: str) -> None:
     run, (_, member) = aftermath.runs[case], BAD[case]
 
     assert (run.status, run.error) == ("FAILED", "InvalidInput")
@@ -93,7 +93,7 @@ def test_several_faults_are_told_together(aftermath: Aftermath) -> None:
     assert "exportIds[1]" not in told
 
 
-def test_bad_input_calls_nobody(aftermath: Aftermath) -> None:
+def test_bad_input_01_02_05_06_07_calls_nobody(aftermath: Aftermath) -> None:
     assert aftermath.calls == 0
 
 

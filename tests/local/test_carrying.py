@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 
+from exports.landing import RESERVE
 from exports.uploads import part_size_for
 from local.aws import LocalAws
 from tests.local.service import Service
 from tests.local.stack import Stack
+from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
 MB = 1_000_000
 KILLS = int(os.environ.get("KILLS", "6"))
 """More for a soak: ``KILLS=20``."""
+RESERVE_SECONDS = int(RESERVE.total_seconds())
 WORKERS = 8
 """Parts that a call of storing carries at once."""
 
@@ -157,4 +160,29 @@ def test_fault_23_24_killed_at_random_moments_every_export_ends_stored_whole(
     assert killed[0] > 0
     assert run.counts == {"STORED": len(ids)}
     assert all(stored_whole(stack, service, export_id) for export_id in ids)
+    assert open_uploads(stack) == []
+
+
+def test_fault_29_a_call_that_hangs_until_its_time_is_over_is_taken_up_by_the_next_run(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    function = stack.function("StoreExport")
+    functions: Any = aws.client("lambda")
+    usual = functions.get_function_configuration(FunctionName=function)["Timeout"]
+    export_id = large_export(service, 40)
+
+    functions.update_function_configuration(FunctionName=function, Timeout=RESERVE_SECONDS + 5)
+    try:
+        arn = stack.start({"exportIds": [export_id], "onFailure": "report"})
+        until(lambda: service.gets(export_id) > 0, seconds=30, what="the download")
+        for worker in workers_of(aws, function):
+            os.kill(worker, signal.SIGSTOP)
+        hung = stack.ended(arn)
+    finally:
+        functions.update_function_configuration(FunctionName=function, Timeout=usual)
+    run = stack.run(exportIds=[export_id])
+
+    assert (hung.outcome(export_id), hung.reason(export_id)) == ("NOT_STORED", "Sandbox.Timedout")
+    assert run.counts == {"STORED": 1}
+    assert stored_whole(stack, service, export_id)
     assert open_uploads(stack) == []

@@ -49,7 +49,7 @@ def test_an_export_with_no_result_is_stored_with_no_files(stack: Stack, service:
     assert stack.manifest(export_id)["files"] == []
 
 
-def test_an_export_that_hit_its_size_cap_is_stored_as_truncated(stack: Stack, service: Service) -> None:
+def test_fault_22_an_export_that_hit_its_size_cap_is_stored_as_truncated(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", is_truncated=True)
 
     run = stack.run(exportIds=[export_id])
@@ -121,7 +121,7 @@ def test_an_export_in_progress_is_waited_for(stack: Stack, service: Service) -> 
     assert (stack.row(export_id) or {})["polls"] > 1
 
 
-def test_a_link_that_has_expired_is_asked_for_again(stack: Stack, service: Service) -> None:
+def test_fault_07_a_link_that_has_expired_is_asked_for_again(stack: Stack, service: Service) -> None:
     export_id = service.has(refused_gets=2)
 
     run = stack.run(exportIds=[export_id])
@@ -129,7 +129,7 @@ def test_a_link_that_has_expired_is_asked_for_again(stack: Stack, service: Servi
     assert run.outcome(export_id) == "STORED"
 
 
-def test_one_bad_export_does_not_take_the_others_down(stack: Stack, service: Service) -> None:
+def test_fault_21_one_bad_export_does_not_take_the_others_down(stack: Stack, service: Service) -> None:
     stored, failed, refused = service.has(), service.has(outcome="FAILED"), service.has(link="http://exports.example/")
 
     run = stack.run(exportIds=[failed, stored, refused, "export-unknown-too"])

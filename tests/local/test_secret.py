@@ -65,7 +65,7 @@ def test_the_search_finds_what_is_written_down(stack: Stack, service: Service, s
 
 
 @pytest.mark.parametrize("part", ["the marker", *SIGNED])
-def test_nothing_of_a_link_is_written_down(written: dict[str, list[Place]], marker: str, part: str) -> None:
+def test_fault_37_nothing_of_a_link_is_written_down(written: dict[str, list[Place]], marker: str, part: str) -> None:
     assert found(written, marker if part == "the marker" else part) == {}
 
 

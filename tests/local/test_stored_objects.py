@@ -242,7 +242,7 @@ def test_every_member_of_a_zip_in_the_zip_lies_there(stack: Stack, service: Serv
     assert [file["dataset"] for file in files] == [name for name in DATASETS.values() if name.startswith("agent_")]
 
 
-def test_names_inside_the_zip_do_not_become_keys(stack: Stack, service: Service) -> None:
+def test_bad_input_23_names_inside_the_zip_do_not_become_keys(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", folder="../../manifests", name_prefix="..\\üñî\u202e")
 
     landed = land(stack, service, export_id)
@@ -254,7 +254,7 @@ def test_names_inside_the_zip_do_not_become_keys(stack: Stack, service: Service)
     assert [file["name"] for file in stack.manifest(export_id)["files"]] == list(landed.members)
 
 
-def test_exports_of_other_days_are_filed_under_their_own(stack: Stack, service: Service) -> None:
+def test_bad_input_32_exports_of_other_days_are_filed_under_their_own(stack: Stack, service: Service) -> None:
     """An hour ago may be yesterday: what counts is the service's own time in UTC."""
     ages = [hours * 3600 for hours in (1, 13, 25)]
     export_ids = [service.has(kind="ec2-recommendations", age_seconds=age) for age in ages]

@@ -9,7 +9,9 @@ from tests.local.stack import Stack
 pytestmark = pytest.mark.alone
 
 
-def test_a_sweep_stores_what_is_new_and_skips_what_is_settled(stack: Stack, service: Service, events: Inbox) -> None:
+def test_fault_39_a_sweep_stores_what_is_new_and_skips_what_is_settled(
+    stack: Stack, service: Service, events: Inbox
+) -> None:
     settled, failed = service.has(kind="agent"), service.has(outcome="FAILED")
     stack.run(exportIds=[settled, failed])
     gets = service.gets(settled)

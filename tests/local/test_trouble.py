@@ -34,7 +34,7 @@ def without(action: str, actions: str | list[str]) -> list[str]:
     return [each for each in ([actions] if isinstance(actions, str) else actions) if each != action]
 
 
-def test_a_permission_that_is_missing_is_reported_and_mended_by_giving_it_back(
+def test_fault_30_a_permission_that_is_missing_is_reported_and_mended_by_giving_it_back(
     stack: Stack, service: Service, events: Inbox
 ) -> None:
     export_ids = service.has_many(2, kind="agent")
@@ -69,7 +69,7 @@ def test_a_permission_that_is_missing_ends_the_export_at_once(stack: Stack, serv
     stack.run(exportIds=[export_id])
 
 
-def test_an_account_without_a_home_region_is_told_so(stack: Stack, service: Service) -> None:
+def test_fault_17_an_account_without_a_home_region_is_told_so(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="ec2-recommendations")
 
     with service.behaving(home_region="eu-central-1"):
@@ -80,7 +80,7 @@ def test_an_account_without_a_home_region_is_told_so(stack: Stack, service: Serv
     assert mended.outcome(export_id) == "STORED"
 
 
-def test_a_service_that_throttles_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
+def test_fault_15_a_service_that_throttles_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
     export_ids = service.has_many(10, kind="ec2-recommendations")
     throttled = service.errors("ThrottlingException")
 
@@ -91,7 +91,7 @@ def test_a_service_that_throttles_costs_time_and_nothing_else(stack: Stack, serv
     assert service.errors("ThrottlingException") > throttled
 
 
-def test_a_service_with_faults_of_its_own_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
+def test_fault_16_a_service_with_faults_of_its_own_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
     export_ids = service.has_many(5, kind="ec2-recommendations")
 
     with service.behaving(error_rate=0.3):

@@ -421,3 +421,12 @@ def test_answer_that_got_lost_after_the_write(bucket: Bucket, monkeypatch: pytes
     bucket.archive.put_once("a", b"x")
 
     assert bucket.body("a") == b"x"
+
+
+def test_bad_input_34_what_is_told_of_an_export_never_goes_into_headers(bucket: Bucket) -> None:
+    document = {"statusMessage": "größer als \N{SNOWMAN}" * 1_000, "correlationId": "läuft"}
+
+    bucket.archive.put_json_once("manifests/export-1.json", document)
+
+    assert bucket.archive.read_json("manifests/export-1.json") == document
+    assert bucket.client.head_object(Bucket=BUCKET, Key="manifests/export-1.json")["Metadata"] == {}

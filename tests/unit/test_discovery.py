@@ -1,7 +1,7 @@
 """Export tasks as the service reports them."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -107,3 +107,30 @@ def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None
 
     with pytest.raises(CallRefused, match=f"^{code}$"):
         service.describe()
+
+
+@pytest.mark.parametrize(
+    ("requested_at", "date"),
+    [
+        (datetime(2026, 11, 23, 23, 30, tzinfo=timezone(timedelta(hours=-3))), "2026-11-24"),
+        (datetime(2026, 11, 23, 23, 30), "2026-11-23"),  # noqa: DTZ001 - as a service might give it
+        (datetime.fromtimestamp(0, UTC), "1970-01-01"),
+        (datetime(2099, 1, 1, tzinfo=UTC), "2099-01-01"),
+    ],
+)
+def test_bad_input_32_every_request_time_has_a_date_in_utc(stubbed: Any, requested_at: datetime, date: str) -> None:
+    service, stubber = stubbed
+    stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a", exportRequestTime=requested_at)]})
+
+    assert service.describe()["a"].requested_date == date
+
+
+def test_bad_input_32_an_export_without_a_request_time_is_filed_under_the_epoch() -> None:
+    class Client:
+        def get_paginator(self, name: str) -> "Client":
+            return self
+
+        def paginate(self) -> list[dict[str, Any]]:
+            return [{"exportsInfo": [{"exportId": "a"}]}]
+
+    assert DiscoveryService(cast(Any, Client())).describe()["a"].requested_date == "1970-01-01"

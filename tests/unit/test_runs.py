@@ -155,3 +155,20 @@ def test_a_batch_file_gives_back_what_the_run_asked() -> None:
 
 def test_batch_keys_sort_in_their_order() -> None:
     assert batch_key("r", 2) < batch_key("r", 10)
+
+
+FIRST_RELEASE: list[dict[str, Any]] = [
+    {},
+    {"exportIds": ["export-1"]},
+    {"exportIds": ["export-1"], "deadlineMinutes": 10080, "onFailure": "report", "correlationId": "job-7"},
+    {"filters": [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}], "onFailure": "fail"},
+    {"exportIds": ["a"], "filters": [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}]},
+]
+
+
+@pytest.mark.parametrize("asked", FIRST_RELEASE)
+def test_bad_input_08_what_the_first_release_took_is_taken(asked: dict[str, Any]) -> None:
+    taken = run(asked)
+
+    assert list(taken.export_ids) == asked.get("exportIds", [])
+    assert list(taken.filters) == asked.get("filters", [])

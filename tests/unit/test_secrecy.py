@@ -95,7 +95,7 @@ def test_scrubbing_a_megabyte_takes_linear_time() -> None:
         assert scrub(text) == text
 
 
-def test_clean_message_is_bounded_and_on_one_line() -> None:
+def test_bad_input_33_clean_message_is_bounded_and_on_one_line() -> None:
     shown = clean_message(f"failed:\r\n\x00\x1b[31m see {LINK} \u202e" + "x" * 1_000_000)
 
     assert shown.startswith("failed: [31m see <hidden>")
@@ -107,7 +107,7 @@ def test_clean_message_leaves_an_honest_message() -> None:
 
 
 @given(st.text())
-def test_clean_message_is_always_json_and_utf_8(text: str) -> None:
+def test_bad_input_33_clean_message_is_always_json_and_utf_8(text: str) -> None:
     shown = clean_message(text)
 
     assert json.loads(json.dumps(shown)) == shown
@@ -173,7 +173,7 @@ def failing() -> None:
         raise ValueError("bad") from error
 
 
-def test_exceptions_are_cleaned_with_their_causes(sink: io.StringIO) -> None:
+def test_fault_37_exceptions_are_cleaned_with_their_causes(sink: io.StringIO) -> None:
     try:
         failing()
     except ValueError:

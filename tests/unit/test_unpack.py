@@ -536,3 +536,12 @@ def test_memory_does_not_grow_with_the_size() -> None:
         return peak_memory(lambda: stored(bucket, raw))
 
     assert peak(44) - peak(22) < 100_000
+
+
+def test_bad_input_26_cells_that_look_like_formulas_are_stored_as_they_are() -> None:
+    body = b'name,value\n=HYPERLINK("x"),+1\n"@SUM(A1)",-2\n'
+    bucket = Bucket()
+
+    stored(bucket, bucket.holds(zipped({"a.csv": body})))
+
+    assert bucket.data == {"other/a.csv": body}

@@ -1,0 +1,187 @@
+"""Runs that nobody starts by hand, in a second stack beside the first; deployed anew while one of them goes on."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+from local.environment import ACCOUNT, REGION
+from tests.local.service import Service
+from tests.local.stack import Run, Stack
+from tests.local.waiting import until
+
+pytestmark = pytest.mark.alone
+
+AGENT = -3
+"""Whose exports the schedule asks for: one that no other test uses, so that it starts nothing else."""
+SOURCE = "tests.cloudtrail"
+
+
+@pytest.fixture(scope="module")
+def agent(service: Service) -> str:
+    return service.double.agents()[AGENT]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("second") / "outputs.json"
+
+
+@pytest.fixture(scope="module")
+def context(agent: str) -> Mapping[str, str]:
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": [agent]}]
+    schedule = {"expression": "rate(1 minute)", "timezone": "Europe/Berlin", "input": {"filters": filters}}
+    return {
+        "stackId": "Second",
+        "schedules": json.dumps([schedule]),
+        "cloudTrailTrigger": "true",
+        "cloudTrailSources": SOURCE,
+    }
+
+
+@pytest.fixture(scope="module")
+def second(aws: LocalAws, context: Mapping[str, str], outputs: Path) -> Iterator[Stack]:
+    """A stack of its own, with schedule and trigger; its schedule ends with the tests of this module."""
+    aws.deploy_beside(context, outputs)
+    stack = Stack(aws, json.loads(outputs.read_text())["Second"])
+    yield stack
+    scheduler: Any = aws.client("scheduler")
+    for physical in stack.resources("AWS::Scheduler::Schedule").values():
+        scheduler.delete_schedule(Name=physical.rpartition("|")[2])
+
+
+@pytest.fixture
+def calls(aws: LocalAws) -> "Calls":
+    return Calls(aws)
+
+
+class Calls:
+    """CloudTrail, as far as it tells EventBridge of calls."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._events: Any = aws.client("events")
+
+    def tell(self, export_id: str, **other: object) -> None:
+        """Of a StartExportTask that answered with this id, but for what is said otherwise."""
+        detail: dict[str, object] = {
+            "eventSource": "discovery.amazonaws.com",
+            "eventName": "StartExportTask",
+            "awsRegion": REGION,
+            "recipientAccountId": ACCOUNT,
+            "requestParameters": {"exportDataFormat": ["CSV"]},
+            "responseElements": {"exportId": export_id},
+        }
+        told = {name: value for name, value in {**detail, **other}.items() if value is not ...}
+        entry = {"Source": SOURCE, "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(told)}
+        answer = self._events.put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0
+
+
+def executions(stack: Stack) -> dict[str, str]:
+    """Status by name of every execution of the workflow."""
+    pages = stack.steps.get_paginator("list_executions").paginate(stateMachineArn=stack.machine)
+    return {each["name"]: each["status"] for page in pages for each in page["executions"]}
+
+
+def run_of(stack: Stack, name: str) -> Run:
+    until(lambda: name in executions(stack), seconds=30, what=f"the start of {name}")
+    return stack.ended(f"{stack.machine.replace(':stateMachine:', ':execution:')}:{name}")
+
+
+def test_fault_27_an_export_that_cloudtrail_tells_of_three_times_is_run_once(
+    second: Stack, service: Service, calls: Calls
+) -> None:
+    export_id = service.has(kind="agent", in_progress_seconds=1)
+
+    for _ in range(3):
+        calls.tell(export_id)
+    run = run_of(second, export_id)
+
+    starters = [arn for name, arn in second.resources("AWS::StepFunctions::StateMachine").items() if "Starter" in name]
+    listed = second.steps.list_executions(stateMachineArn=starters[0])["executions"]
+    statuses = until(
+        lambda: [each["status"] for each in listed] if len(listed) == 3 else None, seconds=1, what="three starts"
+    )
+    assert run.counts == {"STORED": 1}
+    assert set(statuses) == {"SUCCEEDED"}, "who comes late finds it started"
+    assert [name for name in executions(second) if name == export_id] == [export_id]
+    assert service.gets(export_id) == 1
+
+
+def test_fault_27_a_start_with_the_name_of_an_export_happens_once(stack: Stack, service: Service) -> None:
+    export_id = service.has(kind="agent")
+    asked: Any = {"stateMachineArn": stack.machine, "name": export_id, "input": json.dumps({"exportIds": [export_id]})}
+
+    run = stack.ended(stack.steps.start_execution(**asked)["executionArn"])
+
+    with pytest.raises(stack.steps.exceptions.ExecutionAlreadyExists):
+        stack.steps.start_execution(**asked)
+    assert run.counts == {"STORED": 1}
+    assert service.gets(export_id) == 1
+
+
+def test_an_id_that_no_execution_can_be_named_after_is_hashed(second: Stack, service: Service, calls: Calls) -> None:
+    export_id = service.has(export_id=f"export.{uuid.uuid4().hex}{'x' * 60}", kind="agent")
+
+    calls.tell(export_id)
+
+    until(lambda: second.row(export_id), seconds=30, what="a row of the export")
+    hashed = [name for name in executions(second) if len(name) == 64]
+    assert len(hashed) == 1
+    assert run_of(second, hashed[0]).counts == {"STORED": 1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"errorCode": "AuthorizationErrorException"}, id="refused"),
+        pytest.param({"responseElements": None, "errorCode": "InvalidParameterValueException"}, id="failed"),
+        pytest.param({"responseElements": None}, id="without response elements"),
+        pytest.param({"responseElements": {}}, id="without an id"),
+        pytest.param({"recipientAccountId": "999999999999"}, id="another account"),
+        pytest.param({"awsRegion": "eu-central-1"}, id="another region"),
+        pytest.param({"eventSource": "rds.amazonaws.com"}, id="another service"),
+        pytest.param({"eventName": "DescribeExportTasks"}, id="another operation"),
+    ],
+)
+def test_bad_input_09_10_11_other_calls_start_nothing(
+    second: Stack, service: Service, calls: Calls, other: dict[str, object]
+) -> None:
+    wrong, right = service.has(kind="agent"), service.has(kind="agent")
+
+    calls.tell(wrong, **other)
+    calls.tell(right)
+    run_of(second, right)
+
+    assert second.row(wrong) is None
+    assert wrong not in executions(second)
+
+
+def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Service, agent: str) -> None:
+    export_id = service.has(kind="agent", agent_id=agent, in_progress_seconds=1)
+
+    row = until(
+        lambda: (row := second.row(export_id)) and row["status"] == "STORED" and row,
+        seconds=90,
+        what="the schedule's run",
+    )
+
+    assert second.manifest(export_id)["raw"]["bytes"] > 0
+    assert str(row["runId"]) in executions(second)
+
+
+def test_fault_40_a_run_goes_on_while_the_stack_is_deployed_anew(
+    aws: LocalAws, second: Stack, service: Service, context: Mapping[str, str], outputs: Path
+) -> None:
+    export_ids = [service.has(kind="agent", in_progress_seconds=seconds) for seconds in (1, 25)]
+    arn = second.start({"exportIds": export_ids})
+    until(lambda: second.row(export_ids[1]), seconds=30, what="the run's first look")
+
+    aws.deploy_beside({**context, "storeConcurrency": "5", "storeBudgetSeconds": "60"}, outputs)
+    run = second.ended(arn)
+
+    assert run.counts == {"STORED": 2}
