@@ -22,7 +22,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test check format bench synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench synth deploy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,18 @@ local-stop: ## End the local AWS and forget what it held
 test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
+soak: setup ## Kill, crowd and trouble the deployed stack for a few minutes; SEED=n for another order
+	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) tests/local/test_soak.py tests/local/test_carrying.py tests/local/test_privileges.py
+
+audit: setup ## Look the locked dependencies up in the database of known vulnerabilities
+	@$(RUN) pip_audit --strict --progress-spinner off --disable-pip --requirement requirements.txt --requirement requirements-dev.txt \
+	  || { echo "The audit found something, or could not reach its database: nothing is known to be safe." >&2; exit 1; }
+
 check: setup ## Format, lint, types and the fast tests
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy
+	@$(RUN) bandit --quiet --configfile pyproject.toml --recursive functions infra local
 	@$(RUN) pytest --quiet --numprocesses=auto $(PYTEST_FLAGS) tests/unit tests/infra
 
 format: setup ## Format the code and mend what the linter can

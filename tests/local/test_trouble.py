@@ -78,23 +78,3 @@ def test_fault_17_an_account_without_a_home_region_is_told_so(stack: Stack, serv
 
     assert (run.outcome(export_id), run.reason(export_id)) == ("NOT_STORED", "HomeRegionNotSetException")
     assert mended.outcome(export_id) == "STORED"
-
-
-def test_fault_15_a_service_that_throttles_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
-    export_ids = service.has_many(10, kind="ec2-recommendations")
-    throttled = service.errors("ThrottlingException")
-
-    with service.behaving(throttle_rate=0.3):
-        run = stack.run(exportIds=export_ids)
-
-    assert run.counts == {"STORED": 10}
-    assert service.errors("ThrottlingException") > throttled
-
-
-def test_fault_16_a_service_with_faults_of_its_own_costs_time_and_nothing_else(stack: Stack, service: Service) -> None:
-    export_ids = service.has_many(5, kind="ec2-recommendations")
-
-    with service.behaving(error_rate=0.3):
-        run = stack.run(exportIds=export_ids)
-
-    assert run.counts == {"STORED": 5}

@@ -1,0 +1,99 @@
+"""Campaigns against the deployed stack: runs at once, kills, a service in trouble. ``make soak`` makes them long."""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+
+from local.aws import LocalAws
+from tests.local.inbox import Inbox
+from tests.local.service import Service
+from tests.local.stack import Stack
+from tests.local.storms import killing, open_uploads, run_until_stored, stored_whole
+
+pytestmark = pytest.mark.alone
+
+SOAK = bool(os.environ.get("SOAK"))
+SEED = int(os.environ.get("SEED", "11"))
+RUNS, EXPORTS, ROUNDS, KILLS = (10, 20, 10, 8) if SOAK else (4, 5, 1, 4)
+FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> "Tell":
+    return Tell(capsys)
+
+
+class Tell:
+    """Says a line on the terminal, past pytest's capture."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, line: str) -> None:
+        with self._capsys.disabled():
+            print(f"\n{line}", flush=True)
+
+
+def test_fault_26_many_runs_at_once_store_each_export_once(
+    stack: Stack, service: Service, events: Inbox, tell: Tell
+) -> None:
+    ids = service.has_many(EXPORTS, kind="agent", in_progress_seconds=2)
+
+    arns = [stack.start({"exportIds": ids}) for _ in range(RUNS)]
+    counts = [stack.ended(arn, seconds=240).counts for arn in arns]
+
+    downloads = {export_id: service.sent(export_id) for export_id in ids}
+    sizes = {export_id: stack.manifest(export_id)["raw"]["bytes"] for export_id in ids}
+    announced = Counter(event["detail-type"] for export_id in ids for event in events.of(export_id))
+    keys = [key for export_id in ids for key in stack.keys_of(export_id) if not key.startswith("work/")]
+    tell(
+        f"{RUNS} runs at once for {EXPORTS} exports: {announced['Export Stored']} events, {len(keys)} objects, "
+        f"at most {max(downloads[each] / sizes[each] for each in ids):.2f} downloads of any"
+    )
+    assert counts == [{"STORED": EXPORTS}] * RUNS
+    assert announced == {"Export Stored": EXPORTS}
+    assert all(downloads[export_id] <= 2 * sizes[export_id] for export_id in ids)
+    assert [key for key in keys if stack.versions(key) != 1] == []
+    assert all(stored_whole(stack, service, export_id) for export_id in ids)
+
+
+def test_fault_23_24_kills_of_any_function_lose_nothing(
+    aws: LocalAws, stack: Stack, service: Service, events: Inbox, tell: Tell
+) -> None:
+    draw = random.Random(SEED)
+    functions = [stack.function(name) for name in FUNCTIONS]
+    for number in range(ROUNDS):
+        ids = service.has_many(EXPORTS, kind="agent", min_bytes=1_000_000)
+
+        with killing(aws, functions, KILLS, draw) as killed:
+            runs = run_until_stored(stack, ids)
+        stack.run(exportIds=ids)
+
+        told = Counter(export_id for export_id in ids for _ in events.of(export_id))
+        tell(f"round {number + 1}, seed {SEED}: {len(killed)} kills, {runs} runs, {told.total()} events for {EXPORTS}")
+        assert killed
+        assert all(stored_whole(stack, service, export_id) for export_id in ids)
+        assert open_uploads(stack) == []
+        assert {stack.row(export_id)["status"] for export_id in ids} == {"STORED"}  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [("throttle_rate", "ThrottlingException"), ("error_rate", "ServerInternalErrorException")],
+)
+def test_fault_15_16_a_service_in_trouble_costs_time_and_nothing_else(
+    stack: Stack, service: Service, tell: Tell, trouble: str, code: str
+) -> None:
+    ids = service.has_many(EXPORTS, kind="agent", in_progress_seconds=2)
+    before = service.errors(code)
+
+    with service.behaving(**{trouble: 0.3}):
+        run = stack.run(exportIds=ids)
+
+    met = service.errors(code) - before
+    tell(f"30 % of calls answer {code}: {met} did, {EXPORTS} exports {dict(run.counts)}")
+    assert met > 0
+    assert run.counts == {"STORED": EXPORTS}
+    assert all(stored_whole(stack, service, export_id) for export_id in ids)
