@@ -60,10 +60,19 @@ def rows(count: int) -> bytes:
     return b"agentId,value\n" + b"".join(b'"o-%d","%d\n"\n' % (row, draw.getrandbits(60)) for row in range(count))
 
 
+FILES = {
+    "export-small": {"export-small.csv": b"agentId,name\no-1,one\n"},
+    "export-large": {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip/a.csv": b"a"},
+}
+"""What each export holds, by the names that the manifest has for them."""
 BODIES = {
-    "export-small": b"agentId,name\no-1,one\n",
+    "export-small": FILES["export-small"]["export-small.csv"],
     "export-large": zipped(
-        {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip": zipped({"a.csv": b"a"})}
+        {
+            "1_osInfo.csv": FILES["export-large"]["1_osInfo.csv"],
+            "2_process.csv": FILES["export-large"]["2_process.csv"],
+            "inner.zip": zipped({"a.csv": FILES["export-large"]["inner.zip/a.csv"]}),
+        }
     ),
 }
 
@@ -419,8 +428,10 @@ class Storms(RuleBasedStateMachine):
         raw = self.bucket.objects[manifest["raw"]["key"]]
         assert raw == BODIES[row.export_id]
         assert row.item["rawCrc32"] == manifest["raw"]["crc32"] == to_base64(zlib.crc32(raw))
+        files = {file["name"]: self.bucket.objects[file["key"]] for file in manifest["files"]}
+        assert files == FILES[row.export_id]
         for file in manifest["files"]:
-            body = self.bucket.objects[file["key"]]
+            body = files[file["name"]]
             assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
 
 
