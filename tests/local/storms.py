@@ -81,6 +81,7 @@ def killing(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Ra
 def run_until_stored(stack: Stack, export_ids: Sequence[str], *, most: int = 20) -> int:
     """Ask for the exports until all are stored, as a schedule would; how many runs it took."""
     for runs in range(1, most + 1):
-        if stack.run(exportIds=export_ids, onFailure="report").counts == {"STORED": len(export_ids)}:
+        run = stack.ended(stack.start({"exportIds": export_ids, "onFailure": "report"}), seconds=240)
+        if run.counts == {"STORED": len(export_ids)}:
             return runs
     raise AssertionError(f"not stored after {most} runs")
