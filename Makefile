@@ -22,7 +22,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling synth deploy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ format: setup ## Format the code and mend what the linter can
 
 bench: $(BENCH)/installed ## Measure the copy beside others, 20 minutes; QUICK=1 ends within two and writes nothing
 	@$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-polling: setup ## Simulate what waiting costs and how late it notices, beside other ways
+	@PYTHONPATH=functions $(RUN) benchmarks.polling
 
 synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 	@$(CDK) synth --quiet $(CDK_FLAGS)

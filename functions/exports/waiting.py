@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from math import sqrt
 from typing import Protocol
 
 MAX_POLLS = 400
 """Looks that one batch may take: with :data:`MAX_STORES` it keeps a child's history below 20,000 events of 25,000."""
 MAX_STORES = 400
 """Slices of storing that one batch may take: each export needs one, a huge one several."""
-AGE_PER_WAIT = 20
-"""An export is looked at again after a twentieth of its age, so it is noticed at most five per cent late."""
+WAIT_SQUARED_PER_AGE = timedelta(seconds=3.24)
+"""The wait is the root of this times the age: 44 s at ten minutes, 108 s at an hour, 5 minutes at eight hours."""
 
 
 class Waits(Protocol):
@@ -26,14 +27,17 @@ def next_look(
 ) -> datetime:
     """When to look again at exports requested at ``requested_at``, after ``polls`` looks.
 
-    A short export should be noticed soon and a long one should cost little, and nobody says which is which; but what
-    has run for an hour will hardly end within the next second. So the wait is a fixed part of the age of the youngest
-    pending export, within the floor and the ceiling, ``jitter`` (0 to 1) spreading it by up to a tenth so that batches
-    do not march in step. Once half of the looks are used up, the rest is spread evenly over the time that is left. The
-    last look is at the deadline.
+    A look costs the same whenever it is taken, and its absence costs the delay of whatever ends meanwhile. Nobody says
+    how long an export takes, nor of what kind it is before it is there; what has run for an hour is as likely to end
+    within the next hour as what has run for a minute within the next minute. With a chance to end that falls with the
+    age like that, cost and delay together are least when the wait grows with the square root of the age. It is the age
+    of the youngest pending export, within the floor and the ceiling, ``jitter`` (0 to 1) spreading it by up to a tenth
+    so that batches do not march in step. Once half of the looks are used up, the rest is spread evenly over the time
+    that is left. The last look is at the deadline.
     """
     age = min((now - moment for moment in requested_at), default=timedelta())
-    wait = min(max(age / AGE_PER_WAIT, waits.wait_floor), waits.wait_ceiling)
+    grown = timedelta(seconds=sqrt(max(age / timedelta(seconds=1), 0) * WAIT_SQUARED_PER_AGE.total_seconds()))
+    wait = min(max(grown, waits.wait_floor), waits.wait_ceiling)
     wait *= 1 + (jitter - 0.5) / 5
     if polls > MAX_POLLS // 2:
         wait = max(wait, (deadline - now) / max(MAX_POLLS - polls, 1))

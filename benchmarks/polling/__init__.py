@@ -1,0 +1,1 @@
+"""What waiting costs and how late it notices, by a virtual clock."""

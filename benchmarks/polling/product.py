@@ -1,0 +1,126 @@
+"""The product's own planning, checking and waiting, walked through its definition state by state."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.polling.prices import LOOK_MS, Bill
+from benchmarks.polling.world import World
+from exports.checking import Check, Item, Pending
+from exports.planning import plan, write_batches
+from exports.runs import BATCH_SIZE, Batch, Run, read_run
+
+DEFINITION = Path(__file__).parents[2] / "tests" / "infra" / "workflow.asl.json"
+"""A test keeps it equal to what is synthesized."""
+STORE_SECONDS = 5.0
+"""Taken for storing one export; ``storeConcurrency`` of them go at once, and nobody looks meanwhile."""
+STORES_AT_ONCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that waiting depends on, with the stack's defaults."""
+
+    wait_floor: timedelta = timedelta(seconds=15)
+    wait_ceiling: timedelta = timedelta(seconds=300)
+    not_found_grace: timedelta = timedelta(seconds=600)
+    deadline: timedelta = timedelta(minutes=720)
+    sweep_deadline: timedelta = timedelta(minutes=55)
+
+
+@dataclass
+class Product:
+    """Runs of the workflow in a world; counts every transition that the definition makes."""
+
+    world: World
+    seed: int
+    policy: Policy = Policy()
+    transitions: int = 0
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        self._states: Mapping[str, Any] = json.loads(DEFINITION.read_text("utf-8"))["States"]
+        self._draw = random.Random(self.seed)  # noqa: S311 - the same each time
+
+    def bill(self) -> Bill:
+        return Bill(self.transitions, self.looks, self.world.describes)
+
+    def run(self, asked: Mapping[str, Any]) -> None:
+        """One execution from the world's moment on. Its batches go side by side, so each begins at that moment."""
+        began = self.world.now
+        execution = {"Name": "run", "StartTime": self.world.moment.isoformat(), "Input": dict(asked)}
+        run = read_run(execution, self.policy)
+        ids = plan(run, service=self.world, catalog=self.world, max_age=None).export_ids
+        write_batches(run, ids, self.world)
+        # Plan run, Input accepted?, Settle each batch, Report run, All stored?, Run done
+        self.transitions += sum(name not in {"Invalid input", "Exports not stored"} for name in self._states)
+        self.looks += 2
+        ended = began
+        for start in range(0, len(ids), BATCH_SIZE):
+            self.world.now = began
+            self._settle(_batch(run, ids[start : start + BATCH_SIZE]))
+            ended = max(ended, self.world.now)
+        self.world.now = ended
+
+    def _settle(self, batch: Batch) -> None:
+        """The child execution of one batch, from state to state."""
+        processor = self._states["Settle each batch"]["ItemProcessor"]
+        states, name = processor["States"], processor["StartAt"]
+        pending: Pending | None = None
+        while True:
+            self.transitions += 1
+            state = states[name]
+            if name == "Check exports":
+                pending = self._check(batch, pending)
+            elif name == "Store each export":
+                pending = self._store(state, pending)
+            elif name == "Wait":
+                assert pending is not None
+                assert pending.look_at is not None
+                self.world.now += max(0.0, (pending.look_at - self.world.moment).total_seconds())
+            elif state["Type"] == "Succeed":
+                return
+            name = self._next(state, pending)
+
+    def _check(self, batch: Batch, pending: Pending | None) -> Pending:
+        self.looks += 1
+        self.world.now += LOOK_MS / 1000
+        check = Check(batch, self.world, self.world, self.policy, self.world.moment, self._draw.random())
+        return _through_json(check.next(pending if pending is not None else check.first()))
+
+    def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
+        assert pending is not None
+        self.transitions += len(pending.ready) * len(
+            [each for each in state["ItemProcessor"]["States"].values() if each["Type"] == "Task"]
+        )
+        for item in pending.ready:
+            self.world.store(item["exportId"])
+        self.world.now += STORE_SECONDS * -(-len(pending.ready) // STORES_AT_ONCE)
+        return _with_results(pending, [{"progress": "settled"} for _ in pending.ready])
+
+    def _next(self, state: Mapping[str, Any], pending: Pending | None) -> str:
+        if state["Type"] != "Choice":
+            return str(state["Next"])
+        assert pending is not None
+        holds = {
+            "{% $states.input.pending = 0 %}": not pending.ids,
+            "{% $count($states.input.ready) > 0 %}": bool(pending.ready),
+        }
+        return str(next((each["Next"] for each in state["Choices"] if holds[each["Condition"]]), state["Default"]))
+
+
+def _batch(run: Run, ids: Sequence[str]) -> Batch:
+    return Batch.from_json(1, {"run": run.to_json(), "exportIds": list(ids)})
+
+
+def _through_json(pending: Pending) -> Pending:
+    """As it comes out of the workflow's state."""
+    return Pending.from_json(json.loads(json.dumps(pending.to_json()))) if pending.ids else Pending()
+
+
+def _with_results(pending: Pending, results: Sequence[Item]) -> Pending:
+    return Pending.from_json({**pending.to_json(), "results": list(results)})
