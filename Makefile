@@ -22,10 +22,10 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-sweep synth deploy lock clean
 
 help: ## Say what can be made (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Start exports on a local AWS, store them, show what landed
 	@$(RUN) local.demo
@@ -62,6 +62,12 @@ bench: $(BENCH)/installed ## Measure the copy beside others, 20 minutes; QUICK=1
 
 bench-polling: setup ## Simulate what waiting costs and how late it notices, beside other ways
 	@PYTHONPATH=functions $(RUN) benchmarks.polling
+
+bench-cold-start: setup ## Measure imports and clients of each function beside a bare boto3 script
+	@$(RUN) benchmarks.cold_start
+
+bench-sweep: setup ## Sweep 10,000 exports on a local AWS, a quarter of an hour
+	@PYTHONPATH=functions $(RUN) benchmarks.sweep
 
 synth: setup ## Write the CloudFormation template to cdk.out; needs no account
 	@$(CDK) synth --quiet $(CDK_FLAGS)

@@ -5,13 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-import fastjsonschema
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from exports.model import utc_text
+
+if TYPE_CHECKING:
+    from fastjsonschema import JsonSchemaValueException
 
 BATCH_SIZE = 100
 """Tasks that one DescribeExportTasks call takes at most."""
@@ -148,8 +148,12 @@ def _distinct(asked: Any) -> Any:
 
 
 def _validate(asked: Any) -> None:
+    # Here, because of the four functions only one reads input, and all of them should start fast.
+    import fastjsonschema
+
+    schema = json.loads(Path(__file__).with_name("run_input.schema.json").read_text("utf-8"))
     try:
-        _schema_check()(asked)
+        fastjsonschema.compile(schema, use_default=False, fast_fail=False)(asked)
     except fastjsonschema.JsonSchemaValuesException as error:
         raise InvalidInput(_told([_fault(each) for each in error.errors])) from None
 
@@ -162,13 +166,7 @@ def _refuse_broken_text(asked: Any) -> None:
         raise InvalidInput("input holds text that is not Unicode (half of a surrogate pair)") from None
 
 
-@cache
-def _schema_check() -> Any:
-    schema = json.loads(Path(__file__).with_name("run_input.schema.json").read_text("utf-8"))
-    return fastjsonschema.compile(schema, use_default=False, fast_fail=False)
-
-
-def _fault(error: fastjsonschema.JsonSchemaValueException) -> str:
+def _fault(error: "JsonSchemaValueException") -> str:
     name = str(error.name)
     member = name.removeprefix("data").removeprefix(".") or "input"
     if error.rule == "additionalProperties":

@@ -1,0 +1,111 @@
+"""`make bench-cold-start`: imports and clients of each function in a fresh interpreter, beside a bare boto3 script.
+
+The functions run from the asset that is deployed, with bytecode, as on a Lambda whose Python built it. Both use the
+boto3 that is installed here. Processor time is taken, not time by the clock: a bystander then costs neither.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import machine
+from infra import asset
+
+KEPT = Path("docs") / "benchmarks" / "cold-start.json"
+PAGE = Path("docs") / "performance.md"
+MARKS = re.compile(r"<!-- cold start -->.*<!-- /cold start -->", re.DOTALL)
+TARGET = 1.15
+CLIENTS: Mapping[str, tuple[str, ...]] = {
+    "plan_run": ("discovery", "dynamodb", "s3"),
+    "check_exports": ("discovery", "dynamodb", "s3", "events"),
+    "store_export": ("discovery", "dynamodb", "s3", "events"),
+    "report_run": ("dynamodb", "s3", "events"),
+}
+ADAPTERS = {"discovery": "service", "dynamodb": "catalog", "s3": "bucket", "events": "bus"}
+"""What makes each client in ``exports.wiring``."""
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "TABLE_NAME": "table",
+    "BUCKET_NAME": "bucket",
+    "ACCOUNT_ID": "123456789012",
+    "DISCOVERY_REGION": "us-east-1",
+    "EVENT_BUS_NAME": "default",
+    "POWERTOOLS_SERVICE_NAME": "discovery-exports",
+}
+TELL = "\nimport time; print(time.process_time())"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (%(default)s)")
+    rounds = parser.parse_args().rounds
+    with TemporaryDirectory() as folder:
+        asset.build(Path(folder))
+        subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
+        found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
+    print(table(found))
+    KEPT.write_text(
+        json.dumps({"machine": machine(), "python": sys.version.split()[0], "functions": found}, indent=1) + "\n"
+    )
+    PAGE.write_text(MARKS.sub(lambda _: f"<!-- cold start -->\n{table(found)}\n<!-- /cold start -->", PAGE.read_text()))
+    print(f"Kept in {KEPT} and {PAGE}")
+
+
+def measured(function: str, folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time of each round, ours and the bare script's in changing order."""
+    programs = {"ours": ours(function), "bare": bare(function), "boto3": "import boto3"}
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for number in range(rounds + 1):
+        names = list(programs)
+        random.shuffle(names)
+        for name in names:
+            spent = run(programs[name], folder)
+            if number:  # the first round fills the page cache
+                found[name].append(round(spent * 1000, 1))
+    return found
+
+
+def ours(function: str) -> str:
+    """What Lambda does before the first call is answered: the module, and the adapters that it uses."""
+    made = "".join(f"\nwiring.{ADAPTERS[client]}()" for client in CLIENTS[function])
+    return f"import {function}\nfrom exports import wiring{made}"
+
+
+def bare(function: str) -> str:
+    made = "".join(f"\nsession.client({client!r})" for client in CLIENTS[function])
+    return f"import boto3\nsession = boto3.Session(){made}"
+
+
+def run(program: str, folder: Path) -> float:
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program + TELL], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def table(found: Mapping[str, Mapping[str, list[float]]]) -> str:
+    lines = [
+        f"| function | ms | bare script with the same clients | ours is | target ≤ {TARGET} x |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    for name, times in found.items():
+        ratio = median(times["ours"]) / median(times["bare"])
+        met = "met" if ratio <= TARGET else "NOT MET"
+        lines.append(f"| {name} | {median(times['ours']):.0f} | {median(times['bare']):.0f} | {ratio:.2f} x | {met} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
