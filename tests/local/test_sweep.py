@@ -55,3 +55,19 @@ def test_a_sweep_reports_failures_and_does_not_fail_unless_told_to(stack: Stack,
 
     assert (reporting.status, reporting.outcome(first)) == ("SUCCEEDED", "FAILED")
     assert (failing.status, failing.error, failing.outcome(second)) == ("FAILED", "ExportsNotStored", "FAILED")
+
+
+def test_fault_26_sweeps_that_overlap_with_runs_by_id_store_each_export_once(
+    stack: Stack, service: Service, events: Inbox
+) -> None:
+    stack.run()
+    ids = service.has_many(5, kind="agent", in_progress_seconds=3)
+
+    sweeps = [stack.start({}) for _ in range(3)]
+    by_id = [stack.start({"exportIds": [export_id], "onFailure": "report"}) for export_id in ids[:2]]
+    runs = [stack.ended(arn) for arn in (*sweeps, *by_id)]
+
+    assert [run.counts for run in runs] == [{"STORED": 5}] * 3 + [{"STORED": 1}] * 2
+    assert [len(events.of(export_id)) for export_id in ids] == [1] * 5
+    assert service.gets(*ids) == 5
+    assert [stack.versions(f"manifests/{export_id}.json") for export_id in ids] == [1] * 5
