@@ -24,6 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         service=wiring.service(),
         records=records,
         bucket=wiring.bucket(),
+        tables=wiring.tables(),
         hands=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
         span=wiring.time_left(context),
         clock=wiring.utc_now,

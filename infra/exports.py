@@ -13,6 +13,7 @@ from infra.functions import Functions
 from infra.schedules import Schedules
 from infra.settings import Settings
 from infra.storage import Storage
+from infra.tables import Tables
 from infra.workflow import Workflow
 
 
@@ -40,8 +41,15 @@ class DiscoveryExports(Construct):
         settings = settings or Settings()
         self.storage = Storage(self, "Storage", bucket=bucket, table=table, key=key)
         self.announcements = Announcements(self, "Announcements", bus=bus, topic=topic, key=key)
+        self.tables = self._tables(settings, key)
         self.functions = Functions(
-            self, "Functions", storage=self.storage, bus=self.announcements.bus, settings=settings, key=key
+            self,
+            "Functions",
+            storage=self.storage,
+            tables=self.tables,
+            bus=self.announcements.bus,
+            settings=settings,
+            key=key,
         )
         self.workflow = Workflow(
             self,
@@ -55,3 +63,9 @@ class DiscoveryExports(Construct):
             Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine)
         if settings.cloud_trail_trigger:
             CloudTrailTrigger(self, "CloudTrail", state_machine=machine, sources=settings.cloud_trail_sources)
+
+    def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
+        if not settings.tables:
+            return None
+        limit = settings.query_scan_limit_bytes
+        return Tables(self, "Tables", bucket=self.storage.bucket, scan_limit_bytes=limit, key=key)

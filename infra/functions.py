@@ -15,6 +15,7 @@ from infra.announcements import SOURCE
 from infra.permissions import Permission, acknowledge, make_role
 from infra.settings import Settings
 from infra.storage import Storage
+from infra.tables import Tables
 
 POWERTOOLS = {
     "POWERTOOLS_SERVICE_NAME": "discovery-exports",
@@ -36,12 +37,14 @@ class Functions(Construct):
         id: str,
         *,
         storage: Storage,
+        tables: Tables | None,
         bus: events.IEventBus,
         settings: Settings,
         key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._storage = storage
+        self._tables = tables
         self._bus = bus
         self._settings = settings
         self._key = key
@@ -111,6 +114,7 @@ class Functions(Construct):
                 "MAX_FILE_BYTES": str(self._settings.max_file_bytes),
                 "MAX_TOTAL_BYTES": str(self._settings.max_total_bytes),
                 "MAX_RATIO": str(self._settings.max_ratio),
+                "DATABASE_NAME": self._tables.name if self._tables else "",
             },
             permissions=[
                 self._describing(),
@@ -120,6 +124,7 @@ class Functions(Construct):
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
                 self._on_objects("raw/*", "data/*", "work/*", actions=["s3:DeleteObject"]),
+                *self._tabulating(),
                 self._announcing(),
             ],
         )
@@ -206,6 +211,13 @@ class Functions(Construct):
     def _telling_what_is_missing(self, *more: str) -> Permission:
         """Whoever may not list a bucket is told 403 for a key that is not there, not 404."""
         return Permission(actions=["s3:ListBucket", *more], resources=[self._storage.bucket.bucket_arn])
+
+    def _tabulating(self) -> list[Permission]:
+        """Writing tables, taking them away again when the export is rejected, and adding partitions."""
+        if not self._tables:
+            return []
+        actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
+        return [self._on_objects("tables/*", actions=actions), self._tables.showing]
 
     def _announcing(self) -> Permission:
         """Under our own source only; one call may put several events, so the condition is for all of them."""

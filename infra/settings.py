@@ -114,6 +114,7 @@ class Settings:
     side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
     batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
     ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
+    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``.
     ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
     ``cloud_trail_sources``, too, which is for tests.
     """
@@ -133,6 +134,8 @@ class Settings:
     max_file_bytes: Annotated[int, Whole(1, 5_000 * GB)] = 200 * GB
     max_total_bytes: Annotated[int, Whole(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[int, Whole(2, 100_000)] = 200
+    tables: Annotated[bool, Truth()] = True
+    query_scan_limit_bytes: Annotated[int, Whole(10_000_000, 5_000 * GB)] = 100 * GB
     schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
     cloud_trail_trigger: Annotated[bool, Truth()] = False
     cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()

@@ -16,4 +16,7 @@ class DiscoveryExportsStack(Stack):
         CfnOutput(self, "StateMachineArn", value=exports.workflow.state_machine.state_machine_arn)
         CfnOutput(self, "BucketName", value=exports.storage.bucket.bucket_name)
         CfnOutput(self, "TableName", value=exports.storage.table.table_name)
+        if exports.tables:
+            CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
+            CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)

@@ -41,7 +41,7 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self._access_logs(),
             server_access_logs_prefix="exports/",
-            lifecycle_rules=[self._tidying(), self._expiring_work()],
+            lifecycle_rules=[self._tidying(), self._expiring_work(), self._expiring_queries()],
             removal_policy=RemovalPolicy.RETAIN,
         )
 
@@ -59,6 +59,15 @@ class Storage(Construct):
         return s3.LifecycleRule(
             id="ExpiringWork",
             prefix="work/",
+            expiration=Duration.days(30),
+            noncurrent_version_expiration=Duration.days(1),
+        )
+
+    def _expiring_queries(self) -> s3.LifecycleRule:
+        """Results of queries can be had again."""
+        return s3.LifecycleRule(
+            id="ExpiringQueries",
+            prefix="queries/",
             expiration=Duration.days(30),
             noncurrent_version_expiration=Duration.days(1),
         )

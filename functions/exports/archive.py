@@ -326,4 +326,5 @@ def _retry_after(error: ClientError) -> float:
 
 
 def _json(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+    """In one line, because manifests are rows of the table ``exports``."""
+    return json.dumps(document, ensure_ascii=False).encode()

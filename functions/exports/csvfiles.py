@@ -8,7 +8,7 @@ Bytes that are no UTF-8 become U+FFFD, which moves no cell or row and keeps the 
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exports.zipfiles import CHUNK_BYTES
@@ -35,15 +35,26 @@ class _Malformed(Exception):
     """What is read is no CSV that a reader with bounded memory can read."""
 
 
-def read_table(chunks: Iterator[bytes]) -> Table:
-    """Read ``chunks`` to their end, whatever they hold, and say what was in them. What they raise is passed on."""
+Take = Callable[[list[str]], int]
+"""Does something with a record, and says how many cells it has; a blank line has none."""
+
+
+def count_only(_: Sequence[str]) -> Take:
+    return len
+
+
+def read_table(chunks: Iterator[bytes], begin: Callable[[Sequence[str]], Take] = count_only) -> Table:
+    """Read ``chunks`` to their end, whatever they hold, and say what was in them. What they raise is passed on.
+
+    ``begin`` is given the header, and gives what takes each record below it.
+    """
     columns: tuple[str, ...] = ()
     widths: Counter[int] = Counter()
     try:
         records = _records(chunks, done=widths.total)
         columns = _header(records)
         # Counted in C as records come, and visible to _Chunks meanwhile: a loop in Python would halve the speed.
-        widths.update(map(len, records))
+        widths.update(map(begin(columns), records))
     except (csv.Error, _Malformed) as error:
         for _ in chunks:
             pass

@@ -92,6 +92,7 @@ class Landing:
             time_left=self.time_left,
             part_slice=_part_slice(item),
             slice_bytes=self.slice_bytes,
+            with_tables=bool(self.settings.database),
         )
 
     def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:

@@ -66,6 +66,7 @@ def _file(file: StoredFile) -> dict[str, Any]:
         "name": file.name,
         "dataset": file.dataset,
         "key": file.key,
+        "tableKey": file.table_key,
         "bytes": file.bytes,
         "sha256": file.sha256,
         "rows": file.rows,

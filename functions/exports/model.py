@@ -99,6 +99,11 @@ class Keys:
         """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.filenames`."""
         return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
 
+    def table(self, dataset: str, file: str) -> str:
+        """The rows of that member as SQL reads them; the folders are the partitions of the dataset's table."""
+        day = f"requested_date={self.requested_date}"
+        return f"tables/{dataset}/{day}/export_id={self.export_id}/{file}.jsonl.gz"
+
     def work(self, name: str) -> str:
         """Notes and intermediate objects of a store that is not finished; they expire."""
         return f"work/{self.export_id}/{name}"
@@ -113,7 +118,8 @@ class StoredFile:
     """One member of an export as it lies in the bucket: an entry of the manifest's ``files``.
 
     ``rows`` counts data rows without the header and is null for what is not CSV or is malformed; ``columns`` is the
-    header as it was read; ``notes`` says what is odd about the schema or the CSV.
+    header as it was read; ``notes`` says what is odd about the schema or the CSV; ``table_key`` is where SQL reads the
+    rows, None where no table is kept.
     """
 
     name: str
@@ -124,6 +130,7 @@ class StoredFile:
     rows: int | None
     columns: tuple[str, ...]
     notes: Mapping[str, object] = field(default_factory=dict)
+    table_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

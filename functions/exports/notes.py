@@ -61,7 +61,8 @@ class Notes:
         for key in (self._key, *self._others):
             self._bucket.remove(key)
         for file in self.files.values():
-            self._bucket.remove(file.key)
+            for stored in filter(None, (file.key, file.table_key)):
+                self._bucket.remove(stored)
 
     def _take_up(self, key: str) -> None:
         # A note of another raw object, or of a release that wrote it otherwise: all is done again, and adopted.

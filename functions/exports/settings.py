@@ -33,6 +33,11 @@ class Settings:
         return self._text("EVENT_BUS_NAME")
 
     @property
+    def database(self) -> str:
+        """The Glue database of the tables; empty when none are kept."""
+        return self.env.get("DATABASE_NAME", "")
+
+    @property
     def discovery_region(self) -> str:
         """The account's Migration Hub home region: the service answers nowhere else."""
         return self._text("DISCOVERY_REGION")

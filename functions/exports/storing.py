@@ -1,6 +1,7 @@
 """One export settled: the order of writes that makes it safe.
 
-The raw bytes come first, then each file, then the manifest that names them, then the catalog's row, then the event.
+The raw bytes come first, then each file, then the manifest that names them, then the tables' partitions, then the
+catalog's row, then the event.
 Each step can be repeated: a kill between any two leaves nothing that the next attempt would not adopt.
 """
 
@@ -53,6 +54,10 @@ class Hands(Protocol):
     def discard(self, raw: RawObject, keys: Keys, item: Item) -> None: ...
 
 
+class Tables(Protocol):
+    def show(self, manifest: Mapping[str, Any]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Storing:
     """Storing as one call of the function does it: an item of a batch, within ``span`` of time."""
@@ -64,6 +69,7 @@ class Storing:
     records: Records
     bucket: Bucket
     hands: Hands
+    tables: Tables
     span: timedelta
     clock: Callable[[], datetime]
 
@@ -130,6 +136,7 @@ class Storing:
                 self._still_ours(export, raw, keys, item)
                 return _unfinished(unpacked)
             document = self._manifest(export, keys, raw, unpacked, row)
+        self.tables.show(document)
         outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
         self.records.settle(export, outcome, details(document, keys.manifest), polls=item["polls"])
         return SETTLED

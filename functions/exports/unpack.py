@@ -1,13 +1,15 @@
 """Taking the raw object of an export apart: each member into an object of its own, verified, counted and named.
 
 Nothing is held but the chunk in hand: the raw object is read by ranges, a member is inflated, counted, hashed, read as
-CSV and written in one pass, and its object becomes visible only after its size and CRC-32 have been found right. Work
-that is too much for one call is cut into pieces, of which each of several slices does its share.
+CSV and written in one pass, and its object becomes visible only after its size and CRC-32 have been found right. The
+same pass writes the rows of a known dataset a second time, as SQL reads them. Work that is too much for one call is cut
+into pieces, of which each of several slices does its share.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Protocol
 
@@ -20,6 +22,7 @@ from exports.members import Counted, Limits, Member, Sink, Walk, drain, sample_o
 from exports.model import Keys, Kind, RawObject, StoredFile
 from exports.notes import Notes
 from exports.spread import PartsWriter, Spread
+from exports.tables import Sheet, known_tables
 from exports.uploads import Unfinished, slices_for
 from exports.writing import FIRST_PART
 
@@ -45,8 +48,11 @@ def unpack(
     time_left: Callable[[], float],
     part_slice: tuple[int, int] = (0, 1),
     slice_bytes: int = 0,
+    with_tables: bool = False,
 ) -> Unpacked | Unfinished:
     """Store every member of the raw object under ``keys.data``, as far as ``time_left()`` (seconds) allows.
+
+    ``with_tables`` stores the rows of known datasets under ``keys.table``, too.
 
     What unpacks to more than ``slice_bytes`` (0: never) is done by several slices, and the answer says by how many;
     slice ``(i, n)`` does every n-th piece of it. Whoever finds all of them done answers with the members.
@@ -56,7 +62,8 @@ def unpack(
     member stays behind, whatever was stored before the fault was found.
     """
     noted = Notes(archive, keys, raw, part_slice)
-    unpacking = _Unpacking(raw, keys, archive, Counted(limits, raw.bytes), time_left, noted, part_slice, slice_bytes)
+    counted = Counted(limits, raw.bytes)
+    unpacking = _Unpacking(raw, keys, archive, counted, time_left, noted, part_slice, slice_bytes, with_tables)
     try:
         return unpacking.run()
     except _TimeIsUp:
@@ -78,8 +85,16 @@ def _discard(noted: Notes, keys: Keys, archive: Archive) -> None:
         spread.give_up(archive, keys, part)
 
 
+LARGEST_TABLE = 4 * 10**9
+"""Bytes of a CSV whose rows one call surely writes within its life: 10 MB a second were measured, and more for most."""
+
+
 class _TimeIsUp(Exception):
     pass
+
+
+class _NoTable(Exception):
+    """The rows of a file cannot all be read, so none is shown."""
 
 
 Piece = tuple[Member, Spread | None, int]
@@ -98,6 +113,7 @@ class _Unpacking:
     notes: Notes
     part_slice: tuple[int, int]
     slice_bytes: int
+    with_tables: bool
     members: list[Member] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
 
@@ -137,7 +153,7 @@ class _Unpacking:
         dataset, chunks = _told(member)
         key = self.keys.data(dataset.name, member.part)
         with self.archive.writer(key) as writer:
-            return _described(member, dataset, key, writer, chunks)
+            return self._described(member, dataset, key, writer, chunks)
 
     def _carry(self, member: Member, large: Spread, run: int) -> None:
         """Send a run of the member's parts. The last run goes over the whole of it, so it tells what it holds."""
@@ -146,10 +162,40 @@ class _Unpacking:
         upload = large.upload(key)
         writer = PartsWriter(self.archive, upload, large.missing(run, upload))
         if run == large.runs - 1 and member.part not in self.notes.files:
-            self.notes.add(member.part, _described(member, dataset, key, writer, chunks))
+            self.notes.add(member.part, self._described(member, dataset, key, writer, chunks))
             return
         while not writer.done:
             writer.write(next(chunks))
+
+    def _described(
+        self, member: Member, dataset: Dataset, key: str, writer: Sink, chunks: Iterator[bytes]
+    ) -> StoredFile:
+        """Write all of the chunks, and say what was in them."""
+        copy = _Copy(writer)
+        table, table_key = self._read(member, dataset, copy.of(chunks))
+        return StoredFile(
+            name=kept_name(member.name),
+            dataset=dataset.name,
+            key=key,
+            bytes=copy.bytes,
+            sha256=copy.sha256.hexdigest(),
+            rows=table.rows,
+            columns=table.columns,
+            notes={**table.notes, **schema_notes(dataset, table.columns)},
+            table_key=table_key,
+        )
+
+    def _read(self, member: Member, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
+        """Take all of the chunks, and what can be told of them; the key is of the table that they were written to."""
+        if not is_csv(member.name, dataset):
+            drain(chunks)
+            return Table(), None
+        if not self.with_tables or dataset.name not in known_tables():
+            return read_table(chunks), None
+        if (member.size or 0) > LARGEST_TABLE:
+            table = read_table(chunks)
+            return replace(table, notes={**table.notes, "noTable": f"more than {LARGEST_TABLE} bytes"}), None
+        return _read_into(self.archive, self.keys.table(dataset.name, member.part), dataset, chunks)
 
     def _gathered(self) -> Unpacked | Unfinished:
         """All members, if every slice is done. Each writes its note before it reads the others': the last sees all."""
@@ -190,25 +236,13 @@ def _told(member: Member) -> tuple[Dataset, Iterator[bytes]]:
     return dataset_of(member.name, sample_header(sample)), chain((sample,), chunks)
 
 
-def _described(member: Member, dataset: Dataset, key: str, writer: Sink, chunks: Iterator[bytes]) -> StoredFile:
-    """Write all of the chunks, and say what was in them."""
-    copy = _Copy(writer)
-    table = _read(member.name, dataset, copy.of(chunks))
-    return StoredFile(
-        name=kept_name(member.name),
-        dataset=dataset.name,
-        key=key,
-        bytes=copy.bytes,
-        sha256=copy.sha256.hexdigest(),
-        rows=table.rows,
-        columns=table.columns,
-        notes={**table.notes, **schema_notes(dataset, table.columns)},
-    )
-
-
-def _read(name: str, dataset: Dataset, chunks: Iterator[bytes]) -> Table:
-    """Take all of the chunks, and what can be told of them."""
-    if is_csv(name, dataset):
-        return read_table(chunks)
-    drain(chunks)
-    return Table()
+def _read_into(archive: Archive, key: str, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
+    """Write the rows to the table object ``key`` as they are read; there is none if the file turns out malformed."""
+    with suppress(_NoTable), archive.writer(key) as sink:
+        sheet = Sheet(sink, dataset.name)
+        table = read_table(chunks, sheet.begin)
+        if table.rows is None:
+            raise _NoTable
+        sheet.finish()
+        return table, key
+    return table, None

@@ -18,6 +18,7 @@ from exports.archive import Archive, s3_client
 from exports.catalog import Catalog
 from exports.discovery import DiscoveryService
 from exports.errors import ExportsError, ServiceError
+from exports.glue import GlueTables
 from exports.ledger import Ledger
 from exports.measuring import measure
 from exports.runs import Batch, batch_key
@@ -87,6 +88,12 @@ def catalog() -> Catalog:
 @cache
 def bucket() -> Archive:
     return Archive(s3_client(session()), bucket=settings().bucket, owner=settings().account)
+
+
+@cache
+def tables() -> GlueTables:
+    connect = cache(lambda: session().client("glue", config=RETRIES))
+    return GlueTables(connect, database=settings().database, bucket=settings().bucket)
 
 
 @cache

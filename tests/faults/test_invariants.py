@@ -223,10 +223,18 @@ class Hands:
             time_left=lambda: next(left, 0.0),
             part_slice=(item["slice"], item["slices"]),
             slice_bytes=SLICE,
+            with_tables=True,
         )
 
     def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
         discard(raw, keys=keys, archive=self.bucket, part_slice=(item["slice"], item["slices"]))
+
+
+class NoGlue:
+    """SQL is not asked here."""
+
+    def show(self, manifest: Mapping[str, Any]) -> None:
+        pass
 
 
 class Storms(RuleBasedStateMachine):
@@ -360,7 +368,7 @@ class Storms(RuleBasedStateMachine):
         return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
 
     def _is_named(self, key: str) -> bool:
-        return key.startswith(("raw/", "data/", "manifests/", "work/"))
+        return key.startswith(("raw/", "data/", "tables/", "manifests/", "work/"))
 
     def _store(self, export_id: str, run: str, part_slice: int, parts: int, fate: Fate) -> None:
         slices = self.slices[export_id]
@@ -375,6 +383,7 @@ class Storms(RuleBasedStateMachine):
             records=records,
             bucket=bucket,
             hands=Hands(bucket, self.sources[export_id], records, parts),
+            tables=NoGlue(),
             span=SPAN,
             clock=self._clock,
         )

@@ -56,7 +56,7 @@ def test_context_reaches_the_functions(assembly: Path) -> None:
 def test_outputs_are_those_that_callers_rely_on(assembly: Path) -> None:
     outputs = read(assembly / "Second.template.json")["Outputs"]
 
-    assert set(outputs) == {"StateMachineArn", "BucketName", "TableName", "TopicArn"}
+    assert set(outputs) == {"StateMachineArn", "BucketName", "TableName", "TopicArn", "DatabaseName", "WorkGroupName"}
 
 
 def test_nothing_has_a_name_of_its_own(assembly: Path) -> None:
@@ -73,7 +73,10 @@ def test_nothing_has_a_name_of_its_own(assembly: Path) -> None:
     }
     resources = read(assembly / "Second.template.json")["Resources"].values()
 
-    assert not [each for each in resources if names & set(each["Properties"])]
+    named = [each for each in resources if names & set(each["Properties"])]
+
+    assert [each["Type"] for each in named] == ["AWS::Athena::WorkGroup"], "which must have one"
+    assert named[0]["Properties"]["Name"].startswith("second_")
 
 
 def test_bad_context_ends_synthesis_with_a_line_for_each_fault(tmp_path: Path) -> None:

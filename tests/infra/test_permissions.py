@@ -12,6 +12,9 @@ LOG_DELIVERIES = "CreateLogDelivery DeleteLogDelivery DescribeLogGroups Describe
 LOG_DELIVERIES += " ListLogDeliveries PutResourcePolicy UpdateLogDelivery"
 CHILDREN = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Workflow/StateMachine.Name>"
 
+GLUE = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>"
+DATABASE = "discoveryexports_tables_d0a12d76"
+
 ALLOWED = {
     "Functions/PlanRunRole": [
         "discovery:DescribeExportTasks on *",
@@ -40,6 +43,15 @@ ALLOWED = {
             f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
             for action in ("AbortMultipartUpload", "ListMultipartUploadParts", "DeleteObject")
             for prefix in ("raw", "data", "work")
+        ),
+        *(
+            f"s3:{action} on <Storage/Bucket.Arn>/tables/*"
+            for action in ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")
+        ),
+        *(
+            f"glue:{action} on {GLUE}:{place}"
+            for action in ("GetTable", "CreatePartition")
+            for place in ("catalog", f"database/{DATABASE}", f"table/{DATABASE}/*")
         ),
         EVENTS,
     ],

@@ -71,6 +71,7 @@ def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
     assert {rule["Id"]: (rule.get("Prefix"), rule.get("ExpirationInDays")) for rule in rules} == {
         "Tidying": (None, None),
         "ExpiringWork": ("work/", 30),
+        "ExpiringQueries": ("queries/", 30),
     }
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 

@@ -34,6 +34,9 @@ BY_TEMPLATE_ALONE = {
     ("ReportRun", "events:PutEvents", ""),
     ("ReportRun", "dynamodb:UpdateItem", ""),
     ("StoreExport", "s3:GetObject", "data/*"),
+    ("StoreExport", "s3:GetObject", "tables/*"),
+    ("StoreExport", "s3:DeleteObject", "tables/*"),
+    ("StoreExport", "s3:AbortMultipartUpload", "tables/*"),
 }
 """What only a rejection in the middle of unpacking, a lost race or a kill needs: unit tests show these calls."""
 ALL = bool(os.environ.get("SOAK"))

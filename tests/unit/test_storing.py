@@ -21,7 +21,15 @@ ITEM: Item = {"exportId": "export-1", "slice": 0, "slices": 1, "polls": 3}
 RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
 FILES = (
     StoredFile(
-        "1_osInfo.csv", "agent_os_info", "data/agent_os_info/1.csv", 20, "ab", 2, ("a", "b"), {"unknown": ["b"]}
+        "1_osInfo.csv",
+        "agent_os_info",
+        "data/agent_os_info/1.csv",
+        20,
+        "ab",
+        2,
+        ("a", "b"),
+        {"unknown": ["b"]},
+        "tables/agent_os_info/1.csv.jsonl.gz",
     ),
     StoredFile("1_results.json", "agent_results", "data/agent_results/r.json", 30, "cd", None, ()),
 )
@@ -105,6 +113,14 @@ class FakeHands:
         self.journal.append("discard")
 
 
+@dataclass
+class FakeTables:
+    journal: list[str]
+
+    def show(self, manifest: Mapping[str, Any]) -> None:
+        self.journal.append("show tables")
+
+
 class Desk:
     """Storing one export with everything around it faked, and a journal of what happened in which order."""
 
@@ -114,6 +130,7 @@ class Desk:
         self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": RESULTS})
         self.records = FakeRecords(self.journal)
         self.hands = FakeHands(self.journal)
+        self.tables = FakeTables(self.journal)
 
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
@@ -125,6 +142,7 @@ class Desk:
             bucket=self.bucket,
             hands=self.hands,
             span=timedelta(minutes=15),
+            tables=self.tables,
             clock=lambda: NOW,
         )
         return storing.store(item)
@@ -142,13 +160,13 @@ def raises(error: Exception) -> Callable[[], Any]:
     return call
 
 
-def test_the_manifest_is_written_after_the_objects_and_before_the_row() -> None:
+def test_the_manifest_is_written_after_the_objects_and_before_tables_and_row() -> None:
     desk = Desk(export())
 
     assert told(desk.store()) == SETTLED
 
     manifest = "put manifests/export-1.json"
-    assert desk.journal == ["claim", "copy", "remember", "unpack", manifest, "settle STORED"]
+    assert desk.journal == ["claim", "copy", "remember", "unpack", manifest, "show tables", "settle STORED"]
 
 
 def test_the_row_says_what_the_manifest_says() -> None:
@@ -197,6 +215,7 @@ def test_the_manifest_names_everything_but_the_link() -> None:
                 "name": "1_osInfo.csv",
                 "dataset": "agent_os_info",
                 "key": "data/agent_os_info/1.csv",
+                "tableKey": "tables/agent_os_info/1.csv.jsonl.gz",
                 "bytes": 20,
                 "sha256": "ab",
                 "rows": 2,
@@ -206,6 +225,7 @@ def test_the_manifest_names_everything_but_the_link() -> None:
                 "name": "1_results.json",
                 "dataset": "agent_results",
                 "key": "data/agent_results/r.json",
+                "tableKey": None,
                 "bytes": 30,
                 "sha256": "cd",
                 "rows": None,
@@ -235,7 +255,7 @@ def test_fault_23_a_manifest_that_is_there_is_adopted_without_a_download() -> No
 
     assert again.store() == SETTLED
 
-    assert again.journal == ["claim", "settle STORED"]
+    assert again.journal == ["claim", "show tables", "settle STORED"]
     assert again.records.outcomes == first.records.outcomes
 
 

@@ -1,0 +1,141 @@
+"""Stored exports as tables of Glue, and a work group of Athena that asks them: no crawler, nothing that is running."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aws_cdk import Aws, Names
+from aws_cdk import aws_athena as athena
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.permissions import Permission
+
+KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "tables.json"
+"""What the functions write the tables by."""
+OTHER = ("other", "map<string,string>")
+PARTITIONS = (("requested_date", "string"), ("export_id", "string"))
+FILES = (
+    "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint,"
+    "columns:array<string>>>"
+)
+EXPORTS = {
+    "exportId": "string",
+    "kind": "string",
+    "account": "string",
+    "region": "string",
+    "statusMessage": "string",
+    "exportRequestTime": "string",
+    "isTruncated": "boolean",
+    "requestedStartTime": "string",
+    "requestedEndTime": "string",
+    "actualStartTime": "string",
+    "actualEndTime": "string",
+    "files": FILES,
+    "runId": "string",
+    "correlationId": "string",
+}
+"""Columns of the table ``exports``, one row for each manifest."""
+
+
+class Tables(Construct):
+    """A database with a table for each known dataset and one of the exports themselves, and a work group to ask them.
+
+    Results of queries go to ``queries/`` of the bucket; a query ends when it has scanned ``scan_limit_bytes``.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, bucket: s3.IBucket, scan_limit_bytes: int, key: kms.IKey | None = None
+    ) -> None:
+        super().__init__(scope, id)
+        self._bucket = bucket
+        # Glue wants lower case, and a work group must be named: unique, so that two stacks stand side by side.
+        self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
+        self.database = self._database()
+        for dataset, columns in known_tables().items():
+            self._table(dataset, [*columns, OTHER], folder=f"tables/{dataset}/", partitions=PARTITIONS)
+        self._table("exports", list(EXPORTS.items()), folder="manifests/")
+        self.work_group = self._work_group(scan_limit_bytes, key)
+
+    @property
+    def showing(self) -> Permission:
+        """What adding a partition takes."""
+        arn = f"arn:{Aws.PARTITION}:glue:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        return Permission(
+            actions=["glue:GetTable", "glue:CreatePartition"],
+            resources=[f"{arn}:catalog", f"{arn}:database/{self.name}", f"{arn}:table/{self.name}/*"],
+            because="Its tables, of which there is one for each dataset.",
+        )
+
+    def _database(self) -> glue.CfnDatabase:
+        described = glue.CfnDatabase.DatabaseInputProperty(
+            name=self.name, description="Exports of AWS Application Discovery Service, as they were stored"
+        )
+        return glue.CfnDatabase(self, "Database", catalog_id=Aws.ACCOUNT_ID, database_input=described)
+
+    def _table(
+        self,
+        name: str,
+        columns: Sequence[tuple[str, str]],
+        *,
+        folder: str,
+        partitions: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        storage = glue.CfnTable.StorageDescriptorProperty(
+            columns=_columns(columns),
+            location=f"s3://{self._bucket.bucket_name}/{folder}",
+            input_format="org.apache.hadoop.mapred.TextInputFormat",
+            output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library="org.openx.data.jsonserde.JsonSerDe"),
+        )
+        table = glue.CfnTable(
+            self,
+            "".join(word.capitalize() for word in name.split("_")),
+            catalog_id=Aws.ACCOUNT_ID,
+            database_name=self.name,
+            table_input=glue.CfnTable.TableInputProperty(
+                name=name,
+                table_type="EXTERNAL_TABLE",
+                parameters={"EXTERNAL": "TRUE", "classification": "json"},
+                partition_keys=_columns(partitions),
+                storage_descriptor=storage,
+            ),
+        )
+        table.add_dependency(self.database)
+
+    def _work_group(self, scan_limit_bytes: int, key: kms.IKey | None) -> athena.CfnWorkGroup:
+        encryption = athena.CfnWorkGroup.EncryptionConfigurationProperty(
+            encryption_option="SSE_KMS" if key else "SSE_S3", kms_key=key.key_arn if key else None
+        )
+        results = athena.CfnWorkGroup.ResultConfigurationProperty(
+            output_location=f"s3://{self._bucket.bucket_name}/queries/",
+            encryption_configuration=encryption,
+            expected_bucket_owner=Aws.ACCOUNT_ID,
+        )
+        configuration = athena.CfnWorkGroup.WorkGroupConfigurationProperty(
+            enforce_work_group_configuration=True,
+            publish_cloud_watch_metrics_enabled=True,
+            bytes_scanned_cutoff_per_query=scan_limit_bytes,
+            result_configuration=results,
+        )
+        return athena.CfnWorkGroup(
+            self,
+            "WorkGroup",
+            name=self.name,
+            description="Questions to stored exports",
+            recursive_delete_option=True,
+            work_group_configuration=configuration,
+        )
+
+
+def known_tables() -> Mapping[str, list[tuple[str, str]]]:
+    """Name and type of the columns of each dataset that is a table."""
+    known = json.loads(KNOWN.read_bytes())
+    return {dataset: [(name, kind) for name, kind in columns.values()] for dataset, columns in known.items()}
+
+
+def _columns(columns: Sequence[tuple[str, str]]) -> list[glue.CfnTable.ColumnProperty]:
+    """Glue knows names in lower case alone."""
+    return [glue.CfnTable.ColumnProperty(name=name.lower(), type=kind) for name, kind in columns]
