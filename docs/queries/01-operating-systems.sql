@@ -1,0 +1,9 @@
+-- How many servers run which operating system, in which version?
+WITH newest AS (
+    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+)
+SELECT osname, osversion, count(*) AS servers
+FROM summary_server
+WHERE export_id IN (SELECT exportid FROM newest)
+GROUP BY osname, osversion
+ORDER BY servers DESC, osname, osversion

@@ -1,0 +1,10 @@
+-- Which servers do next to nothing? Less than 5 % of the processor on average, and never more than 20 %.
+WITH newest AS (
+    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+)
+SELECT server.id, server.hostname, performance.avgcpuusagepct, performance.maxcpuusagepct
+FROM summary_system_performance performance
+JOIN summary_server server ON server.id = performance.serverid AND server.export_id = performance.export_id
+WHERE performance.export_id IN (SELECT exportid FROM newest)
+  AND performance.avgcpuusagepct < 5 AND performance.maxcpuusagepct < 20
+ORDER BY performance.avgcpuusagepct, server.id

@@ -1,0 +1,16 @@
+-- Which processes answer on port 5432, and for how many clients?
+WITH newest AS (
+    SELECT agentid, max_by(export_id, exportrequesttime) AS export_id
+    FROM agent_os_info JOIN exports ON exportid = export_id
+    GROUP BY agentid
+)
+SELECT process.agentid, process.name, process.path, count(DISTINCT connection.sourceip) AS clients
+FROM agent_destination_process_connection connection
+JOIN newest ON newest.agentid = connection.agentid AND newest.export_id = connection.export_id
+JOIN agent_process process
+  ON process.agentid = connection.agentid
+  AND process.export_id = connection.export_id
+  AND process.agentassignedprocessid = connection.agentassignedprocessid
+WHERE connection.destinationport = 5432
+GROUP BY process.agentid, process.name, process.path
+ORDER BY process.agentid, process.name

@@ -1,0 +1,14 @@
+-- What must a new home of each server bear? Its highest processor use, and the most memory it had in use.
+WITH newest AS (
+    SELECT agentid, max_by(export_id, exportrequesttime) AS export_id
+    FROM agent_os_info JOIN exports ON exportid = export_id
+    GROUP BY agentid
+)
+SELECT
+    agentid,
+    count(*) AS samples,
+    max(totalcpuusagepct) AS highest_cpu_percent,
+    max(totalram_mb - freeram_mb) AS most_ram_mb
+FROM agent_system_performance JOIN newest USING (agentid, export_id)
+GROUP BY agentid
+ORDER BY highest_cpu_percent DESC, agentid

@@ -1,0 +1,153 @@
+"""Stored exports answer in SQL: nothing ran but the store, and what was in the CSV is what comes back."""
+
+import csv
+import io
+import random
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from local.aws import LocalAws
+from tests.local.athena import Athena, Place
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+CONNECTIONS = "agent_source_process_connection"
+YEAR = 365 * 24 * 3600.0
+OS_INFO = ["accountNumber", "agentId", "osName", "osVersion", "cpuType", "hostName", "hypervisor"]
+PIECES = [
+    '"',
+    '""',
+    "\n",
+    "\r\n",
+    ",",
+    "'",
+    "\\",
+    "\t",
+    "ä",
+    "サーバ",
+    "\U0001f600",
+    "=1+1",
+    " ",
+    "a",
+    "Z",
+    "{",
+    "}",
+    "%s",
+]
+
+
+@pytest.fixture(scope="module")
+def athena(aws: LocalAws) -> Athena:
+    return Athena(aws)
+
+
+def members(source: bytes) -> Mapping[str, list[dict[str, str]]]:
+    """The rows of each CSV in an export, by the end of its name."""
+    with zipfile.ZipFile(io.BytesIO(source)) as archive:
+        return {name.partition("_")[2]: rows(archive.read(name)) for name in archive.namelist()}
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+def test_exports_of_different_years_answer_in_one_query_with_nothing_run_but_the_store(
+    athena: Athena, stack: Stack, service: Service
+) -> None:
+    old = service.has(kind="agent", connection_columns=10, rows=4, age_seconds=8 * YEAR)
+    recent = service.has(kind="agent", rows=5, age_seconds=YEAR)
+    new = service.has(kind="agent", rows=6)
+
+    stack.run(exportIds=[old, recent, new])
+
+    answered = athena.rows(
+        f"SELECT export_id, count(*), count(commandpath) FROM {CONNECTIONS}"
+        f" WHERE export_id IN ('{old}', '{recent}', '{new}') GROUP BY export_id"
+    )
+    wanted = {}
+    for export_id in (old, recent, new):
+        connections = members(service.download(export_id))["sourceProcessConnection.csv"]
+        paths = sum("commandPath" in row for row in connections)
+        wanted[export_id] = (str(len(connections)), str(paths))
+    assert {row[0]: row[1:] for row in answered} == wanted
+    assert wanted[old][1] == "0" != wanted[new][1]
+
+
+def test_cells_of_a_stored_export_come_back_as_they_were(athena: Athena, stack: Stack, service: Service) -> None:
+    export_id = service.has(kind="agent")
+
+    stack.run(exportIds=[export_id])
+
+    answered = athena.rows(f"SELECT name, cmdline, path, issystem FROM agent_process WHERE export_id = '{export_id}'")
+    processes = members(service.download(export_id))["process.csv"]
+    assert sorted(answered) == sorted((row["name"], row["cmdLine"], row["path"], row["isSystem"]) for row in processes)
+    assert any("\n" in row["cmdLine"] and '"' in row["cmdLine"] for row in processes)
+
+
+def test_glue_has_the_partition_of_each_table_once_the_export_is_stored(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    export_id = service.has(kind="summary")
+
+    stack.run(exportIds=[export_id])
+
+    glue = aws.client("glue")
+    manifest = stack.manifest(export_id)
+    date = manifest["exportRequestTime"][:10]
+    assert len(manifest["files"]) == 8
+    for file in manifest["files"]:
+        found = glue.get_partition(
+            DatabaseName=aws.outputs["DatabaseName"],
+            TableName=file["dataset"],
+            PartitionValues=[date, export_id],
+        )["Partition"]["StorageDescriptor"]
+        assert stack.uri(file["tableKey"]).startswith(found["Location"])
+        assert found["Columns"]
+
+
+def test_truncated_exports_are_told_apart(athena: Athena, stack: Stack, service: Service) -> None:
+    whole, truncated = service.has(kind="agent"), service.has(kind="agent", is_truncated=True)
+
+    stack.run(exportIds=[whole, truncated])
+
+    told = athena.rows(f"SELECT exportid, istruncated FROM exports WHERE exportid IN ('{whole}', '{truncated}')")
+    assert set(told) == {(whole, "false"), (truncated, "true")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_cells_come_back_through_sql(aws: LocalAws, stack: Stack, seed: int) -> None:
+    place = Place(aws, stack, f"cells_{uuid.uuid4().hex}")
+    wanted = [list(cells) for cells in random_rows(seed)]
+
+    place.put_rows("agent_os_info", "export-1", OS_INFO, wanted)
+
+    answered = place.athena.rows(f"SELECT {', '.join(OS_INFO)} FROM agent_os_info ORDER BY accountnumber")
+    assert answered == [tuple(row) for row in wanted]
+
+
+def random_rows(seed: int) -> Iterator[list[str]]:
+    draw = random.Random(seed)
+    for number in range(300):
+        yield [f"{number:04}", *("".join(draw.choices(PIECES, k=draw.randrange(6))) for _ in OS_INFO[1:])]
+
+
+def test_a_file_with_only_a_header_adds_no_row(aws: LocalAws, stack: Stack) -> None:
+    place = Place(aws, stack, f"header_{uuid.uuid4().hex}")
+
+    place.put_rows("agent_os_info", "export-1", OS_INFO, [])
+    place.put_rows("agent_os_info", "export-2", OS_INFO, [["1"] * 7])
+
+    assert place.athena.rows("SELECT export_id, osname FROM agent_os_info") == [("export-2", "1")]
+
+
+def test_columns_in_another_order_and_unknown_ones_are_read_by_name(aws: LocalAws, stack: Stack) -> None:
+    place = Place(aws, stack, f"order_{uuid.uuid4().hex}")
+
+    place.put_rows("agent_os_info", "export-1", ["osName", "new", "agentId"], [["Linux", "x", "o-1"]])
+    place.put_rows("agent_os_info", "export-2", OS_INFO, [["1", "o-2", "Windows", *"4567"]])
+
+    answered = place.athena.rows("SELECT agentid, osname, hostname FROM agent_os_info ORDER BY agentid")
+    assert answered == [("o-1", "Linux", None), ("o-2", "Windows", "6")]
