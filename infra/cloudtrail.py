@@ -23,7 +23,7 @@ ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAl
 """As Step Functions calls the error of its own integration, and as the local AWS does."""
 NAME = (
     "{% $match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
-    "? $states.input.exportId : $hash($states.input.exportId, 'SHA-256') %}"
+    "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256') %}"
 )
 """The execution's name is the export's id, hashed where a name cannot hold it: so each export starts one run."""
 
