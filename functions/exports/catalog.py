@@ -37,7 +37,7 @@ _LEFT_OPEN = (
     "(attribute_not_exists(#status) OR NOT #status IN (:STORED, :TRUNCATED, :FAILED, :REJECTED)"
     " OR (#status = :REJECTED AND settledAt < :asked_at))"
 )
-_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince")
+_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
 """Attributes that end with a settled outcome, unless it brings them along."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
 
@@ -98,7 +98,9 @@ class Catalog:
         # An outcome in the row is still that of the run which recorded it.
         del values["runId"]
         condition = f"{_OPEN} AND {_UNCLAIMED}"
-        return self._write(export.id, values, now=now, asked_at=asked_at, condition=condition, status_once=True)
+        return self._write(
+            export.id, values, now=now, asked_at=asked_at, condition=condition, remove=("lastError",), status_once=True
+        )
 
     def remember(
         self, export_id: str, *, run_id: str, upload: Upload | None = None, raw: RawObject | None = None
@@ -153,14 +155,16 @@ class Catalog:
         values = {**self._origin, "status": outcome, "runId": run_id}
         values |= {"reason": reason} if reason else {}
         values |= {"correlationId": correlation_id} if correlation_id else {}
-        remove = ("announcedAt", "settledAt") if reason else ("announcedAt", "settledAt", "reason")
+        remove = ("announcedAt", "settledAt", "lastError", *(() if reason else ("reason",)))
         condition = f"{_LEFT_OPEN} AND NOT (#status = :status AND runId = :runId)"
         return self._write(export_id, values, now=now, asked_at=asked_at, condition=condition, remove=remove)
 
-    def release(self, export_id: str, run_id: str) -> None:
-        """End this run's claim, if it still has it, so that nobody waits for it to expire."""
+    def release(self, export_id: str, run_id: str, error: str | None = None) -> None:
+        """End this run's claim, if it still has it, so that nobody waits for it to expire; ``error`` ended the try."""
+        noting, noted = ("SET lastError = :error ", {":error": error}) if error else ("", {})
+        expression, arguments = f"{noting}REMOVE claimedBy, claimedUntil", {":run_id": run_id, **noted}
         with suppress(_Lost):
-            self._update(export_id, "REMOVE claimedBy, claimedUntil", "claimedBy = :run_id", {}, {":run_id": run_id})
+            self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)
 
     def announced(self, row: Row, now: datetime) -> None:
         """Note that the event of the row's outcome is out, unless the row has another outcome by now."""

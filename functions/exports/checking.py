@@ -154,8 +154,11 @@ class Check:
         return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=(), stalled=stalled)
 
     def _leave(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
+        """Without a ``reason``, what ended the last try to store an export tells why."""
+        rows = {} if reason else self.records.rows(pending.ids)
         for export_id in pending.ids:
-            self.records.leave(export_id, outcome, reason)
+            last_error = rows[export_id].last_error if export_id in rows else None
+            self.records.leave(export_id, outcome, reason or last_error)
         return Pending()
 
     def _look(self, pending: Pending) -> Pending:

@@ -64,9 +64,9 @@ class Ledger:
             until=now + span,
         )
 
-    def release(self, export_id: str) -> None:
-        """End this run's claim, so that nobody waits for it to expire."""
-        self.catalog.release(export_id, self.batch.run_id)
+    def release(self, export_id: str, error: str) -> None:
+        """End this run's claim, so that nobody waits for it to expire, and note the error that ended the try."""
+        self.catalog.release(export_id, self.batch.run_id, error)
 
     def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         """Keep what a later call needs to go on from here. Raises ClaimLost once the export is not this run's."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from exports.checking import failure_code
-from exports.model import LANDED, Outcome
+from exports.model import LANDED, Outcome, utc_text
 from exports.rows import Row
 from exports.runs import Batch, report_key
 
@@ -68,8 +68,11 @@ def settle_accounts(
             code = failure_code(failure)
             records.leave(export_id, Outcome.NOT_STORED, code)
             yield {"exportId": export_id, "outcome": Outcome.NOT_STORED, "reason": code}
+        elif row and _met(row, batch):
+            yield _entry(row, bucket)
         else:
-            yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT}
+            reason = {"reason": row.last_error} if row and row.last_error else {}
+            yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT, **reason}
 
 
 def _tells(row: Row, batch: Batch) -> bool:
@@ -77,6 +80,11 @@ def _tells(row: Row, batch: Batch) -> bool:
     if row.outcome is None:
         return False
     return row.outcome.settled or row.run_id == batch.run_id
+
+
+def _met(row: Row, batch: Batch) -> bool:
+    """Whether another run, while this one was at the same export, recorded an outcome over this one's."""
+    return row.outcome is not None and row.announced_at >= utc_text(batch.started_at)
 
 
 def _entry(row: Row, bucket: str) -> dict[str, Any]:

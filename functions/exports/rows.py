@@ -32,8 +32,17 @@ class Row:
         return self.item.get("reason")
 
     @property
+    def last_error(self) -> str | None:
+        """What ended the last try to store the export, when it may pass."""
+        return self.item.get("lastError")
+
+    @property
     def announced(self) -> bool:
         return bool(self.item.get("announcedAt"))
+
+    @property
+    def announced_at(self) -> str:
+        return str(self.item.get("announcedAt", ""))
 
     @property
     def settled_at(self) -> str:

@@ -137,6 +137,25 @@ def test_a_released_claim_is_free_at_once(catalog: Catalog) -> None:
     assert claim(catalog, "run-2").won
 
 
+def test_what_ended_a_try_is_kept_until_the_next_one(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    catalog.release("export-1", "run-1", "the source answered 503")
+    kept = catalog.rows(["export-1"])["export-1"].last_error
+
+    again = claim(catalog, "run-2").row.last_error
+
+    assert (kept, again) == ("the source answered 503", None)
+
+
+def test_what_ended_a_try_becomes_the_reason_of_the_outcome_and_is_let_go_of(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    catalog.release("export-1", "run-1", "the source answered 503")
+
+    left = leave(catalog, Outcome.TIMED_OUT, reason="the source answered 503").row
+
+    assert (left.reason, left.last_error) == ("the source answered 503", None)
+
+
 def test_a_claim_leaves_an_earlier_runs_outcome_where_it_is(catalog: Catalog) -> None:
     leave(catalog, Outcome.TIMED_OUT, run_id="run-1")
 

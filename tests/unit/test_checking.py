@@ -160,8 +160,16 @@ def test_an_export_that_failed_before_and_still_does_keeps_its_row() -> None:
     assert at.records.outcomes == {}
 
 
-def test_bad_input_17_an_unknown_status_waits() -> None:
-    assert desk(export("odd", "PAUSED")).check().waiting == ("odd",)
+def test_bad_input_17_an_unknown_status_waits_with_the_bounds_of_one_in_progress() -> None:
+    at = desk(export("odd", "PAUSED", link="https://a.link/that/is/not/opened"))
+    at.batch = replace(at.batch, deadline=NOW + timedelta(minutes=5))
+
+    waiting = at.check()
+    after = at.check(waiting, now=at.batch.deadline)
+
+    assert (waiting.waiting, waiting.ready) == (("odd",), ())
+    assert after.ids == ()
+    assert at.records.outcomes == {"odd": (Outcome.TIMED_OUT, None)}
 
 
 def test_fault_18_an_unlisted_id_is_waited_for_within_the_grace_period_only() -> None:
@@ -282,6 +290,20 @@ def test_fault_20_at_the_deadline_it_looks_once_more_stores_what_is_ready_and_en
     assert last.ids == ("done",)
     assert after.ids == ()
     assert at.records.outcomes == dict.fromkeys(("running", "unknown", "done"), (Outcome.TIMED_OUT, None))
+
+
+def test_an_export_whose_time_ran_out_tells_what_ended_the_last_try() -> None:
+    at = desk(export("broken"), export("running", "IN_PROGRESS"))
+    at.batch = replace(at.batch, deadline=NOW)
+    last = at.check()
+    at.records.known["broken"] = row("broken", "IN_PROGRESS", lastError="the source answered 503")
+
+    at.check(results(last, {"progress": "waiting"}))
+
+    assert at.records.outcomes == {
+        "broken": (Outcome.TIMED_OUT, "the source answered 503"),
+        "running": (Outcome.TIMED_OUT, None),
+    }
 
 
 def test_the_next_look_is_never_after_the_deadline() -> None:

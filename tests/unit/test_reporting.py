@@ -57,6 +57,23 @@ def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
     assert [each["outcome"] for each in told] == ["TIMED_OUT"] * 3
 
 
+def test_what_another_run_recorded_meanwhile_is_told() -> None:
+    """It was at the same export and has taken the row over: what kept it from storing kept this run from it, too."""
+    meanwhile = "2026-11-23T12:00:00.000Z"
+    told, records = accounts(
+        row("taken", "NOT_STORED", reason="AccessDenied", runId="run-2", announcedAt=meanwhile), row("other", "STORED")
+    )
+
+    assert told[0] == {"exportId": "taken", "outcome": "NOT_STORED", "reason": "AccessDenied"}
+    assert records.caught_up == ["other"], "its event is the other run's"
+
+
+def test_a_sweep_whose_time_ran_out_tells_what_ended_the_last_try() -> None:
+    told, _ = accounts(row("broken", "IN_PROGRESS", lastError="the source answered 503"))
+
+    assert told == [{"exportId": "broken", "outcome": "TIMED_OUT", "reason": "the source answered 503"}]
+
+
 def test_exports_of_a_batch_whose_checks_kept_failing_are_not_stored() -> None:
     failure = {"batch": 1, "error": "Runtime.HandlerError", "cause": '{"errorMessage": "InternalServerError"'}
 

@@ -77,8 +77,8 @@ class FakeRecords:
         self.journal.append("claim")
         return self.claimed
 
-    def release(self, export_id: str) -> None:
-        self.journal.append("release")
+    def release(self, export_id: str, error: str) -> None:
+        self.journal.append(f"release {error}")
 
     def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         self.journal.append("remember")
@@ -400,12 +400,12 @@ def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
     assert desk.journal[-2:] == ["copy", "leave NOT_STORED AccessDenied"]
 
 
-def test_a_download_that_broke_frees_the_export_and_waits_for_the_next_look() -> None:
+def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next_look() -> None:
     desk = Desk(export())
     desk.hands.copies = raises(SourceError("reset"))
 
     assert told(desk.store()) == WAITING
-    assert desk.journal[-1] == "release"
+    assert desk.journal[-1] == "release reset"
 
 
 def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
