@@ -38,6 +38,11 @@ class Counts:
             if error_code:
                 self._errors[error_code] += 1
 
+    def failed(self, error_code: str) -> None:
+        """Something other than a call of the service was answered with an error."""
+        with self._lock:
+            self._errors[error_code] += 1
+
     def started(self, export_id: str) -> None:
         with self._lock:
             self._exports[export_id].starts += 1

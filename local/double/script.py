@@ -106,6 +106,7 @@ class Settings:
     - ``refuse_with``: the error code that every call answers, such as AuthorizationErrorException.
     - ``throttle_rate``, ``error_rate``: the share of calls, 0 to 1, that answer ThrottlingException and
       ServerInternalErrorException; the same ``fault_seed`` gives the same order of good and bad answers.
+    - ``busy_rate``: the share of downloads that answer 503 SlowDown.
     - ``page_size``: exports in a page of DescribeExportTasks unless maxResults asks for less, 1 to 100.
     - ``concurrent_agent_exports``: how many may be in progress at a time.
     - ``marker``: a secret that stands in the path and in a signed parameter of every link; letters, digits and ``-``.
@@ -115,13 +116,14 @@ class Settings:
     refuse_with: str = ""
     throttle_rate: float = 0.0
     error_rate: float = 0.0
+    busy_rate: float = 0.0
     fault_seed: int = 0
     page_size: int = 100
     concurrent_agent_exports: int = 5
     marker: str = "unmarked"
 
     def __post_init__(self) -> None:
-        for name in ("throttle_rate", "error_rate"):
+        for name in ("throttle_rate", "error_rate", "busy_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadControl(f"{name}: {getattr(self, name)} is not between 0 and 1")
         if not 1 <= self.page_size <= 100:

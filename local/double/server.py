@@ -33,6 +33,7 @@ EXPIRED = (
     b"<Message>The provided token has expired.</Message></Error>"
 )
 """S3's answer to a link whose signer's credentials have expired."""
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 class Server(ThreadingHTTPServer):
@@ -125,6 +126,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.counts.requested(task.id, self.command)
         if self.command == "GET" and task.refuse_get():
             self._send(403, EXPIRED, {"Content-Type": "application/xml"})
+            return
+        if self.command == "GET" and self.server.service.is_busy():
+            self._send(503, SLOW_DOWN, {"Content-Type": "application/xml"})
             return
         try:
             shelf.make(task, wanted[1])

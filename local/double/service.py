@@ -88,6 +88,13 @@ class Service:
         if draw < settings.throttle_rate + settings.error_rate:
             raise Refused("ServerInternalErrorException", "Internal server error")
 
+    def is_busy(self) -> bool:
+        """Whether the next download is to answer SlowDown."""
+        busy = self._faults.random() < self.settings.busy_rate if self.settings.busy_rate else False
+        if busy:
+            self._counts.failed("SlowDown")
+        return busy
+
     def _start(self, parameters: Parameters) -> dict[str, Any]:
         addition = export_asked_for(parameters)
         with self._starting:

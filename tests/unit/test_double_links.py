@@ -107,6 +107,17 @@ def test_a_link_is_for_get_only(running: Running) -> None:
     assert counts_of(running, export_id)["heads"] == 1
 
 
+def test_downloads_are_busy_at_their_rate(running: Running) -> None:
+    link = running.link(running.start())
+    running.double.settings(busy_rate=0.3)
+
+    statuses = [running.open(link).status for _ in range(60)]
+
+    assert set(statuses) == {200, 503}
+    assert 9 <= statuses.count(503) <= 27
+    assert running.double.counts()["errors"] == {"SlowDown": statuses.count(503)}
+
+
 def test_downloads_and_describes_are_counted_by_export(running: Running) -> None:
     export_id, other = running.start(), running.start()
     whole = running.open(running.link(export_id)).data
