@@ -40,10 +40,10 @@ test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 soak: setup ## Kill, crowd and trouble the deployed stack for a few minutes; SEED=n for another order
-	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) tests/local/test_soak.py tests/local/test_carrying.py tests/local/privileges.py
+	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,test_soak.py test_carrying.py privileges.py test_secret.py)
 
 audit: setup ## Look the locked dependencies up in the database of known vulnerabilities
-	@$(RUN) pip_audit --strict --progress-spinner off --disable-pip --requirement requirements.txt --requirement requirements-dev.txt \
+	@$(RUN) pip_audit --strict --progress-spinner off --disable-pip $(LOCKS:%=--requirement %.txt) \
 	  || { echo "The audit found something, or could not reach its database: nothing is known to be safe." >&2; exit 1; }
 
 check: setup ## Format, lint, types and the fast tests

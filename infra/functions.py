@@ -22,8 +22,6 @@ POWERTOOLS = {
     "POWERTOOLS_METRICS_NAMESPACE": "DiscoveryExports",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
-UPLOADING = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
-"""What taking up or giving up an upload takes beside writing."""
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
 """As long as Step Functions keeps the history of a run, which the logs explain."""
 
@@ -122,8 +120,8 @@ class Functions(Construct):
                 self._telling_what_is_missing("s3:ListBucketMultipartUploads"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
-                self._on_objects("raw/*", "data/*", "work/*", actions=UPLOADING),
-                self._on_objects("raw/*", "data/*", "work/*", actions=["s3:DeleteObject"]),
+                self._on_objects("raw/*", "data/*", actions=["s3:ListMultipartUploadParts"]),
+                self._on_objects("raw/*", "data/*", "work/*", actions=["s3:AbortMultipartUpload", "s3:DeleteObject"]),
                 *self._tabulating(),
                 self._announcing(),
             ],

@@ -235,11 +235,13 @@ def trickling_headers(exchange: Exchange) -> None:
         exchange.wfile.write(bytes((byte,)))
 
 
-def silence(until: threading.Event) -> Fault:
-    """Headers and then nothing, until the test is over."""
+def silence(until: threading.Event, *, after: int = 0) -> Fault:
+    """Headers, ``after`` bytes of the body (-1: not even headers) and then nothing, until the test is over."""
 
     def fault(exchange: Exchange) -> None:
-        exchange.range_head()
+        if after >= 0:
+            exchange.range_head()
+            exchange.wfile.write(exchange.wanted()[:after])
         until.wait(30)
         exchange.reset()
 

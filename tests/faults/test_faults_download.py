@@ -210,10 +210,11 @@ def test_fault_06_trickling_source_ends_with_the_budget(copying: Copying) -> Non
     copying.assert_nothing_visible()
 
 
-def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("after", [-1, 0, 30_000])
+def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr("exports.connections.READ_SECONDS", 0.05)
     over = threading.Event()
-    copying.server.always = faults.silence(over)
+    copying.server.always = faults.silence(over, after=after)
 
     with pytest.raises(SourceError):
         copying.run()

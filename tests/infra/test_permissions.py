@@ -8,8 +8,16 @@ EVENTS = (
     "events:PutEvents on arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:event-bus/default"
     ' if {"ForAllValues:StringEquals": {"events:source": "discovery.exports"}}'
 )
-LOG_DELIVERIES = "CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery"
-LOG_DELIVERIES += " ListLogDeliveries PutResourcePolicy UpdateLogDelivery"
+LOG_DELIVERIES = (
+    "CreateLogDelivery",
+    "DeleteLogDelivery",
+    "DescribeLogGroups",
+    "DescribeResourcePolicies",
+    "GetLogDelivery",
+    "ListLogDeliveries",
+    "PutResourcePolicy",
+    "UpdateLogDelivery",
+)
 CHILDREN = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Workflow/StateMachine.Name>"
 
 GLUE = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>"
@@ -41,9 +49,10 @@ ALLOWED = {
         ),
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
-            for action in ("AbortMultipartUpload", "ListMultipartUploadParts", "DeleteObject")
+            for action in ("AbortMultipartUpload", "DeleteObject")
             for prefix in ("raw", "data", "work")
         ),
+        *(f"s3:ListMultipartUploadParts on <Storage/Bucket.Arn>/{prefix}/*" for prefix in ("raw", "data")),
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/tables/*"
             for action in ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")
@@ -67,7 +76,7 @@ ALLOWED = {
             f"lambda:InvokeFunction on <Functions/{function}.Arn>"
             for function in ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
         ),
-        *(f"logs:{action} on *" for action in LOG_DELIVERIES.split()),
+        *(f"logs:{action} on *" for action in LOG_DELIVERIES),
     ],
     "Announcements/Publisher": ["sns:Publish on <Announcements/Topic>"],
 }

@@ -67,7 +67,7 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("wait_floor_seconds", 5),
     ],
 )
-def test_bad_value_is_refused_by_name(name: str, value: object) -> None:
+def test_bad_input_30_bad_value_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_context({name: value})
 

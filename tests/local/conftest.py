@@ -10,6 +10,7 @@ from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.session import SharedAws
 from tests.local.stack import Stack
+from tests.local.tell import Tell
 from tests.local.turns import Turns
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def marker(shared_aws: SharedAws) -> str:
 @pytest.fixture(scope="session")
 def service(aws: LocalAws, marker: str) -> Service:
     """The double; every link that it hands out holds the session's marker."""
-    service = Service(aws)
+    service = Service(aws, marker)
     service.double.settings(marker=marker)
     return service
 
@@ -66,6 +67,11 @@ def events(aws: LocalAws) -> Inbox:
 def messages(aws: LocalAws, stack: Stack) -> Inbox:
     """What is published to the topic from the first use on."""
     return Inbox(aws).subscribe_to_topic(stack.topic)
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    return Tell(capsys)
 
 
 @pytest.fixture(autouse=True)

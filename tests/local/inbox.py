@@ -53,12 +53,6 @@ class Inbox:
             pass
         return [event for event in self._caught if event["detail-type"] != "Last"]
 
-    def waiting(self, queue: str) -> int:
-        """How many messages lie in somebody else's queue."""
-        wanted: Any = ["ApproximateNumberOfMessages"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=wanted)["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"])
-
     def _has_come(self, export_id: str) -> bool:
         self._receive()
         return any(event["detail"]["data"]["exportId"] == export_id for event in self._caught)

@@ -1,46 +1,31 @@
 """No role holds more than it takes: without any one of its actions, something that ought to come out does not.
 
-Half a minute for each action, so only ``make soak`` runs this.
+Some minutes, so only ``make soak`` runs this.
 """
 
+import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+import random
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from local.aws import LocalAws
-from tests.local.inbox import Inbox
+from local.environment import ACCOUNT, REGION
+from tests.local.byhand import ByHand
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.storms import storing_with
-from tests.local.waiting import NeverHappened
+from tests.local.storms import open_uploads, storing_with
+from tests.local.tell import Tell
 
 pytestmark = pytest.mark.alone
 
 MB = 1_000_000
-FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
-NOT_JUDGED = ("logs:", "kms:", "discovery:")
+NOT_JUDGED = ("logs:", "discovery:")
 """What the local AWS does not judge; the double of the service is no part of it."""
-BY_TEMPLATE_ALONE = {
-    ("StoreExport", "s3:DeleteObject", "data/*"),
-    ("StoreExport", "s3:DeleteObject", "work/*"),
-    ("StoreExport", "s3:AbortMultipartUpload", "raw/*"),
-    ("StoreExport", "s3:AbortMultipartUpload", "data/*"),
-    ("StoreExport", "s3:AbortMultipartUpload", "work/*"),
-    ("StoreExport", "s3:ListMultipartUploadParts", "work/*"),
-    ("CheckExports", "events:PutEvents", ""),
-    ("StoreExport", "events:PutEvents", ""),
-    ("ReportRun", "events:PutEvents", ""),
-    ("ReportRun", "dynamodb:UpdateItem", ""),
-    ("StoreExport", "s3:GetObject", "data/*"),
-    ("StoreExport", "s3:GetObject", "tables/*"),
-    ("StoreExport", "s3:DeleteObject", "tables/*"),
-    ("StoreExport", "s3:AbortMultipartUpload", "tables/*"),
-}
-"""What only a rejection in the middle of unpacking, a lost race or a kill needs, or what another function makes up for
-(an event that one cannot put is put by the next): unit tests show these calls."""
 
 Action = tuple[str, str, str]
 """Function, action, and the end of the resource's ARN that tells it from others."""
@@ -85,65 +70,148 @@ def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def held(stack: Stack) -> list[Action]:
-    """Every action that a function's role holds and the local AWS judges."""
-    found: set[Action] = set()
-    for function in FUNCTIONS:
-        role = stack.role_of(function)
-        (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
-        document = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-        for statement in single(document):
-            if not statement["Action"].startswith(NOT_JUDGED):
-                found.add((function, statement["Action"], place_of(statement["Resource"])))
-    return sorted(found - BY_TEMPLATE_ALONE)
+def held(stack: Stack, function: str) -> list[Action]:
+    """Every action that the function's role holds and the local AWS judges."""
+    role = stack.role_of(function)
+    (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    judged = [each for each in single(document) if not each["Action"].startswith(NOT_JUDGED)]
+    return sorted({(function, each["Action"], place_of(each["Resource"])) for each in judged})
 
 
-@pytest.fixture
-def everything(aws: LocalAws, stack: Stack, service: Service, events: Inbox) -> Callable[[], bool]:
-    """A day of the workflow: whether all of it came out as it ought to."""
+def random_csv(size: int) -> bytes:
+    """Processes with names that no compression makes small, so that their table is large, too."""
+    draw = random.Random(size)
+    header = b"accountNumber,agentId,agentAssignedProcessId,isSystem,name,cmdLine,path,agentProvidedTimeStamp\n"
+    return header + b"".join(b'1,o-1,1,0,"%s",,,\n' % draw.randbytes(100).hex().encode() for _ in range(size // 217))
 
-    def day() -> bool:
-        plain, nested = service.has(kind="agent"), service.has(kind="agent", container="nested", min_bytes=9 * MB)
-        large = service.has(kind="agent", min_bytes=24 * MB, compression="stored")
-        slow, failed = service.has(in_progress_seconds=2), service.has(outcome="FAILED")
-        with storing_with(aws, stack, MAX_FILES="3"):
-            refused = stack.start({"exportIds": [plain], "onFailure": "report"})
-            rejected = stack.ended(refused, seconds=60)
-        with storing_with(aws, stack, SLICE_BYTES=str(8 * MB)):
-            asked = {"exportIds": [plain, nested, large, slow, failed], "onFailure": "report"}
-            run = stack.ended(stack.start(asked), seconds=120)
-        sweep = stack.ended(stack.start({}), seconds=60)
+
+def zipped(files: Mapping[str, bytes], *, damaged: str = "", method: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip of the files; of the ``damaged`` one, a bit near its end is another than it was."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    spoilt = bytearray(body.getvalue())
+    if damaged:
+        entry = archive.getinfo(damaged)
+        spoilt[entry.header_offset + 30 + len(damaged) + entry.compress_size - 50] ^= 1
+    return bytes(spoilt)
+
+
+class Day:
+    """All that may become of exports, done by hand: each part says whether it came out as it ought to."""
+
+    def __init__(self, aws: LocalAws, stack: Stack, service: Service) -> None:
+        self._by_hand = ByHand(aws, stack)
+        self._stack = stack
+        self._service = service
+        small = {"1_o-1_osInfo.csv": b"accountNumber,agentId\n1,o-1\n"}
+        self._damaged = zipped({**small, "1_o-1_process.csv": random_csv(20 * MB)}, damaged="1_o-1_process.csv")
+        noise = {"noise.bin": random.Random(9).randbytes(9 * MB)}
+        self._damaged_inside = zipped({"inner.zip": zipped(noise)}, damaged="inner.zip", method=zipfile.ZIP_DEFLATED)
+
+    @property
+    def parts(self) -> Sequence[Callable[[], bool]]:
         return (
-            bool(rejected.report and run.report and sweep.report)
-            and dict(rejected.counts) == {"REJECTED": 1}
-            and dict(run.counts) == {"STORED": 4, "FAILED": 1}
-            and sweep.output["requested"] == 0
-            and all(len(events.of(export_id)) == 1 for export_id in (nested, large, slow, failed))
-            and not stack.s3.list_multipart_uploads(Bucket=stack.bucket).get("Uploads")
+            self.a_sweep_is_planned,
+            self.what_failed_is_settled_and_announced,
+            self.a_batch_that_could_not_be_settled_is_reported,
+            self.a_small_export_is_stored_and_what_is_there_already_is_adopted,
+            self.a_large_export_is_carried_in_slices_and_other_uploads_of_it_are_let_go_of,
+            self.of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one,
+            self.of_an_export_damaged_inside_nothing_is_left_half_sent,
         )
 
-    return day
+    def a_sweep_is_planned(self) -> bool:
+        export_id = self._service.has()
+        self._by_hand.begins()
+        self._settled([export_id])
+        return True
+
+    def what_failed_is_settled_and_announced(self) -> bool:
+        return self._settled([self._service.has(outcome="FAILED")]) == {"FAILED": 1}
+
+    def a_batch_that_could_not_be_settled_is_reported(self) -> bool:
+        export_id = self._service.has()
+        self._by_hand.begins(exportIds=[export_id])
+        counts = self._by_hand.reports({"batch": 1, "error": "States.Timeout", "cause": ""})
+        return counts == {"NOT_STORED": 1} and self._announced([export_id])
+
+    def a_small_export_is_stored_and_what_is_there_already_is_adopted(self) -> bool:
+        export_id = self._service.has(kind="agent")
+        first = self._settled([export_id])
+        self._forget(export_id)
+        return first == self._settled([export_id]) == {"STORED": 1}
+
+    def a_large_export_is_carried_in_slices_and_other_uploads_of_it_are_let_go_of(self) -> bool:
+        export_id = self._service.has(kind="agent", min_bytes=12 * MB, compression="stored")
+        date = self._service.described(export_id)["exportRequestTime"].strftime("%Y-%m-%d")
+        key = f"raw/{ACCOUNT}/{REGION}/{date}/{export_id}.zip"
+        self._stack.s3.create_multipart_upload(Bucket=self._stack.bucket, Key=key)
+        return self._settled([export_id]) == {"STORED": 1} and self._nothing_is_half_sent(export_id)
+
+    def of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one(self) -> bool:
+        export_id = self._service.has_body(self._damaged)
+        rejected = self._settled([export_id])
+        left = {key.partition("/")[0] for key in self._stack.keys_of(export_id)}
+        self._service.now_plays(export_id)
+        return (
+            rejected == {"REJECTED": 1}
+            and left == {"raw"}
+            and self._nothing_is_half_sent(export_id)
+            and self._settled([export_id]) == {"STORED": 1}
+        )
+
+    def of_an_export_damaged_inside_nothing_is_left_half_sent(self) -> bool:
+        export_id = self._service.has_body(self._damaged_inside)
+        return self._settled([export_id]) == {"REJECTED": 1} and self._nothing_is_half_sent(export_id)
+
+    def _settled(self, export_ids: Sequence[str]) -> dict[str, int]:
+        """The counts of a run of these exports; nothing if one of them was not announced by who settled it."""
+        self._by_hand.settles(self._by_hand.begins(exportIds=export_ids))
+        announced = self._announced(export_ids)
+        counts = self._by_hand.reports()
+        return counts if announced else {}
+
+    def _announced(self, export_ids: Sequence[str]) -> bool:
+        return all("announcedAt" in (self._stack.row(export_id) or {}) for export_id in export_ids)
+
+    def _forget(self, export_id: str) -> None:
+        """As if the run had been killed before it wrote the manifest, and the row were gone."""
+        self._stack.s3.delete_object(Bucket=self._stack.bucket, Key=f"manifests/{export_id}.json")
+        self._stack.dynamodb.delete_item(TableName=self._stack.table, Key={"exportId": {"S": export_id}})
+
+    def _nothing_is_half_sent(self, export_id: str) -> bool:
+        return not [upload for upload in open_uploads(self._stack) if export_id in upload["Key"]]
 
 
-def test_every_action_is_needed(
-    stack: Stack, everything: Callable[[], bool], capsys: pytest.CaptureFixture[str]
-) -> None:
-    tried = held(stack)
-    stack.run()
-    assert everything(), "with all of them it comes out"
+@pytest.fixture(scope="module")
+def day(aws: LocalAws, stack: Stack, service: Service) -> Iterator[Day]:
+    with storing_with(aws, stack, SLICE_BYTES=str(5 * MB)):
+        yield Day(aws, stack, service)
 
-    unneeded = []
-    for action in tried:
-        with without(stack, action):
+
+@pytest.mark.parametrize("function", ["PlanRun", "CheckExports", "StoreExport", "ReportRun"])
+def test_every_action_is_needed(stack: Stack, day: Day, tell: Tell, function: str) -> None:
+    assert [part.__name__ for part in day.parts if not part()] == [], "with all of them it comes out"
+
+    needed = {action: missed(stack, day, action) for action in held(stack, function)}
+
+    for (_, action, place), part in needed.items():
+        tell(f"{function} without {action} {place}: {part or 'all came out'}")
+    assert needed
+    assert [action for action, part in needed.items() if not part] == []
+
+
+def missed(stack: Stack, day: Day, action: Action) -> str:
+    """What does not come out without the action; empty when all does."""
+    with without(stack, action):
+        for part in day.parts:
             try:
-                came_out = everything()
-            except (AssertionError, NeverHappened, KeyError, TypeError):
+                came_out = part()
+            except (AssertionError, LookupError):
                 came_out = False
-        if came_out:
-            unneeded.append(action)
-        with capsys.disabled():
-            print(f"\nwithout {' '.join(action)}: {'all came out' if came_out else 'missed'}", flush=True)
-        stack.ended(stack.start({"deadlineMinutes": 1}), seconds=120)
-
-    assert unneeded == []
-    assert tried
+            if not came_out:
+                return part.__name__.replace("_", " ")
+    return ""

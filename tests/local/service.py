@@ -1,29 +1,42 @@
 """Application Discovery Service as the double plays it for the tests: exports that are there, and what was asked."""
 
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 
 from local.aws import LocalAws
 from local.double.client import Double
+from local.double.shelf import ACCOUNT
 
 if TYPE_CHECKING:
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
+    from mypy_boto3_s3 import S3Client
 
 
 class Service:
     """Every test has exports of its own here, so that tests can run beside each other."""
 
-    def __init__(self, aws: LocalAws) -> None:
+    def __init__(self, aws: LocalAws, marker: str) -> None:
         self.double = Double(aws.instance.discovery, aws.state.bundle)
         self._client: ApplicationDiscoveryServiceClient = aws.client("discovery")
+        self._elsewhere: S3Client = aws.client("s3", account=ACCOUNT)
+        self._marker = marker
         self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=30.0)
 
     def has(self, **script: object) -> str:
         """There is an export, finished unless scripted otherwise; its id. Members: `local.double.script`."""
         return self.double.add(script)[0]
+
+    def has_body(self, body: bytes) -> str:
+        """There is an export whose link, to a bucket of somebody else's, leads to these bytes; its id."""
+        place: Any = {"Bucket": "somebody-elses", "Key": f"{self._marker}/{uuid.uuid4()}.zip"}
+        with suppress(self._elsewhere.exceptions.BucketAlreadyOwnedByYou):
+            self._elsewhere.create_bucket(Bucket=place["Bucket"])
+        self._elsewhere.put_object(**place, Body=body)
+        return self.has(link=self._elsewhere.generate_presigned_url("get_object", Params=place))
 
     def has_many(self, count: int, **each: object) -> list[str]:
         return self.double.add_many(count, each)
@@ -67,7 +80,3 @@ class Service:
     def calls(self) -> int:
         """How often DescribeExportTasks was called, by whomever, whatever it answered."""
         return int(self.double.counts()["calls"].get("DescribeExportTasks", 0))
-
-    def errors(self, code: str) -> int:
-        """How many calls it has answered with the error."""
-        return int(self.double.counts()["errors"].get(code, 0))

@@ -3,7 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from local.aws import LocalAws
 from tests.local.inbox import Inbox
 from tests.local.stack import Stack
 
@@ -11,10 +14,38 @@ Place = tuple[str, str]
 """Where a text stands, and the text."""
 
 
+class DeadLetters:
+    """The stack's queues of what could not be delivered."""
+
+    def __init__(self, aws: LocalAws, stack: Stack) -> None:
+        self._sqs: Any = aws.client("sqs")
+        self._queues = list(stack.resources("AWS::SQS::Queue").values())
+
+    def all(self) -> Iterator[Place]:
+        """As many letters of each as one look gives; they stay where they are."""
+        yield from ((queue, json.dumps(letter)) for queue, letter in self._letters())
+
+    def _letters(self) -> Iterator[tuple[str, Any]]:
+        for queue in self._queues:
+            asked = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
+            letters = self._sqs.receive_message(**asked, MessageAttributeNames=["All"]).get("Messages", ())
+            yield from ((queue, letter) for letter in letters)
+
+    @contextmanager
+    def holding(self, text: str) -> Iterator[None]:
+        """Each queue has a letter with this text for the block."""
+        for queue in self._queues:
+            self._sqs.send_message(QueueUrl=queue, MessageBody=text)
+        yield
+        for queue, letter in list(self._letters()):
+            if letter["Body"] == text:
+                self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+
+
 class Sinks:
     """Sinks by name. Data that others put into exports (``raw/``, ``data/``) is none, but its keys are."""
 
-    def __init__(self, stack: Stack, events: Inbox, messages: Inbox) -> None:
+    def __init__(self, stack: Stack, events: Inbox, messages: Inbox, letters: DeadLetters) -> None:
         self._stack = stack
         self._sinks: dict[str, Callable[[], Iterator[Place]]] = {
             "histories": lambda: ((each.arn, each.text) for each in stack.all_histories()),
@@ -26,6 +57,7 @@ class Sinks:
             "work": lambda: self._objects("work/"),
             "events": lambda: ((event["id"], json.dumps(event)) for event in events.all()),
             "messages": lambda: ((message["id"], json.dumps(message)) for message in messages.all()),
+            "dead letters": letters.all,
         }
 
     @property

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from tests.local.service import Service
 from tests.local.stack import Stack
 
 
-@contextmanager
-def storing_with(aws: LocalAws, stack: Stack, **changes: str) -> Iterator[None]:
+def storing_with(aws: LocalAws, stack: Stack, **changes: str) -> AbstractContextManager[None]:
     """The storing function with other settings than it was deployed with, for the block."""
+    return function_with(aws, stack.function("StoreExport"), **changes)
+
+
+@contextmanager
+def function_with(aws: LocalAws, name: str, **changes: str) -> Iterator[None]:
     functions: Any = aws.client("lambda")
-    name = stack.function("StoreExport")
     usual = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**usual, **changes}})
     try:

@@ -14,6 +14,7 @@ from local.aws import LocalAws
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.storms import killing, open_uploads, run_until_stored, stored_whole, storing_with, workers_of
+from tests.local.tell import Tell
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
@@ -85,7 +86,7 @@ def test_one_file_of_a_zip_is_unpacked_by_several_lambdas(aws: LocalAws, stack: 
 
 
 def test_fault_23_24_killed_at_random_moments_every_export_ends_stored_whole(
-    aws: LocalAws, stack: Stack, service: Service, capsys: pytest.CaptureFixture[str]
+    aws: LocalAws, stack: Stack, service: Service, tell: Tell
 ) -> None:
     ids: list[str] = []
     with (
@@ -102,8 +103,7 @@ def test_fault_23_24_killed_at_random_moments_every_export_ends_stored_whole(
     assert open_uploads(stack) == []
     raw = sum(stack.manifest(export_id)["raw"]["bytes"] for export_id in ids)
     again = sum(service.sent(export_id) for export_id in ids) - 2 * raw
-    with capsys.disabled():
-        print(f"\n{len(killed)} kills, {len(ids)} exports, {runs} runs: {again:,} of {raw:,} bytes fetched twice")
+    tell(f"{len(killed)} kills, {len(ids)} exports, {runs} runs: {again:,} of {raw:,} bytes fetched twice")
     assert again <= len(killed) * WORKERS * part_size_for(raw // len(ids))
 
 

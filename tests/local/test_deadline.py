@@ -62,7 +62,7 @@ def settled(stack: Stack, export_id: str) -> bool:
     return "settledAt" in (stack.row(export_id) or {})
 
 
-def test_what_is_in_progress_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
+def test_fault_20_what_is_in_progress_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
     assert overdue.run.outcome(overdue.waited_for) == "TIMED_OUT"
     assert overdue.rows[overdue.waited_for]["status"] == "TIMED_OUT"
     assert overdue.announced[overdue.waited_for] == ["Export Timed Out"]
@@ -71,6 +71,7 @@ def test_what_is_in_progress_at_the_deadline_has_timed_out(overdue: Overdue) -> 
 def test_what_is_still_being_stored_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
     assert overdue.run.outcome(overdue.never_opened) == "TIMED_OUT"
     assert overdue.rows[overdue.never_opened]["status"] == "TIMED_OUT"
+    assert overdue.run.reason(overdue.never_opened) == "the link no longer opens (403)"
     assert overdue.announced[overdue.never_opened] == ["Export Timed Out"]
 
 

@@ -88,7 +88,7 @@ def test_a_link_to_anywhere_but_s3_is_refused(stack: Stack, service: Service, li
 
 
 @pytest.mark.parametrize("script", [{"no_link": True}, {"link": ""}], ids=["none", "empty"])
-def test_a_link_that_does_not_come_within_the_grace_period_is_gone(
+def test_bad_input_15_a_link_that_does_not_come_within_the_grace_period_is_gone(
     stack: Stack, service: Service, script: dict[str, object]
 ) -> None:
     export_id = service.has(**script)
@@ -98,7 +98,7 @@ def test_a_link_that_does_not_come_within_the_grace_period_is_gone(
     assert (run.outcome(export_id), run.reason(export_id)) == ("REJECTED", "GONE")
 
 
-def test_an_id_that_the_service_does_not_know_is_not_found(stack: Stack) -> None:
+def test_fault_18_an_id_that_the_service_does_not_know_is_not_found(stack: Stack) -> None:
     run = stack.run(exportIds=["export-nobody-started"])
 
     assert run.entry("export-nobody-started") == {"exportId": "export-nobody-started", "outcome": "NOT_FOUND"}

@@ -2,13 +2,19 @@
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
+from local.aws import LocalAws
 from tests.local.inbox import Inbox
 from tests.local.service import Service
-from tests.local.sinks import Place, Sinks, found
+from tests.local.sinks import DeadLetters, Place, Sinks, found
 from tests.local.stack import Stack
+from tests.local.storms import function_with
+from tests.local.turns import Turns
 from tests.local.waiting import until
 
 SIGNED = ["X-Amz-Signature", "X-Amz-Credential", "application-discovery-exports/"]
@@ -16,13 +22,43 @@ SIGNED = ["X-Amz-Signature", "X-Amz-Credential", "application-discovery-exports/
 
 
 @pytest.fixture(scope="module")
-def sinks(stack: Stack, events: Inbox, messages: Inbox) -> Sinks:
-    return Sinks(stack, events, messages)
+def letters(aws: LocalAws, stack: Stack) -> DeadLetters:
+    return DeadLetters(aws, stack)
 
 
 @pytest.fixture(scope="module")
-def written(stack: Stack, service: Service, sinks: Sinks, marker: str) -> dict[str, list[Place]]:
+def sinks(stack: Stack, events: Inbox, messages: Inbox, letters: DeadLetters) -> Sinks:
+    return Sinks(stack, events, messages, letters)
+
+
+@contextmanager
+def talkative(aws: LocalAws, stack: Stack, folder: Path) -> Iterator[None]:
+    """Every logger of every function, those of libraries included, says all that it can for the block."""
+    (folder / "sitecustomize.py").write_text("import logging\nlogging.basicConfig(level=logging.DEBUG)\n", "utf-8")
+    with ExitStack() as functions:
+        for name in stack.resources("AWS::Lambda::Function").values():
+            changes = {"PYTHONPATH": str(folder), "POWERTOOLS_LOG_LEVEL": "DEBUG"}
+            functions.enter_context(function_with(aws, name, **changes))
+        yield
+
+
+@pytest.fixture(scope="module")
+def written(
+    aws: LocalAws,
+    stack: Stack,
+    service: Service,
+    sinks: Sinks,
+    marker: str,
+    turns: Turns,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, list[Place]]:
     """What there is after runs that went well and runs that did not, those of other tests before included."""
+    with turns.alone(), talkative(aws, stack, tmp_path_factory.mktemp("talkative")):
+        run_in_every_way(stack, service, marker)
+        return sinks.read()
+
+
+def run_in_every_way(stack: Stack, service: Service, marker: str) -> None:
     secret = f"https://localhost/{marker}/export.zip?X-Amz-Signature={marker}"
     good = [service.has(kind="agent"), service.has(container="nested"), service.has(is_truncated=True)]
     refused = [
@@ -30,17 +66,17 @@ def written(stack: Stack, service: Service, sinks: Sinks, marker: str) -> dict[s
         service.has(link=secret.replace("localhost", "exports.example")),
         service.has(link=secret.replace("localhost", f"{marker}@localhost")),
         service.has(link=f"no link at all but {marker}"),
+        service.has_body(b"<html>Sorry</html>"),
     ]
     failed = service.has(outcome="FAILED", status_message=f"Could not put to {secret}")
     expired = service.has(refused_gets=3)
     closed = service.has(link=secret.replace("localhost", "localhost:9"))
     tried = stack.start({"exportIds": [closed]})
     run = stack.run(exportIds=[*good, *refused, failed, expired], correlationId="secret")
-    assert run.counts == {"STORED": 3, "TRUNCATED": 1, "REJECTED": 4, "FAILED": 1}
+    assert run.counts == {"STORED": 3, "TRUNCATED": 1, "REJECTED": 5, "FAILED": 1}
     until(lambda: '\\"waiting\\"' in stack.history(tried)[-1].text, seconds=60, what="a download that fails")
     service.now_plays(closed, outcome="FAILED")
     stack.ended(tried)
-    return sinks.read()
 
 
 def test_the_marker_stands_in_every_link(service: Service, marker: str) -> None:
@@ -50,7 +86,9 @@ def test_the_marker_stands_in_every_link(service: Service, marker: str) -> None:
     assert all(part.lower() in link.lower() for part in SIGNED)
 
 
-def test_the_search_finds_what_is_written_down(stack: Stack, service: Service, sinks: Sinks) -> None:
+def test_the_search_finds_what_is_written_down(
+    stack: Stack, service: Service, sinks: Sinks, letters: DeadLetters
+) -> None:
     """The secret can only be said to be nowhere if it would have been found: so something is planted everywhere."""
     planted = f"planted-{uuid.uuid4().hex}"
     service.now_plays(planted, in_progress_seconds=2, is_truncated=True)
@@ -59,7 +97,8 @@ def test_the_search_finds_what_is_written_down(stack: Stack, service: Service, s
     run = stack.run(exportIds=[planted])
     refused = stack.run(**{planted: "a member that is told in the cause"})
 
-    places = found(sinks.read(), planted.upper())
+    with letters.holding(planted):
+        places = found(sinks.read(), planted.upper())
     assert places.keys() == sinks.names
     assert {each.arn for each in (*stack.history(run.arn), *stack.history(refused.arn))} == {*places["histories"]}
 
@@ -67,6 +106,11 @@ def test_the_search_finds_what_is_written_down(stack: Stack, service: Service, s
 @pytest.mark.parametrize("part", ["the marker", *SIGNED])
 def test_fault_37_nothing_of_a_link_is_written_down(written: dict[str, list[Place]], marker: str, part: str) -> None:
     assert found(written, marker if part == "the marker" else part) == {}
+
+
+def test_libraries_said_all_they_could_but_links(written: dict[str, list[Place]]) -> None:
+    for said in ('"configurationsDownloadUrl": "<hidden>', 'GET <hidden> HTTP/1.1" 206', 'GET <hidden> HTTP/1.1" 403'):
+        assert "logs" in found(written, said), said
 
 
 def test_nothing_that_could_be_a_signature_is_written_down(written: dict[str, list[Place]]) -> None:
@@ -82,5 +126,5 @@ def digests(texts: list[Place], pattern: str) -> set[str]:
     return {digest for _, text in texts for digest in re.findall(pattern, text)}
 
 
-def test_no_event_was_left_to_the_dead_letters(stack: Stack, events: Inbox) -> None:
-    assert [events.waiting(queue) for queue in stack.resources("AWS::SQS::Queue").values()] == [0]
+def test_no_event_was_left_to_the_dead_letters(written: dict[str, list[Place]]) -> None:
+    assert written["dead letters"] == []

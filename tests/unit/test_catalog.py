@@ -1,11 +1,14 @@
 """The catalog's conditional writes, against DynamoDB as moto plays it."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -14,6 +17,7 @@ from exports.errors import CallRefused, ClaimLost, ServiceError
 from exports.model import Outcome, RawObject
 from exports.rows import Write
 from exports.uploads import Upload
+from exports.wiring import RETRIES
 from tests.unit.builders import NOW, export
 
 HOUR = timedelta(hours=1)
@@ -185,11 +189,28 @@ def test_who_lost_its_claim_remembers_nothing(catalog: Catalog) -> None:
         catalog.remember("export-1", run_id="run-1", raw=RawObject("k", 1, ""))
 
 
-def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Catalog) -> None:
-    first = settle(catalog, Outcome.STORED, kind="agent")
-    repeated = settle(catalog, Outcome.STORED, kind="agent")
+def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Catalog, dynamodb: Any) -> None:
+    """botocore sends the request again although the first one was carried out: the condition fails on our own write."""
+    claim(catalog, "run-1")
+    answers: list[int] = []
 
-    assert (first.won, repeated.won) == (True, True)
+    def losing(response: tuple[Any, Any], **_: Any) -> float | None:
+        answers.append(response[0].status_code)
+        return 0.0 if len(answers) == 1 else None
+
+    dynamodb.meta.events.register_first("needs-retry.dynamodb.UpdateItem", losing)
+
+    write = settle(catalog, Outcome.STORED, kind="agent")
+
+    assert answers == [200, 400]
+    assert (write.won, write.row.outcome) == (True, Outcome.STORED)
+
+
+def test_fault_25_the_same_outcome_of_another_run_is_not_taken_for_our_own(catalog: Catalog) -> None:
+    first = settle(catalog, Outcome.STORED, run_id="run-1", kind="agent")
+    other = settle(catalog, Outcome.STORED, run_id="run-2", kind="agent")
+
+    assert (first.won, other.won, other.row.run_id) == (True, False, "run-1")
 
 
 def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
@@ -237,6 +258,35 @@ def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog
         )
 
     assert len(catalog.rows([*(f"e{number}" for number in range(150)), "nowhere", "e1"])) == 150
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
+def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
+    with mock_aws():
+        throttled = boto3.client("dynamodb", region_name="us-east-1", config=RETRIES)
+        throttled.create_table(
+            TableName="catalog",
+            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        refusals: list[Any] = [AWSResponse("", 400, HTTPHeaders(), Refusal(code)) for _ in range(2)]
+        refuse: Any = lambda **_: refusals.pop() if refusals else None  # noqa: E731
+        throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", refuse)
+
+        write = settle(Catalog(throttled, "catalog", account="1", region="r"), Outcome.STORED)
+
+    assert (refusals, write.won) == ([], True)
+
+
+class Refusal:
+    """The body of an answer that refuses."""
+
+    def __init__(self, code: str) -> None:
+        self._body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._body
 
 
 def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exports.discovery import DiscoveryService
 from exports.errors import CallRefused, ServiceError
@@ -118,19 +120,54 @@ def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None
         (datetime(2099, 1, 1, tzinfo=UTC), "2099-01-01"),
     ],
 )
-def test_bad_input_32_every_request_time_has_a_date_in_utc(stubbed: Any, requested_at: datetime, date: str) -> None:
+def test_fault_39_bad_input_32_every_request_time_has_a_date_in_utc(
+    stubbed: Any, requested_at: datetime, date: str
+) -> None:
     service, stubber = stubbed
     stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a", exportRequestTime=requested_at)]})
 
     assert service.describe()["a"].requested_date == date
 
 
+class Pages:
+    """A client whose answers need not fit the service's model."""
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self._pages = pages
+
+    def get_paginator(self, name: str) -> "Pages":
+        return self
+
+    def paginate(self) -> tuple[dict[str, Any], ...]:
+        return self._pages
+
+
+def answering(*pages: dict[str, Any]) -> DiscoveryService:
+    return DiscoveryService(cast(Any, Pages(*pages)))
+
+
 def test_bad_input_32_an_export_without_a_request_time_is_filed_under_the_epoch() -> None:
-    class Client:
-        def get_paginator(self, name: str) -> "Client":
-            return self
+    assert answering({"exportsInfo": [{"exportId": "a"}]}).describe()["a"].requested_date == "1970-01-01"
 
-        def paginate(self) -> list[dict[str, Any]]:
-            return [{"exportsInfo": [{"exportId": "a"}]}]
 
-    assert DiscoveryService(cast(Any, Client())).describe()["a"].requested_date == "1970-01-01"
+def test_bad_input_18_a_page_whose_exports_are_null_is_passed_over() -> None:
+    assert list(answering({"exportsInfo": None}, {"exportsInfo": [info("a")]}).describe()) == ["a"]
+
+
+@given(st.permutations([info("a", status) for status in ("IN_PROGRESS", "FAILED", "PAUSED", "SUCCEEDED")]))
+def test_bad_input_18_the_order_of_answers_changes_nothing(answers: list[dict[str, Any]]) -> None:
+    assert answering(*({"exportsInfo": [each]} for each in answers)).describe()["a"].status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("link", [{}, {"configurationsDownloadUrl": ""}, {"configurationsDownloadUrl": None}])
+def test_bad_input_15_an_empty_link_is_none(link: dict[str, Any]) -> None:
+    assert answering({"exportsInfo": [info("a", "SUCCEEDED", **link)]}).describe()["a"].link is None
+
+
+def test_fault_19_a_listing_without_an_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.discovery.MAX_PAGES", 3)
+    pages = [{"exportsInfo": [info(f"export-{number}")]} for number in range(4)]
+
+    assert len(answering(*pages[:3]).describe()) == 3
+    with pytest.raises(ServiceError, match=r"^TooManyPages$"):
+        answering(*pages).describe()

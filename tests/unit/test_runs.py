@@ -1,6 +1,7 @@
 """The input of a run: what is taken, what is refused, and how it is said."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -86,6 +87,18 @@ def test_bad_input_05_an_id_that_is_no_safe_key_is_refused_by_its_place(export_i
 
     assert told.startswith("exportIds[1] must")
     assert len(export_id) < 3 or export_id not in told
+
+
+@given(st.text() | st.text(alphabet="aZ09._-/\\\n\x00 \u202e", max_size=220))
+def test_bad_input_05_an_id_is_a_safe_part_of_a_key_or_refused_without_being_quoted(export_id: str) -> None:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", export_id) and export_id not in {".", ".."}:
+        assert run({"exportIds": [export_id]}).export_ids == (export_id,)
+        return
+
+    told = faults({"exportIds": [export_id]})
+
+    assert told.startswith(("exportIds[0] must ", "input holds text that is not Unicode"))
+    assert len(export_id) < 20 or export_id not in told
 
 
 @pytest.mark.parametrize("export_id", [1, True, None, ["a"], {"a": 1}, 1.5])

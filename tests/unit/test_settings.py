@@ -16,7 +16,7 @@ def test_bad_input_30_a_missing_setting_is_named(value: str | None) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
-def test_a_setting_that_is_no_number_is_named(value: str) -> None:
+def test_bad_input_30_a_setting_that_is_no_number_is_named(value: str) -> None:
     with pytest.raises(SettingError, match="WAIT_FLOOR_SECONDS"):
         _ = Settings({"WAIT_FLOOR_SECONDS": value}).wait_floor
 
