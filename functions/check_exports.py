@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import wiring
 from exports.checking import Check, Pending
+from exports.measuring import measure_look
 
 logger = wiring.logger
 
@@ -22,6 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         policy=wiring.settings(),
         now=wiring.utc_now(),
         jitter=random.random(),  # noqa: S311 - spreads polls, keeps no secret
+        measure=measure_look,
     )
     pending = check.next(Pending.from_json(event) if "polls" in event else check.first())
     logger.info("checked", pending=len(pending.ids), ready=len(pending.ready), polls=pending.polls)

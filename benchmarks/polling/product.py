@@ -89,7 +89,7 @@ class Product:
     def _check(self, batch: Batch, pending: Pending | None) -> Pending:
         self.looks += 1
         self.world.now += LOOK_MS / 1000
-        check = Check(batch, self.world, self.world, self.policy, self.world.moment, self._draw.random())
+        check = Check(batch, self.world, self.world, self.policy, self.world.moment, self._draw.random(), _unmeasured)
         return _through_json(check.next(pending if pending is not None else check.first()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
@@ -124,3 +124,7 @@ def _through_json(pending: Pending) -> Pending:
 
 def _with_results(pending: Pending, results: Sequence[Item]) -> Pending:
     return Pending.from_json({**pending.to_json(), "results": list(results)})
+
+
+def _unmeasured(*_: object) -> None:
+    """The simulation measures for itself."""

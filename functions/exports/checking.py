@@ -1,7 +1,7 @@
 """One look at the exports of a batch: which are ready to be stored, which have ended, and when to look again."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -15,7 +15,10 @@ from exports.waiting import MAX_POLLS, MAX_STORES, Waits, next_look
 Item = Mapping[str, Any]
 """A slice of storing: ``exportId``, ``slice`` of ``slices``, and the ``polls`` it took to see the export finished."""
 
+Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
+"""Takes how late exports were noticed at most, and the ages of those that are pending."""
 
+ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
 CLOCKS_DIFFER = timedelta(seconds=1)
 """A wait that ended by the clock of Step Functions has ended, whatever the function's own clock says."""
 THROTTLED = "Lambda.TooManyRequestsException"
@@ -56,6 +59,8 @@ class Pending:
     polls: int = 0
     stores: int = 0
     look_at: datetime | None = None
+    looked_at: datetime | None = None
+    """When the service last answered: what is seen to have ended since may have ended right after it."""
     last: bool = False
     """The look at the deadline has been taken."""
     stalled: bool = False
@@ -79,6 +84,7 @@ class Pending:
             polls=state["polls"],
             stores=state["stores"],
             look_at=datetime.fromisoformat(state["nextCheckAt"]),
+            looked_at=datetime.fromisoformat(state["lookedAt"]) if state.get("lookedAt") else None,
             last=state["last"],
             stalled=state["stalled"],
         )
@@ -94,6 +100,7 @@ class Pending:
             "polls": self.polls,
             "stores": self.stores,
             "nextCheckAt": utc_text(self.look_at) if self.look_at else None,
+            "lookedAt": utc_text(self.looked_at) if self.looked_at else None,
             "last": self.last,
             "stalled": self.stalled,
         }
@@ -101,7 +108,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of one batch at one moment. ``jitter`` is 0 to 1."""
+    """A check of one batch at one moment. ``jitter`` is 0 to 1; ``measure`` is told what each look found."""
 
     batch: Batch
     service: Service
@@ -109,6 +116,7 @@ class Check:
     policy: Policy
     now: datetime
     jitter: float
+    measure: Measure
 
     def first(self) -> Pending:
         """The batch without the exports that the catalog already holds as settled, all of them still to look at."""
@@ -171,7 +179,8 @@ class Check:
             raise
         except ServiceError as error:
             return self._leave(pending, Outcome.NOT_STORED, error.code) if last else self._unseen(pending)
-        sorted_ = self._sort(pending, listed)
+        rows = self.records.rows(export.id for export in listed.values() if export.status in ENDED)
+        sorted_ = self._sort(pending, listed, rows)
         if last:
             self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
             sorted_ = Pending(ready=sorted_.ready)
@@ -181,10 +190,20 @@ class Check:
             polls=pending.polls + 1,
             stores=pending.stores,
             look_at=look_at,
+            looked_at=self.now,
             last=last,
             stalled=pending.stalled,
         )
+        self.measure(
+            self._noticed(pending, listed, rows), [self.now - moment for moment in self._requested(listed, after)]
+        )
         return _dispatch(after, (*(() if last else pending.ready), *sorted_.ready))
+
+    def _noticed(self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]) -> list[timedelta]:
+        """For each export that was in progress at the look before and has ended since: the time since that look."""
+        waited = [each for each in pending.waiting if each in listed and listed[each].status in ENDED]
+        ended = [each for each in waited if each in rows and rows[each].in_progress]
+        return [self.now - pending.looked_at] * len(ended) if pending.looked_at else []
 
     def _unseen(self, pending: Pending) -> Pending:
         """The service did not answer: nothing is known of its exports, so the next look tries again."""
@@ -192,21 +211,22 @@ class Check:
         return _dispatch(replace(pending, polls=pending.polls + 1, look_at=look_at), pending.ready)
 
     def _next_look(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
-        unlisted = [self.batch.started_at] * len(sorted_.unlisted)
-        requested = [listed[each].requested_at for each in sorted_.ids if each in listed]
         return next_look(
             self.now,
-            requested_at=[*unlisted, *requested],
+            requested_at=self._requested(listed, sorted_),
             deadline=self.batch.deadline,
             polls=pending.polls + 1,
             waits=self.policy,
             jitter=self.jitter,
         )
 
-    def _sort(self, pending: Pending, listed: Mapping[str, Export]) -> Pending:
+    def _requested(self, listed: Mapping[str, Export], pending: Pending) -> list[datetime]:
+        """When what is pending was asked for; for what is not listed yet, which nobody knows of, the run's start."""
+        unlisted = [self.batch.started_at] * len(pending.unlisted)
+        return [*unlisted, *(listed[each].requested_at for each in pending.ids if each in listed)]
+
+    def _sort(self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]) -> Pending:
         """Settle what failed or was never found, and tell the ready from the waiting."""
-        ended = [export for export in listed.values() if export.status in {Status.SUCCEEDED, Status.FAILED}]
-        rows = self.records.rows(export.id for export in ended)
         unlisted: list[str] = []
         waiting: list[str] = []
         ready: list[Item] = []

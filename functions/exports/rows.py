@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from exports.model import LANDED, SETTLED, Outcome, RawObject, utc_text
+from exports.model import LANDED, SETTLED, Outcome, RawObject, Status, utc_text
 from exports.uploads import Upload
 
 T = TypeVar("T")
@@ -26,6 +26,11 @@ class Row:
         """None while the export is in progress, or when the status is none that we know."""
         status = str(self.item.get("status"))
         return Outcome(status) if status in Outcome.__members__ else None
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether the service had not finished the export when the row was written."""
+        return self.item.get("exportStatus") == Status.IN_PROGRESS
 
     @property
     def reason(self) -> str | None:

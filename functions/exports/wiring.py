@@ -20,7 +20,7 @@ from exports.discovery import DiscoveryService
 from exports.errors import ExportsError, ServiceError
 from exports.glue import GlueTables
 from exports.ledger import Ledger
-from exports.measuring import measure
+from exports.measuring import measure, measure_call
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
 
@@ -76,7 +76,9 @@ def session() -> boto3.Session:
 
 @cache
 def service() -> DiscoveryService:
-    return DiscoveryService(session().client("discovery", region_name=settings().discovery_region, config=RETRIES))
+    client = session().client("discovery", region_name=settings().discovery_region, config=RETRIES)
+    client.meta.events.register("response-received.discovery.DescribeExportTasks", measure_call)
+    return DiscoveryService(client)
 
 
 @cache

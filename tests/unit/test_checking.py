@@ -74,9 +74,13 @@ class Desk:
     batch: Batch
     service: FakeService = field(default_factory=FakeService)
     records: FakeRecords = field(default_factory=FakeRecords)
+    measured: list[tuple[Sequence[timedelta], Sequence[timedelta]]] = field(default_factory=list)
+
+    def _measure(self, noticed: Sequence[timedelta], ages: Sequence[timedelta]) -> None:
+        self.measured.append((noticed, ages))
 
     def check(self, pending: Pending | None = None, *, now: datetime = NOW) -> Pending:
-        check = Check(self.batch, self.service, self.records, POLICY, now, jitter=0.5)
+        check = Check(self.batch, self.service, self.records, POLICY, now, jitter=0.5, measure=self._measure)
         return check.next(check.first() if pending is None else pending)
 
 
@@ -113,6 +117,32 @@ def test_an_export_is_noted_as_in_progress_once() -> None:
     at.check(at.check(), now=NOW + timedelta(minutes=5))
 
     assert at.records.seen == ["running"]
+
+
+def test_what_ended_since_the_look_before_was_noticed_no_later_than_that() -> None:
+    at = desk(export("ended", "IN_PROGRESS"), export("running", "IN_PROGRESS", age_minutes=45), export("done"))
+    first = at.check()
+    at.service.exports[0] = export("ended")
+    at.records.known["ended"] = row("ended", "IN_PROGRESS", exportStatus="IN_PROGRESS")
+
+    at.check(replace(first, ready=()), now=NOW + timedelta(minutes=5))
+
+    half_an_hour, longer = timedelta(minutes=30), timedelta(minutes=45)
+    later = timedelta(minutes=5)
+    assert at.measured == [
+        ([], [half_an_hour, longer, half_an_hour]),
+        ([later], [longer + later, half_an_hour + later]),
+    ]
+
+
+def test_an_export_that_waits_to_be_stored_again_was_noticed_before() -> None:
+    at = desk(export("again"))
+    first = at.check()
+    at.records.known["again"] = row("again", "IN_PROGRESS", exportStatus="SUCCEEDED")
+
+    at.check(replace(first, ready=(), waiting=("again",)), now=NOW + timedelta(minutes=5))
+
+    assert at.measured[-1][0] == []
 
 
 def test_settled_rows_are_left_alone_and_what_is_owed_is_announced() -> None:
