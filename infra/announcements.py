@@ -32,13 +32,14 @@ class Announcements(Construct):
         self.bus = bus or events.EventBus.from_event_bus_name(self, "Bus", "default")
         self.topic = topic or self._topic(key)
         self.dead_letters = dead_letters(self, "events that could not be published")
+        self._role = self._publisher(key)
         self.rule = events.Rule(
             self,
             "NotStored",
             description="Carries every outcome of an export but stored to the topic",
             event_bus=self.bus,
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=events.Match.anything_but(STORED)),
-            targets=[self._target(self._publisher(key))],
+            targets=[self.target()],
         )
 
     def _topic(self, key: kms.IKey | None) -> sns.Topic:
@@ -58,11 +59,11 @@ class Announcements(Construct):
             permissions=[publishing, *encrypting(key)],
         )
 
-    def _target(self, publisher: iam.Role) -> targets.SnsTopic:
-        """Publishing by role: a topic encrypted with an AWS managed key can be published to in no other way."""
+    def target(self) -> targets.SnsTopic:
+        """The topic, for a rule, by role: a topic with an AWS managed key can be published to in no other way."""
         return targets.SnsTopic(
             self.topic,
-            role=publisher.without_policy_updates(),
+            role=self._role.without_policy_updates(),
             dead_letter_queue=self.dead_letters,
             max_event_age=Duration.hours(24),
         )

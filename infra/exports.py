@@ -1,5 +1,6 @@
 """The whole capability as one construct, for a stack of its own or for somebody else's."""
 
+from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
@@ -14,6 +15,7 @@ from infra.schedules import Schedules
 from infra.settings import Settings
 from infra.storage import Storage
 from infra.tables import Tables
+from infra.watching import Watching
 from infra.workflow import Workflow
 
 
@@ -58,11 +60,37 @@ class DiscoveryExports(Construct):
             batch_concurrency=settings.batch_concurrency,
             store_concurrency=settings.store_concurrency,
         )
+        self.schedules = self._schedules(settings)
+        self.cloud_trail = self._cloud_trail(settings)
+        self.watching = self._watching(settings)
+
+    def _schedules(self, settings: Settings) -> Schedules | None:
         machine = self.workflow.state_machine
-        if settings.schedules:
-            Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine)
-        if settings.cloud_trail_trigger:
-            CloudTrailTrigger(self, "CloudTrail", state_machine=machine, sources=settings.cloud_trail_sources)
+        if not settings.schedules:
+            return None
+        return Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine)
+
+    def _cloud_trail(self, settings: Settings) -> CloudTrailTrigger | None:
+        machine = self.workflow.state_machine
+        if not settings.cloud_trail_trigger:
+            return None
+        return CloudTrailTrigger(self, "CloudTrail", state_machine=machine, sources=settings.cloud_trail_sources)
+
+    def _watching(self, settings: Settings) -> Watching | None:
+        """Whatever has a queue for dead letters is watched by it."""
+        if not settings.watching:
+            return None
+        senders = {"Announcements": self.announcements, "Schedules": self.schedules, "CloudTrail": self.cloud_trail}
+        return Watching(
+            self,
+            "Watching",
+            functions=self.functions,
+            state_machine=self.workflow.state_machine,
+            starter=self.cloud_trail.starter if self.cloud_trail else None,
+            queues={name: sender.dead_letters for name, sender in senders.items() if sender},
+            announcements=self.announcements,
+            late_after=Duration.hours(settings.late_after_hours),
+        )
 
     def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
         if not settings.tables:

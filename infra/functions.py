@@ -17,9 +17,12 @@ from infra.settings import Settings
 from infra.storage import Storage
 from infra.tables import Tables
 
+SERVICE = "discovery-exports"
+METRICS_NAMESPACE = f"DiscoveryExports/{Aws.STACK_NAME}"
+"""Of our own metrics; two stacks in one account do not mix theirs."""
 POWERTOOLS = {
-    "POWERTOOLS_SERVICE_NAME": "discovery-exports",
-    "POWERTOOLS_METRICS_NAMESPACE": "DiscoveryExports",
+    "POWERTOOLS_SERVICE_NAME": SERVICE,
+    "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS

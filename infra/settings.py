@@ -136,6 +136,8 @@ class Settings:
     max_ratio: Annotated[int, Whole(2, 100_000)] = 200
     tables: Annotated[bool, Truth()] = True
     query_scan_limit_bytes: Annotated[int, Whole(10_000_000, 5_000 * GB)] = 100 * GB
+    watching: Annotated[bool, Truth()] = True
+    late_after_hours: Annotated[int, Whole(1, 24 * 90)] = 24
     schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
     cloud_trail_trigger: Annotated[bool, Truth()] = False
     cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()

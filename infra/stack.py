@@ -20,3 +20,5 @@ class DiscoveryExportsStack(Stack):
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)
+        if exports.watching:
+            CfnOutput(self, "DashboardName", value=exports.watching.dashboard.dashboard_name)

@@ -22,14 +22,17 @@ def test_what_cannot_be_published_goes_to_a_queue(template: Template) -> None:
     assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
 
 
-def test_queue_takes_letters_of_the_rule_alone_and_by_tls(template: Template) -> None:
+def test_queue_takes_letters_of_the_rules_alone_and_by_tls(template: Template) -> None:
     statements = template.properties("Announcements/DeadLetters/Policy")["PolicyDocument"]["Statement"]
-    denied, allowed = statements
+    denied, *allowed = statements
+    rules = [template.text(each["Condition"]["ArnEquals"]["aws:SourceArn"]) for each in allowed]
 
     assert (denied["Effect"], denied["Action"]) == ("Deny", "sqs:*")
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert (allowed["Action"], allowed["Principal"]) == ("sqs:SendMessage", {"Service": "events.amazonaws.com"})
-    assert template.text(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == "<Announcements/NotStored.Arn>"
+    assert {(each["Action"], each["Principal"]["Service"]) for each in allowed} == {
+        ("sqs:SendMessage", "events.amazonaws.com")
+    }
+    assert rules == ["<Announcements/NotStored.Arn>", "<Watching/AlarmsChanged.Arn>"]
 
 
 def test_topic_is_encrypted_and_refuses_publishing_without_tls(template: Template) -> None:

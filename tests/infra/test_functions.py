@@ -53,7 +53,8 @@ def test_functions_are_set_up_alike(template: Template, name: str) -> None:
     assert properties["Architectures"] == ["arm64"]
     assert template.text(properties["Role"]) == f"<{name}Role.Arn>"
     assert template.text(properties["LoggingConfig"]["LogGroup"]) == f"<{name}Logs>"
-    assert properties["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "DiscoveryExports"
+    namespace = properties["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    assert template.text(namespace) == "DiscoveryExports/<AWS::StackName>"
 
 
 def test_functions_share_one_asset(template: Template) -> None:

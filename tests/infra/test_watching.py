@@ -1,0 +1,120 @@
+"""Whatever may break rings an alarm, and each alarm says where to read on."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+from infra.schedules import Schedule
+from infra.settings import Settings
+from infra.stack import DiscoveryExportsStack
+from tests.infra.template import Template
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = ROOT / "docs" / "runbook.md"
+FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
+
+
+def synthesized(outdir: Path, settings: Settings) -> Template:
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    stack = DiscoveryExportsStack(app, "DiscoveryExports", settings=settings)
+    app.synth()
+    return Template(json.loads((outdir / stack.template_file).read_text("utf-8")))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    settings = Settings(schedules=(Schedule(expression="rate(1 hour)"),), cloud_trail_trigger=True)
+    return synthesized(tmp_path_factory.mktemp("cdk.out"), settings)
+
+
+def alarms(template: Template) -> dict[str, dict[str, Any]]:
+    found = template.of_type("AWS::CloudWatch::Alarm")
+    return {name.removeprefix("Watching/"): alarm["Properties"] for name, alarm in found.items()}
+
+
+def condition(template: Template, alarm: dict[str, Any]) -> str:
+    """``Metric of <dimension>, statistic > threshold, 2 of 3``."""
+    of = ", ".join(template.text(dimension["Value"]) for dimension in alarm["Dimensions"])
+    times = f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']}"
+    return f"{alarm['MetricName']} of {of}, {alarm['Statistic']} > {alarm['Threshold']}, {times}"
+
+
+def test_each_way_to_break_has_its_alarm(everything: Template) -> None:
+    found = {name: condition(everything, alarm) for name, alarm in alarms(everything).items()}
+
+    queues = {name: f"<{name}/DeadLetters.QueueName>" for name in ("Announcements", "Schedules", "CloudTrail")}
+    assert found == {
+        "RunsFailed": "ExecutionsFailed of <Workflow/StateMachine>, Sum > 0, 1 of 1",
+        "RunsTimedOut": "ExecutionsTimedOut of <Workflow/StateMachine>, Sum > 0, 1 of 1",
+        "StartsFailed": "ExecutionsFailed of <CloudTrail/Starter>, Sum > 0, 1 of 1",
+        "ExportLate": "OldestUnsettledSeconds of discovery-exports, Maximum > 86400, 1 of 1",
+        **{
+            f"{name}DeadLetters": f"ApproximateNumberOfMessagesVisible of {queue}, Maximum > 0, 1 of 1"
+            for name, queue in queues.items()
+        },
+        **{f"{name}Errors": f"Errors of <Functions/{name}>, Sum > 0, 2 of 3" for name in FUNCTIONS},
+        **{f"{name}Throttles": f"Throttles of <Functions/{name}>, Sum > 0, 2 of 3" for name in FUNCTIONS},
+    }
+
+
+def test_no_data_is_no_alarm(everything: Template) -> None:
+    assert {alarm["TreatMissingData"] for alarm in alarms(everything).values()} == {"notBreaching"}
+
+
+def test_each_alarm_names_a_section_of_the_runbook(everything: Template) -> None:
+    sections = {re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-") for line in headings()}
+
+    for name, alarm in alarms(everything).items():
+        page, _, section = alarm["AlarmDescription"].rpartition(" ")[2].partition("#")
+        assert (page, section in sections) == ("docs/runbook.md", True), name
+
+
+def headings() -> list[str]:
+    return [line for line in RUNBOOK.read_text("utf-8").splitlines() if line.startswith("## ")]
+
+
+def test_alarms_that_change_reach_the_topic(everything: Template) -> None:
+    properties = everything.properties("Watching/AlarmsChanged")
+    (target,) = properties["Targets"]
+    pattern = properties["EventPattern"]
+
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.cloudwatch"], ["CloudWatch Alarm State Change"])
+    assert {everything.text(arn) for arn in pattern["resources"]} == {
+        f"<Watching/{name}.Arn>" for name in alarms(everything)
+    }
+    assert everything.text(target["Arn"]) == "<Announcements/Topic>"
+    assert everything.text(target["RoleArn"]) == "<Announcements/Publisher.Arn>"
+    assert "EventBusName" not in properties
+
+
+def test_an_alarm_that_merely_begins_to_have_data_tells_nobody(everything: Template) -> None:
+    detail = everything.properties("Watching/AlarmsChanged")["EventPattern"]["detail"]
+
+    assert detail == {"state": {"value": ["ALARM", "OK"]}, "previousState": {"value": ["ALARM", "OK"]}}
+
+
+def test_metrics_are_those_of_this_stack_alone(everything: Template) -> None:
+    late = alarms(everything)["ExportLate"]
+    environment = everything.properties("Functions/CheckExports")["Environment"]["Variables"]
+
+    assert everything.text(late["Namespace"]) == "DiscoveryExports/<AWS::StackName>"
+    assert late["Namespace"] == environment["POWERTOOLS_METRICS_NAMESPACE"]
+    assert late["Dimensions"] == [{"Name": "service", "Value": environment["POWERTOOLS_SERVICE_NAME"]}]
+
+
+def test_the_stack_says_which_dashboard_is_its_own(everything: Template) -> None:
+    (dashboard,) = everything.of_type("AWS::CloudWatch::Dashboard").values()
+
+    assert dashboard["Properties"]["DashboardName"].startswith("DiscoveryExports-")
+    assert "DashboardName" in everything.document["Outputs"]
+
+
+def test_watching_can_be_left_out(tmp_path: Path) -> None:
+    template = synthesized(tmp_path, Settings(watching=False))
+
+    assert alarms(template) == template.of_type("AWS::CloudWatch::Dashboard") == {}
+    assert "DashboardName" not in template.document["Outputs"]
