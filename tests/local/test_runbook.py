@@ -1,0 +1,47 @@
+"""Every command of the runbook, run from top to bottom in one shell, as somebody on call would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.aws import LocalAws
+from local.servers import ROOT
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+AWS_CLI = ROOT / ".venv-awscli" / "bin"
+
+
+def commands(page: Path) -> list[str]:
+    return re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.alone
+def test_the_commands_of_the_runbook_tell_what_broke_and_ask_again(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    rejected = service.has(link="http://exports.example/")
+    failed = stack.run(exportIds=[rejected])
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(AWS_CLI), os.environ["PATH"]])
+    script = "set -euo pipefail\n" + "\n".join(commands(RUNBOOK))
+
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env={**os.environ, **aws.env, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert (done.returncode, failed.status) == (0, "FAILED"), done.stderr
+    assert "ExportsNotStored" in done.stdout
+    assert '"reason": "URL_REFUSED"' in done.stdout
+    again = [line for line in done.stdout.splitlines() if ":execution:" in line and line != failed.arn]
+    assert {stack.ended(arn).status for arn in again if stack.ended(arn).report} >= {"FAILED"}
