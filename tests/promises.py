@@ -25,7 +25,7 @@ build. `tests/unit` and `tests/infra` need nothing, `tests/faults` has servers t
 
 `make soak` does more of the latter for some minutes: ten runs at once for the same twenty exports, ten rounds of twenty
 exports whose functions are killed at random moments (`SEED=n` for others), a service that throttles or fails a third of
-all calls, and every permission of every function taken away once.
+all calls and downloads, every permission of every function taken away once, and a look for links in all that this left.
 """
 
 

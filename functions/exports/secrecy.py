@@ -26,6 +26,7 @@ _SECRETS = re.compile(
             rf"(?:https?|ftps?){_COLON}{_SLASH}{{2}}{_ANY}*",
             rf"(?P<verb>\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)) {_ANY}+(?= HTTP/\d)",
             rf"(?P<told>\burl(?:[:=]|\W{{1,3}})\s*['\"]?)/{_ANY}*",
+            r"(?P<member>configurationsDownloadUrl\\*['\"]\s*:\s*b?\\*['\"])(?:[^'\"\\]|\\+[^'\"\\])*",
             rf"(?P<token>x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?){_ANY}+",
             rf"(?<!{_ANY}){_ANY}*{_SIGNED}{_EQUALS}{_ANY}*",
         )
@@ -47,7 +48,7 @@ def scrub(text: str) -> str:
 def _hide(found: re.Match[str]) -> str:
     if found["verb"]:
         return f"{found['verb']} {HIDDEN}"
-    return (found["told"] or found["token"] or "") + HIDDEN
+    return (found["told"] or found["token"] or found["member"] or "") + HIDDEN
 
 
 def clean_message(text: str, limit: int = LONGEST_MESSAGE) -> str:

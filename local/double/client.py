@@ -42,6 +42,10 @@ class Double:
         """``calls`` by operation, ``errors`` by code, and ``exports`` by id: starts, describes, heads, gets, bytes."""
         return self._ask("GET", "counts")
 
+    def signatures(self) -> set[str]:
+        """The signatures of the links that were handed out."""
+        return set(self._ask("GET", "signatures")["signatures"])
+
     def reset_counts(self) -> None:
         self._ask("DELETE", "counts")
 

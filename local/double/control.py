@@ -24,6 +24,7 @@ class Control:
         self._routes: dict[tuple[str, str], Callable[[Document], dict[str, Any]]] = {
             ("GET", "counts"): lambda _: counts.to_json(),
             ("DELETE", "counts"): self._reset_counts,
+            ("GET", "signatures"): lambda _: {"signatures": counts.signatures()},
             ("GET", "settings"): lambda _: asdict(service.settings),
             ("PATCH", "settings"): self._change_settings,
             ("GET", "script"): self._show_scripts,

@@ -1,10 +1,12 @@
 """What the double was asked for, so that a test can say that nothing was fetched twice."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any
+
+MOST_SIGNATURES = 100_000
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Counts:
         with self._lock:
             self._calls: Counter[str] = Counter()
             self._errors: Counter[str] = Counter()
+            self._signatures: deque[str] = deque(maxlen=MOST_SIGNATURES)
             self._exports: defaultdict[str, ExportCounts] = defaultdict(ExportCounts)
 
     def called(self, operation: str, error_code: str = "") -> None:
@@ -52,6 +55,16 @@ class Counts:
         with self._lock:
             for export_id in set(export_ids):
                 self._exports[export_id].describes += 1
+
+    def signed(self, signature: str) -> None:
+        """A link with this signature is being handed out."""
+        with self._lock:
+            self._signatures.append(signature)
+
+    def signatures(self) -> list[str]:
+        """Of every link that was handed out, the newest ones of very many."""
+        with self._lock:
+            return list(self._signatures)
 
     def requested(self, export_id: str, method: str) -> None:
         """A link was opened with GET or HEAD."""

@@ -174,6 +174,8 @@ class Service:
         }
         if status == "SUCCEEDED" and not task.script.no_link:
             own = task.script.link
-            info["configurationsDownloadUrl"] = self._link(task, self.settings.marker) if own is None else own
+            link = self._link(task, self.settings.marker) if own is None else own
+            self._counts.signed(link.rpartition("X-Amz-Signature=")[2])
+            info["configurationsDownloadUrl"] = link
         span = {"requestedStartTime": task.requested_start, "requestedEndTime": task.requested_end}
         return info | {name: value for name, value in span.items() if value is not None}

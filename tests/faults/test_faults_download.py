@@ -167,6 +167,21 @@ def test_fault_05_range_with_extra_bytes(copying: Copying) -> None:
     copying.assert_stored(copying.run(), copying.server.body)
 
 
+@pytest.mark.parametrize("range_by_range", [False, True])
+def test_fault_05_range_that_is_shorter_than_it_says(copying: Copying, range_by_range: bool) -> None:
+    """Both sides of HTTP are content with it: only the count of bytes that were asked for is not."""
+
+    def shorter(exchange: faults.Exchange) -> None:
+        exchange.range_head(length=1_000)
+        exchange.wfile.write(exchange.wanted()[:1_000])
+
+    copying.server.faults.append(faults.well)
+    copying.server.body = csv_bytes(20 * MIB if range_by_range else 100_000)
+    copying.server.faults.extend([shorter] * 3)
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+
 def test_fault_05_length_lies_high(copying: Copying) -> None:
     copying.server.always = faults.no_ranges(length=150_000)
 

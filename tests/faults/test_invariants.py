@@ -1,13 +1,16 @@
 """What must hold whatever happens: triggers in any order, kills and faults at any call, sources that break.
 
 The storing code runs as one call of its function does, with the real catalog against DynamoDB as moto plays it. The
-bucket, the link and the bus are in memory. A run is a batch with the two exports; its calls come in any order.
+bucket, the link and the bus are in memory. A run is a batch with all the exports; its calls come in any order.
 """
 
 import hashlib
 import io
+import itertools
 import json
+import logging
 import random
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +67,16 @@ FILES = {
     "export-small": {"export-small.csv": b"agentId,name\no-1,one\n"},
     "export-large": {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip/a.csv": b"a"},
 }
-"""What each export holds, by the names that the manifest has for them."""
+"""What each export that can be stored holds, by the names that the manifest has for them."""
+
+
+def damaged() -> bytes:
+    """A zip whose last member is not what its CRC-32 says."""
+    body = bytearray(zipped({"1_osInfo.csv": rows(30), "2_process.csv": rows(1_000)}, method=zipfile.ZIP_STORED))
+    body[body.rindex(b'"o-999"') + 2] ^= 1
+    return bytes(body)
+
+
 BODIES = {
     "export-small": FILES["export-small"]["export-small.csv"],
     "export-large": zipped(
@@ -74,6 +86,14 @@ BODIES = {
             "inner.zip": zipped({"a.csv": FILES["export-large"]["inner.zip/a.csv"]}),
         }
     ),
+    "export-damaged": damaged(),
+    "export-failed": b"",
+}
+OUTCOMES = {
+    "export-small": Outcome.STORED,
+    "export-large": Outcome.STORED,
+    "export-damaged": Outcome.REJECTED,
+    "export-failed": Outcome.FAILED,
 }
 
 
@@ -138,7 +158,11 @@ class Mortal:
 
 
 class Store(Bucket):
-    """The bucket, which takes parts from a pipe, too."""
+    """The bucket, which takes parts from a pipe, too, and lets go of a key's other uploads when one is completed."""
+
+    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
+        super().complete(key, upload_id, parts, size)
+        self.uploads = {each: upload for each, upload in self.uploads.items() if upload[0] != key}
 
     def put_part(self, key: str, upload_id: str, number: int, body: Any, size: int) -> Part:
         data = b"".join(iter(lambda: body.read(1_000), b""))
@@ -198,6 +222,7 @@ class Hands:
     source: Source
     records: Ledger
     parts: int
+    slice_bytes: int
 
     def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
         left = iter(range(self.parts, 0, -1))
@@ -209,7 +234,7 @@ class Hands:
             remember=lambda upload: self.records.remember(export.id, upload=upload),
             patience=Patience(2, time_left=lambda: next(left, 0.0), sleep=lambda seconds: None),
             part_slice=(item["slice"], item["slices"]),
-            slice_bytes=SLICE,
+            slice_bytes=self.slice_bytes,
             workers=1,
         )
 
@@ -222,7 +247,7 @@ class Hands:
             limits=Limits(max_ratio=1_000),
             time_left=lambda: next(left, 0.0),
             part_slice=(item["slice"], item["slices"]),
-            slice_bytes=SLICE,
+            slice_bytes=self.slice_bytes,
             with_tables=True,
         )
 
@@ -237,10 +262,19 @@ class NoGlue:
         pass
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """botocore at DEBUG takes most of the time of a call to moto; other tests listen to it."""
+    logging.getLogger("botocore").setLevel(logging.INFO)
+    yield
+    logging.getLogger("botocore").setLevel(logging.NOTSET)
+
+
 class Storms(RuleBasedStateMachine):
-    """Calls of storing and of reporting, of three runs over the same two exports, through kills and faults."""
+    """Calls of storing and of reporting, of three runs over the same exports, through kills and faults."""
 
     most_calls = 0
+    slice_bytes = SLICE
 
     @initialize()
     def begin(self) -> None:
@@ -260,10 +294,15 @@ class Storms(RuleBasedStateMachine):
         )
         self.bucket, self.bus, self.now = Store(), Bus(), NOW
         self.sources = {export_id: Source(body) for export_id, body in BODIES.items()}
-        self.slices = dict.fromkeys(BODIES, 1)
+        self.concerns(*BODIES)
         self.first: dict[str, str] = {}
         self.settled: dict[str, str] = {}
         self.told: list[str] = []
+
+    def concerns(self, *export_ids: str) -> None:
+        """There are only these exports."""
+        self.slices = dict.fromkeys(export_ids, 1)
+        self.outcomes = {export_id: OUTCOMES[export_id] for export_id in export_ids}
 
     def teardown(self) -> None:
         if not hasattr(self, "aws"):
@@ -307,6 +346,7 @@ class Storms(RuleBasedStateMachine):
     @invariant()
     def invariant_1_what_is_stored_is_whole(self) -> None:
         for row in self._rows().values():
+            assert row.outcome in {None, OUTCOMES[row.export_id]}
             if row.outcome is Outcome.STORED:
                 self._assert_whole(row)
 
@@ -344,31 +384,26 @@ class Storms(RuleBasedStateMachine):
                 for index in range(slices):
                     self._store(export_id, "run-3", index, 12, Fate())
             self.now += timedelta(minutes=5)
-            if len(self.settled_rows()) == len(BODIES):
+            if len(self.settled_rows()) == len(self.outcomes):
                 break
         self.invariant_3_every_export_is_settled()
         self.now += TELLING_TIME + timedelta(minutes=1)
         self._report("run-3", Fate())
         self.invariant_4_every_outcome_is_told()
         self.invariant_1_what_is_stored_is_whole()
-        assert self._objects().keys() == {key for key in self._objects() if self._is_named(key)}
+        assert {key.partition("/")[0] for key in self._objects() if "export-damaged" in key} <= {"raw", "work"}
         assert not [key for key, _ in self.bucket.uploads.values() if key in self.bucket.objects]
 
     def invariant_3_every_export_is_settled(self) -> None:
         """In one state, within bounds."""
-        assert {export_id: row.item["status"] for export_id, row in self._rows().items()} == dict.fromkeys(
-            BODIES, Outcome.STORED
-        )
+        assert {export_id: row.item["status"] for export_id, row in self._rows().items()} == self.outcomes
 
     def invariant_4_every_outcome_is_told(self) -> None:
         told = Counter(event["data"]["exportId"] for event in self._events())
-        assert told.keys() == BODIES.keys()
+        assert told.keys() == self.outcomes.keys()
 
     def settled_rows(self) -> list[Row]:
         return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
-
-    def _is_named(self, key: str) -> bool:
-        return key.startswith(("raw/", "data/", "tables/", "manifests/", "work/"))
 
     def _store(self, export_id: str, run: str, part_slice: int, parts: int, fate: Fate) -> None:
         slices = self.slices[export_id]
@@ -382,7 +417,7 @@ class Storms(RuleBasedStateMachine):
             service=self,
             records=records,
             bucket=bucket,
-            hands=Hands(bucket, self.sources[export_id], records, parts),
+            hands=Hands(bucket, self.sources[export_id], records, parts, self.slice_bytes),
             tables=NoGlue(),
             span=SPAN,
             clock=self._clock,
@@ -416,7 +451,8 @@ class Storms(RuleBasedStateMachine):
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
         """As the service does; every link holds the secret."""
         link = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
-        return {export_id: export(export_id, link=link) for export_id in export_ids}
+        failed = {"export-failed": export("export-failed", "FAILED")}
+        return {export_id: failed.get(export_id) or export(export_id, link=link) for export_id in export_ids}
 
     def _clock(self) -> datetime:
         return self.now
@@ -446,3 +482,25 @@ class Storms(RuleBasedStateMachine):
 
 TestStorms = Storms.TestCase
 TestStorms.settings = settings(max_examples=40, stateful_step_count=25)
+
+
+@pytest.mark.parametrize(("kind", "every"), [("dies after", 1), ("fails before", 3), ("fails after", 3)])
+@pytest.mark.parametrize(
+    ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 50), ("export-damaged", 25)]
+)
+def test_fault_23_24_25_32_whatever_happens_at_any_call_of_a_store_all_ends_well(
+    export_id: str, calls: int, kind: str, every: int
+) -> None:
+    """A process that dies after one call has died before the next, so every moment between two calls is met."""
+    for at in itertools.count(1, every):
+        storms = Storms()
+        storms.begin()
+        storms.concerns(export_id)
+        storms.slice_bytes = 0
+        fate = Fate(at, kind)
+        storms._store(export_id, "run-1", 0, 100, fate)
+        storms.teardown()
+        if fate.calls < at:
+            break
+
+    assert at > calls

@@ -319,6 +319,17 @@ def test_second_upload_to_a_key_adopts_the_first(bucket: Bucket) -> None:
     assert bucket.uploads() == []
 
 
+def test_fault_32_completion_lets_go_of_uploads_that_killed_calls_have_begun(bucket: Bucket) -> None:
+    for key in ("a", "a", "ab"):
+        bucket.archive.begin(key)
+    upload_id = bucket.archive.begin("a")
+    part = bucket.archive.put_part("a", upload_id, 1, Socket(b"x"), 1)
+
+    bucket.archive.complete("a", upload_id, [part], 1)
+
+    assert [upload["Key"] for upload in bucket.uploads()] == ["ab"]
+
+
 def test_completing_what_was_completed_is_fine(bucket: Bucket) -> None:
     upload_id = bucket.archive.begin("a")
     part = bucket.archive.put_part("a", upload_id, 1, Socket(b"x"), 1)

@@ -107,6 +107,14 @@ def test_a_link_is_for_get_only(running: Running) -> None:
     assert counts_of(running, export_id)["heads"] == 1
 
 
+def test_signatures_of_links_are_kept(running: Running) -> None:
+    export_id = running.start()
+
+    links = [running.link(export_id) for _ in range(2)]
+
+    assert {link.partition("X-Amz-Signature=")[2] for link in links} == running.double.signatures()
+
+
 def test_downloads_are_busy_at_their_rate(running: Running) -> None:
     link = running.link(running.start())
     running.double.settings(busy_rate=0.3)

@@ -52,6 +52,11 @@ FORMS = {
     "path as an argument": f"Incremented Retry for (url='/{PATH}/export.zip')",
     "token header": f"'X-Amz-Security-Token': b'{QUERY}', 'Host': 'x'",
     "in markup": f'<a href="{LINK}">',
+    "no link where a link should be": json.dumps(
+        {"configurationsDownloadUrl": f"{PATH} and {QUERY}", "isTruncated": 1}
+    ),
+    "no link where a link should be, in JSON": json.dumps(json.dumps({"configurationsDownloadUrl": f"{PATH} {QUERY}"})),
+    "no link where a link should be, parsed": repr({"configurationsDownloadUrl": f"{PATH} {QUERY}"}),
     "between words": f"see {LINK}, please",
 }
 
