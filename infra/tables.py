@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import Aws, Names
 from aws_cdk import aws_athena as athena
@@ -12,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.permissions import Permission
+from infra.views import View, latest
 
 KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "tables.json"
 """What the functions write the tables by."""
@@ -43,6 +45,7 @@ EXPORTS = {
 class Tables(Construct):
     """A database with a table for each known dataset and one of the exports themselves, and a work group to ask them.
 
+    Beside each dataset's table is the view ``latest_…`` of the newest export.
     Results of queries go to ``queries/`` of the bucket; a query ends when it has scanned ``scan_limit_bytes``.
     """
 
@@ -56,6 +59,7 @@ class Tables(Construct):
         self.database = self._database()
         for dataset, columns in known_tables().items():
             self._table(dataset, [*columns, OTHER], folder=f"tables/{dataset}/", partitions=PARTITIONS)
+            self._view(latest(dataset, [*columns, OTHER, *PARTITIONS]))
         self._table("exports", list(EXPORTS.items()), folder="manifests/")
         self.work_group = self._work_group(scan_limit_bytes, key)
 
@@ -90,18 +94,24 @@ class Tables(Construct):
             output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
             serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library="org.openx.data.jsonserde.JsonSerDe"),
         )
+        self._catalog(
+            name,
+            table_type="EXTERNAL_TABLE",
+            parameters={"EXTERNAL": "TRUE", "classification": "json"},
+            partition_keys=_columns(partitions),
+            storage_descriptor=storage,
+        )
+
+    def _view(self, view: View) -> None:
+        self._catalog(view.name, **view.described(self.name))
+
+    def _catalog(self, name: str, **described: Any) -> None:
         table = glue.CfnTable(
             self,
             "".join(word.capitalize() for word in name.split("_")),
             catalog_id=Aws.ACCOUNT_ID,
             database_name=self.name,
-            table_input=glue.CfnTable.TableInputProperty(
-                name=name,
-                table_type="EXTERNAL_TABLE",
-                parameters={"EXTERNAL": "TRUE", "classification": "json"},
-                partition_keys=_columns(partitions),
-                storage_descriptor=storage,
-            ),
+            table_input=glue.CfnTable.TableInputProperty(name=name, **described),
         )
         table.add_dependency(self.database)
 

@@ -1,6 +1,8 @@
 """The tables say what the functions write, and are gone when they are not wanted."""
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,12 @@ from tests.infra.template import Template
 
 def tables(template: Template) -> dict[str, Any]:
     found = (each["Properties"]["TableInput"] for each in template.of_type("AWS::Glue::Table").values())
-    return {table["Name"]: table for table in found}
+    return {table["Name"]: table for table in found if table["TableType"] == "EXTERNAL_TABLE"}
+
+
+def views(template: Template) -> dict[str, Any]:
+    found = (each["Properties"]["TableInput"] for each in template.of_type("AWS::Glue::Table").values())
+    return {view["Name"]: view for view in found if view["TableType"] == "VIRTUAL_VIEW"}
 
 
 def test_there_is_a_table_for_each_known_dataset_and_one_of_the_exports(template: Template) -> None:
@@ -32,6 +39,34 @@ def test_columns_are_those_that_are_written(template: Template, dataset: str) ->
     assert [key["Name"] for key in table["PartitionKeys"]] == ["requested_date", "export_id"]
     location = template.text(table["StorageDescriptor"]["Location"])
     assert location == f"s3://<Storage/Bucket>/tables/{dataset}/"
+
+
+def test_there_is_a_view_of_the_newest_export_for_each_dataset(template: Template) -> None:
+    assert views(template).keys() == {f"latest_{dataset}" for dataset in known_tables()}
+    assert all(view["Parameters"]["presto_view"] == "true" for view in views(template).values())
+
+
+@pytest.mark.parametrize("dataset", known_tables())
+def test_a_view_has_the_columns_and_types_that_its_sql_selects(template: Template, dataset: str) -> None:
+    view, table = views(template)[f"latest_{dataset}"], tables(template)[dataset]
+
+    (encoded,) = re.fullmatch(r"/\* Presto View: (\S+) \*/", view["ViewOriginalText"]).groups()  # type: ignore[union-attr]
+    definition = json.loads(base64.b64decode(encoded))
+
+    selected = re.findall(r'\w+\."?(\w+)"?[,\n]', definition["originalSql"].partition("FROM")[0])
+    assert selected == [column["name"] for column in definition["columns"]]
+    assert selected == [column["Name"] for column in view["StorageDescriptor"]["Columns"]]
+    columns = [
+        *table["StorageDescriptor"]["Columns"],
+        *table["PartitionKeys"],
+        {"Name": "istruncated", "Type": "boolean"},
+    ]
+    assert view["StorageDescriptor"]["Columns"] == columns
+    presto = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
+    assert [presto.get(column["Type"], column["Type"]) for column in columns] == [
+        column["type"] for column in definition["columns"]
+    ]
+    assert definition["schema"] == template.properties("Tables/Database")["DatabaseInput"]["Name"]
 
 
 def test_results_of_queries_are_encrypted_and_scans_are_limited(template: Template) -> None:
