@@ -14,13 +14,6 @@ DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets.json"
 TRUNCATED = ("istruncated", "boolean")
 PRESTO = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
 """Types of Glue that have another name in a view; all others are called the same."""
-BY_AGE = "row_number() OVER ({each}ORDER BY exportrequesttime DESC, exportid DESC) AS age"
-OF_KIND = f"SELECT exportid, istruncated, {BY_AGE.format(each='')} FROM exports WHERE kind = "
-OF_AGENTS = (
-    f"SELECT systems.agentid, exportid, istruncated, {BY_AGE.format(each='PARTITION BY systems.agentid ')}"
-    " FROM agent_os_info systems JOIN exports settled ON settled.exportid = systems.export_id"
-)
-"""An agent is in every export that holds its operating system, whatever else that lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +44,27 @@ class View:
 
 
 def latest(dataset: str, columns: Sequence[tuple[str, str]]) -> View:
-    """Rows of the newest stored export of the dataset's kind, or of each agent's; ``istruncated`` says which lack some."""
+    """Rows of the newest stored export of the dataset's kind, or of each agent's newest."""
     kind = json.loads(DATASETS.read_bytes())[dataset]["kind"]
     per_agent = kind == "agent"
-    newest = OF_AGENTS if per_agent else f"{OF_KIND}'{kind}'"
     selected = [(name.lower(), kind) for name, kind in columns]
     lines = [
         "SELECT " + ", ".join([*(f'stored."{name}"' for name, _ in selected), "newest.istruncated"]),
         f"FROM {dataset} stored",
-        f"JOIN ({newest}) newest",
+        f"JOIN ({_by_age_of_agents() if per_agent else _by_age(kind)}) newest",
         "ON newest.exportid = stored.export_id AND newest.age = 1",
         *(["AND newest.agentid = stored.agentid"] if per_agent else []),
     ]
     return View(f"latest_{dataset}", "\n".join(lines), [*selected, TRUNCATED])
+
+
+def _by_age(kind: str) -> str:
+    age = "row_number() OVER (ORDER BY exportrequesttime DESC, exportid DESC) AS age"
+    return " ".join(["SELECT exportid, istruncated,", age, f"FROM exports WHERE kind = '{kind}'"])
+
+
+def _by_age_of_agents() -> str:
+    """An agent is in every export that holds its operating system, whatever else that lacks."""
+    age = "row_number() OVER (PARTITION BY systems.agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age"
+    systems = "FROM agent_os_info systems JOIN exports told ON told.exportid = systems.export_id"
+    return " ".join(["SELECT systems.agentid, exportid, istruncated,", age, systems])
