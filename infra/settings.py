@@ -114,7 +114,8 @@ class Settings:
     side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
     batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
     ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
-    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``.
+    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``; ``named_queries``
+    saves the questions of ``docs/queries`` beside them.
     ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
     ``cloud_trail_sources``, too, which is for tests.
     """
@@ -136,6 +137,7 @@ class Settings:
     max_ratio: Annotated[int, Whole(2, 100_000)] = 200
     tables: Annotated[bool, Truth()] = True
     query_scan_limit_bytes: Annotated[int, Whole(10_000_000, 5_000 * GB)] = 100 * GB
+    named_queries: Annotated[bool, Truth()] = True
     schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
     cloud_trail_trigger: Annotated[bool, Truth()] = False
     cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()

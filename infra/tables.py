@@ -17,6 +17,8 @@ from infra.views import View, latest
 
 KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "tables.json"
 """What the functions write the tables by."""
+QUERIES = Path(__file__).parents[1] / "docs" / "queries"
+"""Each begins with a comment that says what is asked."""
 OTHER = ("other", "map<string,string>")
 PARTITIONS = (("requested_date", "string"), ("export_id", "string"))
 FILES = (
@@ -50,7 +52,14 @@ class Tables(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, bucket: s3.IBucket, scan_limit_bytes: int, key: kms.IKey | None = None
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: s3.IBucket,
+        scan_limit_bytes: int,
+        named_queries: bool = True,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._bucket = bucket
@@ -62,6 +71,9 @@ class Tables(Construct):
             self._view(latest(dataset, [*columns, OTHER, *PARTITIONS]))
         self._table("exports", list(EXPORTS.items()), folder="manifests/")
         self.work_group = self._work_group(scan_limit_bytes, key)
+        if named_queries:
+            for query in sorted(QUERIES.glob("*.sql")):
+                self._named_query(query)
 
     @property
     def showing(self) -> Permission:
@@ -138,6 +150,19 @@ class Tables(Construct):
             recursive_delete_option=True,
             work_group_configuration=configuration,
         )
+
+    def _named_query(self, query: Path) -> None:
+        sql = query.read_text("utf-8")
+        named = athena.CfnNamedQuery(
+            self,
+            "".join(word.capitalize() for word in query.stem.split("-")),
+            name=query.stem,
+            description=sql.partition("\n")[0].removeprefix("-- "),
+            database=self.name,
+            query_string=sql,
+            work_group=self.work_group.ref,
+        )
+        named.add_dependency(self.database)
 
 
 def known_tables() -> Mapping[str, list[tuple[str, str]]]:

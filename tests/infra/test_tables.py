@@ -78,6 +78,27 @@ def test_results_of_queries_are_encrypted_and_scans_are_limited(template: Templa
     assert template.text(configuration["ResultConfiguration"]["OutputLocation"]) == "s3://<Storage/Bucket>/queries/"
 
 
+def test_the_work_group_has_the_questions_of_the_docs(template: Template) -> None:
+    named = [each["Properties"] for each in template.of_type("AWS::Athena::NamedQuery").values()]
+
+    files = sorted((Path(__file__).parents[2] / "docs" / "queries").glob("*.sql"))
+    assert {query["Name"]: query["QueryString"] for query in named} == {file.stem: file.read_text() for file in files}
+    assert {template.text(query["WorkGroup"]) for query in named} == {"<Tables/WorkGroup>"}
+    assert all(query["Description"].endswith((".", "?")) for query in named)
+
+
+def test_without_named_queries_there_are_none(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(named_queries=False))
+    app.synth()
+
+    document = json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8"))
+
+    types = [each["Type"] for each in document["Resources"].values()]
+    assert "AWS::Athena::WorkGroup" in types
+    assert "AWS::Athena::NamedQuery" not in types
+
+
 def test_without_tables_there_is_nothing_of_glue_or_athena(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
     DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(tables=False))
