@@ -73,5 +73,6 @@ class DiscoveryExports(Construct):
             bucket=self.storage.bucket,
             scan_limit_bytes=settings.query_scan_limit_bytes,
             named_queries=settings.named_queries,
+            added={each.name: list(each.table.values()) for each in settings.datasets},
             key=key,
         )

@@ -19,6 +19,7 @@ KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "tables.json"
 """What the functions write the tables by."""
 QUERIES = Path(__file__).parents[1] / "docs" / "queries"
 """Each begins with a comment that says what is asked."""
+EXPORTS_TABLE = "exports"
 OTHER = ("other", "map<string,string>")
 PARTITIONS = (("requested_date", "string"), ("export_id", "string"))
 FILES = (
@@ -47,7 +48,8 @@ EXPORTS = {
 class Tables(Construct):
     """A database with a table for each known dataset and one of the exports themselves, and a work group to ask them.
 
-    Beside each dataset's table is the view ``latest_…`` of the newest export.
+    ``added`` are name and type of the columns of datasets that are not known. Beside each known one's table is the view
+    ``latest_…`` of the newest export.
     Results of queries go to ``queries/`` of the bucket; a query ends when it has scanned ``scan_limit_bytes``.
     """
 
@@ -59,6 +61,7 @@ class Tables(Construct):
         bucket: s3.IBucket,
         scan_limit_bytes: int,
         named_queries: bool = True,
+        added: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -66,10 +69,11 @@ class Tables(Construct):
         # Glue wants lower case, and a work group must be named: unique, so that two stacks stand side by side.
         self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.database = self._database()
-        for dataset, columns in known_tables().items():
+        for dataset, columns in {**known_tables(), **(added or {})}.items():
             self._table(dataset, [*columns, OTHER], folder=f"tables/{dataset}/", partitions=PARTITIONS)
+        for dataset, columns in known_tables().items():
             self._view(latest(dataset, [*columns, OTHER, *PARTITIONS]))
-        self._table("exports", list(EXPORTS.items()), folder="manifests/")
+        self._table(EXPORTS_TABLE, list(EXPORTS.items()), folder="manifests/")
         self.work_group = self._work_group(scan_limit_bytes, key)
         if named_queries:
             for query in sorted(QUERIES.glob("*.sql")):

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from aws_cdk import App
 
+from exports.datasets import read_added
 from exports.tables import OTHER, known_tables
+from infra.datasets import AddedDataset
 from infra.settings import Settings
 from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
@@ -85,6 +87,23 @@ def test_the_work_group_has_the_questions_of_the_docs(template: Template) -> Non
     assert {query["Name"]: query["QueryString"] for query in named} == {file.stem: file.read_text() for file in files}
     assert {template.text(query["WorkGroup"]) for query in named} == {"<Tables/WorkGroup>"}
     assert all(query["Description"].endswith((".", "?")) for query in named)
+
+
+def test_an_added_dataset_has_a_table_and_is_handed_to_the_function(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
+    added = AddedDataset(name="agent_disk", pattern="*_disk.csv", columns={"agentId": "string", "Size (GB)": "double"})
+    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(datasets=(added,)))
+    app.synth()
+
+    template = Template(json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8")))
+
+    table = tables(template)["agent_disk"]
+    columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
+    assert columns == {"agentid": "string", "size_gb": "double", OTHER: "map<string,string>"}
+    environment = template.properties("Functions/StoreExport")["Environment"]["Variables"]
+    (read,) = read_added(environment["DATASETS"])
+    assert (read.name, read.file, read.columns["Size (GB)"]) == ("agent_disk", "*_disk.csv", ("Size_GB", "double"))
+    assert "latest_agent_disk" not in views(template)
 
 
 def test_without_named_queries_there_are_none(tmp_path: Path) -> None:

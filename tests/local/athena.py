@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from exports.tables import Sheet, Sink
+from exports.tables import Sheet, Sink, known_tables
 from local.aws import LocalAws
 from tests.local.stack import Stack
 from tests.local.waiting import until
@@ -81,7 +81,7 @@ class Place:
     def put_rows(self, dataset: str, export_id: str, header: Sequence[str], rows: Iterable[list[str]]) -> None:
         """Rows as they would be written from a CSV with this header."""
         sink = io.BytesIO()
-        sheet = Sheet(cast(Sink, sink), dataset)
+        sheet = Sheet(cast(Sink, sink), known_tables()[dataset])
         take = sheet.begin(header)
         for row in rows:
             take(row)

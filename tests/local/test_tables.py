@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Iterator, Mapping
 
 import pytest
-from botocore.config import Config
 
 from local.aws import LocalAws
 from tests.local.athena import Athena, Place
@@ -149,7 +148,7 @@ def zipped_csv(name: str, rows: list[list[str]]) -> bytes:
 def link_to(aws: LocalAws, stack: Stack, body: bytes) -> str:
     """A presigned link to these bytes."""
     place = {"Bucket": stack.bucket, "Key": f"places/{uuid.uuid4().hex}.zip"}
-    client = aws.client("s3", config=Config(signature_version="s3v4"))
+    client = aws.client("s3")
     client.put_object(**place, Body=body)
     return str(client.generate_presigned_url("get_object", Params=place))
 
