@@ -22,7 +22,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-sweep synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-tables bench-sweep synth deploy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench-polling: setup ## Simulate what waiting costs and how late it notices, bes
 
 bench-cold-start: setup ## Measure imports and clients of each function beside a bare boto3 script
 	@$(RUN) benchmarks.cold_start
+
+bench-tables: setup ## Measure what keeping tables costs while an export is unpacked, under a minute
+	@PYTHONPATH=functions $(RUN) benchmarks.tables_cost
 
 bench-sweep: setup ## Sweep 10,000 exports on a local AWS, a quarter of an hour
 	@PYTHONPATH=functions $(RUN) benchmarks.sweep

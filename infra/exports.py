@@ -95,5 +95,12 @@ class DiscoveryExports(Construct):
     def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
         if not settings.tables:
             return None
-        limit = settings.query_scan_limit_bytes
-        return Tables(self, "Tables", bucket=self.storage.bucket, scan_limit_bytes=limit, key=key)
+        return Tables(
+            self,
+            "Tables",
+            bucket=self.storage.bucket,
+            scan_limit_bytes=settings.query_scan_limit_bytes,
+            named_queries=settings.named_queries,
+            added={each.name: list(each.table.values()) for each in settings.datasets},
+            key=key,
+        )

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra import asset
 from infra.announcements import SOURCE
+from infra.datasets import environment_text
 from infra.permissions import Permission, acknowledge, make_role
 from infra.settings import Settings
 from infra.storage import Storage
@@ -116,6 +117,7 @@ class Functions(Construct):
                 "MAX_TOTAL_BYTES": str(self._settings.max_total_bytes),
                 "MAX_RATIO": str(self._settings.max_ratio),
                 "DATABASE_NAME": self._tables.name if self._tables else "",
+                "DATASETS": environment_text(self._settings.datasets),
             },
             permissions=[
                 self._describing(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Protocol, get_type_hints
 
+from infra.datasets import AddedDataset, DatasetList
 from infra.schedules import Schedule, ScheduleList
 
 GB = 1000**3
@@ -114,7 +115,8 @@ class Settings:
     side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
     batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
     ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
-    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``.
+    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``; ``named_queries``
+    saves the questions of ``docs/queries`` beside them, ``datasets`` are those that have tables beside the known ones.
     ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
     ``cloud_trail_sources``, too, which is for tests.
     """
@@ -138,6 +140,8 @@ class Settings:
     query_scan_limit_bytes: Annotated[int, Whole(10_000_000, 5_000 * GB)] = 100 * GB
     watching: Annotated[bool, Truth()] = True
     late_after_hours: Annotated[int, Whole(1, 24 * 90)] = 24
+    named_queries: Annotated[bool, Truth()] = True
+    datasets: Annotated[tuple[AddedDataset, ...], DatasetList()] = ()
     schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
     cloud_trail_trigger: Annotated[bool, Truth()] = False
     cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import Aws, Names
 from aws_cdk import aws_athena as athena
@@ -12,9 +13,13 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.permissions import Permission
+from infra.views import View, latest
 
 KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "tables.json"
 """What the functions write the tables by."""
+QUERIES = Path(__file__).parents[1] / "docs" / "queries"
+"""Each begins with a comment that says what is asked."""
+EXPORTS_TABLE = "exports"
 OTHER = ("other", "map<string,string>")
 PARTITIONS = (("requested_date", "string"), ("export_id", "string"))
 FILES = (
@@ -43,21 +48,36 @@ EXPORTS = {
 class Tables(Construct):
     """A database with a table for each known dataset and one of the exports themselves, and a work group to ask them.
 
+    ``added`` are name and type of the columns of datasets that are not known. Beside each known one's table is the view
+    ``latest_…`` of the newest export.
     Results of queries go to ``queries/`` of the bucket; a query ends when it has scanned ``scan_limit_bytes``.
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, bucket: s3.IBucket, scan_limit_bytes: int, key: kms.IKey | None = None
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: s3.IBucket,
+        scan_limit_bytes: int,
+        named_queries: bool = True,
+        added: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._bucket = bucket
         # Glue wants lower case, and a work group must be named: unique, so that two stacks stand side by side.
         self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.database = self._database()
-        for dataset, columns in known_tables().items():
+        for dataset, columns in {**known_tables(), **(added or {})}.items():
             self._table(dataset, [*columns, OTHER], folder=f"tables/{dataset}/", partitions=PARTITIONS)
-        self._table("exports", list(EXPORTS.items()), folder="manifests/")
+        for dataset, columns in known_tables().items():
+            self._view(latest(dataset, [*columns, OTHER, *PARTITIONS]))
+        self._table(EXPORTS_TABLE, list(EXPORTS.items()), folder="manifests/")
         self.work_group = self._work_group(scan_limit_bytes, key)
+        if named_queries:
+            for query in sorted(QUERIES.glob("*.sql")):
+                self._named_query(query)
 
     @property
     def showing(self) -> Permission:
@@ -90,18 +110,24 @@ class Tables(Construct):
             output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
             serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library="org.openx.data.jsonserde.JsonSerDe"),
         )
+        self._catalog(
+            name,
+            table_type="EXTERNAL_TABLE",
+            parameters={"EXTERNAL": "TRUE", "classification": "json"},
+            partition_keys=_columns(partitions),
+            storage_descriptor=storage,
+        )
+
+    def _view(self, view: View) -> None:
+        self._catalog(view.name, **view.described(self.name))
+
+    def _catalog(self, name: str, **described: Any) -> None:
         table = glue.CfnTable(
             self,
             "".join(word.capitalize() for word in name.split("_")),
             catalog_id=Aws.ACCOUNT_ID,
             database_name=self.name,
-            table_input=glue.CfnTable.TableInputProperty(
-                name=name,
-                table_type="EXTERNAL_TABLE",
-                parameters={"EXTERNAL": "TRUE", "classification": "json"},
-                partition_keys=_columns(partitions),
-                storage_descriptor=storage,
-            ),
+            table_input=glue.CfnTable.TableInputProperty(name=name, **described),
         )
         table.add_dependency(self.database)
 
@@ -128,6 +154,19 @@ class Tables(Construct):
             recursive_delete_option=True,
             work_group_configuration=configuration,
         )
+
+    def _named_query(self, query: Path) -> None:
+        sql = query.read_text("utf-8")
+        named = athena.CfnNamedQuery(
+            self,
+            "".join(word.capitalize() for word in query.stem.split("-")),
+            name=query.stem,
+            description=sql.partition("\n")[0].removeprefix("-- "),
+            database=self.name,
+            query_string=sql,
+            work_group=self.work_group.ref,
+        )
+        named.add_dependency(self.database)
 
 
 def known_tables() -> Mapping[str, list[tuple[str, str]]]:

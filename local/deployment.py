@@ -14,8 +14,9 @@ CONTEXT = {
     "waitCeilingSeconds": "2",
     "notFoundGraceSeconds": "3",
     "downloadHosts": "localhost:*,127.0.0.1:*",
+    "namedQueries": "false",
 }
-"""All that differs from a deployment to AWS: short waits, and downloads from this machine."""
+"""All that differs from a deployment to AWS: short waits, downloads from this machine, and no saved queries."""
 
 DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
 """What the template and the Lambdas are made from."""

@@ -8,8 +8,9 @@ from the fields that the service's user guide lists. So a difference is noted an
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from exports.model import Kind
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All files of one kind. ``file`` is how their names end, ``variants`` are the headers known."""
+    """All files of one kind. ``file`` is how their names end, ``variants`` are the headers known.
+
+    ``columns`` are name and type in SQL by header, of a dataset that a stack adds; its ``file`` matches a whole name.
+    """
 
     name: str
     kind: Kind
     file: str = ""
     variants: tuple[tuple[str, ...], ...] = ()
+    columns: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
     @property
     def word(self) -> str:
@@ -48,8 +53,20 @@ def known_datasets() -> tuple[Dataset, ...]:
     )
 
 
-def dataset_of(name: str, header: Sequence[str]) -> Dataset:
+def read_added(text: str) -> tuple[Dataset, ...]:
+    """Datasets from the JSON that the stack hands to the function."""
+    added = [
+        (each, {header: (name, kind) for header, (name, kind) in each["columns"].items()}) for each in json.loads(text)
+    ]
+    return tuple(
+        Dataset(each["name"], Kind.OTHER, each["pattern"], (tuple(columns),), columns) for each, columns in added
+    )
+
+
+def dataset_of(name: str, header: Sequence[str], added: Sequence[Dataset] = ()) -> Dataset:
     """The dataset of a file: told by the end of its name, otherwise by its header; ``OTHER`` when neither tells.
+
+    One of those ``added`` by the stack is told by its pattern, where no known dataset is by its name.
 
     Upper and lower case matter where they are all that parts two names: ``_NetworkInterface`` is of a summary,
     ``_networkInterface`` of an agent export.
@@ -57,10 +74,10 @@ def dataset_of(name: str, header: Sequence[str]) -> Dataset:
     base = re.split(r"[/\\]", name)[-1]
     stem, extension = _split(base)
     if extension in ("", ".csv"):
-        return _by_name(stem) or _by_header(base, header) or OTHER
+        return _by_name(stem) or _by_pattern(base, added) or _by_header(base, header) or OTHER
     if extension == ".json" and _last_word(stem).lower() == "results":
         return next(dataset for dataset in known_datasets() if dataset.name == RESULTS)
-    return _by_header(base, header) or OTHER
+    return _by_pattern(base, added) or _by_header(base, header) or OTHER
 
 
 def is_csv(name: str, dataset: Dataset) -> bool:
@@ -115,6 +132,10 @@ def _by_name(stem: str) -> Dataset | None:
     word = _last_word(stem)
     exact = [dataset for dataset in datasets if dataset.word == word]
     return _only(exact) or _only([dataset for dataset in datasets if dataset.word.lower() == word.lower()])
+
+
+def _by_pattern(base: str, added: Sequence[Dataset]) -> Dataset | None:
+    return next((dataset for dataset in added if fnmatchcase(base, dataset.file)), None)
 
 
 def _by_header(base: str, header: Sequence[str]) -> Dataset | None:

@@ -93,6 +93,7 @@ class Landing:
             part_slice=_part_slice(item),
             slice_bytes=self.slice_bytes,
             with_tables=bool(self.settings.database),
+            added=self.settings.datasets,
         )
 
     def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:

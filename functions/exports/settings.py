@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from exports.datasets import Dataset, read_added
+
 
 class SettingError(Exception):
     """A setting is missing or is not what it should be; the message names it."""
@@ -36,6 +38,11 @@ class Settings:
     def database(self) -> str:
         """The Glue database of the tables; empty when none are kept."""
         return self.env.get("DATABASE_NAME", "")
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """Those that the stack adds to the known ones."""
+        return read_added(self.env.get("DATASETS") or "[]")
 
     @property
     def discovery_region(self) -> str:

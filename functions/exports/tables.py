@@ -42,15 +42,17 @@ def known_tables() -> Mapping[str, Mapping[str, tuple[str, str]]]:
 
 
 class Sheet:
-    """Writes the rows of one file: every known column is in every line, null where it is absent.
+    """Writes the rows of one file.
+
+    ``columns`` are name and type of its table's by header. Each of them is in every line, null where it is absent.
 
     A cell that does not fit its column's type is null there and kept as text among the others, as are cells beyond the
     header. An empty cell is null unless its column is text. Nothing of a row is lost or made up.
     """
 
-    def __init__(self, sink: Sink, dataset: str) -> None:
+    def __init__(self, sink: Sink, columns: Mapping[str, tuple[str, str]]) -> None:
         self._sink = sink
-        self._columns = known_tables()[dataset]
+        self._columns = columns
         self._zip = zlib.compressobj(LEVEL, wbits=31)
         self._buffer = bytearray()
 

@@ -7,7 +7,7 @@ into pieces, of which each of several slices does its share.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -49,10 +49,11 @@ def unpack(
     part_slice: tuple[int, int] = (0, 1),
     slice_bytes: int = 0,
     with_tables: bool = False,
+    added: Sequence[Dataset] = (),
 ) -> Unpacked | Unfinished:
     """Store every member of the raw object under ``keys.data``, as far as ``time_left()`` (seconds) allows.
 
-    ``with_tables`` stores the rows of known datasets under ``keys.table``, too.
+    ``with_tables`` stores the rows of datasets that are known or ``added`` under ``keys.table``, too.
 
     What unpacks to more than ``slice_bytes`` (0: never) is done by several slices, and the answer says by how many;
     slice ``(i, n)`` does every n-th piece of it. Whoever finds all of them done answers with the members.
@@ -63,7 +64,7 @@ def unpack(
     """
     noted = Notes(archive, keys, raw, part_slice)
     counted = Counted(limits, raw.bytes)
-    unpacking = _Unpacking(raw, keys, archive, counted, time_left, noted, part_slice, slice_bytes, with_tables)
+    unpacking = _Unpacking(raw, keys, archive, counted, time_left, noted, part_slice, slice_bytes, with_tables, added)
     try:
         return unpacking.run()
     except _TimeIsUp:
@@ -114,6 +115,7 @@ class _Unpacking:
     part_slice: tuple[int, int]
     slice_bytes: int
     with_tables: bool
+    added: Sequence[Dataset]
     members: list[Member] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
 
@@ -150,14 +152,14 @@ class _Unpacking:
             self.notes.add(member.part, self._store(member))
 
     def _store(self, member: Member) -> StoredFile:
-        dataset, chunks = _told(member)
+        dataset, chunks = self._told(member)
         key = self.keys.data(dataset.name, member.part)
         with self.archive.writer(key) as writer:
             return self._described(member, dataset, key, writer, chunks)
 
     def _carry(self, member: Member, large: Spread, run: int) -> None:
         """Send a run of the member's parts. The last run goes over the whole of it, so it tells what it holds."""
-        dataset, chunks = _told(member)
+        dataset, chunks = self._told(member)
         key = self.keys.data(dataset.name, member.part)
         upload = large.upload(key)
         writer = PartsWriter(self.archive, upload, large.missing(run, upload))
@@ -166,6 +168,12 @@ class _Unpacking:
             return
         while not writer.done:
             writer.write(next(chunks))
+
+    def _told(self, member: Member) -> tuple[Dataset, Iterator[bytes]]:
+        """The member's dataset, which may take a look at its header, and all of its bytes."""
+        chunks = member.chunks()
+        sample = sample_of(chunks)
+        return dataset_of(member.name, sample_header(sample), self.added), chain((sample,), chunks)
 
     def _described(
         self, member: Member, dataset: Dataset, key: str, writer: Sink, chunks: Iterator[bytes]
@@ -190,12 +198,13 @@ class _Unpacking:
         if not is_csv(member.name, dataset):
             drain(chunks)
             return Table(), None
-        if not self.with_tables or dataset.name not in known_tables():
+        columns = dataset.columns or known_tables().get(dataset.name)
+        if not self.with_tables or not columns:
             return read_table(chunks), None
         if (member.size or 0) > LARGEST_TABLE:
             table = read_table(chunks)
             return replace(table, notes={**table.notes, "noTable": f"more than {LARGEST_TABLE} bytes"}), None
-        return _read_into(self.archive, self.keys.table(dataset.name, member.part), dataset, chunks)
+        return _read_into(self.archive, self.keys.table(dataset.name, member.part), columns, chunks)
 
     def _gathered(self) -> Unpacked | Unfinished:
         """All members, if every slice is done. Each writes its note before it reads the others': the last sees all."""
@@ -229,17 +238,12 @@ class _Copy:
             yield chunk
 
 
-def _told(member: Member) -> tuple[Dataset, Iterator[bytes]]:
-    """The member's dataset, which may take a look at its header, and all of its bytes."""
-    chunks = member.chunks()
-    sample = sample_of(chunks)
-    return dataset_of(member.name, sample_header(sample)), chain((sample,), chunks)
-
-
-def _read_into(archive: Archive, key: str, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
+def _read_into(
+    archive: Archive, key: str, columns: Mapping[str, tuple[str, str]], chunks: Iterator[bytes]
+) -> tuple[Table, str | None]:
     """Write the rows to the table object ``key`` as they are read; there is none if the file turns out malformed."""
     with suppress(_NoTable), archive.writer(key) as sink:
-        sheet = Sheet(sink, dataset.name)
+        sheet = Sheet(sink, columns)
         table = read_table(chunks, sheet.begin)
         if table.rows is None:
             raise _NoTable

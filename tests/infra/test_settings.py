@@ -75,6 +75,40 @@ def test_bad_input_30_bad_value_is_refused_by_name(name: str, value: object) -> 
     assert f"\n  {name}: " in str(refused.value)
 
 
+def dataset(**changed: object) -> dict[str, object]:
+    return {"name": "agent_disk", "pattern": "*_disk.csv", "columns": {"agentId": "string"}, **changed}
+
+
+@pytest.mark.parametrize(
+    ("datasets", "fault"),
+    [
+        ("{", "must be JSON"),
+        ({}, "must be a list"),
+        ([{"name": "agent_disk"}], "dataset 1 must hold columns, name, pattern"),
+        ([dataset(name=5)], "dataset 1: name cannot be 5"),
+        ([dataset(name="Disks")], "small letters"),
+        ([dataset(name="agent_os_info")], "agent_os_info is taken"),
+        ([dataset(name="exports")], "exports is taken"),
+        ([dataset(pattern="*")], "pattern must be a file's name"),
+        ([dataset(columns={})], "at least one header"),
+        ([dataset(columns={"a": "text"})], "'a' must be one of string, bigint, double, timestamp, not 'text'"),
+        ([dataset(columns={"a b": "string", "A-B": "string"})], "different names in SQL"),
+        ([dataset(columns={"Other": "string"})], "different names in SQL"),
+        ([dataset(columns={"%": "string"})], "different names in SQL"),
+        ([dataset(), dataset(pattern="x.csv")], "name twice"),
+        ([dataset(columns={f"column {n}": "string" for n in range(80)})], "at most 2500 bytes .* ends at 4 KB"),
+    ],
+)
+def test_bad_datasets_are_refused_and_told_why(datasets: object, fault: str) -> None:
+    with pytest.raises(SettingsError, match=f"datasets: .*{fault}"):
+        Settings.from_context({"datasets": datasets})
+
+
+def test_datasets_may_come_from_a_command_line() -> None:
+    assert Settings.from_context({"datasets": json.dumps([dataset()])}).datasets[0].pattern == "*_disk.csv"
+    assert Settings.from_context({"datasets": ""}).datasets == ()
+
+
 def test_all_bad_values_are_told_together() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5})

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from exports.tables import Sheet, Sink
+from exports.tables import Sheet, Sink, known_tables
 from local.aws import LocalAws
 from tests.local.stack import Stack
 from tests.local.waiting import until
@@ -26,6 +26,13 @@ class Athena:
 
     def rows(self, sql: str) -> list[Cells]:
         """The result's rows without the header, every cell as text or None."""
+        return self._answer(sql)[1:]
+
+    def columns(self, sql: str) -> Cells:
+        """The names of the result's columns."""
+        return self._answer(sql)[0]
+
+    def _answer(self, sql: str) -> list[Cells]:
         started = self._client.start_query_execution(
             QueryString=sql, WorkGroup=self._work_group, QueryExecutionContext={"Database": self._database}
         )
@@ -34,7 +41,7 @@ class Athena:
         assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"].get("StateChangeReason")
         pages = self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query)
         rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
-        return [tuple(cell.get("VarCharValue") for cell in row) for row in rows[1:]]
+        return [tuple(cell.get("VarCharValue") for cell in row) for row in rows]
 
     def _ended(self, query: str) -> "QueryExecutionTypeDef | None":
         execution = self._client.get_query_execution(QueryExecutionId=query)["QueryExecution"]
@@ -53,7 +60,7 @@ class Place:
         glue: GlueClient = aws.client("glue")
         glue.create_database(DatabaseInput={"Name": name})
         tables: Any = glue.get_tables(DatabaseName=aws.outputs["DatabaseName"])["TableList"]
-        for table in tables:
+        for table in (table for table in tables if table["TableType"] == "EXTERNAL_TABLE"):
             storage = table["StorageDescriptor"]
             moved = storage["Location"].replace(f"s3://{stack.bucket}", f"s3://{stack.bucket}/{self._folder}")
             described = {name: table[name] for name in ("Name", "PartitionKeys", "Parameters", "TableType")}
@@ -74,7 +81,7 @@ class Place:
     def put_rows(self, dataset: str, export_id: str, header: Sequence[str], rows: Iterable[list[str]]) -> None:
         """Rows as they would be written from a CSV with this header."""
         sink = io.BytesIO()
-        sheet = Sheet(cast(Sink, sink), dataset)
+        sheet = Sheet(cast(Sink, sink), known_tables()[dataset])
         take = sheet.begin(header)
         for row in rows:
             take(row)

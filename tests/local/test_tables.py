@@ -36,6 +36,11 @@ PIECES = [
     "{",
     "}",
     "%s",
+    "2020-01-01 00:00:00",
+    "0012",
+    "1.50",
+    "null",
+    "true",
 ]
 
 
@@ -118,14 +123,34 @@ def test_truncated_exports_are_told_apart(athena: Athena, stack: Stack, service:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_cells_come_back_through_sql(aws: LocalAws, stack: Stack, seed: int) -> None:
-    place = Place(aws, stack, f"cells_{uuid.uuid4().hex}")
-    wanted = [list(cells) for cells in random_rows(seed)]
+def test_any_cells_of_a_stored_export_come_back_through_sql(
+    aws: LocalAws, athena: Athena, stack: Stack, service: Service, seed: int
+) -> None:
+    wanted = list(random_rows(seed))
+    export_id = service.has(kind="agent", link=link_to(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *wanted])))
 
-    place.put_rows("agent_os_info", "export-1", OS_INFO, wanted)
+    stack.run(exportIds=[export_id])
 
-    answered = place.athena.rows(f"SELECT {', '.join(OS_INFO)} FROM agent_os_info ORDER BY accountnumber")
+    answered = athena.rows(
+        f"SELECT {', '.join(OS_INFO)} FROM agent_os_info WHERE export_id = '{export_id}' ORDER BY accountnumber"
+    )
     assert answered == [tuple(row) for row in wanted]
+
+
+def zipped_csv(name: str, rows: list[list[str]]) -> bytes:
+    text, whole = io.StringIO(newline=""), io.BytesIO()
+    csv.writer(text).writerows(rows)
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text.getvalue())
+    return whole.getvalue()
+
+
+def link_to(aws: LocalAws, stack: Stack, body: bytes) -> str:
+    """A presigned link to these bytes."""
+    place = {"Bucket": stack.bucket, "Key": f"places/{uuid.uuid4().hex}.zip"}
+    client = aws.client("s3")
+    client.put_object(**place, Body=body)
+    return str(client.generate_presigned_url("get_object", Params=place))
 
 
 def random_rows(seed: int) -> Iterator[list[str]]:

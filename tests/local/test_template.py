@@ -31,11 +31,15 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_deployed_template_is_the_one_for_aws_but_for_context(stack: Stack, synthesized: Any) -> None:
-    differing = dict(differences(stack.template(), synthesized))
+    named = {key for key, each in synthesized["Resources"].items() if each["Type"] == "AWS::Athena::NamedQuery"}
+    assert len(named) == 12, "what namedQueries leaves out"
+    resources = {key: each for key, each in synthesized["Resources"].items() if key not in named}
+
+    differing = dict(differences(stack.template(), {**synthesized, "Resources": resources}))
 
     assert {path[:1] for path in differing} == {("Resources",)}
     assert {path[2:5] for path in differing} == {("Properties", "Environment", "Variables")}
-    assert {str(path[5]) for path in differing} == {variable(name) for name in documented()}
+    assert {str(path[5]) for path in differing} == {variable(name) for name in documented()} - {"NAMED_QUERIES"}
     for path, (deployed, _) in differing.items():
         assert deployed in documented().values(), path
 

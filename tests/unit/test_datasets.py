@@ -4,12 +4,22 @@ from collections.abc import Sequence
 
 import pytest
 
-from exports.datasets import OTHER, dataset_of, is_csv, kind_of, known_datasets, schema_notes
+from exports.datasets import OTHER, dataset_of, is_csv, kind_of, known_datasets, read_added, schema_notes
 from exports.model import Kind
 
 DATASETS = {dataset.name: dataset for dataset in known_datasets()}
 CONNECTIONS = DATASETS["agent_source_process_connection"]
 TEN, TWELVE = CONNECTIONS.variants
+
+
+def test_an_added_dataset_is_told_by_its_pattern_where_no_known_one_is_by_its_name() -> None:
+    added = read_added('[{"name": "agent_disk", "pattern": "*_*.csv", "columns": {"size": ["size", "double"]}}]')
+
+    assert dataset_of("folder/1_disk.csv", (), added).name == "agent_disk"
+    assert dataset_of("1_osInfo.csv", (), added).name == "agent_os_info"
+    assert dataset_of("disk.csv", (), added) is OTHER
+    assert dataset_of("1_disk.csv", ()) is OTHER
+    assert kind_of(["agent_disk", "agent_os_info"]) is Kind.AGENT
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ def app(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_waits_and_download_hosts_differ_from_aws() -> None:
-    assert set(CONTEXT) == {"waitFloorSeconds", "waitCeilingSeconds", "notFoundGraceSeconds", "downloadHosts"}
+def test_only_waits_download_hosts_and_saved_queries_differ_from_aws() -> None:
+    waits = {"waitFloorSeconds", "waitCeilingSeconds", "notFoundGraceSeconds"}
+    assert set(CONTEXT) == {*waits, "downloadHosts", "namedQueries"}
 
 
 def test_unchanged_app_has_the_same_fingerprint(app: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.datasets import known_datasets
+from exports.datasets import known_datasets, read_added
 from exports.tables import known_tables
 from exports.unpack import Unpacked, unpack
 from tests.unit.bucket import KEYS, Bucket, NullBucket, zipped
@@ -218,3 +218,19 @@ def test_the_same_rows_always_make_the_same_bytes() -> None:
         bodies.append(bucket.objects[str(file.table_key)])
 
     assert bodies[0] == bodies[1]
+
+
+def test_rows_of_an_added_dataset_lie_in_a_table_of_its_own() -> None:
+    bucket = Bucket()
+    columns = '{"agentId": ["agentId", "string"], "Size (GB)": ["Size_GB", "double"]}'
+    added = read_added(f'[{{"name": "agent_disk", "pattern": "*_disk.csv", "columns": {columns}}}]')
+    raw = bucket.holds(zipped({"1_disk.csv": b"Size (GB),agentId,new\n1.5,o-1,x\n"}))
+
+    result = unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=True, added=added)
+
+    assert isinstance(result, Unpacked)
+    (file,) = result.files
+    assert (file.key, file.notes["added"]) == ("data/agent_disk/2026-11-23/export-1/1_disk.csv", ["new"])
+    assert file.table_key == "tables/agent_disk/requested_date=2026-11-23/export_id=export-1/1_disk.csv.jsonl.gz"
+    row = json.loads(gzip.decompress(bucket.objects[file.table_key]))
+    assert row == {"agentId": "o-1", "Size_GB": 1.5, "other": {"new": "x"}}

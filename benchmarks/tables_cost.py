@@ -1,0 +1,153 @@
+"""`make bench-tables`: what keeping tables costs while an export is unpacked, in seconds, bytes and memory.
+
+The product's own `exports.unpack.unpack` takes a generated agent export apart, with tables and without, in fresh
+processes that take turns. The bucket is a file to read from, and a count of what is written. Processor time is taken,
+not time by the clock: a bystander then costs neither.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from benchmarks.machine import machine
+from exports.members import Limits
+from exports.model import Keys, RawObject
+from exports.unpack import Archive, Unpacked, unpack
+from local.double.container import write_export
+from local.double.contents import Contents, Kind
+from local.fleet import Fleet
+
+KEPT = Path("docs") / "benchmarks" / "tables.json"
+PAGE = Path("docs") / "performance.md"
+MARKS = re.compile(r"<!-- tables -->.*<!-- /tables -->", re.DOTALL)
+KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
+ROWS = 16_000
+"""Samples; no file of the export comes to 8 MiB, so that each is written in one piece."""
+WAYS = ("without", "with")
+MB = 10**6
+
+
+class Shelf:
+    """A bucket that holds one raw object, in a file, and counts what is written, by the first part of its key."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.written: Counter[str] = Counter()
+
+    def size(self, key: str) -> int | None:
+        return None
+
+    def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            file.seek(first)
+            while (left := last + 1 - file.tell()) > 0:
+                yield file.read(min(left, 64 << 10))
+
+    def read_json(self, key: str) -> Any:
+        return None
+
+    def put_json(self, key: str, document: Any) -> None:
+        """Notes are kept for a next call, of which there is none."""
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator["_Counter"]:
+        yield _Counter(self.written, key.partition("/")[0])
+
+
+class _Counter:
+    def __init__(self, written: Counter[str], name: str) -> None:
+        self._written = written
+        self._name = name
+
+    def write(self, data: bytes) -> None:
+        self._written[self._name] += len(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables_cost", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes of each kind (%(default)s)")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS, metavar=("PATH", "WAY"))
+    asked = parser.parse_args()
+    if asked.one:
+        print(json.dumps(measured(Path(asked.one[0]), with_tables=asked.one[1] == "with")))
+        return
+    found = rounds(asked.rounds)
+    print(table(found))
+    facts = {"machine": machine(), "python": sys.version.split()[0], "rows": ROWS, "runs": found}
+    KEPT.write_text(json.dumps(facts, indent=1) + "\n")
+    PAGE.write_text(MARKS.sub(lambda _: f"<!-- tables -->\n{table(found)}\n<!-- /tables -->", PAGE.read_text()))
+    print(f"Kept in {KEPT} and {PAGE}")
+
+
+def rounds(count: int) -> dict[str, list[dict[str, float]]]:
+    """What each way took in each round; who begins changes from round to round."""
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "export.zip"
+        with path.open("wb") as file:
+            write_export(Fleet(), Contents(kind=Kind.AGENT, agent_id=next(Fleet().servers()).agent_id, rows=ROWS), file)
+        for number in range(count):
+            for way in WAYS if number % 2 else reversed(WAYS):
+                command = [sys.executable, "-m", "benchmarks.tables_cost", "--one", str(path), way]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                found[way].append(json.loads(done.stdout))
+    return found
+
+
+def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
+    """One unpacking in this process: processor seconds, peak memory, and bytes read and written."""
+    shelf = Shelf(path)
+    raw = RawObject(KEYS.raw("zip"), path.stat().st_size, "")
+    begun = time.process_time()
+    result = unpack(
+        raw,
+        keys=KEYS,
+        archive=cast(Archive, shelf),
+        limits=Limits(),
+        time_left=lambda: 900.0,
+        with_tables=with_tables,
+    )
+    seconds = time.process_time() - begun
+    if not isinstance(result, Unpacked):
+        raise TypeError("it was not unpacked in one go")
+    return {
+        "seconds": round(seconds, 3),
+        "peak": peak_bytes(),
+        "raw": raw.bytes,
+        "data": shelf.written["data"],
+        "tables": shelf.written["tables"],
+        "rows": sum(file.rows or 0 for file in result.files),
+    }
+
+
+def peak_bytes() -> int:
+    """The most resident memory of this process; what getrusage says includes its parent's at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> str:
+    lines = ["| tables | CPU s | MB of CSV a second | peak MB | MB in `data/` | MB in `tables/` |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for way in WAYS:
+        runs = found[way]
+        seconds = [run["seconds"] for run in runs]
+        spread = f"{median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
+        data, tables = runs[0]["data"] / MB, runs[0]["tables"] / MB
+        peak = median(run["peak"] for run in runs) / MB
+        lines.append(f"| {way} | {spread} | {data / median(seconds):.0f} | {peak:.1f} | {data:.1f} | {tables:.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The views of the newest export, whose SQL stands where the view's name would: the local Athena resolves none."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from exports.tables import known_tables
+from local.aws import LocalAws
+from local.fleet import Fleet
+from tests.local.athena import Place
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+DAY = 24 * 3600.0
+Latest = Callable[[str], str]
+
+
+@pytest.fixture
+def place(aws: LocalAws, stack: Stack) -> Place:
+    return Place(aws, stack, f"latest_{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="module")
+def latest(aws: LocalAws) -> Latest:
+    """What stands for a view in a query: its SQL, as Glue has it, in brackets."""
+
+    def inlined(dataset: str) -> str:
+        view = aws.client("glue").get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]
+        encoded = view["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
+        return f"({json.loads(base64.b64decode(encoded))['originalSql']}) latest"
+
+    return inlined
+
+
+def test_the_newest_summary_wins(place: Place, stack: Stack, service: Service, latest: Latest) -> None:
+    old, new = service.has(kind="summary", age_seconds=DAY), service.has(kind="summary")
+    stack.run(exportIds=[new, old])
+
+    place.take([old, new])
+
+    seen = place.athena.rows(f"SELECT id, export_id, istruncated FROM {latest('summary_server')}")
+    assert sorted(seen) == sorted((server.id, new, "false") for server in Fleet().servers())
+
+
+def test_each_agent_shows_its_newest_export_and_whether_that_was_truncated(
+    place: Place, stack: Stack, service: Service, latest: Latest
+) -> None:
+    first, second, *_ = (server.agent_id for server in Fleet().servers())
+    before = service.has(kind="agent", agent_id=first, rows=3, age_seconds=3 * DAY)
+    other = service.has(kind="agent", agent_id=second, rows=4, age_seconds=2 * DAY)
+    newest = service.has(kind="agent", agent_id=first, rows=5, age_seconds=DAY, is_truncated=True)
+    stack.run(exportIds=[before, other, newest])
+
+    place.take([before, other, newest])
+
+    seen = place.athena.rows(
+        "SELECT agentid, export_id, istruncated, count(*)"
+        f" FROM {latest('agent_system_performance')} GROUP BY agentid, export_id, istruncated"
+    )
+    assert set(seen) == {(first, newest, "true", "5"), (second, other, "false", "4")}
+
+
+def test_an_agent_whose_newest_export_has_no_connections_shows_none(
+    place: Place, stack: Stack, service: Service, latest: Latest
+) -> None:
+    agent = next(server.agent_id for server in Fleet().servers())
+    export_id = service.has(kind="agent", agent_id=agent, age_seconds=DAY)
+    stack.run(exportIds=[export_id])
+    place.take([export_id])
+    place.put_rows("agent_os_info", "export-1", ["agentId"], [[str(agent)]])
+
+    later = {"exportId": "export-1", "kind": "agent", "exportRequestTime": "2099-01-01T00:00:00.000Z"}
+    place.put("manifests/export-1.json", json.dumps(later).encode())
+
+    assert place.athena.rows(f"SELECT * FROM {latest('agent_source_process_connection')}") == []
+
+
+@pytest.mark.parametrize("dataset", known_tables())
+def test_every_view_is_sql_that_selects_its_columns(aws: LocalAws, place: Place, latest: Latest, dataset: str) -> None:
+    whole = {"exportId": "export-1", "kind": "summary", "exportRequestTime": "2026-01-01T00:00:00.000Z"}
+    place.put("manifests/export-1.json", json.dumps({**whole, "isTruncated": False}).encode())
+    for table in {dataset, "agent_os_info"}:
+        place.put_rows(table, "export-1", ["agentId"], [["1"]])
+
+    selected = place.athena.columns(f"SELECT * FROM {latest(dataset)}")
+
+    glue = aws.client("glue")
+    view = glue.get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]
+    columns = [column["Name"] for column in view["StorageDescriptor"]["Columns"]]
+    assert [str(name).lower() for name in selected] == columns
