@@ -411,7 +411,7 @@ def test_fault_14_etag_changes_and_the_server_ignores_if_match(copying: Copying)
 
 def test_fault_14_etag_changes_between_calls(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB, seed=1)
-    copying.time_left = itertools.chain([10.0] * 100, itertools.repeat(0.0)).__next__
+    copying.time_left = itertools.chain([10.0] * 20, itertools.repeat(0.0)).__next__
     assert copying.run(workers=1) == Unfinished()
     stale = copying.remembered[-1]
     copying.time_left = lambda: 1000.0
