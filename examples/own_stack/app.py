@@ -33,7 +33,6 @@ class MigrationData(Stack):
         CfnOutput(self, "TableName", value=table.table_name)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "EventBusName", value=bus.event_bus_name)
-        CfnOutput(self, "KeyArn", value=key.key_arn)
 
     def _bucket(self, key: kms.Key) -> s3.Bucket:
         """What is under ``work/`` and ``queries/`` may go after a month, as may uploads that nobody completed."""

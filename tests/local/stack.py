@@ -154,10 +154,6 @@ class Stack:
     def body(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
-    def encrypted_with(self, key: str) -> str | None:
-        """The ARN of the KMS key that encrypts the object."""
-        return self.s3.head_object(Bucket=self.bucket, Key=key).get("SSEKMSKeyId")
-
     def versions(self, key: str) -> int:
         """How often the object was written."""
         listed = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key)
