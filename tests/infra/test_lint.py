@@ -16,6 +16,10 @@ DOUBLE_DEPENDENCY = "W3005"
 def lint(document: dict[str, Any], path: Path) -> list[str]:
     """Ids and messages of all that cfn-lint finds."""
     path.write_text(json.dumps(document), "utf-8")
+    return lint_file(path)
+
+
+def lint_file(path: Path) -> list[str]:
     program = Path(sys.executable).with_name("cfn-lint")
     command: list[str | Path] = [program, "--format", "json", "--ignore-checks", DOUBLE_DEPENDENCY, "--template", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

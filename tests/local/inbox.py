@@ -25,15 +25,19 @@ class Inbox:
         self._name = f"inbox-{uuid.uuid4().hex[:12]}"
         self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
         self._open_to("events.amazonaws.com", "sns.amazonaws.com")
+        self._bus = "default"
         self._caught: list[dict[str, Any]] = []
 
-    def subscribe_to_bus(self) -> "Inbox":
-        """Every event of our source on the default bus."""
-        self._events.put_rule(Name=self._name, EventPattern=json.dumps({"source": [SOURCE]}))
-        self._events.put_targets(Rule=self._name, Targets=[{"Id": "queue", "Arn": self._arn()}])
+    def subscribe_to_bus(self, bus: str = "default") -> "Inbox":
+        """Every event of our source on the bus."""
+        self._bus = bus
+        self._events.put_rule(Name=self._name, EventBusName=bus, EventPattern=json.dumps({"source": [SOURCE]}))
+        self._events.put_targets(Rule=self._name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": self._arn()}])
         return self
 
-    def subscribe_to_topic(self, topic: str) -> "Inbox":
+    def subscribe_to_topic(self, topic: str, bus: str = "default") -> "Inbox":
+        """Every message of the topic, which hears of events on the bus."""
+        self._bus = bus
         self._sns.subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=self._arn(), Attributes={"RawMessageDelivery": "true"}
         )
@@ -46,7 +50,8 @@ class Inbox:
     def all(self) -> list[dict[str, Any]]:
         """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
         last = f"last-{uuid.uuid4().hex}"
-        entry: Any = {"Source": SOURCE, "DetailType": "Last", "Detail": json.dumps({"data": {"exportId": last}})}
+        detail = json.dumps({"data": {"exportId": last}})
+        entry: Any = {"EventBusName": self._bus, "Source": SOURCE, "DetailType": "Last", "Detail": detail}
         self._events.put_events(Entries=[entry])
         until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
         while self._receive():

@@ -41,6 +41,12 @@ class Service:
     def has_many(self, count: int, **each: object) -> list[str]:
         return self.double.add_many(count, each)
 
+    def starts(self, agent_id: str, **script: object) -> str:
+        """What a pipeline does: StartExportTask for an agent; the id that it answers. No other test may start one."""
+        self.double.script(script)
+        filters: Any = [{"name": "agentIds", "condition": "EQUALS", "values": [agent_id]}]
+        return self._client.start_export_task(exportDataFormat=["CSV"], filters=filters)["exportId"]
+
     def now_plays(self, export_id: str, **script: object) -> None:
         """From now on the export goes so."""
         self.double.add({"export_id": export_id, **script})

@@ -18,7 +18,10 @@ WHILE_WAITING = {"in_progress_seconds": 1_000_000}
 
 @dataclass(frozen=True)
 class Overdue:
-    """A sweep and a run by id whose deadlines passed, what was known right after, and the run that came next."""
+    """A sweep and a run by id whose deadlines passed, what was known right after, and the run and sweep that came next.
+
+    ``left`` had timed out and ``refused`` could not be stored when the next sweep began.
+    """
 
     sweep: Run
     swept: str
@@ -30,6 +33,9 @@ class Overdue:
     rows: Mapping[str, Mapping[str, Any]]
     announced: Mapping[str, Sequence[str]]
     later: Run
+    left: str
+    refused: str
+    next_sweep: Run
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +51,37 @@ def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Over
         turn.let_others_in()
 
         waited_for, stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-        never_opened = service.has(refused_gets=1_000_000)
-        run = stack.start({"exportIds": [waited_for, never_opened, stored], "deadlineMinutes": 1})
+        never_opened, left = service.has(refused_gets=1_000_000), service.has(**WHILE_WAITING)
+        run = stack.start({"exportIds": [waited_for, never_opened, left, stored], "deadlineMinutes": 1})
         ended = [stack.ended(arn, seconds=120) for arn in (sweep, run)]
         late = [swept, waited_for, never_opened]
         rows = {export_id: stack.row(export_id) or {} for export_id in late}
         announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
 
-        for export_id in late:
+        for export_id in (*late, left):
             service.now_plays(export_id)
         later = stack.run(exportIds=late)
-    return Overdue(ended[0], swept, sweep_stored, ended[1], waited_for, never_opened, stored, rows, announced, later)
+    with turns.alone():
+        refused = service.has(kind="agent")
+        with service.behaving(home_region="eu-central-1"):
+            stack.run(exportIds=[refused])
+        rows |= {export_id: stack.row(export_id) or {} for export_id in (left, refused)}
+        next_sweep = stack.run()
+    return Overdue(
+        sweep=ended[0],
+        swept=swept,
+        sweep_stored=sweep_stored,
+        run=ended[1],
+        waited_for=waited_for,
+        never_opened=never_opened,
+        stored=stored,
+        rows=rows,
+        announced=announced,
+        later=later,
+        left=left,
+        refused=refused,
+        next_sweep=next_sweep,
+    )
 
 
 def settled(stack: Stack, export_id: str) -> bool:
@@ -77,7 +103,7 @@ def test_what_is_still_being_stored_at_the_deadline_has_timed_out(overdue: Overd
 
 def test_a_run_that_timed_out_fails_after_storing_what_it_could(stack: Stack, overdue: Overdue) -> None:
     assert (overdue.run.status, overdue.run.error) == ("FAILED", "ExportsNotStored")
-    assert json.loads(overdue.run.cause or "")["counts"] == {"TIMED_OUT": 2, "STORED": 1}
+    assert json.loads(overdue.run.cause or "")["counts"] == {"TIMED_OUT": 3, "STORED": 1}
     assert stack.manifest(overdue.stored)
 
 
@@ -91,3 +117,9 @@ def test_a_sweep_reports_what_is_in_progress_and_announces_nothing(overdue: Over
 
 def test_a_later_run_takes_up_what_timed_out(overdue: Overdue) -> None:
     assert overdue.later.counts == {"STORED": 3}
+
+
+def test_the_next_sweep_takes_up_what_timed_out_and_what_could_not_be_stored(overdue: Overdue) -> None:
+    late = (overdue.left, overdue.refused)
+    assert [overdue.rows[export_id]["status"] for export_id in late] == ["TIMED_OUT", "NOT_STORED"]
+    assert [overdue.next_sweep.outcome(export_id) for export_id in late] == ["STORED", "STORED"]

@@ -12,11 +12,12 @@ import pytest
 
 from local.aws import LocalAws
 from local.servers import ROOT
+from tests.local.caller import EXAMPLES, Caller, make_role
+from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.waiting import until
 
-EXAMPLES = ROOT / "examples"
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
 
@@ -28,15 +29,13 @@ def run(aws: LocalAws, *command: str | Path) -> str:
 
 
 @pytest.fixture
-def role(aws: LocalAws) -> str:
-    """A role that the state machine or the schedule of an example may take."""
-    trusted = ["states.amazonaws.com", "scheduler.amazonaws.com"]
-    trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn: str = aws.client("iam").create_role(RoleName=f"example-{uuid.uuid4().hex}", AssumeRolePolicyDocument=document)[
-        "Role"
-    ]["Arn"]
-    return arn
+def caller(aws: LocalAws, stack: Stack, service: Service) -> Caller:
+    return Caller(aws, stack)
+
+
+@pytest.fixture
+def agent(service: Service) -> str:
+    return service.double.agents()[0]
 
 
 def test_start_and_wait_with_boto3(aws: LocalAws, stack: Stack, service: Service) -> None:
@@ -54,23 +53,80 @@ def test_start_and_wait_with_the_aws_cli(aws: LocalAws, stack: Stack, service: S
     assert json.loads(output)["counts"] == {"STORED": 1}
 
 
-def test_a_state_machine_that_calls_the_workflow_goes_on_with_the_manifest(
-    aws: LocalAws, stack: Stack, service: Service, role: str
-) -> None:
-    (export_id,) = service.double.add({"kind": "summary"})
-    definition = (EXAMPLES / "caller.asl.json").read_text().replace("${StateMachineArn}", stack.machine)
-    caller = stack.steps.create_state_machine(name=f"caller-{uuid.uuid4()}", definition=definition, roleArn=role)
-    arn = caller["stateMachineArn"]
-
-    execution = stack.steps.start_execution(stateMachineArn=arn, input=json.dumps({"exportId": export_id}))
-    ended = until(lambda: _ended(stack, execution["executionArn"]), seconds=60, what="the end of the caller")
+def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Caller, stack: Stack, agent: str) -> None:
+    ended = caller.run({"agentId": agent})
 
     assert ended["status"] == "SUCCEEDED", ended
-    assert json.loads(ended["output"]) == {"manifest": stack.uri(f"manifests/{export_id}.json")}
+    output = json.loads(ended["output"])
+    manifest = stack.manifest(output["exportId"])
+    assert (output["outcome"], manifest["kind"]) == ("STORED", "agent")
+    assert output["files"] == [{name: file[name] for name in ("dataset", "key", "rows")} for file in manifest["files"]]
+    assert output["files"]
+    assert manifest["correlationId"] == ended["name"]
 
 
-def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack, role: str) -> None:
+@pytest.mark.alone
+def test_a_state_machine_whose_export_fails_tells_what_the_run_told(
+    caller: Caller, stack: Stack, service: Service, agent: str
+) -> None:
+    service.double.script({"outcome": "FAILED"})
+
+    ended = caller.run({"agentId": agent})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "ExportNotStored")
+    told = json.loads(ended["cause"])
+    assert (told["error"], told["counts"]) == ("ExportsNotStored", {"FAILED": 1})
+    report = stack.document(told["report"].removeprefix(stack.uri("")))
+    assert [export["exportId"] for export in report["exports"]] == [told["exportId"]]
+
+
+def test_a_state_machine_reads_the_cause_that_aws_gives(caller: Caller) -> None:
+    own = {"counts": {"FAILED": 1}, "report": "s3://bucket/runs/run.json"}
+    child = {"ExecutionArn": "arn", "Status": "FAILED", "Error": "ExportsNotStored", "Cause": json.dumps(own)}
+    caught = {"error": "States.TaskFailed", "cause": json.dumps(child)}
+    given = {"Begin": {"Type": "Pass", "Assign": {"exportId": "export-1"}, "Next": "Read what went wrong"}}
+
+    ended = caller.run(caught, StartAt="Begin", States={**caller.definition["States"], **given})
+
+    assert json.loads(ended["cause"]) == {"exportId": "export-1", "error": "ExportsNotStored", **own}
+
+
+def test_a_state_machine_tells_why_no_run_was_started(caller: Caller, stack: Stack, agent: str) -> None:
+    caller.definition["States"]["Store export"]["Arguments"]["StateMachineArn"] = f"{stack.machine}-that-is-not-there"
+
+    ended = caller.run({"agentId": agent})
+
+    told = json.loads(ended["cause"])
+    assert (ended["error"], set(told)) == ("ExportNotStored", {"exportId", "error", "message"})
+    assert told["error"].endswith("StateMachineDoesNotExist")
+
+
+def test_what_a_run_did_not_store_is_asked_for_again(aws: LocalAws, stack: Stack, service: Service) -> None:
+    stored, failed, rejected = service.has(), service.has(outcome="FAILED"), service.has(link="http://exports.example/")
+    unknown = f"export-{uuid.uuid4()}"
+    first = stack.run(exportIds=[stored, failed, rejected, unknown])
+    for export_id in (failed, rejected, unknown):
+        service.now_plays(export_id)
+
+    (again,) = run(aws, sys.executable, EXAMPLES / "ask_again.py", first.arn).split()
+
+    assert first.counts == {"STORED": 1, "FAILED": 1, "REJECTED": 1, "NOT_FOUND": 1}
+    second = stack.ended(again)
+    assert second.counts == {"STORED": 3}
+    assert {export["exportId"] for export in second.output["exports"]} == {failed, rejected, unknown}
+
+
+def test_nothing_is_asked_for_again_of_a_run_that_stored_everything(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    first = stack.run(exportIds=[service.has()])
+
+    assert run(aws, sys.executable, EXAMPLES / "ask_again.py", first.arn) == ""
+
+
+def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack) -> None:
     scheduler: Any = aws.client("scheduler")
+    role = make_role(aws, f"example-{uuid.uuid4().hex}")
 
     run(aws, EXAMPLES / "sweep_every_hour.sh", stack.machine, role)
 
@@ -80,6 +136,48 @@ def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack, role: str) -> None:
     assert (schedule["Target"]["Arn"], json.loads(schedule["Target"]["Input"])) == (stack.machine, {})
 
 
-def _ended(stack: Stack, arn: str) -> Any:
-    execution = stack.steps.describe_execution(executionArn=arn)
-    return None if execution["status"] == "RUNNING" else execution
+def test_a_queue_hears_of_agent_exports_as_they_are_stored(aws: LocalAws, stack: Stack, service: Service) -> None:
+    rule = ("--stack-name", "agent-exports", "--template-file", EXAMPLES / "on_agent_export_stored.yaml")
+    run(aws, "aws", "cloudformation", "deploy", *rule)
+    (deployed,) = aws.client("cloudformation").describe_stacks(StackName="agent-exports")["Stacks"]
+    (queue,) = (output["OutputValue"] for output in deployed["Outputs"])
+    sqs: Any = aws.client("sqs")
+    agents, summary = service.has_many(2, kind="agent"), service.has(kind="summary")
+
+    stack.run(exportIds=[summary, *agents])
+
+    heard: set[str] = set()
+
+    def all_heard() -> bool:
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", ())
+        heard.update(json.loads(message["Body"])["detail"]["data"]["exportId"] for message in messages)
+        return heard.issuperset(agents)
+
+    until(all_heard, seconds=20, what="the events of both agent exports")
+    assert summary not in heard
+
+
+@pytest.fixture
+def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
+    """Outputs of the team's own stack, once it is deployed."""
+    outputs = tmp_path / "outputs.json"
+    LocalAws(aws.state.folder, app=EXAMPLES / "own_stack").deploy_beside({}, outputs)
+    deployed: dict[str, str] = json.loads(outputs.read_text())["MigrationData"]
+    return deployed
+
+
+@pytest.mark.alone
+def test_a_team_stores_exports_in_what_it_has(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
+    theirs = Stack(aws, own_stack)
+    events = Inbox(aws).subscribe_to_bus(own_stack["EventBusName"])
+    messages = Inbox(aws).subscribe_to_topic(theirs.topic, own_stack["EventBusName"])
+    stored, failed = service.has(kind="agent"), service.has(outcome="FAILED")
+
+    theirs.run(exportIds=[stored, failed], onFailure="report")
+
+    rows = [theirs.row(export_id) or {} for export_id in (stored, failed)]
+    assert [row["status"] for row in rows] == ["STORED", "FAILED"]
+    assert theirs.manifest(stored)["raw"]["bytes"] == len(theirs.body(theirs.manifest(stored)["raw"]["key"]))
+    assert list(theirs.resources("AWS::S3::Bucket").values()) == [theirs.bucket]
+    assert [event["detail-type"] for event in events.of(stored)] == ["Export Stored"]
+    assert [message["detail-type"] for message in messages.of(failed)] == ["Export Failed"]

@@ -1,0 +1,76 @@
+"""A team's own stack that lands exports in what the team has: its key, bucket, table, bus and topic."""
+
+from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.exports import DiscoveryExports
+from infra.settings import Settings
+
+STRING = dynamodb.AttributeType.STRING
+
+
+class MigrationData(Stack):
+    """Everything is encrypted with the team's key, and stays when the stack goes."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+        super().__init__(scope, id)
+        key = kms.Key(self, "Key", enable_key_rotation=True)
+        bus = events.EventBus(self, "Bus")
+        topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        bucket, table = self._bucket(key), self._table(key)
+
+        exports = DiscoveryExports(
+            self, "Exports", bucket=bucket, table=table, key=key, bus=bus, topic=topic, settings=settings
+        )
+
+        CfnOutput(self, "StateMachineArn", value=exports.workflow.state_machine.state_machine_arn)
+        CfnOutput(self, "BucketName", value=bucket.bucket_name)
+        CfnOutput(self, "TableName", value=table.table_name)
+        CfnOutput(self, "TopicArn", value=topic.topic_arn)
+        CfnOutput(self, "EventBusName", value=bus.event_bus_name)
+
+    def _bucket(self, key: kms.Key) -> s3.Bucket:
+        """What is under ``work/`` and ``queries/`` may go after a month, as may uploads that nobody completed."""
+        month = Duration.days(30)
+        return s3.Bucket(
+            self,
+            "Bucket",
+            encryption_key=key,
+            bucket_key_enabled=True,
+            versioned=True,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            lifecycle_rules=[
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
+                s3.LifecycleRule(prefix="work/", expiration=month, noncurrent_version_expiration=Duration.days(1)),
+                s3.LifecycleRule(prefix="queries/", expiration=month, noncurrent_version_expiration=Duration.days(1)),
+            ],
+        )
+
+    def _table(self, key: kms.Key) -> dynamodb.Table:
+        """The key and the index that a catalog has to have."""
+        table = dynamodb.Table(
+            self,
+            "Catalog",
+            partition_key=dynamodb.Attribute(name="exportId", type=STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            deletion_protection=True,
+        )
+        table.add_global_secondary_index(
+            index_name="ByStatus",
+            partition_key=dynamodb.Attribute(name="status", type=STRING),
+            sort_key=dynamodb.Attribute(name="firstSeenAt", type=STRING),
+        )
+        return table
+
+
+app = App()
+MigrationData(app, "MigrationData", settings=Settings.from_context(app.node.get_all_context()))
+app.synth()

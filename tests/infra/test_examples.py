@@ -1,0 +1,52 @@
+"""AWS would take the examples, as far as cfn-lint can tell."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.infra.test_lint import lint, lint_file
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILLED = {
+    "StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:Workflow",
+    "StateMachineName": "Workflow",
+    "BucketName": "exports",
+    "Region": "us-east-1",
+    "Account": "123456789012",
+}
+
+
+def filled(example: str) -> Any:
+    text = (EXAMPLES / example).read_text("utf-8")
+    for name, value in FILLED.items():
+        text = text.replace(f"${{{name}}}", value)
+    return json.loads(text)
+
+
+def caller(definition: Any) -> dict[str, Any]:
+    """A template of the state machine that calls, with its role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = {"PolicyName": "Caller", "PolicyDocument": filled("caller.policy.json")}
+    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}, "Policies": [policy]}
+    machine = {"DefinitionString": json.dumps(definition), "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}
+    return {
+        "Resources": {
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+            "Caller": {"Type": "AWS::StepFunctions::StateMachine", "Properties": machine},
+        }
+    }
+
+
+def test_the_state_machine_that_calls_has_no_faults(tmp_path: Path) -> None:
+    assert lint(caller(filled("caller.asl.json")), tmp_path / "template.json") == []
+
+
+def test_a_fault_in_the_state_machine_would_be_found(tmp_path: Path) -> None:
+    broken = filled("caller.asl.json")
+    del broken["States"]["Read manifest"]["Resource"]
+
+    assert lint(caller(broken), tmp_path / "template.json") != []
+
+
+def test_the_rule_has_no_faults() -> None:
+    assert lint_file(EXAMPLES / "on_agent_export_stored.yaml") == []

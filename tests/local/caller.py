@@ -1,0 +1,97 @@
+"""The state machine of the examples as its user would make it, with its own role."""
+
+import io
+import json
+import uuid
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.aws import LocalAws
+from local.environment import ACCOUNT, REGION
+from local.servers import ROOT
+from tests.local.stack import Stack
+from tests.local.waiting import until
+
+EXAMPLES = ROOT / "examples"
+CALLS = Path(__file__).with_name("sdk_calls.py")
+FUNCTIONS = {
+    "arn:aws:states:::aws-sdk:applicationdiscovery:startExportTask": "start_export_task",
+    "arn:aws:states:::aws-sdk:s3:getObject": "get_object",
+}
+"""Resources that the local Step Functions lacks, and the functions that stand in for them."""
+
+
+class Caller:
+    """``caller.asl.json`` under the role of ``caller.policy.json``, which its functions run with, too."""
+
+    def __init__(self, aws: LocalAws, stack: Stack) -> None:
+        self._aws = aws
+        self._stack = stack
+        self._name = f"caller-{uuid.uuid4().hex[:12]}"
+        self.role = make_role(aws, self._name, policy=filled("caller.policy.json", stack))
+        self.definition: dict[str, Any] = json.loads(filled("caller.asl.json", stack))
+        self._put_functions_in_place()
+
+    def run(self, asked: Mapping[str, object], **other: object) -> Mapping[str, Any]:
+        """The execution with this input, once it has ended. ``other`` members change the definition."""
+        machine = self._stack.steps.create_state_machine(
+            name=f"{self._name}-{uuid.uuid4().hex[:12]}",
+            definition=json.dumps({**self.definition, **other}),
+            roleArn=self.role,
+        )
+        arn = self._stack.steps.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(asked))
+        return until(lambda: self._ended(arn["executionArn"]), seconds=60, what="the end of the caller")
+
+    def _ended(self, arn: str) -> Mapping[str, Any] | None:
+        execution: Any = self._stack.steps.describe_execution(executionArn=arn)
+        return None if execution["status"] == "RUNNING" else execution
+
+    def _put_functions_in_place(self) -> None:
+        for state in self.definition["States"].values():
+            if name := FUNCTIONS.get(state.get("Resource")):
+                state["Resource"] = self._function(name)
+
+    def _function(self, name: str) -> str:
+        """The ARN of a function whose result is what the call's would be."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.write(CALLS, CALLS.name)
+        arn: str = self._aws.client("lambda").create_function(
+            FunctionName=f"{self._name}-{name}",
+            Runtime="python3.13",
+            Handler=f"{CALLS.stem}.{name}",
+            Role=self.role,
+            Code={"ZipFile": archive.getvalue()},
+            Timeout=30,
+        )["FunctionArn"]
+        return arn
+
+
+def make_role(aws: LocalAws, name: str, *, policy: str = "") -> str:
+    """The ARN of a role that state machines, schedules and functions may take."""
+    iam: Any = aws.client("iam")
+    trusted = [f"{service}.amazonaws.com" for service in ("states", "scheduler", "lambda")]
+    trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    if policy:
+        iam.put_role_policy(RoleName=name, PolicyName="Example", PolicyDocument=policy)
+    return arn
+
+
+def filled(example: str, stack: Stack) -> str:
+    """The example with its placeholders filled in for the stack."""
+    values = {
+        "StateMachineArn": stack.machine,
+        "StateMachineName": stack.machine.rpartition(":")[2],
+        "BucketName": stack.bucket,
+        "Region": REGION,
+        "Account": ACCOUNT,
+    }
+    text = (EXAMPLES / example).read_text()
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    assert "${" not in text
+    return text
