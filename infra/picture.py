@@ -79,15 +79,20 @@ def _id(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 
-def synthesized() -> dict[str, Any]:
-    """The definition that a deployment with default settings gets."""
+def resource(type: str) -> dict[str, Any]:
+    """Properties of the one resource of that type that a deployment with default settings gets."""
     with TemporaryDirectory() as outdir:
         app = App(outdir=outdir)
         stack = DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings())
         app.synth()
         template = json.loads((Path(outdir) / stack.template_file).read_text("utf-8"))
-    (machine,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::StepFunctions::StateMachine")
-    return dict(json.loads(flat(machine["Properties"]["DefinitionString"])))
+    (found,) = (each for each in template["Resources"].values() if each["Type"] == type)
+    return dict(found["Properties"])
+
+
+def synthesized() -> dict[str, Any]:
+    """The definition of the workflow."""
+    return dict(json.loads(flat(resource("AWS::StepFunctions::StateMachine")["DefinitionString"])))
 
 
 def documents() -> list[Path]:

@@ -16,6 +16,8 @@ from infra.functions import METRICS_NAMESPACE, SERVICE, Functions
 
 RUNBOOK = "docs/runbook.md"
 OUTCOMES = ("STORED", "TRUNCATED", "FAILED", "REJECTED", "NOT_STORED", "NOT_FOUND", "TIMED_OUT")
+ALARMS_PER_RULE = 5
+"""The pattern of a rule may have 2,048 characters, and the ARN of an alarm nearly 300."""
 PERIOD = Duration.minutes(5)
 WIDTH, HEIGHT = 8, 6
 
@@ -31,6 +33,8 @@ class Watched:
     above: float = 0
     of: int = 1
     within: int = 1
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
+    """No data means that nothing happened, but for what lies there whether anybody looks or not."""
 
     @property
     def description(self) -> str:
@@ -66,7 +70,7 @@ class Watching(Construct):
             *self._functions_in_trouble(),
         ]
         self.alarms = [self._alarm(each) for each in watched]
-        self.rule = self._telling(announcements)
+        self._tell(announcements)
         self.dashboard = self._dashboard()
 
     def _runs(self, starter: sfn.StateMachine | None) -> list[Watched]:
@@ -96,12 +100,14 @@ class Watching(Construct):
         return [*runs, failed]
 
     def _late(self, after: Duration) -> Watched:
+        """It stays late until a look tells otherwise: between two sweeps nobody looks."""
         return Watched(
             name="ExportLate",
             section="an-export-is-late",
             says=f"An export was asked for more than {after.to_hours()} hours ago and is still not settled.",
             metric=self._ours("OldestUnsettledSeconds", "Maximum"),
             above=after.to_seconds(),
+            missing=cloudwatch.TreatMissingData.IGNORE,
         )
 
     def _dead_letters(self, name: str, queue: sqs.Queue) -> Watched:
@@ -110,6 +116,7 @@ class Watching(Construct):
             section="letters-are-dead",
             says="Something could not be delivered and waits in a dead-letter queue for 14 days.",
             metric=queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum"),
+            missing=cloudwatch.TreatMissingData.IGNORE,
         )
 
     def _functions_in_trouble(self) -> list[Watched]:
@@ -138,7 +145,6 @@ class Watching(Construct):
         ]
 
     def _alarm(self, watched: Watched) -> cloudwatch.Alarm:
-        """No data means that nothing ran, so nothing is wrong."""
         return cloudwatch.Alarm(
             self,
             watched.name,
@@ -148,23 +154,25 @@ class Watching(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=watched.within,
             datapoints_to_alarm=watched.of,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=watched.missing,
         )
 
-    def _telling(self, announcements: Announcements) -> events.Rule:
+    def _tell(self, announcements: Announcements) -> None:
         """Alarms tell the default bus of the account whenever their state changes, whatever bus outcomes go to."""
-        return events.Rule(
-            self,
-            "AlarmsChanged",
-            description="Carries alarms that ring, and that they are over, to the topic",
-            event_pattern=events.EventPattern(
-                source=["aws.cloudwatch"],
-                detail_type=["CloudWatch Alarm State Change"],
-                resources=[alarm.alarm_arn for alarm in self.alarms],
-                detail={"state": {"value": ["ALARM", "OK"]}, "previousState": {"value": ["ALARM", "OK"]}},
-            ),
-            targets=[announcements.target()],
-        )
+        for first in range(0, len(self.alarms), ALARMS_PER_RULE):
+            alarms = self.alarms[first : first + ALARMS_PER_RULE]
+            events.Rule(
+                self,
+                f"AlarmsChanged{first // ALARMS_PER_RULE + 1}",
+                description="Carries alarms that ring, and that they are over, to the topic",
+                event_pattern=events.EventPattern(
+                    source=["aws.cloudwatch"],
+                    detail_type=["CloudWatch Alarm State Change"],
+                    resources=[alarm.alarm_arn for alarm in alarms],
+                    detail={"state": {"value": ["ALARM", "OK"]}, "previousState": {"value": ["ALARM", "OK"]}},
+                ),
+                targets=[announcements.target()],
+            )
 
     def _ours(self, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(

@@ -58,12 +58,13 @@ class PacedSocket(ssl.SSLSocket):
         if self.pace is None:
             return super().recv_into(buffer, nbytes, flags)
         clock = self.pace.clock
+        read: Callable[[int, memoryview], int] = self.read  # type: ignore[assignment] # a buffer makes it a count
         started = clock()
         with memoryview(buffer) as view:
             wanted = nbytes or len(view)
-            count = came = self.read(wanted, view)
+            count = came = read(wanted, view)
             while came and wanted - count >= RECORD and clock() - started < MOMENT_SECONDS:
-                came = self.read(wanted - count, view[count:])
+                came = read(wanted - count, view[count:])
                 count += came
         self.pace.received(count, clock() - started)
         return count

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk import App
 
+from infra import layout
 from infra.schedules import Schedule
 from infra.settings import Settings
 from infra.stack import DiscoveryExportsStack
@@ -61,8 +62,12 @@ def test_each_way_to_break_has_its_alarm(everything: Template) -> None:
     }
 
 
-def test_no_data_is_no_alarm(everything: Template) -> None:
-    assert {alarm["TreatMissingData"] for alarm in alarms(everything).values()} == {"notBreaching"}
+def test_no_data_is_no_alarm_but_what_lay_there_still_does(everything: Template) -> None:
+    ignored = {name for name, alarm in alarms(everything).items() if alarm["TreatMissingData"] == "ignore"}
+    others = {alarm["TreatMissingData"] for name, alarm in alarms(everything).items() if name not in ignored}
+
+    assert ignored == {"ExportLate", *(f"{name}DeadLetters" for name in ("Announcements", "Schedules", "CloudTrail"))}
+    assert others == {"notBreaching"}
 
 
 def test_each_alarm_names_a_section_of_the_runbook(everything: Template) -> None:
@@ -77,24 +82,41 @@ def headings() -> list[str]:
     return [line for line in RUNBOOK.read_text("utf-8").splitlines() if line.startswith("## ")]
 
 
-def test_alarms_that_change_reach_the_topic(everything: Template) -> None:
-    properties = everything.properties("Watching/AlarmsChanged")
-    (target,) = properties["Targets"]
-    pattern = properties["EventPattern"]
+def rules(template: Template) -> list[dict[str, Any]]:
+    found = template.of_type("AWS::Events::Rule")
+    return [rule["Properties"] for name, rule in found.items() if name.startswith("Watching/")]
 
-    assert (pattern["source"], pattern["detail-type"]) == (["aws.cloudwatch"], ["CloudWatch Alarm State Change"])
-    assert {everything.text(arn) for arn in pattern["resources"]} == {
-        f"<Watching/{name}.Arn>" for name in alarms(everything)
-    }
-    assert everything.text(target["Arn"]) == "<Announcements/Topic>"
-    assert everything.text(target["RoleArn"]) == "<Announcements/Publisher.Arn>"
-    assert "EventBusName" not in properties
+
+def test_every_alarm_that_changes_reaches_the_topic(everything: Template) -> None:
+    told = [everything.text(arn) for rule in rules(everything) for arn in rule["EventPattern"]["resources"]]
+
+    assert sorted(told) == sorted(f"<Watching/{name}.Arn>" for name in alarms(everything))
+    for rule in rules(everything):
+        (target,) = rule["Targets"]
+        assert rule["EventPattern"]["source"] == ["aws.cloudwatch"]
+        assert rule["EventPattern"]["detail-type"] == ["CloudWatch Alarm State Change"]
+        assert everything.text(target["Arn"]) == "<Announcements/Topic>"
+        assert everything.text(target["RoleArn"]) == "<Announcements/Publisher.Arn>"
+        assert "EventBusName" not in rule
 
 
 def test_an_alarm_that_merely_begins_to_have_data_tells_nobody(everything: Template) -> None:
-    detail = everything.properties("Watching/AlarmsChanged")["EventPattern"]["detail"]
+    for rule in rules(everything):
+        changed = {"value": ["ALARM", "OK"]}
+        assert rule["EventPattern"]["detail"] == {"state": changed, "previousState": changed}
 
-    assert detail == {"state": {"value": ["ALARM", "OK"]}, "previousState": {"value": ["ALARM", "OK"]}}
+
+def test_patterns_of_rules_fit_with_the_longest_names_that_alarms_may_get(everything: Template) -> None:
+    for rule in rules(everything):
+        pattern = rule["EventPattern"]
+        longest = ["x" * (255 + len("arn:aws-us-gov:cloudwatch:ap-southeast-2:123456789012:alarm:"))]
+        size = len(json.dumps({**pattern, "resources": longest * len(pattern["resources"])}))
+        assert size <= 2048
+
+
+def test_the_picture_of_the_dashboard_is_current() -> None:
+    """Drawn of what comes by default."""
+    assert layout.PICTURE.read_text("utf-8") == layout.draw(layout.synthesized()), "python -m infra.layout"
 
 
 def test_metrics_are_those_of_this_stack_alone(everything: Template) -> None:
