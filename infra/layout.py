@@ -55,7 +55,7 @@ def _widget(widget: Widget) -> Iterator[str]:
     yield _text(left + 12, top + 24, widget["properties"]["title"], "title")
     legend = _alarms(widget) if widget["type"] == "alarm" else _metrics(widget)
     rows = (height - 50) // LINE
-    columns = max(-(-len(legend) // rows), 4 if widget["type"] == "alarm" else 1)
+    columns = max(-(-len(legend) // rows), 2 if widget["type"] == "alarm" else 1)
     for place, (color, name) in enumerate(legend):
         x = left + 14 + (place % columns) * ((width - 20) // columns)
         y = top + 40 + (place // columns) * LINE

@@ -181,7 +181,7 @@ class Watching(Construct):
             dimensions_map={"service": SERVICE, **dimensions},
             statistic=statistic,
             period=PERIOD,
-            label=dimensions.get("outcome"),
+            label=dimensions.get("outcome", name) if statistic in {"Sum", "Maximum"} else statistic,
         )
 
     def _dashboard(self) -> cloudwatch.Dashboard:
@@ -213,22 +213,22 @@ class Watching(Construct):
 
     def _taken(self) -> cloudwatch.IWidget:
         return _graph(
-            "Seconds from request to stored: median and p95",
+            "Seconds from request to stored",
             [self._ours("SecondsFromRequestToStored", each, outcome="STORED") for each in ("p50", "p95")],
         )
 
     def _oldest(self) -> cloudwatch.IWidget:
-        return _graph("Age of the oldest unsettled export, seconds", [self._ours("OldestUnsettledSeconds", "Maximum")])
+        return _graph("Age of the oldest unsettled export", [self._ours("OldestUnsettledSeconds", "Maximum")])
 
     def _noticed(self) -> cloudwatch.IWidget:
         return _graph(
-            "Seconds from finished to noticed, at most: mean and p95",
+            "Seconds from finished to noticed, at most",
             [self._ours("SecondsFromFinishedToNoticed", each) for each in ("Average", "p95")],
         )
 
     def _asked(self) -> cloudwatch.IWidget:
         calls = [self._ours(name, "Sum") for name in ("DescribeCalls", "DescribeThrottles")]
-        return _graph("Calls of DescribeExportTasks, and those throttled", calls)
+        return _graph("Calls of DescribeExportTasks", calls)
 
     def _ringing(self) -> cloudwatch.IWidget:
         return cloudwatch.AlarmStatusWidget(alarms=self.alarms, title="Alarms", width=WIDTH, height=HEIGHT)
