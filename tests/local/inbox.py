@@ -5,6 +5,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from local.aws import LocalAws
+from tests.events import keeps_to_schema
 from tests.local.waiting import until
 
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 SOURCE = "discovery.exports"
+LAST = "Last"
 
 
 class Inbox:
-    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is."""
+    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is. All of it keeps to the schema."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._sqs: SQSClient = aws.client("sqs")
@@ -46,12 +48,12 @@ class Inbox:
     def all(self) -> list[dict[str, Any]]:
         """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
         last = f"last-{uuid.uuid4().hex}"
-        entry: Any = {"Source": SOURCE, "DetailType": "Last", "Detail": json.dumps({"data": {"exportId": last}})}
+        entry: Any = {"Source": SOURCE, "DetailType": LAST, "Detail": json.dumps({"data": {"exportId": last}})}
         self._events.put_events(Entries=[entry])
         until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
         while self._receive():
             pass
-        return [event for event in self._caught if event["detail-type"] != "Last"]
+        return [event for event in self._caught if event["detail-type"] != LAST]
 
     def waiting(self, queue: str) -> int:
         """How many messages lie in somebody else's queue."""
@@ -66,7 +68,10 @@ class Inbox:
     def _receive(self) -> bool:
         messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", ())
         for message in messages:
-            self._caught.append(json.loads(message["Body"]))
+            event = json.loads(message["Body"])
+            if event["detail-type"] != LAST:
+                keeps_to_schema(event)
+            self._caught.append(event)
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 
