@@ -1,7 +1,7 @@
 """Keeps download links out of whatever is written down: they are bearer secrets, path and query alike.
 
 botocore at DEBUG logs whole answers, urllib3 logs request lines, exceptions quote URLs: every text is cleaned when its
-log record is made, whichever logger, handler or formatter it passes on its way.
+log record is made, whichever logger, handler or formatter it passes on its way. So are credentials that STS hands out.
 """
 
 import logging
@@ -28,6 +28,7 @@ _SECRETS = re.compile(
             rf"(?P<told>\burl(?:[:=]|\W{{1,3}})\s*['\"]?)/{_ANY}*",
             rf"(?P<token>x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?){_ANY}+",
             rf"(?<!{_ANY}){_ANY}*{_SIGNED}{_EQUALS}{_ANY}*",
+            r"(?P<sts><(?:SecretAccessKey|SessionToken)>)[^<]*",
         )
     ),
     re.IGNORECASE,
@@ -47,7 +48,7 @@ def scrub(text: str) -> str:
 def _hide(found: re.Match[str]) -> str:
     if found["verb"]:
         return f"{found['verb']} {HIDDEN}"
-    return (found["told"] or found["token"] or "") + HIDDEN
+    return (found["told"] or found["token"] or found["sts"] or "") + HIDDEN
 
 
 def clean_message(text: str, limit: int = LONGEST_MESSAGE) -> str:
