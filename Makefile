@@ -22,7 +22,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-tables bench-sweep synth deploy lock clean
+.PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## Say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,11 @@ bootstrap: setup ## Prepare an AWS account and region for deployments, once, wit
 deploy: setup ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=value" is passed on
 	@$(NOT_LOCAL)
 	@$(CDK) deploy $(CDK_FLAGS)
+
+destroy: setup ## Remove the stack from AWS, after saying which data it keeps
+	@$(NOT_LOCAL)
+	@$(RUN) infra.kept $(CDK_FLAGS)
+	@$(CDK) destroy $(CDK_FLAGS)
 
 setup: node_modules/installed $(VENV)/installed $(MINISTACK)/installed ## Install what everything else needs (all of them do so themselves)
 

@@ -4,7 +4,7 @@ import sys
 
 from aws_cdk import App
 
-from infra.settings import Settings, SettingsError, read_stack_id
+from infra.settings import Existing, Settings, SettingsError, read_stack_id
 from infra.stack import DiscoveryExportsStack
 
 
@@ -12,7 +12,8 @@ def main() -> None:
     app = App()
     context = app.node.get_all_context()
     try:
-        DiscoveryExportsStack(app, read_stack_id(context), settings=Settings.from_context(context))
+        settings, existing = Settings.from_context(context), Existing.from_context(context)
+        DiscoveryExportsStack(app, read_stack_id(context), settings=settings, existing=existing)
     except SettingsError as error:
         sys.exit(str(error))
     app.synth()

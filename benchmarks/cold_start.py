@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "table",
     "BUCKET_NAME": "bucket",
     "ACCOUNT_ID": "123456789012",
+    "DISCOVERY_ACCOUNT_ID": "123456789012",
     "DISCOVERY_REGION": "us-east-1",
     "EVENT_BUS_NAME": "default",
     "POWERTOOLS_SERVICE_NAME": "discovery-exports",

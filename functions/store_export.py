@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     records = wiring.ledger(batch)
     storing = Storing(
         batch,
-        account=settings.account,
+        account=settings.discovery_account,
         region=settings.discovery_region,
         service=wiring.service(),
         records=records,

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
 from constructs import Construct
 
-from infra.functions import LOGS_KEPT
 from infra.letters import dead_letters
+from infra.logs import log_group
 from infra.permissions import Permission, acknowledge, make_role
 from infra.workflow import DELIVERING_LOGS
 
@@ -37,9 +36,10 @@ class CloudTrailTrigger(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, state_machine: sfn.IStateMachine, sources: Sequence[str] = ()
+        self, scope: Construct, id: str, *, state_machine: sfn.IStateMachine, log_days: int, sources: Sequence[str] = ()
     ) -> None:
         super().__init__(scope, id)
+        self._log_days = log_days
         self.dead_letters: sqs.Queue = dead_letters(self, "exports whose run could not be started")
         self.starter = self._starter(state_machine)
         self.rule = events.Rule(
@@ -80,7 +80,7 @@ class CloudTrailTrigger(Construct):
     def _starter(self, state_machine: sfn.IStateMachine) -> sfn.StateMachine:
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
         role = self._role("StarterRole", "states", machines, [self._starting(state_machine), DELIVERING_LOGS])
-        log_group = logs.LogGroup(self, "Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
+        log = log_group(self, "Logs", days=self._log_days)
         starter = sfn.StateMachine(
             self,
             "Starter",
@@ -89,7 +89,7 @@ class CloudTrailTrigger(Construct):
             query_language=sfn.QueryLanguage.JSONATA,
             role=role.without_policy_updates(),
             timeout=Duration.hours(1),
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
         acknowledge(
             starter, "AwsSolutions-SF1", "Each start's history keeps every event for 90 days; errors are logged."

@@ -1,6 +1,6 @@
 """The whole capability as one construct, for a stack of its own or for somebody else's."""
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
@@ -12,7 +12,7 @@ from infra.announcements import Announcements
 from infra.cloudtrail import CloudTrailTrigger
 from infra.functions import Functions
 from infra.schedules import Schedules
-from infra.settings import Settings
+from infra.settings import HOME_REGIONS, Settings, SettingsError
 from infra.storage import Storage
 from infra.tables import Tables
 from infra.watching import Watching
@@ -24,7 +24,8 @@ class DiscoveryExports(Construct):
 
     Makes a bucket, a table and a topic unless it is given them; a table needs the partition key ``exportId`` (a
     string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given. ``key``
-    encrypts what is made here, and lets the functions use it for what is given.
+    encrypts what is made here, and lets the functions use it for what is given. Raises SettingsError for settings that
+    this stack's account and region, or what is given, make meaningless.
     """
 
     def __init__(
@@ -41,7 +42,17 @@ class DiscoveryExports(Construct):
     ) -> None:
         super().__init__(scope, id)
         settings = settings or Settings()
-        self.storage = Storage(self, "Storage", bucket=bucket, table=table, key=key)
+        self._refuse_what_cannot_work(settings, bucket)
+        self.storage = Storage(
+            self,
+            "Storage",
+            bucket=bucket,
+            table=table,
+            key=key,
+            raw_days=settings.raw_retention_days,
+            data_days=settings.data_retention_days,
+            noncurrent_days=settings.noncurrent_days,
+        )
         self.announcements = Announcements(self, "Announcements", bus=bus, topic=topic, key=key)
         self.tables = self._tables(settings, key)
         self.functions = Functions(
@@ -59,6 +70,7 @@ class DiscoveryExports(Construct):
             functions=self.functions,
             batch_concurrency=settings.batch_concurrency,
             store_concurrency=settings.store_concurrency,
+            log_days=settings.log_retention_days,
         )
         self.schedules = self._schedules(settings)
         self.cloud_trail = self._cloud_trail(settings)
@@ -74,7 +86,13 @@ class DiscoveryExports(Construct):
         machine = self.workflow.state_machine
         if not settings.cloud_trail_trigger:
             return None
-        return CloudTrailTrigger(self, "CloudTrail", state_machine=machine, sources=settings.cloud_trail_sources)
+        return CloudTrailTrigger(
+            self,
+            "CloudTrail",
+            state_machine=machine,
+            log_days=settings.log_retention_days,
+            sources=settings.cloud_trail_sources,
+        )
 
     def _watching(self, settings: Settings) -> Watching | None:
         """Whatever has a queue for dead letters is watched by it."""
@@ -91,6 +109,28 @@ class DiscoveryExports(Construct):
             announcements=self.announcements,
             late_after=Duration.hours(settings.late_after_hours),
         )
+
+    def _refuse_what_cannot_work(self, settings: Settings, bucket: s3.IBucket | None) -> None:
+        """CloudTrail tells of calls in the account and region where they are made, so a trigger has to stand there."""
+        stack, faults = Stack.of(self), {}
+        if not Token.is_unresolved(stack.region) and (settings.discovery_region or stack.region) not in HOME_REGIONS:
+            faults["discoveryRegion"] = f"is needed: the service is not in {stack.region}, where the stack is"
+        elsewhere = {
+            "discoveryRoleArn": settings.discovery_account not in (None, stack.account),
+            "discoveryRegion": settings.discovery_region not in (None, stack.region),
+        }
+        if settings.cloud_trail_trigger and any(elsewhere.values()):
+            names = " and ".join(name for name, differs in elsewhere.items() if differs)
+            faults["cloudTrailTrigger"] = (
+                f"hears of exports in the stack's own account and region alone, and {names} may name another: "
+                "use schedules, or give the stack its account and region if they are the same"
+            )
+        if bucket and (settings.raw_retention_days or settings.data_retention_days):
+            faults["rawRetentionDays, dataRetentionDays"] = (
+                "cannot be kept in a bucket that is given: its owner decides"
+            )
+        if faults:
+            raise SettingsError(faults)
 
     def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
         if not settings.tables:

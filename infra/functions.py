@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -13,6 +13,7 @@ from constructs import Construct
 from infra import asset
 from infra.announcements import SOURCE
 from infra.datasets import environment_text
+from infra.logs import log_group
 from infra.permissions import Permission, acknowledge, make_role
 from infra.settings import Settings
 from infra.storage import Storage
@@ -26,8 +27,6 @@ POWERTOOLS = {
     "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
-LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
-"""As long as Step Functions keeps the history of a run, which the logs explain."""
 
 
 class Functions(Construct):
@@ -159,7 +158,7 @@ class Functions(Construct):
 
         On Arm, which costs a fifth less and runs pure Python just as well.
         """
-        log_group = logs.LogGroup(self, f"{id}Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
+        log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days)
         function = lambda_.Function(
             self,
             id,
@@ -177,9 +176,9 @@ class Functions(Construct):
                 self,
                 f"{id}Role",
                 assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-                permissions=[*permissions, logging_to(log_group), *self._using_key()],
+                permissions=[*permissions, logging_to(log), *self._using_key()],
             ),
-            log_group=log_group,
+            log_group=log,
         )
         acknowledge(
             function, "AwsSolutions-L1", "Lambda supports Python 3.13 until 2029; nothing here needs a newer one."
@@ -191,10 +190,16 @@ class Functions(Construct):
             "TABLE_NAME": self._storage.table.table_name,
             "BUCKET_NAME": self._storage.bucket.bucket_name,
             "ACCOUNT_ID": Aws.ACCOUNT_ID,
-            "DISCOVERY_REGION": Aws.REGION,
+            "DISCOVERY_ACCOUNT_ID": self._settings.discovery_account or Aws.ACCOUNT_ID,
+            "DISCOVERY_REGION": self._settings.discovery_region or Aws.REGION,
+            "DISCOVERY_ROLE_ARN": self._settings.discovery_role_arn or "",
+            "DISCOVERY_EXTERNAL_ID": self._settings.discovery_external_id or "",
         }
 
     def _describing(self) -> Permission:
+        """In the stack's own account, or by a role that may do it in another."""
+        if role := self._settings.discovery_role_arn:
+            return Permission(actions=["sts:AssumeRole"], resources=[role])
         return Permission(
             actions=["discovery:DescribeExportTasks"],
             resources=["*"],
@@ -238,8 +243,8 @@ class Functions(Construct):
         return [Permission(actions=actions, resources=[self._key.key_arn])]
 
 
-def logging_to(log_group: logs.LogGroup) -> Permission:
-    return Permission(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn])
+def logging_to(log: logs.LogGroup) -> Permission:
+    return Permission(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn])
 
 
 def module(id: str) -> str:

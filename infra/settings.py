@@ -11,6 +11,18 @@ from infra.schedules import Schedule, ScheduleList
 
 GB = 1000**3
 STACK_ID = "stackId"
+HOME_REGIONS = (
+    "us-east-1",
+    "us-west-2",
+    "ap-northeast-1",
+    "ap-southeast-2",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+)
+"""Where Application Discovery Service is, and so where an account's Migration Hub home region can be:
+https://docs.aws.amazon.com/general/latest/gr/discovery.html
+"""
 
 
 class SettingsError(ValueError):
@@ -98,8 +110,46 @@ class Names:
         return named
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a form, which ``meaning`` names."""
+
+    form: str
+    meaning: str
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.form, value):
+            raise ValueError(f"must be {self.meaning}, not {value!r}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few values."""
+
+    values: tuple[str | int, ...]
+
+    def read(self, value: object) -> str | int:
+        for each in self.values:
+            if str(each) == str(value):
+                return each
+        raise ValueError(f"must be one of {', '.join(map(str, self.values))}, not {value!r}")
+
+
+def arn_of(service: str, resource: str, *, region: str = "[a-z0-9-]+") -> str:
+    """The form of ARNs of a service, its account in a group of its own."""
+    return rf"arn:aws[a-z-]*:{service}:{region}:(?P<account>[0-9]{{12}}):{resource}"
+
+
 MINUTES = Whole(1, 7 * 24 * 60)
 """Of a deadline. A week is what the workflow's own time limit leaves room for."""
+KEPT_DAYS = Maybe(Whole(30, 36_500))
+"""Of objects. No shorter than the notes of an unfinished store are kept, which it goes on from."""
+LOG_DAYS = OneOf(
+    (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+)
+"""What CloudWatch Logs takes."""
+ROLE_ARN = arn_of("iam", r"role/[\w+=,.@/-]{1,576}", region="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +169,11 @@ class Settings:
     saves the questions of ``docs/queries`` beside them, ``datasets`` are those that have tables beside the known ones.
     ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
     ``cloud_trail_sources``, too, which is for tests.
+    ``discovery_role_arn`` is a role to take for calls of the service, with ``discovery_external_id`` if its trust
+    policy asks for one: exports are then those of the role's account. ``discovery_region`` is that account's Migration
+    Hub home region; none means the stack's own.
+    ``raw_retention_days`` and ``data_retention_days`` end the life of what was received and of what was unpacked from
+    it; none keeps it for ever. ``noncurrent_days`` is for how long what was deleted or replaced can be brought back.
     """
 
     wait_floor_seconds: Annotated[int, Whole(1, 3_600)] = 15
@@ -145,13 +200,30 @@ class Settings:
     schedules: Annotated[tuple[Schedule, ...], ScheduleList()] = ()
     cloud_trail_trigger: Annotated[bool, Truth()] = False
     cloud_trail_sources: Annotated[tuple[str, ...], Names()] = ()
+    discovery_role_arn: Annotated[str | None, Maybe(Text(ROLE_ARN, "the ARN of a role"))] = None
+    discovery_external_id: Annotated[
+        str | None, Maybe(Text(r"[\w+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits or +=,.@:/-"))
+    ] = None
+    discovery_region: Annotated[str | None, Maybe(OneOf(HOME_REGIONS))] = None
+    raw_retention_days: Annotated[int | None, KEPT_DAYS] = None
+    data_retention_days: Annotated[int | None, KEPT_DAYS] = None
+    noncurrent_days: Annotated[int, Whole(1, 36_500)] = 90
+    log_retention_days: Annotated[int, LOG_DAYS] = 90
 
     def __post_init__(self) -> None:
-        read(vars(self))
+        read(type(self), vars(self))
         if self.wait_ceiling_seconds < self.wait_floor_seconds:
             raise SettingsError({"waitCeilingSeconds": f"is below waitFloorSeconds ({self.wait_floor_seconds})"})
         if self.max_total_bytes < self.max_file_bytes:
             raise SettingsError({"maxTotalBytes": f"is below maxFileBytes ({self.max_file_bytes})"})
+        if self.discovery_external_id and not self.discovery_role_arn:
+            raise SettingsError({"discoveryExternalId": "means nothing without discoveryRoleArn"})
+
+    @property
+    def discovery_account(self) -> str | None:
+        """The account of the role that is taken; none means the stack's own."""
+        found = re.fullmatch(ROLE_ARN, self.discovery_role_arn or "")
+        return found["account"] if found else None
 
     @classmethod
     def from_context(cls, context: Mapping[str, object]) -> "Settings":
@@ -160,15 +232,42 @@ class Settings:
         Names that resemble none of ours are left alone: context also holds what belongs to the CDK and to others.
         """
         names = {context_name(field.name): field.name for field in fields(cls)}
-        faults = {name: f"is not known; {ours} is" for name, ours in misspelt(context, [*names, STACK_ID]).items()}
+        known = [*names, STACK_ID, *(context_name(field.name) for field in fields(Existing))]
+        faults = {name: f"is not known; {ours} is" for name, ours in misspelt(context, known).items()}
         given = {field: context[name] for name, field in names.items() if name in context}
-        return cls(**read(given, faults))
+        return cls(**read(cls, given, faults))
 
 
-def read(values: Mapping[str, object], faults: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """``values`` by field, each read by its rule. Raises all faults together, ``faults`` included."""
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """What a deployment is to use instead of making it, in the stack's own account; none of it is made here.
+
+    A name or an ARN each. A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``.
+    """
+
+    bucket_name: Annotated[str | None, Maybe(Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket"))] = None
+    table_name: Annotated[str | None, Maybe(Text(r"[\w.-]{3,255}", "the name of a table"))] = None
+    key_arn: Annotated[
+        str | None, Maybe(Text(arn_of("kms", "key/[A-Za-z0-9-]{1,64}"), "the ARN of a KMS key, not of an alias"))
+    ] = None
+    bus_name: Annotated[str | None, Maybe(Text(r"[\w./-]{1,256}", "the name of an event bus"))] = None
+    topic_arn: Annotated[
+        str | None, Maybe(Text(arn_of("sns", "[A-Za-z0-9_-]{1,256}"), "the ARN of a topic that is not FIFO"))
+    ] = None
+
+    def __post_init__(self) -> None:
+        read(type(self), vars(self))
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object]) -> "Existing":
+        names = {field.name: context_name(field.name) for field in fields(cls)}
+        return cls(**read(cls, {field: context[name] for field, name in names.items() if name in context}))
+
+
+def read(form: type, values: Mapping[str, object], faults: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """``values`` by field of ``form``, each read by its rule. Raises all faults together, ``faults`` included."""
     rules: dict[str, Rule] = {
-        name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+        name: hint.__metadata__[0] for name, hint in get_type_hints(form, include_extras=True).items()
     }
     typed: dict[str, Any] = {}
     found = dict(faults or {})

@@ -1,21 +1,39 @@
 """The stack that ``cdk deploy`` makes: the construct, and where to find what it made."""
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.exports import DiscoveryExports
-from infra.settings import Settings
+from infra.settings import Existing, Settings
+
+KEPT = "Kept when the stack is destroyed; give its name to take it up again"
 
 
 class DiscoveryExportsStack(Stack):
     """Deploys to whatever account and region the caller's credentials are for."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, existing: Existing | None = None) -> None:
         super().__init__(scope, id, description="Lands exports of AWS Application Discovery Service in S3")
-        exports = DiscoveryExports(self, "Exports", settings=settings)
+        given = existing or Existing()
+        bucket, table, key = given.bucket_name, given.table_name, given.key_arn
+        exports = DiscoveryExports(
+            self,
+            "Exports",
+            bucket=s3.Bucket.from_bucket_name(self, "Bucket", bucket) if bucket else None,
+            table=dynamodb.Table.from_table_name(self, "Table", table) if table else None,
+            key=kms.Key.from_key_arn(self, "Key", key) if key else None,
+            bus=events.EventBus.from_event_bus_name(self, "Bus", given.bus_name) if given.bus_name else None,
+            topic=sns.Topic.from_topic_arn(self, "Topic", given.topic_arn) if given.topic_arn else None,
+            settings=settings,
+        )
         CfnOutput(self, "StateMachineArn", value=exports.workflow.state_machine.state_machine_arn)
-        CfnOutput(self, "BucketName", value=exports.storage.bucket.bucket_name)
-        CfnOutput(self, "TableName", value=exports.storage.table.table_name)
+        CfnOutput(self, "BucketName", value=exports.storage.bucket.bucket_name, description=KEPT)
+        CfnOutput(self, "TableName", value=exports.storage.table.table_name, description=KEPT)
         if exports.tables:
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)

@@ -10,7 +10,10 @@ from constructs import Construct
 
 
 class Storage(Construct):
-    """The bucket and the catalog; each is made unless there is one already."""
+    """The bucket and the catalog; each is made unless there is one already, which then keeps its own lifecycle rules.
+
+    ``raw_days`` and ``data_days`` end the life of objects, which can be brought back for ``noncurrent_days`` more.
+    """
 
     def __init__(
         self,
@@ -20,8 +23,13 @@ class Storage(Construct):
         bucket: s3.IBucket | None = None,
         table: dynamodb.ITable | None = None,
         key: kms.IKey | None = None,
+        raw_days: int | None = None,
+        data_days: int | None = None,
+        noncurrent_days: int = 90,
     ) -> None:
         super().__init__(scope, id)
+        self._noncurrent = Duration.days(noncurrent_days)
+        self._expiring = {"raw": raw_days, "data": data_days, "tables": data_days}
         # Access logs by bucket policy, as buckets without ACLs need it, whatever the flags of the app around us say.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.bucket = bucket or self._bucket(key)
@@ -41,16 +49,16 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self._access_logs(),
             server_access_logs_prefix="exports/",
-            lifecycle_rules=[self._tidying(), self._expiring_work(), self._expiring_queries()],
+            lifecycle_rules=[self._tidying(), self._expiring_work(), self._expiring_queries(), *self._expiring_data()],
             removal_policy=RemovalPolicy.RETAIN,
         )
 
     def _tidying(self) -> s3.LifecycleRule:
-        """Removes what nobody sees but everybody pays for. A deleted object can be brought back for 90 days."""
+        """Removes what nobody sees but everybody pays for, once it cannot be brought back any more."""
         return s3.LifecycleRule(
             id="Tidying",
             abort_incomplete_multipart_upload_after=Duration.days(7),
-            noncurrent_version_expiration=Duration.days(90),
+            noncurrent_version_expiration=self._noncurrent,
             expired_object_delete_marker=True,
         )
 
@@ -71,6 +79,13 @@ class Storage(Construct):
             expiration=Duration.days(30),
             noncurrent_version_expiration=Duration.days(1),
         )
+
+    def _expiring_data(self) -> list[s3.LifecycleRule]:
+        return [
+            s3.LifecycleRule(id=f"Expiring{prefix.capitalize()}", prefix=f"{prefix}/", expiration=Duration.days(days))
+            for prefix, days in self._expiring.items()
+            if days
+        ]
 
     def _access_logs(self) -> s3.Bucket:
         """Who read what, for a year. Log delivery cannot write with a customer's key, so S3's own encrypts them."""

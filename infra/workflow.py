@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
 from constructs import Construct
 
-from infra.functions import LOGS_KEPT, Functions
+from infra.functions import Functions
+from infra.logs import log_group
 from infra.permissions import Permission, acknowledge, acknowledge_wildcards, make_role
 
 INPUT = "{% $states.input %}"
@@ -59,18 +59,26 @@ class Workflow(Construct):
     """Runs the functions until every export of a run is settled or the run's deadline has passed."""
 
     def __init__(
-        self, scope: Construct, id: str, *, functions: Functions, batch_concurrency: int, store_concurrency: int
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        functions: Functions,
+        batch_concurrency: int,
+        store_concurrency: int,
+        log_days: int,
     ) -> None:
         super().__init__(scope, id)
         self._functions = functions
         self._batch_concurrency = batch_concurrency
         self._store_concurrency = store_concurrency
+        self._log_days = log_days
         self._role = self._make_role()
         self.state_machine = self._state_machine()
         self._allow_children()
 
     def _state_machine(self) -> sfn.StateMachine:
-        log_group = logs.LogGroup(self, "Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
+        log = log_group(self, "Logs", days=self._log_days)
         machine = sfn.StateMachine(
             self,
             "StateMachine",
@@ -79,7 +87,7 @@ class Workflow(Construct):
             query_language=sfn.QueryLanguage.JSONATA,
             role=self._role.without_policy_updates(),
             timeout=TIME_LIMIT,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
         acknowledge(machine, "AwsSolutions-SF1", "Each run's history keeps every event for 90 days; errors are logged.")
         acknowledge(machine, "AwsSolutions-SF2", "Histories time each step; functions are not traced, to start faster.")

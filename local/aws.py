@@ -123,6 +123,10 @@ class LocalAws:
         """Deploy the app once more with other context values: as another stack, if ``stackId`` is one of them."""
         self._cdk().deploy({**self._context, **context}, outputs)
 
+    def destroy_beside(self, context: Mapping[str, str]) -> None:
+        """Destroy what ``deploy_beside`` deployed with these context values."""
+        self._cdk().destroy({**self._context, **context})
+
     @property
     def instance(self) -> Instance:
         if instance := self.state.load():

@@ -39,9 +39,13 @@ class Cdk:
 
     def deploy(self, context: Mapping[str, str], outputs: Path) -> None:
         """Synthesize and deploy; a deployment of what is there already changes nothing."""
-        values = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
         target: list[str | Path] = ["--output", self._work / "cdk.out", "--outputs-file", outputs]
-        self._run(self._app, "deploy", "--all", "--require-approval", "never", *target, *values)
+        self._run(self._app, "deploy", "--all", "--require-approval", "never", *target, *_values(context))
+
+    def destroy(self, context: Mapping[str, str]) -> None:
+        """Destroy the stack; what it retains stays."""
+        target: list[str | Path] = ["--output", self._work / "cdk.out"]
+        self._run(self._app, "destroy", "--all", "--force", *target, *_values(context))
 
     def _run(self, cwd: Path, *arguments: str | Path) -> None:
         log = self._work / f"cdk-{arguments[0]}.log"
@@ -52,6 +56,10 @@ class Cdk:
             )
         if done.returncode:
             raise DeploymentFailed(f"cdk {arguments[0]} failed; {log} ends with:\n{tail(log)}")
+
+
+def _values(context: Mapping[str, str]) -> list[str]:
+    return [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
 
 
 def fingerprint(app: Path, context: Mapping[str, str]) -> str:

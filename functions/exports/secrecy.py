@@ -1,7 +1,7 @@
 """Keeps download links out of whatever is written down: they are bearer secrets, path and query alike.
 
 botocore at DEBUG logs whole answers, urllib3 logs request lines, exceptions quote URLs: every text is cleaned when its
-log record is made, whichever logger, handler or formatter it passes on its way.
+log record is made, whichever logger, handler or formatter it passes on its way. So are credentials that STS hands out.
 """
 
 import logging
@@ -29,6 +29,7 @@ _SECRETS = re.compile(
             r"(?P<member>configurationsDownloadUrl\\*['\"]\s*:\s*b?\\*['\"])(?:[^'\"\\]|\\+[^'\"\\])*",
             rf"(?P<token>x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?){_ANY}+",
             rf"(?<!{_ANY}){_ANY}*{_SIGNED}{_EQUALS}{_ANY}*",
+            r"(?P<sts><(?:SecretAccessKey|SessionToken)>)[^<]*",
         )
     ),
     re.IGNORECASE,
@@ -48,7 +49,7 @@ def scrub(text: str) -> str:
 def _hide(found: re.Match[str]) -> str:
     if found["verb"]:
         return f"{found['verb']} {HIDDEN}"
-    return (found["told"] or found["token"] or found["member"] or "") + HIDDEN
+    return (found["told"] or found["token"] or found["member"] or found["sts"] or "") + HIDDEN
 
 
 def clean_message(text: str, limit: int = LONGEST_MESSAGE) -> str:

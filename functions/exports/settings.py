@@ -27,8 +27,28 @@ class Settings:
 
     @property
     def account(self) -> str:
-        """The account of the stack, which owns the bucket and, unless told otherwise, the exports."""
+        """The account of the stack, which owns the bucket."""
         return self._text("ACCOUNT_ID")
+
+    @property
+    def discovery_account(self) -> str:
+        """The account that the exports belong to."""
+        return self._text("DISCOVERY_ACCOUNT_ID")
+
+    @property
+    def discovery_role(self) -> str:
+        """ARN of the role to take for calls of the service; empty where the function's own does."""
+        return self.env.get("DISCOVERY_ROLE_ARN", "")
+
+    @property
+    def discovery_external_id(self) -> str:
+        """What the role's trust policy may ask for; empty when it does not."""
+        return self.env.get("DISCOVERY_EXTERNAL_ID", "")
+
+    @property
+    def function_name(self) -> str:
+        """As Lambda tells it."""
+        return self._text("AWS_LAMBDA_FUNCTION_NAME")
 
     @property
     def event_bus(self) -> str:

@@ -21,6 +21,7 @@ from exports.errors import ExportsError, ServiceError
 from exports.glue import GlueTables
 from exports.ledger import Ledger
 from exports.measuring import measure, measure_call
+from exports.roles import session_as
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
 
@@ -76,7 +77,11 @@ def session() -> boto3.Session:
 
 @cache
 def service() -> DiscoveryService:
-    client = session().client("discovery", region_name=settings().discovery_region, config=RETRIES)
+    """In the account and region that the exports belong to."""
+    told = settings()
+    role, external_id = told.discovery_role, told.discovery_external_id
+    caller = session_as(role, name=told.function_name, external_id=external_id) if role else session()
+    client = caller.client("discovery", region_name=told.discovery_region, config=RETRIES)
     client.meta.events.register("response-received.discovery.DescribeExportTasks", measure_call)
     return DiscoveryService(client)
 
@@ -84,7 +89,7 @@ def service() -> DiscoveryService:
 @cache
 def catalog() -> Catalog:
     client = session().client("dynamodb", config=RETRIES)
-    return Catalog(client, settings().table, account=settings().account, region=settings().discovery_region)
+    return Catalog(client, settings().table, account=settings().discovery_account, region=settings().discovery_region)
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import GB, Settings, SettingsError, read_stack_id
+from infra.settings import GB, HOME_REGIONS, Existing, Settings, SettingsError, read_stack_id
 
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 
@@ -15,7 +15,8 @@ def test_cdk_json_shows_every_setting_with_its_default() -> None:
 
     assert Settings.from_context(context) == Settings()
     assert read_stack_id(context) == "DiscoveryExports"
-    assert len(context) == len(vars(Settings())) + 1
+    assert Existing.from_context(context) == Existing()
+    assert len(context) == len(vars(Settings())) + len(vars(Existing())) + 1
 
 
 def test_values_may_come_from_a_command_line() -> None:
@@ -63,6 +64,17 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("maxFileBytes", "200 GB"),
         ("maxTotalBytes", 1),
         ("maxRatio", "\N{FULLWIDTH DIGIT ONE}00"),
+        ("discoveryRoleArn", "arn:aws:iam::11112222333:role/reader"),
+        ("discoveryRoleArn", "arn:aws:iam::111122223333:user/reader"),
+        ("discoveryRoleArn", "reader"),
+        ("discoveryExternalId", "wave-2026"),
+        ("discoveryExternalId", "x"),
+        ("discoveryRegion", "eu-west-3"),
+        ("discoveryRegion", ["us-east-1"]),
+        ("rawRetentionDays", 7),
+        ("dataRetentionDays", 0),
+        ("noncurrentDays", None),
+        ("logRetentionDays", 91),
         ("waitFloorSecond", 5),
         ("wait_floor_seconds", 5),
     ],
@@ -107,6 +119,50 @@ def test_bad_datasets_are_refused_and_told_why(datasets: object, fault: str) -> 
 def test_datasets_may_come_from_a_command_line() -> None:
     assert Settings.from_context({"datasets": json.dumps([dataset()])}).datasets[0].pattern == "*_disk.csv"
     assert Settings.from_context({"datasets": ""}).datasets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bucketName", "s3://bucket"),
+        ("bucketName", "Bucket"),
+        ("tableName", "arn:aws:dynamodb:us-east-1:111122223333:table/t"),
+        ("keyArn", "alias/ours"),
+        ("keyArn", "arn:aws:kms:us-east-1:111122223333:alias/ours"),
+        ("busName", "our bus"),
+        ("topicArn", "our-topic"),
+        ("topicArn", "arn:aws:sns:us-east-1:111122223333:ours.fifo"),
+        ("topicArn", 5),
+    ],
+)
+def test_what_cannot_be_there_already_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Existing.from_context({name: value})
+
+    assert list(refused.value.faults) == [name]
+
+
+def test_a_misspelt_name_of_what_is_there_already_is_refused() -> None:
+    with pytest.raises(SettingsError, match="bucketname: is not known; bucketName is"):
+        Settings.from_context({"bucketname": "ours"})
+
+
+@pytest.mark.parametrize("region", HOME_REGIONS)
+def test_home_region_is_where_the_service_is(region: str) -> None:
+    assert Settings.from_context({"discoveryRegion": region}).discovery_region == region
+
+
+def test_account_of_the_exports_is_that_of_the_role() -> None:
+    role = "arn:aws-us-gov:iam::111122223333:role/path/reader"
+
+    settings = Settings.from_context({"discoveryRoleArn": role, "discoveryExternalId": "wave-2026"})
+
+    assert settings.discovery_account == "111122223333"
+    assert Settings().discovery_account is None
+
+
+def test_days_of_logs_may_come_from_a_command_line() -> None:
+    assert Settings.from_context({"logRetentionDays": "365"}).log_retention_days == 365
 
 
 def test_all_bad_values_are_told_together() -> None:

@@ -1,9 +1,14 @@
 """What holds data keeps it, from loss and from strangers."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App
 
+from infra.settings import Settings
+from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
 
 BUCKETS = ["Storage/Bucket", "Storage/AccessLogs"]
@@ -74,6 +79,21 @@ def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
         "ExpiringQueries": ("queries/", 30),
     }
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+def test_lifetimes_are_those_that_are_asked_for(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
+    settings = Settings(raw_retention_days=30, data_retention_days=400, noncurrent_days=7, log_retention_days=365)
+    DiscoveryExportsStack(app, "DiscoveryExports", settings=settings)
+    app.synth()
+    template = Template(json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8")))
+
+    rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
+
+    expiring = {rule.get("Prefix"): rule.get("ExpirationInDays") for rule in rules}
+    assert expiring == {None: None, "work/": 30, "queries/": 30, "raw/": 30, "data/": 400, "tables/": 400}
+    assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {365}
 
 
 def test_catalog_can_be_restored_and_not_deleted_by_mistake(template: Template) -> None:

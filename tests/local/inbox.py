@@ -5,6 +5,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from local.aws import LocalAws
+from tests.events import keeps_to_schema
 from tests.local.waiting import until
 
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 SOURCE = "discovery.exports"
+LAST = "Last"
 
 
 class Inbox:
-    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is."""
+    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is. All of it keeps to the schema."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._sqs: SQSClient = aws.client("sqs")
@@ -51,12 +53,12 @@ class Inbox:
         """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
         last = f"last-{uuid.uuid4().hex}"
         detail = json.dumps({"data": {"exportId": last}})
-        entry: Any = {"EventBusName": self._bus, "Source": SOURCE, "DetailType": "Last", "Detail": detail}
+        entry: Any = {"EventBusName": self._bus, "Source": SOURCE, "DetailType": LAST, "Detail": detail}
         self._events.put_events(Entries=[entry])
         until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
         while self._receive():
             pass
-        return [event for event in self._caught if event["detail-type"] != "Last"]
+        return [event for event in self._caught if event["detail-type"] != LAST]
 
     def _has_come(self, export_id: str) -> bool:
         self._receive()
@@ -65,7 +67,10 @@ class Inbox:
     def _receive(self) -> bool:
         messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", ())
         for message in messages:
-            self._caught.append(json.loads(message["Body"]))
+            event = json.loads(message["Body"])
+            if event["detail-type"] != LAST:
+                keeps_to_schema(event)
+            self._caught.append(event)
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
@@ -32,6 +33,7 @@ class Overdue:
     stored: str
     rows: Mapping[str, Mapping[str, Any]]
     announced: Mapping[str, Sequence[str]]
+    published: Mapping[str, Sequence[Mapping[str, Any]]]
     later: Run
     left: str
     refused: str
@@ -39,7 +41,7 @@ class Overdue:
 
 
 @pytest.fixture(scope="module")
-def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Overdue:
+def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox, messages: Inbox) -> Overdue:
     """The sweep takes everything up that is there, so it begins alone; then both wait beside others.
 
     Nothing is left in progress: a sweep of another test would have to wait for it.
@@ -57,6 +59,7 @@ def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Over
         late = [swept, waited_for, never_opened]
         rows = {export_id: stack.row(export_id) or {} for export_id in late}
         announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
+        published = {export_id: messages.of(export_id) for export_id in late}
 
         for export_id in (*late, left):
             service.now_plays(export_id)
@@ -77,6 +80,7 @@ def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox) -> Over
         stored=stored,
         rows=rows,
         announced=announced,
+        published=published,
         later=later,
         left=left,
         refused=refused,
@@ -99,6 +103,18 @@ def test_what_is_still_being_stored_at_the_deadline_has_timed_out(overdue: Overd
     assert overdue.rows[overdue.never_opened]["status"] == "TIMED_OUT"
     assert overdue.run.reason(overdue.never_opened) == "the link no longer opens (403)"
     assert overdue.announced[overdue.never_opened] == ["Export Timed Out"]
+
+
+def test_what_timed_out_is_published_with_what_the_service_says(overdue: Overdue) -> None:
+    (message,) = overdue.published[overdue.waited_for]
+
+    assert message["detail-type"] == "Export Timed Out"
+    assert message["detail"] == {
+        "version": "1",
+        "metadata": {"runId": overdue.run.name, "correlationId": None, "account": ACCOUNT, "region": REGION},
+        "data": {"exportId": overdue.waited_for, "outcome": "TIMED_OUT", "statusMessage": "IN_PROGRESS"},
+    }
+    assert overdue.published[overdue.swept] == []
 
 
 def test_a_run_that_timed_out_fails_after_storing_what_it_could(stack: Stack, overdue: Overdue) -> None:

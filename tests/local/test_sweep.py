@@ -1,12 +1,35 @@
 """A run without ids or filters: whatever the service lists and the catalog does not hold as settled."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
+from local.aws import LocalAws
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
 
 pytestmark = pytest.mark.alone
+
+YEARS = 1_000 * 86_400
+
+
+@contextmanager
+def planning_with(aws: LocalAws, stack: Stack, **variables: str) -> Iterator[None]:
+    """Plan run has these environment variables, too, for the block: as with other settings of the stack."""
+    functions: Any = aws.client("lambda")
+    name = stack.function("PlanRun")
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**before["Variables"], **variables}}
+    )
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment=before)
 
 
 def test_fault_39_a_sweep_stores_what_is_new_and_skips_what_is_settled(
@@ -34,6 +57,31 @@ def test_a_sweep_that_finds_nothing_new_does_nothing(stack: Stack, service: Serv
 
     assert (sweep.status, sweep.output["requested"], sweep.output["counts"]) == ("SUCCEEDED", 0, {})
     assert service.gets() == gets
+
+
+def test_a_sweep_of_an_old_account_is_as_large_and_as_loud_as_its_greatest_age_says(
+    aws: LocalAws, stack: Stack, service: Service, events: Inbox, messages: Inbox
+) -> None:
+    stack.run()
+    old = service.has_many(120, outcome="FAILED", age_seconds=YEARS)
+    old_stored, new = service.has(kind="agent", age_seconds=YEARS), service.has(outcome="FAILED")
+
+    with planning_with(aws, stack, SWEEP_MAX_AGE_DAYS="30"):
+        recent = stack.run()
+    told = told_of(messages)
+    everything = stack.run()
+    told_then = told_of(messages)
+
+    assert (recent.output["requested"], recent.output["counts"]) == (1, {"FAILED": 1})
+    assert told[new] == 1
+    assert not told.keys() & {*old, old_stored}, "nobody hears of what a sweep leaves out"
+    assert everything.output["counts"] == {"FAILED": 120, "STORED": 1}
+    assert [told_then[export_id] for export_id in old] == [1] * 120, "and else of each, once"
+
+
+def told_of(messages: Inbox) -> Counter[str]:
+    """How many messages there were of each export so far."""
+    return Counter(message["detail"]["data"]["exportId"] for message in messages.all())
 
 
 def test_a_sweep_does_not_look_at_a_rejected_export_again(stack: Stack, service: Service) -> None:

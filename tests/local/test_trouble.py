@@ -35,7 +35,7 @@ def without(action: str, actions: str | list[str]) -> list[str]:
 
 
 def test_fault_30_a_permission_that_is_missing_is_reported_and_mended_by_giving_it_back(
-    stack: Stack, service: Service, events: Inbox
+    stack: Stack, service: Service, events: Inbox, messages: Inbox
 ) -> None:
     export_ids = service.has_many(2, kind="agent")
 
@@ -52,6 +52,14 @@ def test_fault_30_a_permission_that_is_missing_is_reported_and_mended_by_giving_
         assert (refused.outcome(export_id), refused.reason(export_id)) == ("NOT_STORED", "AccessDenied")
         assert mended.outcome(export_id) == "STORED"
         assert [event["detail-type"] for event in events.of(export_id)] == ["Export Not Stored", "Export Stored"]
+        (message,) = messages.of(export_id)
+        assert message["detail"] == events.of(export_id)[0]["detail"]
+        assert message["detail"]["data"] == {
+            "exportId": export_id,
+            "outcome": "NOT_STORED",
+            "reason": "AccessDenied",
+            "statusMessage": "SUCCEEDED",
+        }
     assert mended.status == "SUCCEEDED"
     assert "reason" not in (stack.row(export_ids[0]) or {})
 

@@ -6,10 +6,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from fastjsonschema import JsonSchemaException
 
-from exports.announcing import ATTEMPTS, DETAIL_TYPES, EventBus, detail
+from exports.announcing import ATTEMPTS, DETAIL_TYPES, SOURCE, EventBus, detail
 from exports.errors import ServiceError
-from exports.model import Outcome
+from exports.model import Outcome, Reason
+from tests.events import keeps_to_schema
 from tests.unit.builders import row
 
 STORED = row(
@@ -66,6 +68,62 @@ def test_the_detail_has_the_contracts_form() -> None:
             "files": 1,
         },
     }
+
+
+SEEN: Any = {
+    "runId": "run-1",
+    "accountId": "111122223333",
+    "region": "us-west-2",
+    "statusMessage": "as the service says",
+}
+LANDED: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes": 7, "rows": 0, "files": 0}
+
+
+def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
+    told = detail(row(**{**SEEN, **attributes}), outcome, bucket="b")
+    return {"source": SOURCE, "detail-type": DETAIL_TYPES[outcome], "detail": json.loads(json.dumps(told))}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attributes"),
+    [
+        (Outcome.STORED, LANDED),
+        (Outcome.TRUNCATED, {**LANDED, "correlationId": "wave 3"}),
+        (Outcome.FAILED, {}),
+        *((Outcome.REJECTED, {"reason": reason, "bytes": 7, "rawKey": "raw/x"}) for reason in Reason),
+        (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
+        (Outcome.NOT_FOUND, {"statusMessage": ""}),
+        (Outcome.TIMED_OUT, {}),
+    ],
+)
+def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes: dict[str, object]) -> None:
+    keeps_to_schema(event(outcome, **attributes))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        event(Outcome.STORED),
+        event(Outcome.FAILED, **LANDED),
+        event(Outcome.FAILED, reason="CORRUPT"),
+        event(Outcome.REJECTED),
+        event(Outcome.REJECTED, reason="AccessDenied"),
+        event(Outcome.NOT_STORED),
+        {**event(Outcome.NOT_FOUND), "detail-type": "Export Failed"},
+        {**event(Outcome.NOT_FOUND), "source": "somebody.else"},
+    ],
+)
+def test_the_schema_takes_no_event_that_says_something_else(broken: dict[str, Any]) -> None:
+    with pytest.raises(JsonSchemaException):
+        keeps_to_schema(broken)
+
+
+def test_the_schema_takes_no_member_that_it_does_not_name() -> None:
+    more = event(Outcome.NOT_FOUND)
+    more["detail"]["data"]["configurationsDownloadUrl"] = "https://x"
+
+    with pytest.raises(JsonSchemaException):
+        keeps_to_schema(more)
 
 
 def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:

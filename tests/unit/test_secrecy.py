@@ -227,6 +227,20 @@ def test_botocore_at_debug_is_cleaned(sink: io.StringIO) -> None:
     assert "Response body" in sink.getvalue()
 
 
+def test_credentials_of_a_role_are_hidden(sink: io.StringIO) -> None:
+    model = botocore.session.Session().get_service_model("sts")
+    shape = model.operation_model("AssumeRole").output_shape
+    keys = f"<SecretAccessKey>{PATH}</SecretAccessKey><SessionToken>{QUERY}</SessionToken>"
+    body = f"<R><AssumeRoleResult><Credentials>{keys}</Credentials></AssumeRoleResult></R>".encode()
+    assert shape is not None
+
+    parsed = botocore.parsers.create_parser("query").parse({"body": body, "headers": {}, "status_code": 200}, shape)
+
+    assert parsed["Credentials"]["SessionToken"] == QUERY
+    assert_clean(sink.getvalue())
+    assert "<SessionToken><hidden></SessionToken>" in sink.getvalue()
+
+
 def test_urllib3_at_debug_is_cleaned(sink: io.StringIO) -> None:
     pool = urllib3.HTTPSConnectionPool("localhost", 1, retries=urllib3.Retry(1, backoff_factor=0))
     try:

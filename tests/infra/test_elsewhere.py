@@ -1,0 +1,199 @@
+"""Exports of another account or region: who may call the service there, and what cannot be had with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_s3 as s3
+
+from infra.exports import DiscoveryExports
+from infra.settings import Existing, Settings, SettingsError
+from infra.stack import DiscoveryExportsStack
+from tests.infra.template import Template
+
+THEIRS, OURS = "111122223333", "444455556666"
+ROLE = f"arn:aws:iam::{THEIRS}:role/exports-reader"
+CALLING = ["PlanRun", "CheckExports", "StoreExport"]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    settings = Settings(discovery_role_arn=ROLE, discovery_external_id="wave-2026", discovery_region="eu-central-1")
+    return synthesized(tmp_path_factory.mktemp("cdk.out"), settings=settings)
+
+
+def synthesized(outdir: Path, *, stack_id: str = "DiscoveryExports", **given: Any) -> Template:
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    stack = DiscoveryExportsStack(app, stack_id, **given)
+    app.synth()
+    document = json.loads((outdir / stack.template_file).read_text("utf-8"))
+    return Template(document, root=f"{stack_id}/Exports")
+
+
+@pytest.mark.parametrize("function", CALLING)
+def test_who_calls_the_service_may_take_the_role_and_call_nothing_by_itself(elsewhere: Template, function: str) -> None:
+    allowed = elsewhere.permissions(f"Functions/{function}Role")
+
+    assert [line for line in allowed if line.startswith("sts:")] == [f"sts:AssumeRole on {ROLE}"]
+    assert not [line for line in allowed if line.startswith("discovery:")]
+
+
+def test_nobody_else_may_take_it(elsewhere: Template) -> None:
+    taking = [name for name in elsewhere.of_type("AWS::IAM::Role") if "sts:" in str(elsewhere.permissions(name))]
+
+    assert sorted(taking) == sorted(f"Functions/{function}Role" for function in CALLING)
+
+
+def test_functions_are_told_whose_exports_they_are(elsewhere: Template) -> None:
+    variables = elsewhere.properties("Functions/StoreExport")["Environment"]["Variables"]
+
+    assert variables["DISCOVERY_ACCOUNT_ID"] == THEIRS
+    assert variables["DISCOVERY_REGION"] == "eu-central-1"
+    assert (variables["DISCOVERY_ROLE_ARN"], variables["DISCOVERY_EXTERNAL_ID"]) == (ROLE, "wave-2026")
+    assert variables["ACCOUNT_ID"] == {"Ref": "AWS::AccountId"}, "whose the bucket is"
+
+
+def test_without_a_role_they_are_the_stacks_own(template: Template) -> None:
+    variables = template.properties("Functions/StoreExport")["Environment"]["Variables"]
+
+    assert variables["DISCOVERY_ACCOUNT_ID"] == {"Ref": "AWS::AccountId"}
+    assert variables["DISCOVERY_REGION"] == {"Ref": "AWS::Region"}
+    assert not {"DISCOVERY_ROLE_ARN", "DISCOVERY_EXTERNAL_ID"} & variables.keys()
+
+
+def made(env: Environment | None = None, **settings: Any) -> None:
+    DiscoveryExports(Stack(App(), "Stack", env=env), "Exports", settings=Settings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("account", "region", "settings"),
+    [
+        (None, None, {"discovery_role_arn": ROLE}),
+        (None, None, {"discovery_region": "eu-central-1"}),
+        (OURS, "eu-central-1", {"discovery_role_arn": ROLE}),
+        (OURS, "us-east-1", {"discovery_region": "eu-central-1"}),
+        (OURS, "us-east-1", {"discovery_region": "eu-central-1", "discovery_role_arn": ROLE}),
+    ],
+)
+def test_trigger_is_refused_where_the_stack_may_not_be_where_the_exports_are(
+    account: str | None, region: str | None, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        made(Environment(account=account, region=region), cloud_trail_trigger=True, **settings)
+
+    assert list(refused.value.faults) == ["cloudTrailTrigger"]
+    for name in settings:
+        assert {"discovery_role_arn": "discoveryRoleArn", "discovery_region": "discoveryRegion"}[name] in str(
+            refused.value
+        )
+
+
+def test_trigger_may_be_had_where_the_stack_is_known_to_be_where_the_exports_are() -> None:
+    there = Environment(account=THEIRS, region="eu-central-1")
+
+    made(there, cloud_trail_trigger=True, discovery_role_arn=ROLE, discovery_region="eu-central-1")
+
+
+def test_a_stack_where_the_service_is_not_has_to_name_a_home_region() -> None:
+    with pytest.raises(SettingsError, match="discoveryRegion: is needed: the service is not in eu-north-1"):
+        made(Environment(region="eu-north-1"))
+    made(Environment(region="eu-north-1"), discovery_region="eu-central-1")
+
+
+# What is there already, by name
+
+
+GIVEN = Existing(
+    bucket_name="our-bucket",
+    table_name="our-table",
+    key_arn=f"arn:aws:kms:us-east-1:{OURS}:key/0a1b",
+    bus_name="our-bus",
+    topic_arn=f"arn:aws:sns:us-east-1:{OURS}:our-topic",
+)
+
+
+@pytest.fixture(scope="module")
+def over(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return synthesized(tmp_path_factory.mktemp("cdk.out"), settings=Settings(), existing=GIVEN)
+
+
+def test_nothing_that_is_named_is_made(over: Template) -> None:
+    types = (
+        "AWS::S3::Bucket",
+        "AWS::DynamoDB::GlobalTable",
+        "AWS::KMS::Key",
+        "AWS::Events::EventBus",
+        "AWS::SNS::Topic",
+    )
+
+    assert not [name for kind in types for name in over.of_type(kind)]
+
+
+def test_functions_and_rule_use_what_is_named(over: Template) -> None:
+    variables = over.properties("Functions/StoreExport")["Environment"]["Variables"]
+    (target,) = over.properties("Announcements/NotStored")["Targets"]
+
+    assert (variables["BUCKET_NAME"], variables["TABLE_NAME"]) == ("our-bucket", "our-table")
+    assert variables["EVENT_BUS_NAME"] == over.properties("Announcements/NotStored")["EventBusName"] == "our-bus"
+    assert target["Arn"] == GIVEN.topic_arn
+
+
+def test_the_key_may_be_used_by_functions_and_by_who_publishes(over: Template) -> None:
+    using = {line for line in over.permissions("Functions/StoreExportRole") if line.startswith("kms:")}
+
+    actions = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")
+    assert using == {f"kms:{action} on {GIVEN.key_arn}" for action in actions}
+    assert over.permissions("Announcements/Publisher") == [
+        f"kms:Decrypt on {GIVEN.key_arn}",
+        f"kms:GenerateDataKey on {GIVEN.key_arn}",
+        f"sns:Publish on {GIVEN.topic_arn}",
+    ]
+
+
+def test_what_is_made_is_encrypted_with_the_key_that_is_named(tmp_path: Path) -> None:
+    template = synthesized(tmp_path, settings=Settings(), existing=Existing(key_arn=GIVEN.key_arn))
+
+    (rule,) = template.properties("Storage/Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (replica,) = template.properties("Storage/Catalog")["Replicas"]
+    assert rule["ServerSideEncryptionByDefault"] == {"KMSMasterKeyID": GIVEN.key_arn, "SSEAlgorithm": "aws:kms"}
+    assert replica["SSESpecification"]["KMSMasterKeyId"] == GIVEN.key_arn
+    assert template.properties("Announcements/Topic")["KmsMasterKeyId"] == GIVEN.key_arn
+
+
+def test_lifetimes_of_objects_are_refused_for_a_bucket_that_is_given() -> None:
+    stack = Stack(App(), "Stack")
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "our-bucket")
+
+    with pytest.raises(SettingsError, match="rawRetentionDays"):
+        DiscoveryExports(stack, "Exports", bucket=bucket, settings=Settings(raw_retention_days=365))
+
+
+def test_two_stacks_share_no_physical_name(tmp_path: Path) -> None:
+    one, two = (
+        named(synthesized(tmp_path / stack_id, stack_id=stack_id, settings=Settings())) for stack_id in ("One", "Two")
+    )
+
+    assert one.keys() == two.keys() == {"Tables/Database", "Tables/WorkGroup"}
+    assert not set(one.values()) & set(two.values())
+
+
+def named(template: Template) -> dict[str, str]:
+    """Resources that are given a name in the template; CloudFormation makes up the others, with the stack's in them.
+
+    Glue's tables are named within their database.
+    """
+    inputs = {"AWS::Glue::Database": "DatabaseInput"}
+    names: dict[str, str] = {}
+    for name, resource in ((name, each) for kind in kinds(template) for name, each in template.of_type(kind).items()):
+        properties = resource.get("Properties", {})
+        properties = properties.get(inputs.get(resource["Type"], ""), properties)
+        for key, value in properties.items():
+            if key == "Name" or (key.endswith("Name") and key.removesuffix("Name") in resource["Type"]):
+                names[name] = template.text(value)
+    return names
+
+
+def kinds(template: Template) -> set[str]:
+    return {each["Type"] for each in template.document["Resources"].values()} - {"AWS::CDK::Metadata"}
