@@ -174,14 +174,15 @@ class Watching(Construct):
                 targets=[announcements.target()],
             )
 
-    def _ours(self, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+    def _ours(self, name: str, statistic: str, label: str | None = None, **dimensions: str) -> cloudwatch.Metric:
+        """A metric of the functions. Alarms take one without a label: the CDK makes metric math of any other."""
         return cloudwatch.Metric(
             namespace=METRICS_NAMESPACE,
             metric_name=name,
             dimensions_map={"service": SERVICE, **dimensions},
             statistic=statistic,
             period=PERIOD,
-            label=dimensions.get("outcome", name) if statistic in {"Sum", "Maximum"} else statistic,
+            label=dimensions.get("outcome", label),
         )
 
     def _dashboard(self) -> cloudwatch.Dashboard:
@@ -214,7 +215,10 @@ class Watching(Construct):
     def _taken(self) -> cloudwatch.IWidget:
         return _graph(
             "Seconds from request to stored",
-            [self._ours("SecondsFromRequestToStored", each, outcome="STORED") for each in ("p50", "p95")],
+            [
+                self._ours("SecondsFromRequestToStored", each, outcome="STORED").with_(label=each)
+                for each in ("p50", "p95")
+            ],
         )
 
     def _oldest(self) -> cloudwatch.IWidget:
@@ -223,7 +227,7 @@ class Watching(Construct):
     def _noticed(self) -> cloudwatch.IWidget:
         return _graph(
             "Seconds from finished to noticed, at most",
-            [self._ours("SecondsFromFinishedToNoticed", each) for each in ("Average", "p95")],
+            [self._ours("SecondsFromFinishedToNoticed", each, each) for each in ("Average", "p95")],
         )
 
     def _asked(self) -> cloudwatch.IWidget:

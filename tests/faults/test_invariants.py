@@ -481,7 +481,7 @@ class Storms(RuleBasedStateMachine):
 
 
 TestStorms = Storms.TestCase
-TestStorms.settings = settings(max_examples=40, stateful_step_count=25)
+TestStorms.settings = settings(max_examples=25, stateful_step_count=25)
 
 
 @pytest.mark.parametrize(("kind", "every"), [("dies after", 1), ("fails before", 3), ("fails after", 3)])

@@ -46,7 +46,7 @@ def test_role_is_asked_for_in_the_own_region_with_its_external_id(caplog: pytest
 
     (asked,) = asked_of_sts(caplog)
     assert "'ExternalId': 'wave-2026'" in asked
-    assert "https://sts.eu-central-1.amazonaws.com" in asked
+    assert "'client_region': 'eu-central-1'" in asked
 
 
 def test_nothing_is_asked_for_before_it_is_needed_and_then_once(caplog: pytest.LogCaptureFixture) -> None:
