@@ -19,9 +19,9 @@ def test_what_is_kept_is_made_once_and_without_collection() -> None:
 
 def test_garbage_is_looked_for_again_when_nothing_could_be_made() -> None:
     def refuse() -> None:
-        raise OSError
+        raise LookupError
 
-    with pytest.raises(OSError):
+    with pytest.raises(LookupError):
         kept(refuse)()
 
     assert gc.isenabled()
