@@ -6,6 +6,7 @@ AWS, since every concurrent call is a process of this machine.
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.polling.product import DEFINITION
 from local.aws import LocalAws
+from tests.infra import history
 from tests.local.service import Service
 from tests.local.stack import Execution, Stack
 from tests.local.storms import workers_of
 
 KEPT = Path("docs") / "benchmarks" / "sweep.json"
+PAGE = Path("docs") / "polling.md"
+MARKS = re.compile(r"<!-- sweep -->.*<!-- /sweep -->", re.DOTALL)
 CONTEXT = {"batchConcurrency": "2", "storeConcurrency": "4"}
 KINDS: tuple[tuple[float, dict[str, object]], ...] = (
     (0.90, {"kind": "summary", "container": "none"}),
@@ -37,15 +42,16 @@ def main() -> None:
     count = parser.parse_args().exports
     with TemporaryDirectory() as folder, LocalAws(Path(folder) / "aws", context=CONTEXT, bound=True) as aws:
         found = swept(aws, count)
-    print(json.dumps(found, indent=1))
+    print(table(found))
     if count == 10_000:
         KEPT.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
-        print(f"Kept in {KEPT}")
+        PAGE.write_text(MARKS.sub(lambda _: f"<!-- sweep -->\n{table(found)}\n<!-- /sweep -->", PAGE.read_text()))
+        print(f"Kept in {KEPT} and {PAGE}")
 
 
 def swept(aws: LocalAws, count: int) -> dict[str, Any]:
     """Figures of a sweep of so many exports. Raises AssertionError when not all of them are settled by it."""
-    stack, service = Stack(aws), Service(aws)
+    stack, service = Stack(aws), Service(aws, "sweep")
     for share, script in KINDS:
         service.has_many(round(count * share), **script)
     began, calls = time.monotonic(), service.calls()
@@ -64,19 +70,22 @@ def swept(aws: LocalAws, count: int) -> dict[str, Any]:
     }
 
 
-def _until_ended(aws: LocalAws, stack: Stack, arn: str, count: int) -> dict[str, float]:
-    """The most memory that a worker of each function was seen to hold, in MB."""
+def _until_ended(aws: LocalAws, stack: Stack, arn: str, count: int) -> dict[str, list[float]]:
+    """The most memory that a worker of each function was seen to hold, in MB: a quarter of the time in, and at the end.
+
+    A function that is not called by then has held nothing.
+    """
     names = {construct: stack.function(construct) for construct in FUNCTIONS}
-    peaks = dict.fromkeys(FUNCTIONS, 0.0)
+    peaks: dict[str, list[float]] = {construct: [0.0] for construct in FUNCTIONS}
     said = time.monotonic()
     while stack.steps.describe_execution(executionArn=arn)["status"] == "RUNNING":
         for construct, function in names.items():
-            peaks[construct] = max([peaks[construct], *_peaks(aws, function)])
+            peaks[construct].append(max([peaks[construct][-1], *_peaks(aws, function)]))
         if time.monotonic() - said > PROGRESS_SECONDS:
             said = time.monotonic()
             print(f"  {len(stack.keys('manifests/')):,} of {count:,} stored", flush=True)
         time.sleep(1)
-    return peaks
+    return {construct: [seen[len(seen) // 4], seen[-1]] for construct, seen in peaks.items()}
 
 
 def _peaks(aws: LocalAws, function: str) -> Iterator[float]:
@@ -91,28 +100,38 @@ def _peaks(aws: LocalAws, function: str) -> Iterator[float]:
 
 
 def _of_histories(executions: Iterable[Execution]) -> dict[str, Any]:
-    """Local histories of batches leave out states, so their transitions are computed from their tasks."""
+    """Local histories of batches leave out states, so their transitions and events are computed from their tasks."""
     run, *batches = executions
-    transitions = sum(event["type"].endswith("StateEntered") for event in run.events)
-    looks = stores = 0
-    for batch in batches:
-        answers = [event["taskSucceededEventDetails"]["output"] for event in batch.events if _is_answer(event)]
-        stored = sum('"progress"' in answer for answer in answers)
-        looks, stores = looks + len(answers) - stored, stores + stored
-        # Each look is followed by a choice, all but the last by a wait or a round of storing; then it has succeeded.
-        transitions += 3 * (len(answers) - stored) + stored
+    taken = [_looks_and_stores(batch) for batch in batches]
+    looks, stores = map(sum, zip(*taken, strict=True))
     return {
         "batches": len(batches),
         "looks": looks,
         "stores": stores,
-        "transitions": transitions,
+        # Each look is followed by a choice, all but the last by a wait or a round of storing; then it has succeeded.
+        "transitions": sum(event["type"].endswith("StateEntered") for event in run.events) + 3 * looks + stores,
         "largest_payload_bytes": max(_payloads(event) for each in (run, *batches) for event in each.events),
-        "most_events_of_an_execution": max(len(each.events) for each in (run, *batches)),
+        "most_events_seen": max(len(each.events) for each in (run, *batches)),
+        "most_events_by_definition": max(_events(*each) for each in taken),
     }
 
 
+def _looks_and_stores(batch: Execution) -> tuple[int, int]:
+    answers = [event["taskSucceededEventDetails"]["output"] for event in batch.events if _is_answer(event)]
+    stores = sum('"progress"' in answer for answer in answers)
+    return len(answers) - stores, stores
+
+
+def _events(looks: int, stores: int) -> int:
+    """Of a batch on AWS, if each task had needed every try that it has."""
+    batch = json.loads(DEFINITION.read_text("utf-8"))["States"]["Settle each batch"]["ItemProcessor"]
+    longest = max(history.of_path(path, batch["States"]) for path in history.paths(batch))
+    a_store = history.of_item(batch["States"]["Store each export"])
+    return history.AROUND_A_RUN + looks * longest + stores * a_store
+
+
 def _is_answer(event: Mapping[str, Any]) -> bool:
-    return event["type"] == "TaskSucceeded"
+    return str(event["type"]) == "TaskSucceeded"
 
 
 def _payloads(event: Mapping[str, Any]) -> int:
@@ -120,6 +139,24 @@ def _payloads(event: Mapping[str, Any]) -> int:
     told = [details for details in event.values() if isinstance(details, Mapping)]
     texts = [str(details[name]) for details in told for name in ("input", "output") if details.get(name)]
     return max((len(text.encode()) for text in texts), default=0)
+
+
+def table(found: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{number:,} {outcome}" for outcome, number in found["counts"].items())
+    rows = {
+        "exports": f"{found['exports']:,}: {counts}",
+        "time": f"{found['seconds'] / 60:.1f} minutes",
+        "batches, looks, stores": f"{found['batches']:,}, {found['looks']:,}, {found['stores']:,}",
+        "state transitions": f"{found['transitions']:,}",
+        "calls of DescribeExportTasks, storing included": f"{found['describes']:,}",
+        "largest payload, of 256 KiB": f"{found['largest_payload_bytes'] / 1024:.1f} KiB",
+        "most events of an execution, of 25,000: seen": f"{found['most_events_seen']:,}",
+        "the same by the definition, with every try used up": f"{found['most_events_by_definition']:,}",
+    } | {
+        f"peak memory of {name}, a quarter of the time in and at the end": f"{quarter:.0f} MB, {end:.0f} MB"
+        for name, (quarter, end) in found["peak_mb"].items()
+    }
+    return "\n".join(["| what | found |", "| --- | --- |", *(f"| {what} | {told} |" for what, told in rows.items())])
 
 
 if __name__ == "__main__":

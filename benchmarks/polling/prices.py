@@ -20,6 +20,9 @@ class Bill:
     looks: int = 0
     describes: int = 0
 
+    def __add__(self, other: "Bill") -> "Bill":
+        return Bill(self.transitions + other.transitions, self.looks + other.looks, self.describes + other.describes)
+
     @property
     def lambda_ms(self) -> int:
         return self.looks * LOOK_MS

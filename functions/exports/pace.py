@@ -55,16 +55,16 @@ class PacedSocket(ssl.SSLSocket):
     pace: Pace | None = None
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        receive = super().recv_into
         if self.pace is None:
-            return super().recv_into(buffer, nbytes, flags)
+            return receive(buffer, nbytes, flags)
         clock = self.pace.clock
-        read: Callable[[int, memoryview], int] = self.read  # type: ignore[assignment] # a buffer makes it a count
         started = clock()
         with memoryview(buffer) as view:
             wanted = nbytes or len(view)
-            count = came = read(wanted, view)
+            count = came = receive(view, wanted, flags)
             while came and wanted - count >= RECORD and clock() - started < MOMENT_SECONDS:
-                came = read(wanted - count, view[count:])
+                came = receive(view[count:], wanted - count, flags)
                 count += came
         self.pace.received(count, clock() - started)
         return count

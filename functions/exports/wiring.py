@@ -1,11 +1,12 @@
 """A function's adapters, built when first used and kept while the function is warm, and what every handler shares."""
 
+import gc
 import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -29,6 +30,7 @@ secrecy.install()
 logger = Logger(json_serializer=lambda record: json.dumps(secrecy.cleaned(record), default=str))
 """Fields of a record are cleaned as its message is."""
 
+T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
 RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
@@ -75,7 +77,26 @@ def session() -> boto3.Session:
     return boto3.Session()
 
 
-@cache
+def kept(connect: Callable[[], T]) -> Callable[[], T]:
+    """``connect``, called when first needed and never again while the function is warm.
+
+    A client is made of large JSON documents that stay. Python, which would search them for garbage again and again
+    meanwhile, is told to leave that: a tenth of a cold start.
+    """
+
+    @cache
+    def connected() -> T:
+        gc.disable()
+        try:
+            return connect()
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    return connected
+
+
+@kept
 def service() -> DiscoveryService:
     """In the account and region that the exports belong to."""
     told = settings()
@@ -86,24 +107,24 @@ def service() -> DiscoveryService:
     return DiscoveryService(client)
 
 
-@cache
+@kept
 def catalog() -> Catalog:
     client = session().client("dynamodb", config=RETRIES)
     return Catalog(client, settings().table, account=settings().discovery_account, region=settings().discovery_region)
 
 
-@cache
+@kept
 def bucket() -> Archive:
     return Archive(s3_client(session()), bucket=settings().bucket, owner=settings().account)
 
 
-@cache
+@kept
 def tables() -> GlueTables:
-    connect = cache(lambda: session().client("glue", config=RETRIES))
+    connect = kept(lambda: session().client("glue", config=RETRIES))
     return GlueTables(connect, database=settings().database, bucket=settings().bucket)
 
 
-@cache
+@kept
 def bus() -> EventBus:
     return EventBus(session().client("events", config=RETRIES), settings().event_bus, bucket=settings().bucket)
 

@@ -208,6 +208,23 @@ def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -
     copying.assert_nothing_visible()
 
 
+def test_fault_06_receiving_looks_at_the_clock_before_much_has_trickled_in(copying: Copying) -> None:
+    told: list[int] = []
+
+    class Told(Pace):
+        def received(self, count: int, seconds: float) -> None:
+            told.append(count)
+            super().received(count, seconds)
+
+    copying.pace = lambda: Told(clock=ticking().__next__)
+    copying.server.always = faults.trickle
+
+    with pytest.raises(SourceError, match="too slowly"):
+        copying.run()
+
+    assert max(told) < 1000
+
+
 def test_fault_06_trickling_once_goes_on_where_it_was(copying: Copying) -> None:
     copying.pace = lambda: Pace(clock=ticking().__next__)
     copying.server.faults.extend([faults.well, faults.trickle])
