@@ -4,12 +4,18 @@ from typing import Any
 
 import boto3
 import botocore.session
+from aws_lambda_powertools import Logger
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     CredentialProvider,
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
+from botocore.exceptions import ClientError
+
+from exports.calls import error_code
+
+logger = Logger(child=True)
 
 
 class TakenRole(CredentialProvider):
@@ -19,10 +25,19 @@ class TakenRole(CredentialProvider):
 
     def __init__(self, own: botocore.session.Session, role: str, **asked: str) -> None:
         super().__init__(own)
+        self._role = role
         self._fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role, extra_args=asked)
 
     def load(self) -> DeferredRefreshableCredentials:
-        return DeferredRefreshableCredentials(self._fetcher.fetch_credentials, self.METHOD)
+        return DeferredRefreshableCredentials(self._take, self.METHOD)
+
+    def _take(self) -> Any:
+        """The code of a refusal looks like that of the service, so the log says whose it is."""
+        try:
+            return self._fetcher.fetch_credentials()
+        except ClientError as error:
+            logger.warning("role not taken", role=self._role, operation="AssumeRole", error=error_code(error))
+            raise
 
 
 def session_as(role: str, *, name: str, external_id: str) -> boto3.Session:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aws_cdk import Acknowledgment, App, Stack, Validations
+from aws_cdk import Acknowledgment, App, Environment, Stack, Validations
 from aws_cdk import aws_kms as kms
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
@@ -34,12 +34,22 @@ class Explanations:
         self.given.add((self._path, acknowledgment.id))
 
 
-EVERYTHING = Settings(schedules=(Schedule(expression="rate(1 hour)"),), cloud_trail_trigger=True)
+ACCOUNT = "111122223333"
+EVERYTHING = Settings(
+    schedules=(Schedule(expression="rate(1 hour)"),),
+    cloud_trail_trigger=True,
+    discovery_role_arn=f"arn:aws:iam::{ACCOUNT}:role/exports-reader",
+    discovery_external_id="wave-2026",
+    discovery_region="us-east-1",
+    raw_retention_days=365,
+    data_retention_days=365,
+)
+"""Beside a trigger, a role and a region have to be those of the stack."""
 
 
 def checked(outdir: Path, *, everything: bool) -> App:
     app = App(outdir=str(outdir))
-    stack = Stack(app, "Stack")
+    stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region="us-east-1") if everything else None)
     key = kms.Key(stack, "Key", enable_key_rotation=True) if everything else None
     DiscoveryExports(stack, "Exports", key=key, settings=EVERYTHING if everything else Settings())
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))

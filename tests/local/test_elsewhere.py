@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,6 +14,9 @@ from local.environment import ACCOUNT
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 pytestmark = pytest.mark.alone
 
@@ -30,60 +32,58 @@ CONTEXT = {
 }
 
 
-@dataclass(frozen=True)
-class Elsewhere:
-    """A run before the role was there, one after it, and one of the stack that was deployed over what this one kept."""
-
-    export_id: str
-    refused: Run
-    logged: str
-    taken: Run
-    told: list[tuple[str, str]]
-    flags: str
-    stack: Stack
-    anew: Stack
-    asked_again: Run
-    gets: int
-    later_id: str
-    later: Run
-
-
-@pytest.fixture(scope="module")
-def elsewhere(
-    aws: LocalAws, service: Service, events: Inbox, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Elsewhere]:
-    outputs = tmp_path_factory.mktemp("third") / "outputs.json"
+def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack(
+    aws: LocalAws, service: Service, events: Inbox, tmp_path: Path
+) -> None:
+    """One test for all of it, since deploying takes long and tests that run alone are spread over processes."""
+    outputs, cloudformation = tmp_path / "outputs.json", cast("CloudFormationClient", aws.client("cloudformation"))
     stack = deployed(aws, CONTEXT, outputs)
-    cloudformation: Any = aws.client("cloudformation")
-    told, flags = kept.kept(cloudformation, "Third"), kept.taking_up(cloudformation, "Third")
     with service.behaving(home_region=HOME):
         export_id = service.has(kind="agent")
         refused = stack.run(exportIds=[export_id])
-        logged = "\n".join(message for _, message in stack.log_lines())
         with role_there(aws):
             taken = stack.run(exportIds=[export_id])
-    aws.destroy_beside(CONTEXT)
+    assert_refused_by_name(refused, stack, export_id)
+    assert taken.counts == {"STORED": 1}
+    assert_whose_it_is(stack, export_id, events.of(export_id))
 
-    over = dict(each.split("=") for each in flags.split() if "=" in each)
-    context = {"stackId": "Third", **over}
-    anew = deployed(aws, context, outputs)
+    told, flags = kept.kept(cloudformation, "Third"), kept.taking_up(cloudformation, "Third")
+    assert [kind for kind, _ in told] == ["AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::S3::Bucket"]
+    assert {stack.bucket, stack.table} < {name for _, name in told}
+    assert flags == f"-c bucketName={stack.bucket} -c tableName={stack.table}"
+
+    aws.destroy_beside(CONTEXT)
+    assert stack.manifest(export_id)
+    assert stack.row(export_id)
+
+    over = {"stackId": "Third", "bucketName": stack.bucket, "tableName": stack.table}
+    anew = deployed(aws, over, outputs)
     gets, later_id = service.gets(export_id), service.has(kind="agent")
-    asked_again, later = anew.run(exportIds=[export_id]), anew.run(exportIds=[later_id])
-    yield Elsewhere(
-        export_id=export_id,
-        refused=refused,
-        logged=logged,
-        taken=taken,
-        told=told,
-        flags=flags,
-        stack=stack,
-        anew=anew,
-        asked_again=asked_again,
-        gets=service.gets(export_id) - gets,
-        later_id=later_id,
-        later=later,
-    )
-    aws.destroy_beside(context)
+    again, later = anew.run(exportIds=[export_id]), anew.run(exportIds=[later_id])
+    assert anew.resources("AWS::S3::Bucket") == anew.resources("AWS::DynamoDB::GlobalTable") == {}
+    assert (again.counts, later.counts) == ({"STORED": 1}, {"STORED": 1})
+    assert service.gets(export_id) == gets, "what the kept catalog holds as settled is not downloaded again"
+    assert anew.manifest(later_id)["account"] == ACCOUNT
+    aws.destroy_beside(over)
+
+
+def assert_refused_by_name(run: Run, stack: Stack, export_id: str) -> None:
+    """The reason is the error code alone; the log says what was refused."""
+    assert (run.outcome(export_id), run.reason(export_id)) == ("NOT_STORED", "AccessDenied")
+    assert any("role not taken" in message for _, message in stack.log_lines())
+
+
+def assert_whose_it_is(stack: Stack, export_id: str, announced: list[dict[str, Any]]) -> None:
+    """Key, manifest, row and events name the account and region of the export; the bucket is ours."""
+    manifest, row = stack.manifest(export_id), stack.row(export_id) or {}
+    key = manifest["raw"]["key"]
+    assert key.startswith(f"raw/{THEIRS}/{HOME}/")
+    assert (manifest["account"], manifest["region"]) == (row["accountId"], row["region"]) == (THEIRS, HOME)
+    assert [event["detail-type"] for event in announced] == ["Export Not Stored", "Export Stored"]
+    for event in announced:
+        metadata = event["detail"]["metadata"]
+        assert (metadata["account"], metadata["region"]) == (THEIRS, HOME)
+    assert stack.s3.head_object(Bucket=stack.bucket, Key=key, ExpectedBucketOwner=ACCOUNT)
 
 
 def deployed(aws: LocalAws, context: Mapping[str, str], outputs: Path) -> Stack:
@@ -107,46 +107,3 @@ def role_there(aws: LocalAws) -> Iterator[None]:
         yield
     finally:
         iam.delete_role(RoleName=ROLE)
-
-
-def test_without_the_role_nothing_is_described(elsewhere: Elsewhere) -> None:
-    export_id = elsewhere.export_id
-
-    assert (elsewhere.refused.outcome(export_id), elsewhere.refused.reason(export_id)) == ("NOT_STORED", "AccessDenied")
-    assert "AssumeRole" in elsewhere.logged
-
-
-def test_keys_rows_manifests_and_events_say_whose_export_it_is(elsewhere: Elsewhere, events: Inbox) -> None:
-    export_id, stack = elsewhere.export_id, elsewhere.anew
-
-    manifest, row = stack.manifest(export_id), stack.row(export_id) or {}
-    not_stored, stored = events.of(export_id)
-
-    assert elsewhere.taken.counts == {"STORED": 1}
-    assert manifest["raw"]["key"].startswith(f"raw/{THEIRS}/{HOME}/")
-    assert (manifest["account"], manifest["region"]) == (THEIRS, HOME)
-    assert (row["accountId"], row["region"]) == (THEIRS, HOME)
-    for event in (not_stored, stored):
-        metadata = event["detail"]["metadata"]
-        assert (metadata["account"], metadata["region"]) == (THEIRS, HOME)
-    assert stack.s3.head_object(Bucket=stack.bucket, Key=manifest["raw"]["key"], ExpectedBucketOwner=ACCOUNT)
-
-
-def test_what_destroying_keeps_is_told_by_name(elsewhere: Elsewhere) -> None:
-    named = {name for _, name in elsewhere.told}
-
-    assert {kind for kind, _ in elsewhere.told} == {"AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket"}
-    assert len(elsewhere.told) == 3, "the bucket, the bucket of its access logs, the catalog"
-    assert {elsewhere.stack.bucket, elsewhere.stack.table} < named
-    assert elsewhere.flags == f"-c bucketName={elsewhere.stack.bucket} -c tableName={elsewhere.stack.table}"
-
-
-def test_another_stack_takes_up_what_was_kept(elsewhere: Elsewhere) -> None:
-    stack, anew = elsewhere.stack, elsewhere.anew
-
-    assert (anew.bucket, anew.table) == (stack.bucket, stack.table)
-    assert anew.resources("AWS::S3::Bucket") == anew.resources("AWS::DynamoDB::GlobalTable") == {}
-    assert elsewhere.asked_again.outcome(elsewhere.export_id) == "STORED"
-    assert elsewhere.gets == 0, "what the kept catalog holds as settled is not downloaded again"
-    assert elsewhere.later.counts == {"STORED": 1}
-    assert anew.manifest(elsewhere.later_id)["account"] == ACCOUNT
