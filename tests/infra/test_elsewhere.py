@@ -199,4 +199,5 @@ def kinds(template: Template) -> set[str]:
     return {each["Type"] for each in template.document["Resources"].values()} - {
         "AWS::CDK::Metadata",
         "AWS::Athena::NamedQuery",
+        "AWS::IAM::Policy",
     }
