@@ -82,6 +82,6 @@ def test_fault_09_15_16_a_service_in_trouble_costs_time_and_nothing_else(
     calls = after["calls"]["DescribeExportTasks"] - before["calls"].get("DescribeExportTasks", 0)
     met = {code: after["errors"].get(code, 0) - before["errors"].get(code, 0) for code in TROUBLE}
     tell(f"seed {SEED}: {calls} calls and {service.gets(*ids)} downloads met {met}; {EXPORTS} exports {run.counts}")
-    assert all(met.values())
+    assert all(met.values()) if SOAK else any(met.values())
     assert run.counts == {"STORED": EXPORTS}
     assert all(stored_whole(stack, service, export_id) for export_id in ids)

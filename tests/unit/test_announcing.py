@@ -94,6 +94,7 @@ def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
         (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
         (Outcome.NOT_FOUND, {"statusMessage": ""}),
         (Outcome.TIMED_OUT, {}),
+        (Outcome.TIMED_OUT, {"reason": "SlowDown"}),
     ],
 )
 def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes: dict[str, object]) -> None:
