@@ -64,6 +64,9 @@ class DiscoveryExports(Construct):
             settings=settings,
             key=key,
         )
+        if self.tables:
+            # A dataset that is added is a table before the first of its files is stored as one.
+            self.functions.store_export.node.add_dependency(*self.tables.tables)
         self.workflow = Workflow(
             self,
             "Workflow",

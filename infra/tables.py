@@ -66,6 +66,7 @@ class Tables(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._bucket = bucket
+        self.tables: list[glue.CfnTable] = []
         # Glue wants lower case, and a work group must be named: unique, so that two stacks stand side by side.
         self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.database = self._database()
@@ -110,26 +111,28 @@ class Tables(Construct):
             output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
             serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library="org.openx.data.jsonserde.JsonSerDe"),
         )
-        self._catalog(
+        table = self._catalog(
             name,
             table_type="EXTERNAL_TABLE",
             parameters={"EXTERNAL": "TRUE", "classification": "json"},
             partition_keys=_columns(partitions),
             storage_descriptor=storage,
         )
+        self.tables.append(table)
 
     def _view(self, view: View) -> None:
         self._catalog(view.name, **view.described(self.name))
 
-    def _catalog(self, name: str, **described: Any) -> None:
+    def _catalog(self, name: str, **described: Any) -> glue.CfnTable:
         table = glue.CfnTable(
             self,
-            "".join(word.capitalize() for word in name.split("_")),
+            name,
             catalog_id=Aws.ACCOUNT_ID,
             database_name=self.name,
             table_input=glue.CfnTable.TableInputProperty(name=name, **described),
         )
         table.add_dependency(self.database)
+        return table
 
     def _work_group(self, scan_limit_bytes: int, key: kms.IKey | None) -> athena.CfnWorkGroup:
         encryption = athena.CfnWorkGroup.EncryptionConfigurationProperty(

@@ -24,6 +24,7 @@ Read = Callable[[str], str | None]
 """A cell as the JSON of its column's type, or None when it is none."""
 WHOLE = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,17}))?")
 NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,16})(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?)?")
+PLACE = re.compile(r"column [0-9]+", re.IGNORECASE)
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
@@ -102,9 +103,13 @@ class Sheet:
 
 
 def _labels(header: Sequence[str]) -> list[str]:
-    """What each column is called among the others: its header, or its place where that is empty or comes again."""
-    first = {column: place for place, column in reversed(list(enumerate(header))) if column.strip()}
-    return [column if first.get(column) == place else _by_place(place) for place, column in enumerate(header)]
+    """What each column is called among the others: its header, or its place where that is empty or comes again.
+
+    Headers that differ in case alone are one: Athena's reader of JSON folds case, and may fail on such a pair of keys.
+    """
+    named = [column.lower() if column.strip() and not PLACE.fullmatch(column) else "" for column in header]
+    first = {column: place for place, column in reversed(list(enumerate(named))) if column}
+    return [header[place] if first.get(column) == place else _by_place(place) for place, column in enumerate(named)]
 
 
 def _beyond(header: Sequence[str], cells: list[str]) -> list[tuple[str, str]]:

@@ -89,6 +89,25 @@ def test_the_work_group_has_the_questions_of_the_docs(template: Template) -> Non
     assert all(query["Description"].endswith((".", "?")) for query in named)
 
 
+def test_every_table_is_there_before_the_function_that_adds_partitions(template: Template) -> None:
+    waited_for = template.resource("Functions/StoreExport")["DependsOn"]
+
+    assert {template.names[each] for each in waited_for} >= {f"Tables/{name}" for name in (*known_tables(), "exports")}
+
+
+def test_added_datasets_may_be_called_like_anything_else_here(tmp_path: Path) -> None:
+    names = ("database", "work_group", "a_b", "a__b")
+    added = tuple(AddedDataset(name=name, pattern=f"*_{name}.csv", columns={"a": "string"}) for name in names)
+    app = App(outdir=str(tmp_path))
+    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(datasets=added))
+
+    app.synth()
+
+    resources = json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8"))["Resources"].values()
+    tables = [each["Properties"]["TableInput"]["Name"] for each in resources if each["Type"] == "AWS::Glue::Table"]
+    assert set(names) <= set(tables)
+
+
 def test_an_added_dataset_has_a_table_and_is_handed_to_the_function(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
     added = AddedDataset(name="agent_disk", pattern="*_disk.csv", columns={"agentId": "string", "Size (GB)": "double"})

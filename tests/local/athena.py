@@ -1,8 +1,10 @@
 """SQL as a reader asks it: a plain query to Athena, in the stack's work group and database."""
 
+import base64
 import io
+import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from exports.tables import Sheet, Sink, known_tables
@@ -19,10 +21,11 @@ Cells = tuple[str | None, ...]
 
 
 class Athena:
-    def __init__(self, aws: LocalAws, *, database: str = "") -> None:
+    def __init__(self, aws: LocalAws, *, outputs: Mapping[str, str] | None = None, database: str = "") -> None:
+        outputs = outputs or aws.outputs
         self._client: AthenaClient = aws.client("athena")
-        self._work_group = aws.outputs["WorkGroupName"]
-        self._database = database or aws.outputs["DatabaseName"]
+        self._work_group = outputs["WorkGroupName"]
+        self._database = database or outputs["DatabaseName"]
 
     def rows(self, sql: str) -> list[Cells]:
         """The result's rows without the header, every cell as text or None."""
@@ -31,6 +34,12 @@ class Athena:
     def columns(self, sql: str) -> Cells:
         """The names of the result's columns."""
         return self._answer(sql)[0]
+
+    def asked(self) -> list[str]:
+        """Everything that was ever asked of the work group, whatever the database."""
+        pages = self._client.get_paginator("list_query_executions").paginate(WorkGroup=self._work_group)
+        ids = [query for page in pages for query in page["QueryExecutionIds"]]
+        return [self._client.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Query"] for query in ids]
 
     def _answer(self, sql: str) -> list[Cells]:
         started = self._client.start_query_execution(
@@ -88,3 +97,9 @@ class Place:
         sheet.finish()
         folder = f"tables/{dataset}/requested_date=2026-01-01/export_id={export_id}"
         self.put(f"{folder}/{uuid.uuid4().hex}.jsonl.gz", sink.getvalue())
+
+
+def sql_of(view: Mapping[str, Any]) -> str:
+    """What a view in Glue answers, as Athena finds it there."""
+    encoded = str(view["ViewOriginalText"]).removeprefix("/* Presto View: ").removesuffix(" */")
+    return str(json.loads(base64.b64decode(encoded))["originalSql"])

@@ -1,6 +1,5 @@
 """The views of the newest export, whose SQL stands where the view's name would: the local Athena resolves none."""
 
-import base64
 import json
 import uuid
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import pytest
 from exports.tables import known_tables
 from local.aws import LocalAws
 from local.fleet import Fleet
-from tests.local.athena import Place
+from tests.local.athena import Place, sql_of
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -29,8 +28,7 @@ def latest(aws: LocalAws) -> Latest:
 
     def inlined(dataset: str) -> str:
         view = aws.client("glue").get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]
-        encoded = view["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
-        return f"({json.loads(base64.b64decode(encoded))['originalSql']}) latest"
+        return f"({sql_of(view)}) latest"
 
     return inlined
 

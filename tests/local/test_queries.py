@@ -1,6 +1,7 @@
 """The twelve queries of docs/queries, asked of stored exports, answer with what the fleet says."""
 
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import pytest
 
 from local.aws import LocalAws
 from local.fleet import Fleet, Server, Span
-from tests.local.athena import Cells, Place
+from tests.local.athena import Cells, Place, sql_of
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -54,6 +55,20 @@ def test_there_are_twelve_and_the_page_names_each() -> None:
 
     assert len(names) == 12
     assert [name for name in names if f"(queries/{name})" not in page] == []
+
+
+def test_every_statement_uses_the_functions_that_both_athenas_have(aws: LocalAws) -> None:
+    """Those that ``docs/local-aws.md`` names."""
+    page = (QUERIES.parents[1] / "docs" / "local-aws.md").read_text("utf-8")
+    section = page.partition("one meaning in Trino and in DuckDB:")[2].partition(".")[0]
+    pages = aws.client("glue").get_paginator("get_tables").paginate(DatabaseName=aws.outputs["DatabaseName"])
+    views = [sql_of(table) for page in pages for table in page["TableList"] if table["TableType"] == "VIRTUAL_VIEW"]
+    statements = [*(query.read_text("utf-8") for query in QUERIES.glob("*.sql")), *views]
+
+    used = {word for statement in statements for word in re.findall(r"\b(\w+)\(", re.sub("--.*", "", statement))}
+
+    assert used - {"CAST"} <= set(re.findall(r"`(\w+)`", section))
+    assert len(views) == 15
 
 
 def test_01_operating_systems(answers: Answers) -> None:

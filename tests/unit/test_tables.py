@@ -102,6 +102,16 @@ def test_unknown_repeated_nameless_and_surplus_cells_are_kept_in_one_map() -> No
     assert row["other"] == {**others, "timestamp": "6"}
 
 
+def test_no_two_keys_of_the_map_differ_in_case_alone() -> None:
+    """Athena's reader of JSON folds case, and may fail on a line with such a pair."""
+    header = ["New", "NEW", "column 1", "Column 3", ""]
+
+    (row,) = rows_of("1_osInfo.csv", [*OS_INFO, *header], [*"12345678", *"abcde"])
+
+    by_place = {"column 10": "b", "column 11": "c", "column 12": "d", "column 13": "e"}
+    assert row["other"] == {"timestamp": "8", "New": "a", **by_place}
+
+
 def test_a_short_row_is_filled_with_null() -> None:
     (row,) = rows_of("1_osInfo.csv", OS_INFO, ["1", "o-1"])
 
@@ -138,6 +148,7 @@ def test_a_malformed_file_and_an_unknown_one_have_no_table() -> None:
     (unknown,) = stored(bucket, "what.csv", b"a,b\n1,2\n").files
 
     assert (malformed.rows, malformed.table_key, unknown.table_key) == (None, None, None)
+    assert unknown.notes == {"noTable": "unknown dataset"}
     assert not [key for key in bucket.objects if key.startswith("tables/")]
 
 
