@@ -228,10 +228,17 @@ class Stack:
 
     def log_lines(self) -> Iterator[tuple[str, str]]:
         """Log group and message of everything that was logged."""
-        groups = self.resources("AWS::Logs::LogGroup").values()
-        for group in groups:
-            for page in self.logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-                yield from ((group, event["message"]) for event in page["events"])
+        for group in self.resources("AWS::Logs::LogGroup").values():
+            yield from ((group, message) for message in self._messages(group))
+
+    def _messages(self, group: str) -> Iterator[str]:
+        """All messages of a group: the local AWS gives the first 10,000 events from a moment on, and no token."""
+        start, told = 0, 0
+        while events := self.logs.filter_log_events(logGroupName=group, startTime=start)["events"][told:]:
+            yield from (event["message"] for event in events)
+            last = events[-1]["timestamp"]
+            told = sum(event["timestamp"] == last for event in events) + (told if last == start else 0)
+            start = last
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
