@@ -102,7 +102,7 @@ class Script:
 class Settings:
     """How the service behaves, for every call from now on.
 
-    - ``home_region``: calls signed for another region fail with HomeRegionNotSetException.
+    - ``home_region``: calls signed for another region fail with HomeRegionNotSetException; several have commas between.
     - ``refuse_with``: the error code that every call answers, such as AuthorizationErrorException.
     - ``throttle_rate``, ``error_rate``: the share of calls, 0 to 1, that answer ThrottlingException and
       ServerInternalErrorException; the same ``fault_seed`` gives the same order of good and bad answers.

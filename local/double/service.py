@@ -80,7 +80,7 @@ class Service:
         settings = self.settings
         if settings.refuse_with:
             raise Refused(settings.refuse_with, AS_TOLD)
-        if region != settings.home_region:
+        if region not in settings.home_region.split(","):
             raise Refused("HomeRegionNotSetException", "The home region is not set. Set the home region to continue.")
         draw = self._faults.random()
         if draw < settings.throttle_rate:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -46,6 +46,9 @@ from exports.unpack import Unpacked, discard, unpack
 from exports.uploads import Part, Unfinished, Upload
 from tests.unit.bucket import Bucket, zipped
 from tests.unit.builders import NOW, batch, export
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 CANARY = "s3cr3t-of-the-link"
 SPAN = timedelta(minutes=15)
@@ -263,10 +266,12 @@ class NoGlue:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quiet() -> Iterator[None]:
-    """botocore at DEBUG takes most of the time of a call to moto; other tests listen to it."""
+def moto() -> Iterator[None]:
+    """Started once, since that takes as long as ten calls. botocore is quiet: at DEBUG it takes longer than moto."""
     logging.getLogger("botocore").setLevel(logging.INFO)
-    yield
+    with mock_aws():
+        Storms.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        yield
     logging.getLogger("botocore").setLevel(logging.NOTSET)
 
 
@@ -275,6 +280,7 @@ class Storms(RuleBasedStateMachine):
 
     most_calls = 0
     slice_bytes = SLICE
+    dynamodb: "DynamoDBClient"
 
     @initialize()
     def begin(self) -> None:
@@ -283,9 +289,6 @@ class Storms(RuleBasedStateMachine):
             self.patch.setattr(f"exports.{name}.part_size_for", lambda *_: PART)
         self.patch.setattr("exports.transfer.SMALL", PART)
         self.patch.setattr("exports.unpack.FIRST_PART", PART)
-        self.aws = mock_aws()
-        self.aws.start()
-        self.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
         self.dynamodb.create_table(
             TableName="catalog",
             KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
@@ -305,12 +308,12 @@ class Storms(RuleBasedStateMachine):
         self.outcomes = {export_id: OUTCOMES[export_id] for export_id in export_ids}
 
     def teardown(self) -> None:
-        if not hasattr(self, "aws"):
+        if not hasattr(self, "bucket"):
             return
         try:
             self._calm_down()
         finally:
-            self.aws.stop()
+            self.dynamodb.delete_table(TableName="catalog")
             self.patch.undo()
 
     @rule(
@@ -458,7 +461,7 @@ class Storms(RuleBasedStateMachine):
         return self.now
 
     def _rows(self) -> dict[str, Row]:
-        if not hasattr(self, "dynamodb"):
+        if not hasattr(self, "bucket"):
             return {}
         return Catalog(self.dynamodb, "catalog", account="111122223333", region="us-west-2").rows(BODIES)
 

@@ -1,7 +1,6 @@
 """The deployed stack for the tests of this room: one deployment a session, tests beside each other or alone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,21 +11,6 @@ from tests.local.session import SharedAws
 from tests.local.stack import Stack
 from tests.local.tell import Tell
 from tests.local.turns import Turns
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, and what looks for traces of all others comes last."""
-    places = [place for place, item in enumerate(items) if item.path.is_relative_to(HERE)]
-    for place, item in zip(places, sorted((items[place] for place in places), key=_order), strict=True):
-        items[place] = item
-
-
-def _order(item: pytest.Item) -> int:
-    if item.get_closest_marker("alone"):
-        return 2
-    return {"test_deadline.py": 0, "test_secret.py": 3}.get(item.path.name, 1)
 
 
 @pytest.fixture(scope="session")

@@ -51,26 +51,45 @@ def workers_of(aws: LocalAws, function: str) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (folder / "cmdline").read_text()
+            command = (folder / "cmdline").read_text() + str((folder / "cwd").readlink())
         except OSError:
             continue
-        if parent in ours and "_worker.py" in command and function in command + str((folder / "cwd").readlink()):
+        if parent in ours and "_worker.py" in command and function in command:
             found.append(int(folder.name))
     return found
 
 
+def processor_ticks(aws: LocalAws, functions: Sequence[str]) -> dict[int, int]:
+    """What each worker of the functions has used of the processor since it began, by process id."""
+    ticks = {}
+    for worker in (worker for function in functions for worker in workers_of(aws, function)):
+        with suppress(OSError):
+            fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+            ticks[worker] = int(fields[11]) + int(fields[12])
+    return ticks
+
+
 @contextmanager
 def killing(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Random) -> Iterator[list[int]]:
-    """Kill workers of the functions at random moments of the block, ``kills`` at most; process ids of those killed."""
+    """Kill workers of the functions at random moments of the block, ``kills`` at most; process ids of those killed.
+
+    Each dies at work, some time after the one before: a worker that waits for a call has nothing to lose.
+    """
     killed: list[int] = []
     over = threading.Event()
 
     def kill() -> None:
-        while len(killed) < kills and not over.wait(draw.uniform(0.1, 0.8)):
-            if workers := [worker for function in functions for worker in workers_of(aws, function)]:
-                killed.append(draw.choice(workers))
-                with suppress(ProcessLookupError):
-                    os.kill(killed[-1], signal.SIGKILL)
+        while len(killed) < kills and not over.wait(draw.uniform(0.1, 2.5)):
+            before = processor_ticks(aws, functions)
+            while not over.wait(0.05):
+                now = processor_ticks(aws, functions)
+                busy = [worker for worker, used in now.items() if used > before.get(worker, used)]
+                before = now
+                if busy:
+                    killed.append(draw.choice(busy))
+                    with suppress(ProcessLookupError):
+                        os.kill(killed[-1], signal.SIGKILL)
+                    break
 
     killer = threading.Thread(target=kill)
     killer.start()

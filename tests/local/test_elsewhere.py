@@ -6,19 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
-
 from infra import kept
 from local.aws import LocalAws
-from local.environment import ACCOUNT
+from local.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-
-pytestmark = pytest.mark.alone
 
 THEIRS = "111122223333"
 HOME = "eu-central-1"
@@ -35,10 +31,10 @@ CONTEXT = {
 def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack(
     aws: LocalAws, service: Service, events: Inbox, tmp_path: Path
 ) -> None:
-    """One test for all of it, since deploying takes long and tests that run alone are spread over processes."""
+    """One test for all of it, since deploying takes long."""
     outputs, cloudformation = tmp_path / "outputs.json", cast("CloudFormationClient", aws.client("cloudformation"))
     stack = deployed(aws, CONTEXT, outputs)
-    with service.behaving(home_region=HOME):
+    with service.behaving(home_region=f"{REGION},{HOME}"):
         export_id = service.has(kind="agent")
         refused = stack.run(exportIds=[export_id])
         with role_there(aws):
