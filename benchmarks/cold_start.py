@@ -42,6 +42,7 @@ ENVIRONMENT = {
     "DISCOVERY_ACCOUNT_ID": "123456789012",
     "DISCOVERY_REGION": "us-east-1",
     "EVENT_BUS_NAME": "default",
+    "TABLE_ARN": "arn:aws:dynamodb:us-east-1:111122223333:table/catalog",
     "POWERTOOLS_SERVICE_NAME": "discovery-exports",
 }
 TELL = "\nimport time; print(time.process_time())"

@@ -1,6 +1,7 @@
 """What is told of exports: an event for each outcome, and a message for each that was not stored."""
 
 from aws_cdk import Aws, Duration
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -17,13 +18,17 @@ STORED = "Export Stored"
 
 
 class Announcements(Construct):
-    """The bus that events go to, and a topic that gets those of every outcome but stored, with no code in between."""
+    """The bus that events go to, and a topic that gets those of every outcome but stored, with no code in between.
+
+    Events of another stack on the same bus, which name another ``catalog``, stay out of the topic.
+    """
 
     def __init__(
         self,
         scope: Construct,
         id: str,
         *,
+        catalog: dynamodb.ITable,
         bus: events.IEventBus | None = None,
         topic: sns.ITopic | None = None,
         key: kms.IKey | None = None,
@@ -38,7 +43,9 @@ class Announcements(Construct):
             "NotStored",
             description="Carries every outcome of an export but stored to the topic",
             event_bus=self.bus,
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=events.Match.anything_but(STORED)),
+            event_pattern=events.EventPattern(
+                source=[SOURCE], detail_type=events.Match.anything_but(STORED), resources=[catalog.table_arn]
+            ),
             targets=[self.target()],
         )
 

@@ -53,7 +53,9 @@ class DiscoveryExports(Construct):
             data_days=settings.data_retention_days,
             noncurrent_days=settings.noncurrent_days,
         )
-        self.announcements = Announcements(self, "Announcements", bus=bus, topic=topic, key=key)
+        self.announcements = Announcements(
+            self, "Announcements", catalog=self.storage.table, bus=bus, topic=topic, key=key
+        )
         self.tables = self._tables(settings, key)
         self.functions = Functions(
             self,

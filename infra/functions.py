@@ -83,7 +83,7 @@ class Functions(Construct):
             "Looks at a batch of exports: which are ready, which have ended, when to look again",
             timeout=Duration.minutes(2),
             environment={
-                "EVENT_BUS_NAME": self._bus.event_bus_name,
+                **self._told(),
                 "WAIT_FLOOR_SECONDS": str(self._settings.wait_floor_seconds),
                 "WAIT_CEILING_SECONDS": str(self._settings.wait_ceiling_seconds),
                 "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
@@ -107,7 +107,7 @@ class Functions(Construct):
             memory=1769,
             timeout=Duration.minutes(15),
             environment={
-                "EVENT_BUS_NAME": self._bus.event_bus_name,
+                **self._told(),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
                 "SLICE_BYTES": str(self._settings.slice_bytes),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
@@ -136,7 +136,7 @@ class Functions(Construct):
             "ReportRun",
             "Writes the report of a run and says how it ended",
             timeout=Duration.minutes(5),
-            environment={"EVENT_BUS_NAME": self._bus.event_bus_name},
+            environment=self._told(),
             permissions=[
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 self._on_objects("runs/*", actions=["s3:GetObject", "s3:PutObject"]),
@@ -195,6 +195,10 @@ class Functions(Construct):
             "DISCOVERY_ROLE_ARN": self._settings.discovery_role_arn or "",
             "DISCOVERY_EXTERNAL_ID": self._settings.discovery_external_id or "",
         }
+
+    def _told(self) -> dict[str, str]:
+        """Where events go, and whose they are."""
+        return {"EVENT_BUS_NAME": self._bus.event_bus_name, "TABLE_ARN": self._storage.table.table_arn}
 
     def _describing(self) -> Permission:
         """In the stack's own account, or by a role that may do it in another."""

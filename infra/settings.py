@@ -69,6 +69,8 @@ class Maybe:
 class Hosts:
     """Hosts as ``host``, ``host:port`` or ``host:*``, in a list or with commas between them."""
 
+    longest = 500
+    """Of all of them: Lambda's environment ends at 4 KB."""
     form = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:(\*|[0-9]{1,5}))?", re.IGNORECASE)
 
     def read(self, value: object) -> tuple[str, ...]:
@@ -79,6 +81,10 @@ class Hosts:
         for host in named:
             if not self.form.fullmatch(host):
                 raise ValueError(f"must hold hosts as host, host:port or host:*, not {host!r}")
+        if (size := len(",".join(named))) > self.longest:
+            raise ValueError(
+                f"must be at most {self.longest} characters in all, since Lambda's environment ends at 4 KB: {size}"
+            )
         return named
 
 

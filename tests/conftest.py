@@ -23,21 +23,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[SHARED_AWS])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run alone on the local AWS come first, so that the first process does them while others compute.
+    """Tests that run alone on the local AWS come first, all in one process, while others compute.
 
-    Those beside each other follow what needs no local AWS, the longest first; what looks for traces of all others comes
-    last.
+    Those beside each other follow what needs no local AWS, each file in one process, since what a file sets up may take
+    minutes. What looks for traces of all others comes last.
     """
     items.sort(key=_place)
+    for item in items:
+        if room_of(item.nodeid) == "local":
+            item.add_marker(pytest.mark.xdist_group("alone" if _place(item) < 0 else item.path.stem))
 
 
 def _place(item: pytest.Item) -> int:
     room = room_of(item.nodeid)
     if item.get_closest_marker("alone"):
-        return -1
+        return -2
     if room == "local":
-        return {"test_deadline.py": 3, "test_elsewhere.py": 3, "test_secret.py": 5}.get(item.path.name, 4)
+        # No sweep of another test may come between those of test_deadline.py.
+        return {"test_deadline.py": -1, "test_elsewhere.py": 3, "test_secret.py": 5}.get(item.path.name, 4)
     return {"infra": 0, "faults": 1}.get(room, 2)
 
 

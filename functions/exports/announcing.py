@@ -28,12 +28,17 @@ ATTEMPTS = 4
 
 
 class EventBus:
-    """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused."""
+    """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused.
 
-    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str) -> None:
+    ``catalog`` is the ARN of the table whose rows are announced. It stands in each event's ``resources``, which tells
+    apart the events of two stacks on one bus.
+    """
+
+    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str) -> None:
         self._client = client
         self._bus = bus
         self._bucket = bucket
+        self._catalog = catalog
 
     def announce(self, row: Row, outcome: Outcome) -> None:
         """Tell what the row says. Raises ServiceError with EventBridge's code when it keeps refusing the event."""
@@ -41,6 +46,7 @@ class EventBus:
             "EventBusName": self._bus,
             "Source": SOURCE,
             "DetailType": DETAIL_TYPES[outcome],
+            "Resources": [self._catalog],
             "Detail": json.dumps(detail(row, outcome, bucket=self._bucket)),
         }
         code = "Unknown"

@@ -55,6 +55,10 @@ class Settings:
         return self._text("EVENT_BUS_NAME")
 
     @property
+    def table_arn(self) -> str:
+        return self._text("TABLE_ARN")
+
+    @property
     def database(self) -> str:
         """The Glue database of the tables; empty when none are kept."""
         return self.env.get("DATABASE_NAME", "")

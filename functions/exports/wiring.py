@@ -126,7 +126,8 @@ def tables() -> GlueTables:
 
 @kept
 def bus() -> EventBus:
-    return EventBus(session().client("events", config=RETRIES), settings().event_bus, bucket=settings().bucket)
+    client = session().client("events", config=RETRIES)
+    return EventBus(client, settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
 
 
 def batch(pointer: dict[str, Any]) -> Batch:

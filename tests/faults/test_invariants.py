@@ -445,7 +445,7 @@ class Storms(RuleBasedStateMachine):
         catalog = Catalog(
             cast(Any, Mortal(self.dynamodb, fate, closed)), "catalog", account="111122223333", region="us-west-2"
         )
-        bus = EventBus(cast(Any, Mortal(self.bus, fate, closed)), "bus", bucket="bucket")
+        bus = EventBus(cast(Any, Mortal(self.bus, fate, closed)), "bus", bucket="bucket", catalog="catalog")
         return Ledger(catalog, bus, self._batch(run), self._clock, lambda row, outcome: None)
 
     def _batch(self, run: str) -> Batch:

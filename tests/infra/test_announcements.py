@@ -9,6 +9,7 @@ from tests.infra.template import Template
 def test_rule_carries_every_outcome_but_stored(template: Template) -> None:
     pattern = template.properties("Announcements/NotStored")["EventPattern"]
 
+    assert template.text(pattern.pop("resources")[0]) == "<Storage/Catalog.Arn>"
     assert pattern == {"source": [SOURCE], "detail-type": [{"anything-but": [DETAIL_TYPES[Outcome.STORED]]}]}
     assert announcements.SOURCE == SOURCE
 

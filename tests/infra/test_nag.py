@@ -45,13 +45,18 @@ EVERYTHING = Settings(
     data_retention_days=365,
 )
 """Beside a trigger, a role and a region have to be those of the stack."""
+FEATURES = {
+    "none": Settings(tables=False, watching=False),
+    "as it comes": Settings(),
+    "with all that can be had": EVERYTHING,
+}
 
 
-def checked(outdir: Path, *, everything: bool) -> App:
-    app = App(outdir=str(outdir))
+def checked(outdir: Path, settings: Settings) -> App:
+    app, everything = App(outdir=str(outdir)), settings is EVERYTHING
     stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region="us-east-1") if everything else None)
     key = kms.Key(stack, "Key", enable_key_rotation=True) if everything else None
-    DiscoveryExports(stack, "Exports", key=key, settings=EVERYTHING if everything else Settings())
+    DiscoveryExports(stack, "Exports", key=key, settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 
@@ -66,19 +71,17 @@ def findings(outdir: Path) -> set[Finding]:
     }
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["as it comes", "with all that can be had"])
-def test_explanations_are_exactly_what_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, everything: bool
-) -> None:
+@pytest.mark.parametrize("features", FEATURES)
+def test_explanations_are_exactly_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: str) -> None:
     explanations = Explanations()
     monkeypatch.setattr(permissions, "Validations", explanations)
 
     with pytest.raises(RuntimeError, match="ValidationFailed"):
-        checked(tmp_path, everything=everything).synth()
+        checked(tmp_path, FEATURES[features]).synth()
 
     assert findings(tmp_path) == explanations.given
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["as it comes", "with all that can be had"])
-def test_explanations_are_accepted(tmp_path: Path, everything: bool) -> None:
-    checked(tmp_path, everything=everything).synth()
+@pytest.mark.parametrize("features", FEATURES)
+def test_explanations_are_accepted(tmp_path: Path, features: str) -> None:
+    checked(tmp_path, FEATURES[features]).synth()

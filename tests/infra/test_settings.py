@@ -59,6 +59,7 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("downloadHosts", ["example.com:port"]),
         ("downloadHosts", ["example.com/path"]),
         ("downloadHosts", [1]),
+        ("downloadHosts", [f"{'a' * 200}.example"] * 3),
         ("downloadHosts", {"host": "example.com"}),
         ("maxFiles", ""),
         ("maxFileBytes", "200 GB"),

@@ -50,7 +50,7 @@ def events(aws: LocalAws) -> Inbox:
 @pytest.fixture(scope="session")
 def messages(aws: LocalAws, stack: Stack) -> Inbox:
     """What is published to the topic from the first use on."""
-    return Inbox(aws).subscribe_to_topic(stack.topic)
+    return Inbox(aws).subscribe_to_topic(stack.topic, stack.table_arn)
 
 
 @pytest.fixture

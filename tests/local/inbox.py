@@ -28,6 +28,7 @@ class Inbox:
         self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
         self._open_to("events.amazonaws.com", "sns.amazonaws.com")
         self._bus = "default"
+        self._catalog = "arn:aws:dynamodb:::table/of-nobody"
         self._caught: list[dict[str, Any]] = []
 
     def subscribe_to_bus(self, bus: str = "default") -> "Inbox":
@@ -37,9 +38,9 @@ class Inbox:
         self._events.put_targets(Rule=self._name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": self._arn()}])
         return self
 
-    def subscribe_to_topic(self, topic: str, bus: str = "default") -> "Inbox":
-        """Every message of the topic, which hears of events on the bus."""
-        self._bus = bus
+    def subscribe_to_topic(self, topic: str, catalog: str, bus: str = "default") -> "Inbox":
+        """Every message of the topic, which hears of events on the bus that name the catalog."""
+        self._bus, self._catalog = bus, catalog
         self._sns.subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=self._arn(), Attributes={"RawMessageDelivery": "true"}
         )
@@ -53,7 +54,13 @@ class Inbox:
         """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
         last = f"last-{uuid.uuid4().hex}"
         detail = json.dumps({"data": {"exportId": last}})
-        entry: Any = {"EventBusName": self._bus, "Source": SOURCE, "DetailType": LAST, "Detail": detail}
+        entry: Any = {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": LAST,
+            "Resources": [self._catalog],
+            "Detail": detail,
+        }
         self._events.put_events(Entries=[entry])
         until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
         while self._receive():

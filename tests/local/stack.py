@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from local.aws import LocalAws
+from local.environment import ACCOUNT, REGION
 from tests.local.waiting import NeverHappened, until
 
 if TYPE_CHECKING:
@@ -173,6 +174,10 @@ class Stack:
         return f"s3://{self.bucket}/{key}"
 
     # --- the catalog ---
+
+    @property
+    def table_arn(self) -> str:
+        return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{self.table}"
 
     def row(self, export_id: str) -> dict[str, Any] | None:
         item = self.dynamodb.get_item(

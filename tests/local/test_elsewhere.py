@@ -29,7 +29,7 @@ CONTEXT = {
 
 
 def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack(
-    aws: LocalAws, service: Service, events: Inbox, tmp_path: Path
+    aws: LocalAws, service: Service, events: Inbox, messages: Inbox, tmp_path: Path
 ) -> None:
     """One test for all of it, since deploying takes long."""
     outputs, cloudformation = tmp_path / "outputs.json", cast("CloudFormationClient", aws.client("cloudformation"))
@@ -42,6 +42,7 @@ def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack
     assert_refused_by_name(refused, stack, export_id)
     assert taken.counts == {"STORED": 1}
     assert_whose_it_is(stack, export_id, events.of(export_id))
+    assert messages.of(export_id) == [], "the other stack's topic is told of its own exports"
 
     told, flags = kept.kept(cloudformation, "Third"), kept.taking_up(cloudformation, "Third")
     assert [kind for kind, _ in told] == ["AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::S3::Bucket"]
@@ -77,6 +78,7 @@ def assert_whose_it_is(stack: Stack, export_id: str, announced: list[dict[str, A
     assert (manifest["account"], manifest["region"]) == (row["accountId"], row["region"]) == (THEIRS, HOME)
     assert [event["detail-type"] for event in announced] == ["Export Not Stored", "Export Stored"]
     for event in announced:
+        assert event["resources"] == [stack.table_arn]
         metadata = event["detail"]["metadata"]
         assert (metadata["account"], metadata["region"]) == (THEIRS, HOME)
     assert stack.s3.head_object(Bucket=stack.bucket, Key=key, ExpectedBucketOwner=ACCOUNT)

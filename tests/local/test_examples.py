@@ -170,7 +170,7 @@ def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
 def test_a_team_stores_exports_in_what_it_has(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
     theirs = Stack(aws, own_stack)
     events = Inbox(aws).subscribe_to_bus(own_stack["EventBusName"])
-    messages = Inbox(aws).subscribe_to_topic(theirs.topic, own_stack["EventBusName"])
+    messages = Inbox(aws).subscribe_to_topic(theirs.topic, theirs.table_arn, own_stack["EventBusName"])
     stored, failed = service.has(kind="agent"), service.has(outcome="FAILED")
 
     theirs.run(exportIds=[stored, failed], onFailure="report")

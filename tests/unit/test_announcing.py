@@ -14,6 +14,7 @@ from exports.model import Outcome, Reason
 from tests.events import keeps_to_schema
 from tests.unit.builders import row
 
+CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
 STORED = row(
     runId="run-1",
     correlationId="job-7",
@@ -32,7 +33,7 @@ STORED = row(
 def stubbed() -> Any:
     client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
-        yield EventBus(client, "default", bucket="b"), stubber
+        yield EventBus(client, "default", bucket="b", catalog=CATALOG), stubber
         stubber.assert_no_pending_responses()
 
 
@@ -47,6 +48,7 @@ def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
         "EventBusName": "default",
         "Source": "discovery.exports",
         "DetailType": "Export Stored",
+        "Resources": [CATALOG],
         "Detail": json.dumps(detail(STORED, Outcome.STORED, bucket="b")),
     }
     stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
