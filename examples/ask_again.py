@@ -18,7 +18,10 @@ IDS_A_RUN = 5_000
 def not_stored(execution_arn: str) -> list[str]:
     """The exports that the run's report says are not stored."""
     execution = boto3.client("stepfunctions").describe_execution(executionArn=execution_arn)
-    told = json.loads(execution["cause"] if execution["status"] == "FAILED" else execution["output"])
+    text = execution.get("cause" if execution.get("error") == "ExportsNotStored" else "output")
+    if not text:
+        raise SystemExit(f"The run has no report: {execution['status']} {execution.get('error', '')}")
+    told = json.loads(text)
     bucket, _, key = told["report"].removeprefix("s3://").partition("/")
     report = json.loads(boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
     return [export["exportId"] for export in report["exports"] if export["outcome"] not in STORED]

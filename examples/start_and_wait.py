@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 import time
 
@@ -14,7 +15,8 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
     The execution is named after the export, so that starting it twice stores it once.
     """
     steps = boto3.client("stepfunctions")
-    name = export_id if len(export_id) <= 80 else hashlib.sha256(export_id.encode()).hexdigest()
+    fits = re.fullmatch("[A-Za-z0-9_-]{1,80}", export_id)
+    name = export_id if fits else f"sha256_{hashlib.sha256(export_id.encode()).hexdigest()}"
     asked = json.dumps({"exportIds": [export_id], "onFailure": "report"})
     try:
         steps.start_execution(stateMachineArn=state_machine_arn, name=name, input=asked)

@@ -5,7 +5,7 @@ state_machine=${1:?usage: examples/start_and_wait.sh STATE_MACHINE_ARN}
 
 export_id=$(aws discovery start-export-task --query exportId --output text)
 name=$export_id
-[ ${#name} -le 80 ] || name=$(printf %s "$export_id" | openssl dgst -sha256 -r | cut -d" " -f1)
+[[ $name =~ ^[A-Za-z0-9_-]{1,80}$ ]] || name=sha256_$(printf %s "$export_id" | openssl dgst -sha256 -r | cut -d" " -f1)
 run=$(aws stepfunctions start-execution --state-machine-arn "$state_machine" --name "$name" \
   --input "{\"exportIds\": [\"$export_id\"]}" --query executionArn --output text)
 

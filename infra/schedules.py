@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,11 @@ INPUT_SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "run_input.
 WINDOW = Duration.minutes(5)
 """Within which a schedule may start its run, so that many of them do not start at the same second."""
 
-_UNIT = "minutes?|hours?|days?"
-_FIELD = r"[0-9A-Za-z*,/#?-]+"
-_EXPRESSION = re.compile(
-    rf"rate\([1-9][0-9]{{0,8}} ({_UNIT})\)"
-    r"|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
-    rf"|cron\({_FIELD} {_FIELD} (?P<day>{_FIELD}) {_FIELD} (?P<weekday>{_FIELD}) {_FIELD}\)"
-)
+_RATE = re.compile(r"rate\([1-9][0-9]{0,8} (minutes?|hours?|days?)\)")
+_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+_CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +123,45 @@ class Schedules(Construct):
 
 
 def _fires(expression: str) -> bool:
-    """A cron expression names either the day of the month or that of the week; the other is ``?``."""
-    found = _EXPRESSION.fullmatch(str(expression))
-    if found is None:
+    """Whether Scheduler takes the expression. Of cron's two days, of the month and of the week, one is ``?``."""
+    text = str(expression)
+    if once := _AT.fullmatch(text):
+        return _is_moment(once[1])
+    if not (cron := _CRON.fullmatch(text)):
+        return bool(_RATE.fullmatch(text))
+    minute, hour, day, month, weekday, year = cron.groups()
+    return (
+        (day == "?") != (weekday == "?")
+        and _within(minute, 0, 59)
+        and _within(hour, 0, 23)
+        and (day == "?" or _within(day, 1, 31, odd=r"L|LW|([1-9]|[12]\d|3[01])W"))
+        and _within(month, 1, 12, _MONTHS)
+        and (weekday == "?" or _within(weekday, 1, 7, _WEEKDAYS, odd=r"L|[1-7]L|[1-7]#[1-5]"))
+        and _within(year, 1970, 2199)
+    )
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
         return False
-    days = found["day"], found["weekday"]
-    return days == (None, None) or days.count("?") == 1
+    return True
+
+
+def _within(field: str, least: int, most: int, names: Sequence[str] = (), odd: str = "(?!)") -> bool:
+    """Whether each item of a cron field is ``*``, a value or a range, perhaps by steps (``/15``), or of an odd form."""
+
+    def is_value(text: str) -> bool:
+        return text.upper() in names or (text.isascii() and text.isdecimal() and least <= int(text) <= most)
+
+    def is_item(item: str) -> bool:
+        span, by, step = item.partition("/")
+        ends = span.split("-")
+        stepped = not by or (step.isascii() and step.isdecimal() and 0 < int(step) <= most)
+        return stepped and (span == "*" or (len(ends) <= 2 and all(map(is_value, ends))))
+
+    return all(is_item(item) or re.fullmatch(odd, item) for item in field.split(","))
 
 
 def _from_json(text: str) -> Any:

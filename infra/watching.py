@@ -169,7 +169,12 @@ class Watching(Construct):
                     source=["aws.cloudwatch"],
                     detail_type=["CloudWatch Alarm State Change"],
                     resources=[alarm.alarm_arn for alarm in alarms],
-                    detail={"state": {"value": ["ALARM", "OK"]}, "previousState": {"value": ["ALARM", "OK"]}},
+                    detail={
+                        "$or": [
+                            {"state": {"value": ["ALARM"]}},
+                            {"state": {"value": ["OK"]}, "previousState": {"value": ["ALARM"]}},
+                        ]
+                    },
                 ),
                 targets=[announcements.target()],
             )

@@ -23,17 +23,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[SHARED_AWS])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run alone on the local AWS come first, all in one process, while others compute.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that run alone on the local AWS are one group, which one process does while others compute.
 
-    Those beside each other follow what needs no local AWS, each file in one process, since what a file sets up may take
-    minutes. What looks for traces of all others comes last.
+    Those beside each other are a group a file, since what a file sets up may take minutes.
     """
+    if room_of(item.nodeid) == "local":
+        item.add_marker(pytest.mark.xdist_group("alone" if _place(item) < 0 else item.path.stem))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The group that runs alone comes first, then what needs no local AWS; what looks for traces of all comes last."""
     items.sort(key=_place)
-    for item in items:
-        if room_of(item.nodeid) == "local":
-            item.add_marker(pytest.mark.xdist_group("alone" if _place(item) < 0 else item.path.stem))
 
 
 def _place(item: pytest.Item) -> int:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class GlueTables:
-    """The tables of one database, which lie in the bucket. The client is made when it is first needed."""
+    """The tables of one database, which lie in the bucket. The client is made when it is first needed.
+
+    Without a database nothing is shown, whatever an earlier deployment has written to tables.
+    """
 
     def __init__(self, connect: Callable[[], "GlueClient"], *, database: str, bucket: str) -> None:
         self._connect = connect
@@ -20,7 +23,8 @@ class GlueTables:
 
     def show(self, manifest: Mapping[str, Any]) -> None:
         """Let SQL see every table object that the manifest names. Shown again, nothing changes."""
-        keys = {file["dataset"]: file["tableKey"] for file in manifest["files"] if file.get("tableKey")}
+        files = manifest["files"] if self._database else ()
+        keys = {file["dataset"]: file["tableKey"] for file in files if file.get("tableKey")}
         for dataset, key in keys.items():
             self._add(dataset, key.rpartition("/")[0])
 

@@ -55,6 +55,7 @@ class Sheet:
         self._sink = sink
         self._columns = columns
         self._zip = zlib.compressobj(LEVEL, wbits=31)
+        self.stopped = False
         self._buffer = bytearray()
 
     def begin(self, header: Sequence[str]) -> Callable[[list[str]], int]:
@@ -63,6 +64,8 @@ class Sheet:
         nothing = ["null"] * len(self._columns)
 
         def take(cells: list[str]) -> int:
+            if self.stopped:
+                return len(cells)
             values: list[str] = nothing.copy()
             others = dict(_beyond(header, cells)) if len(cells) > len(header) else {}
             for (place, read), label, cell in zip(places, labels, cells, strict=False):
@@ -76,6 +79,10 @@ class Sheet:
             return len(cells)
 
         return take
+
+    def stop(self) -> None:
+        """Take no more rows: there will be no table."""
+        self.stopped = True
 
     def finish(self) -> None:
         """Write what is left. Without it the table is cut short."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from exports import members, notes, spread
 from exports.csvfiles import Table, read_table, sample_header
-from exports.datasets import Dataset, dataset_of, is_csv, kind_of, schema_notes
+from exports.datasets import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
 from exports.errors import Rejected
 from exports.filenames import kept_name
 from exports.members import Counted, Limits, Member, Sink, Walk, drain, sample_of
@@ -198,14 +198,13 @@ class _Unpacking:
         """Take all of the chunks, and what can be told of them; the key is of the table that they were written to."""
         if not is_csv(member.name, dataset):
             drain(chunks)
-            return Table(), None
+            unknown = dataset is OTHER and self.with_tables
+            return _without_table(Table(), too_large=False) if unknown else Table(), None
         columns = dataset.columns or known_tables().get(dataset.name)
         if not self.with_tables:
             return read_table(chunks), None
         if not columns or (member.size or 0) > LARGEST_TABLE:
-            table = read_table(chunks)
-            reason = f"more than {LARGEST_TABLE} bytes" if columns else "unknown dataset"
-            return replace(table, notes={**table.notes, "noTable": reason}), None
+            return _without_table(read_table(chunks), too_large=bool(columns)), None
         return _read_into(self.archive, self.keys.table(dataset.name, member.part), columns, chunks)
 
     def _gathered(self) -> Unpacked | Unfinished:
@@ -246,9 +245,26 @@ def _read_into(
     """Write the rows to the table object ``key`` as they are read; there is none if the file turns out malformed."""
     with suppress(_NoTable), archive.writer(key) as sink:
         sheet = Sheet(sink, columns)
-        table = read_table(chunks, sheet.begin)
-        if table.rows is None:
+        table = read_table(_until_too_large(chunks, sheet), sheet.begin)
+        if sheet.stopped:
+            table = _without_table(table, too_large=True)
+        if sheet.stopped or table.rows is None:
             raise _NoTable
         sheet.finish()
         return table, key
     return table, None
+
+
+def _until_too_large(chunks: Iterable[bytes], sheet: Sheet) -> Iterator[bytes]:
+    """All chunks; the size of a member is not always known before."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > LARGEST_TABLE:
+            sheet.stop()
+        yield chunk
+
+
+def _without_table(table: Table, *, too_large: bool) -> Table:
+    reason = f"more than {LARGEST_TABLE} bytes" if too_large else "unknown dataset"
+    return replace(table, notes={**table.notes, "noTable": reason})

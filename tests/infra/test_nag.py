@@ -10,6 +10,7 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from infra import permissions
+from infra.datasets import DatasetList
 from infra.exports import DiscoveryExports
 from infra.schedules import Schedule
 from infra.settings import Settings
@@ -43,6 +44,8 @@ EVERYTHING = Settings(
     discovery_region="us-east-1",
     raw_retention_days=365,
     data_retention_days=365,
+    cloud_trail_sources=("tests",),
+    datasets=DatasetList().read([{"name": "disks", "pattern": "*_disk.csv", "columns": {"size": "bigint"}}]),
 )
 """Beside a trigger, a role and a region have to be those of the stack."""
 FEATURES = {

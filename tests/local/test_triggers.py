@@ -11,6 +11,7 @@ import pytest
 
 from local.aws import LocalAws
 from local.environment import ACCOUNT, REGION
+from tests.local.alarms import Alarms
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
 from tests.local.waiting import until
@@ -179,6 +180,17 @@ def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Servic
 
     assert second.manifest(export_id)["raw"]["bytes"] > 0
     assert str(row["runId"]) in executions(second)
+
+
+@pytest.mark.parametrize("name", ["StartsFailed", "SchedulesDeadLetters", "CloudTrailDeadLetters"])
+def test_what_starts_runs_has_alarms_of_its_own(aws: LocalAws, second: Stack, name: str) -> None:
+    alarms = Alarms(aws, "Second")
+
+    alarms.put(name, above=0)
+    alarms.comes_to(name, "OK")
+
+    alarms.put(name, above=1)
+    alarms.comes_to(name, "ALARM")
 
 
 def test_fault_40_a_run_goes_on_while_the_stack_is_deployed_anew(

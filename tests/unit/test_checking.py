@@ -130,9 +130,17 @@ def test_what_ended_since_the_look_before_was_noticed_no_later_than_that() -> No
     half_an_hour, longer = timedelta(minutes=30), timedelta(minutes=45)
     later = timedelta(minutes=5)
     assert at.measured == [
-        ([], [half_an_hour, longer, half_an_hour]),
-        ([later], [longer + later, half_an_hour + later]),
+        ([], [half_an_hour, longer]),
+        ([later], [longer + later]),
     ]
+
+
+def test_what_is_left_at_the_deadline_is_still_told_the_age_of() -> None:
+    at = desk(export("running", "IN_PROGRESS", age_minutes=45), export("done"))
+
+    at.check(now=at.batch.deadline)
+
+    assert [ages for _, ages in at.measured] == [[at.batch.deadline - NOW + timedelta(minutes=45)]]
 
 
 def test_an_export_that_waits_to_be_stored_again_was_noticed_before() -> None:

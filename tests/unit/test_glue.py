@@ -34,6 +34,13 @@ def stubbed() -> Iterator[tuple[GlueTables, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
+def test_without_a_database_nothing_is_shown(stubbed: tuple[GlueTables, Stubber]) -> None:
+    def connect() -> Any:
+        raise AssertionError("Glue is asked")
+
+    GlueTables(connect, database="", bucket="b").show({"files": [FILE]})
+
+
 def test_each_dataset_gets_one_partition_with_the_columns_of_its_table(stubbed: tuple[GlueTables, Stubber]) -> None:
     tables, stubber = stubbed
     stubber.add_response("get_table", TABLE, ASKED)

@@ -146,9 +146,10 @@ def test_a_malformed_file_and_an_unknown_one_have_no_table() -> None:
 
     (malformed,) = stored(bucket, "1_osInfo.csv", written([OS_INFO]) + b'"' + b"x" * 200_000).files
     (unknown,) = stored(bucket, "what.csv", b"a,b\n1,2\n").files
+    (odd,) = stored(bucket, "notes.txt", b"no table at all").files
 
     assert (malformed.rows, malformed.table_key, unknown.table_key) == (None, None, None)
-    assert unknown.notes == {"noTable": "unknown dataset"}
+    assert unknown.notes == odd.notes == {"noTable": "unknown dataset"}
     assert not [key for key in bucket.objects if key.startswith("tables/")]
 
 
@@ -158,6 +159,19 @@ def test_a_table_too_large_for_one_call_is_left_out_and_noted(monkeypatch: pytes
     (file,) = stored(Bucket(), "1_osInfo.csv", written([OS_INFO, ["1"] * 8])).files
 
     assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
+
+
+def test_a_table_whose_size_nobody_told_is_left_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.unpack.LARGEST_TABLE", 100)
+    bucket = Bucket()
+
+    raw = bucket.holds(gzip.compress(written([OS_INFO, ["1"] * 8])), "csv.gz")
+    result = unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=True)
+
+    assert isinstance(result, Unpacked)
+    (file,) = result.files
+    assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
+    assert not [key for key in bucket.objects if key.startswith("tables/")]
 
 
 def test_tables_can_be_left_out() -> None:
