@@ -2,12 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.local.session import SharedAws
 
+LATE = "test_deadline.py"
 ROOMS = ("unit", "infra", "faults", "local")
 ALONE = "alone: changes what every test on the local AWS uses, so it runs while no other of them does"
 SHARED_AWS = pytest.StashKey[SharedAws]()
@@ -23,28 +28,43 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[SHARED_AWS])
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that run alone on the local AWS are one group, which one process does while others compute.
-
-    Those beside each other are a group a file, since what a file sets up may take minutes.
-    """
-    if room_of(item.nodeid) == "local":
-        item.add_marker(pytest.mark.xdist_group("alone" if _place(item) < 0 else item.path.stem))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The group that runs alone comes first, then what needs no local AWS; what looks for traces of all comes last."""
+    """Files with tests that run alone come first, then what needs no local AWS; what looks for traces of all is last."""
     items.sort(key=_place)
 
 
 def _place(item: pytest.Item) -> int:
     room = room_of(item.nodeid)
-    if item.get_closest_marker("alone"):
-        return -2
-    if room == "local":
-        # No sweep of another test may come between those of test_deadline.py.
-        return {"test_deadline.py": -1, "test_elsewhere.py": 3, "test_secret.py": 5}.get(item.path.name, 4)
-    return {"infra": 0, "faults": 1}.get(room, 2)
+    if room != "local":
+        return {"infra": 2, "faults": 3}.get(room, 4)
+    if runs_alone(item.path):
+        return 1 if item.path.name == LATE else 0
+    return {"test_elsewhere.py": 5, "test_secret.py": 7}.get(item.path.name, 6)
+
+
+@cache
+def runs_alone(path: Path) -> bool:
+    """Whether the file has tests that run alone. No sweep of another test may come between those of test_deadline.py."""
+    return path.name == LATE or "pytest.mark.alone" in path.read_text("utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
+    return Rooms(config, log)
+
+
+class Rooms(LoadScopeScheduling):
+    """All files with tests that run alone are done by one process, while others compute; so is any other local file.
+
+    What a file of the local room sets up may take minutes, and who runs alone would keep a second process waiting.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if room_of(nodeid) != "local":
+            return nodeid
+        return "alone" if runs_alone(self.config.rootpath / file) else file
 
 
 @pytest.fixture(scope="session")
