@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with tests that run alone come first, then what needs no local AWS; what looks for traces of all is last."""
+    """Files with tests that run alone come first, then what needs no local AWS; what looks for all traces is last."""
     items.sort(key=_place)
 
 
@@ -44,7 +44,7 @@ def _place(item: pytest.Item) -> int:
 
 @cache
 def runs_alone(path: Path) -> bool:
-    """Whether the file has tests that run alone. No sweep of another test may come between those of test_deadline.py."""
+    """Whether the file has tests that run alone, or those between which no sweep of another test may come."""
     return path.name == LATE or "pytest.mark.alone" in path.read_text("utf-8")
 
 
@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return Rooms(config, log)
 
 
-class Rooms(LoadScopeScheduling):
+class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
     """All files with tests that run alone are done by one process, while others compute; so is any other local file.
 
     What a file of the local room sets up may take minutes, and who runs alone would keep a second process waiting.
