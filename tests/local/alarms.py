@@ -24,12 +24,11 @@ class Alarms:
         (found,) = (each for each in self.all() if each["AlarmName"].startswith(f"{self._prefix}{name}"))
         return found
 
-    def put(self, name: str, *, above: float) -> None:
-        """A value that is so far above the threshold."""
+    def put_above_threshold(self, name: str) -> None:
         found = self[name]
-        value = found["Threshold"] + above
+        value = found["Threshold"] + 1
         point: Any = {"MetricName": found["MetricName"], "Dimensions": found["Dimensions"], "Value": value}
         self._watch.put_metric_data(Namespace=found["Namespace"], MetricData=[point])
 
-    def comes_to(self, name: str, state: str) -> None:
-        until(lambda: self[name]["StateValue"] == state, seconds=20, what=f"{name} is {state}")
+    def rings(self, name: str) -> None:
+        until(lambda: self[name]["StateValue"] == "ALARM", seconds=20, what=f"{name} rings")

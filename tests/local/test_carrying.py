@@ -70,9 +70,9 @@ def test_one_file_is_carried_by_several_lambdas_into_one_upload(aws: LocalAws, s
 
 
 def test_one_file_of_a_zip_is_unpacked_by_several_lambdas(aws: LocalAws, stack: Stack, service: Service) -> None:
-    export_id = service.has(kind="agent", min_bytes=64 * MB)
+    export_id = service.has(kind="agent", min_bytes=96 * MB)
 
-    with storing_with(aws, stack, SLICE_BYTES=str(16 * MB)):
+    with storing_with(aws, stack, SLICE_BYTES=str(24 * MB)):
         run = stack.run(exportIds=[export_id])
 
     manifest = stack.manifest(export_id)
@@ -81,7 +81,7 @@ def test_one_file_of_a_zip_is_unpacked_by_several_lambdas(aws: LocalAws, stack: 
     assert run.outcome(export_id) == "STORED"
     assert largest["bytes"] > manifest["raw"]["bytes"], "it is deflated"
     slices = {call["slice"] for call in calls_of_storing(stack, export_id) if call["progress"] == "unfinished"}
-    assert len({each for each in slices if each.endswith(f"of {-(-unpacked // (16 * MB))}")}) >= 4, slices
+    assert len({each for each in slices if each.endswith(f"of {-(-unpacked // (24 * MB))}")}) >= 4, slices
     assert stack.versions(largest["key"]) == 1
     assert stored_whole(stack, service, export_id)
     assert open_uploads(stack) == []

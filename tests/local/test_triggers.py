@@ -186,11 +186,9 @@ def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Servic
 def test_what_starts_runs_has_alarms_of_its_own(aws: LocalAws, second: Stack, name: str) -> None:
     alarms = Alarms(aws, "Second")
 
-    alarms.put(name, above=0)
-    alarms.comes_to(name, "OK")
+    alarms.put_above_threshold(name)
 
-    alarms.put(name, above=1)
-    alarms.comes_to(name, "ALARM")
+    alarms.rings(name)
 
 
 def test_fault_40_a_run_goes_on_while_the_stack_is_deployed_anew(
