@@ -37,7 +37,7 @@ local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
 test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
-	@$(RUN) pytest --numprocesses=4 $(PYTEST_FLAGS)
+	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 soak: setup ## Kill, crowd and trouble the deployed stack for a few minutes; SEED=n for another order
 	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,test_soak.py test_carrying.py privileges.py test_secret.py)
