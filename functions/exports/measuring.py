@@ -28,7 +28,7 @@ def measure(row: Row, outcome: Outcome) -> None:
 
 
 def measure_look(noticed: Sequence[timedelta], ages: Sequence[timedelta]) -> None:
-    """What one look found: the age of the oldest pending export, and how late others were noticed.
+    """What one look found: the age of the oldest export that cannot be stored yet, and how late others were noticed.
 
     The service does not say when an export ended. ``SecondsFromFinishedToNoticed`` is the longest that it can have
     been: the time since the look before, which saw it in progress.
