@@ -182,6 +182,22 @@ def test_fault_05_range_that_is_shorter_than_it_says(copying: Copying, range_by_
     copying.assert_stored(copying.run(), copying.server.body)
 
 
+def test_fault_05_a_read_of_a_range_that_ends_early_says_so(copying: Copying) -> None:
+    """The promise of a read itself, whoever reads: a copy counts for itself, too."""
+
+    def shorter(exchange: faults.Exchange) -> None:
+        exchange.range_head(length=1_000)
+        exchange.wfile.write(exchange.wanted()[:1_000])
+
+    copying.server.body = csv_bytes(100_000)
+    download = copying.download()
+    etag = download.probe().etag
+    copying.server.faults.append(shorter)
+
+    with pytest.raises(SourceError, match="ended too early"):
+        list(download.read(0, 99_999, etag))
+
+
 def test_fault_05_length_lies_high(copying: Copying) -> None:
     copying.server.always = faults.no_ranges(length=150_000)
 
