@@ -101,9 +101,12 @@ def killing(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Ra
 
 
 def run_until_stored(stack: Stack, export_ids: Sequence[str], *, most: int = 20) -> int:
-    """Ask for the exports until all are stored, as a schedule would; how many runs it took."""
+    """Ask for the exports until all are stored, as a schedule would; how many runs it took.
+
+    A run whose planning or reporting was killed at every try has no report: it failed, and the next takes over.
+    """
     for runs in range(1, most + 1):
         run = stack.ended(stack.start({"exportIds": export_ids, "onFailure": "report"}), seconds=240)
-        if run.counts == {"STORED": len(export_ids)}:
+        if run.report and run.counts == {"STORED": len(export_ids)}:
             return runs
     raise AssertionError(f"not stored after {most} runs")
