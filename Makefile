@@ -18,9 +18,15 @@ NOT_LOCAL := [ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
 # Node.js 20 still serves, although jsii greets it with a banner at every start.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
+# What is installed, side by side: each waits for the network more than for the others.
+BASE := node_modules/installed $(VENV)/installed $(MINISTACK)/installed
+SIDE_BY_SIDE := --silent --jobs=4 INSTALLS=1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+ifndef INSTALLS
 .NOTPARALLEL:
+endif
 .SUFFIXES:
 .PHONY: help setup bootstrap demo local local-stop test soak audit check format bench bench-polling bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
@@ -36,10 +42,11 @@ local: setup ## Bring up the local AWS with the stack deployed; then: . .local/e
 local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
-test: setup $(AWSCLI)/installed ## Run every test, on a local AWS of its own
+test: ## Run every test, on local AWSs of its own
+	@$(MAKE) $(SIDE_BY_SIDE) $(BASE) $(AWSCLI)/installed
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
-soak: setup ## Kill, crowd and trouble the deployed stack for a few minutes; SEED=n for another order
+soak: setup ## Kill, crowd and trouble the deployed stack, a quarter of an hour; SEED=n for another order
 	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,test_soak.py test_carrying.py privileges.py test_secret.py)
 
 audit: setup ## Look the locked dependencies up in the database of known vulnerabilities
@@ -94,7 +101,8 @@ destroy: setup ## Remove the stack from AWS, after saying which data it keeps
 	@$(RUN) infra.kept $(CDK_FLAGS)
 	@$(CDK) destroy $(CDK_FLAGS)
 
-setup: node_modules/installed $(VENV)/installed $(MINISTACK)/installed ## Install what everything else needs (all of them do so themselves)
+setup: ## Install what everything else needs (all of them do so themselves)
+	@$(MAKE) $(SIDE_BY_SIDE) $(BASE)
 
 lock: setup ## Write the locks anew from the .in files; LOCK_FLAGS=--upgrade takes newer versions
 	@for name in $(LOCKS); do \

@@ -1,4 +1,4 @@
-"""What holds for every room: one local AWS for the whole session, brought up by need, and a count of tests by room."""
+"""What holds for every room: local AWSs for the whole session, brought up by need, and a count of tests by room."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,9 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.local.session import SharedAws
 
-LATE = "test_deadline.py"
 ROOMS = ("unit", "infra", "faults", "local")
-ALONE = "alone: changes what every test on the local AWS uses, so it runs while no other of them does"
+ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
 # The same examples each time, and no test that fails because a machine is busy.
@@ -29,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with tests that run alone come first, then what needs no local AWS; what looks for all traces is last."""
+    """Files whose tests run alone come first, ended by the one that looks for all traces; then the slower rooms."""
     items.sort(key=_place)
 
 
@@ -38,14 +37,13 @@ def _place(item: pytest.Item) -> int:
     if room != "local":
         return {"infra": 2, "faults": 3}.get(room, 4)
     if runs_alone(item.path):
-        return 1 if item.path.name == LATE else 0
-    return {"test_elsewhere.py": 5, "test_secret.py": 7}.get(item.path.name, 6)
+        return 1 if item.path.name == "test_secret.py" else 0
+    return 5 if item.path.name == "test_elsewhere.py" else 6
 
 
 @cache
 def runs_alone(path: Path) -> bool:
-    """Whether the file has tests that run alone, or those between which no sweep of another test may come."""
-    return path.name == LATE or "pytest.mark.alone" in path.read_text("utf-8")
+    return "pytestmark = pytest.mark.alone" in path.read_text("utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -55,10 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """All files with tests that run alone are done by one process, while others compute; so is any other local file.
-
-    What a file of the local room sets up may take minutes, and who runs alone would keep a second process waiting.
-    """
+    """All files whose tests run alone are one process's; so is each other local file, whose set-up may take a while."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

@@ -1,6 +1,4 @@
-"""The deployed stack for the tests of this room: one deployment a session, tests beside each other or alone."""
-
-from collections.abc import Iterator
+"""The deployed stack for the tests of this room: one deployment for all that bear each other."""
 
 import pytest
 
@@ -10,17 +8,11 @@ from tests.local.service import Service
 from tests.local.session import SharedAws
 from tests.local.stack import Stack
 from tests.local.tell import Tell
-from tests.local.turns import Turns
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def aws(shared_aws: SharedAws) -> LocalAws:
     return shared_aws.up()
-
-
-@pytest.fixture(scope="session")
-def turns(shared_aws: SharedAws) -> Turns:
-    return shared_aws.turns
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +48,3 @@ def messages(aws: LocalAws, stack: Stack) -> Inbox:
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     return Tell(capsys)
-
-
-@pytest.fixture(autouse=True)
-def turn(request: pytest.FixtureRequest, aws: LocalAws, turns: Turns) -> Iterator[None]:
-    """Every test takes a turn: beside others, or alone when it is marked so."""
-    marked = request.node.get_closest_marker("alone")
-    with turns.alone() if marked else turns.beside_others():
-        yield

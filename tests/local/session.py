@@ -1,4 +1,4 @@
-"""One local AWS for a whole test session, shared by all of its processes, and gone with it."""
+"""The local AWS of a test session, shared by its processes but for the one whose tests disturb others."""
 
 import shutil
 import sys
@@ -11,13 +11,15 @@ from uuid import uuid4
 import pytest
 
 from local.aws import LocalAws
-from tests.local.turns import Turns
 
 FOLDER = "shared_aws_folder"
 
 
 class SharedAws:
-    """A pytest plugin. Whoever needs the local AWS first brings it up, be it the session's own process or a worker.
+    """A pytest plugin. Whoever needs a local AWS first brings it up, be it the session's own process or a worker.
+
+    A process that begins with tests marked ``alone`` has a local AWS of its own: so these need not wait until nobody
+    else works, and nobody waits for them. All others share one. Without workers one local AWS serves all tests.
 
     The session's own process chooses the folder that all of them meet in, and takes everything down at its end; should
     it die before, a guard that waits for that does the same.
@@ -28,17 +30,19 @@ class SharedAws:
         self._config = config
         self._owns = handed is None
         self._folder = Path(handed[FOLDER] if handed else f"{gettempdir()}/discovery-exports-tests-{uuid4().hex[:12]}")
-        self._aws = LocalAws(self._folder / "aws", bound=self._owns, say=self.say)
-        self.turns = Turns(self._folder)
+        self._shared, self._apart = (
+            LocalAws(self._folder / name, bound=self._owns, say=self.say) for name in ("shared", "apart")
+        )
+        self._ours: LocalAws | None = None
 
     def up(self) -> LocalAws:
-        """The local AWS with the stack deployed; it is deployed once, whichever processes ask."""
+        """This process's local AWS with the stack deployed; it is deployed once, whichever processes ask."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        with self.turns.alone():
-            if not self._aws.running:
-                self.say("\nThe tests of the deployed stack need a local AWS: this takes about 20 seconds.")
-                self._aws.up()
-        return self._aws
+        aws = self._ours or self._shared
+        if not aws.running:
+            self.say("\nThe tests of the deployed stack need a local AWS: this takes about 20 seconds.")
+            aws.up()
+        return aws
 
     @property
     def marker(self) -> str:
@@ -53,13 +57,21 @@ class SharedAws:
 
     # --- what pytest and pytest-xdist call ---
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """The first test that may use a local AWS decides which one this process uses."""
+        if self._ours is None and "aws" in getattr(item, "fixturenames", ()):
+            self._ours = self._apart if item.get_closest_marker("alone") else self._shared
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """A worker is about to start: it may die at any time, so the guard is this process's."""
+        """A worker is about to start: it may die at any time, so the guards are this process's."""
         node.workerinput[FOLDER] = str(self._folder)
-        self._aws.guard()
+        self._shared.guard()
+        self._apart.guard()
 
     def pytest_unconfigure(self) -> None:
         if self._owns:
-            self._aws.down()
+            self._shared.down()
+            self._apart.down()
             shutil.rmtree(self._folder, ignore_errors=True)

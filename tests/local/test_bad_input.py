@@ -7,8 +7,8 @@ import pytest
 
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
-from tests.local.turns import Turns
 
+pytestmark = pytest.mark.alone
 GOOD_FILTER = {"name": "agentIds", "condition": "EQUALS", "values": ["a"]}
 
 BAD: Mapping[str, tuple[object, str]] = {
@@ -63,17 +63,16 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(stack: Stack, service: Service, turns: Turns) -> Aftermath:
-    """All of them are run alone, since whatever they left behind would be theirs then."""
+def aftermath(stack: Stack, service: Service) -> Aftermath:
+    """Nothing else runs meanwhile, so whatever is left behind is theirs."""
 
     def inventory() -> set[str]:
         return {*stack.keys(), *(row["exportId"] for row in stack.rows())}
 
-    with turns.alone():
-        calls, before = service.calls(), inventory()
-        runs = {case: stack.ended(stack.start(asked)) for case, (asked, _) in BAD.items()}
-        several = stack.ended(stack.start(SEVERAL))
-        return Aftermath(runs, several, service.calls() - calls, inventory() - before)
+    calls, before = service.calls(), inventory()
+    runs = {case: stack.ended(stack.start(asked)) for case, (asked, _) in BAD.items()}
+    several = stack.ended(stack.start(SEVERAL))
+    return Aftermath(runs, several, service.calls() - calls, inventory() - before)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -1,4 +1,4 @@
-"""Runs that stop waiting. The shortest deadline is a minute, which all of them spend together, beside other tests."""
+"""Runs that stop waiting. The shortest deadline is a minute, which all of them spend together."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from local.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
-from tests.local.turns import Turns
 from tests.local.waiting import until
 
+pytestmark = pytest.mark.alone
 WHILE_WAITING = {"in_progress_seconds": 1_000_000}
 
 
@@ -41,35 +41,29 @@ class Overdue:
 
 
 @pytest.fixture(scope="module")
-def overdue(stack: Stack, service: Service, turns: Turns, events: Inbox, messages: Inbox) -> Overdue:
-    """The sweep takes everything up that is there, so it begins alone; then both wait beside others.
+def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> Overdue:
+    """Nothing is left in progress: a sweep of another test would have to wait for it."""
+    swept, sweep_stored = service.has(**WHILE_WAITING), service.has(kind="agent")
+    sweep = stack.start({"deadlineMinutes": 1})
+    until(lambda: settled(stack, sweep_stored) and stack.row(swept), seconds=60, what="the sweep's first look")
 
-    Nothing is left in progress: a sweep of another test would have to wait for it.
-    """
-    with turns.alone() as turn:
-        swept, sweep_stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-        sweep = stack.start({"deadlineMinutes": 1})
-        until(lambda: settled(stack, sweep_stored) and stack.row(swept), seconds=60, what="the sweep's first look")
-        turn.let_others_in()
+    waited_for, stored = service.has(**WHILE_WAITING), service.has(kind="agent")
+    never_opened, left = service.has(refused_gets=1_000_000), service.has(**WHILE_WAITING)
+    run = stack.start({"exportIds": [waited_for, never_opened, left, stored], "deadlineMinutes": 1})
+    ended = [stack.ended(arn, seconds=120) for arn in (sweep, run)]
+    late = [swept, waited_for, never_opened]
+    rows = {export_id: stack.row(export_id) or {} for export_id in late}
+    announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
+    published = {export_id: messages.of(export_id) for export_id in late}
 
-        waited_for, stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-        never_opened, left = service.has(refused_gets=1_000_000), service.has(**WHILE_WAITING)
-        run = stack.start({"exportIds": [waited_for, never_opened, left, stored], "deadlineMinutes": 1})
-        ended = [stack.ended(arn, seconds=120) for arn in (sweep, run)]
-        late = [swept, waited_for, never_opened]
-        rows = {export_id: stack.row(export_id) or {} for export_id in late}
-        announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
-        published = {export_id: messages.of(export_id) for export_id in late}
-
-        for export_id in (*late, left):
-            service.now_plays(export_id)
-        later = stack.run(exportIds=late)
-    with turns.alone():
-        refused = service.has(kind="agent")
-        with service.behaving(home_region="eu-central-1"):
-            stack.run(exportIds=[refused])
-        rows |= {export_id: stack.row(export_id) or {} for export_id in (left, refused)}
-        next_sweep = stack.run()
+    for export_id in (*late, left):
+        service.now_plays(export_id)
+    later = stack.run(exportIds=late)
+    refused = service.has(kind="agent")
+    with service.behaving(home_region="eu-central-1"):
+        stack.run(exportIds=[refused])
+    rows |= {export_id: stack.row(export_id) or {} for export_id in (left, refused)}
+    next_sweep = stack.run()
     return Overdue(
         sweep=ended[0],
         swept=swept,

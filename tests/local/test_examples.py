@@ -18,6 +18,7 @@ from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.waiting import until
 
+pytestmark = pytest.mark.alone
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
 
@@ -65,7 +66,6 @@ def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Cal
     assert manifest["correlationId"] == ended["name"]
 
 
-@pytest.mark.alone
 def test_a_state_machine_whose_export_fails_tells_what_the_run_told(
     caller: Caller, stack: Stack, service: Service, agent: str
 ) -> None:
@@ -166,7 +166,6 @@ def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
     return deployed
 
 
-@pytest.mark.alone
 def test_a_team_stores_exports_in_what_it_has(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
     theirs = Stack(aws, own_stack)
     events = Inbox(aws).subscribe_to_bus(own_stack["EventBusName"])

@@ -13,6 +13,7 @@ from local.servers import ROOT
 from tests.local.service import Service
 from tests.local.stack import Stack
 
+pytestmark = pytest.mark.alone
 RUNBOOK = ROOT / "docs" / "runbook.md"
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
@@ -21,7 +22,6 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
-@pytest.mark.alone
 def test_the_commands_of_the_runbook_tell_what_broke_and_ask_again(
     aws: LocalAws, stack: Stack, service: Service
 ) -> None:

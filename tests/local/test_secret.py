@@ -14,9 +14,9 @@ from tests.local.service import Service
 from tests.local.sinks import DeadLetters, Place, Sinks, found
 from tests.local.stack import Stack
 from tests.local.storms import function_with
-from tests.local.turns import Turns
 from tests.local.waiting import until
 
+pytestmark = pytest.mark.alone
 SIGNED = ["X-Amz-Signature", "X-Amz-Credential", "application-discovery-exports/"]
 """What every link holds beside the marker: the names of its signed parameters, and its bucket."""
 
@@ -49,11 +49,10 @@ def written(
     service: Service,
     sinks: Sinks,
     marker: str,
-    turns: Turns,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[Place]]:
-    """What there is after runs that went well and runs that did not, those of other tests before included."""
-    with turns.alone(), talkative(aws, stack, tmp_path_factory.mktemp("talkative")):
+    """What there is after runs that went well and runs that did not, with those of all other tests that run alone."""
+    with talkative(aws, stack, tmp_path_factory.mktemp("talkative")):
         run_in_every_way(stack, service, marker)
         return sinks.read()
 
