@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from exports.calls import aws_call
@@ -25,6 +26,9 @@ DETAIL_TYPES = {
     Outcome.TIMED_OUT: "Export Timed Out",
 }
 ATTEMPTS = 4
+IN_A_ROW = 3
+QUIET_SECONDS = 60.0
+"""How long nothing is put on a bus that has refused ``IN_A_ROW`` events: a call that owes many has other work, too."""
 
 
 class EventBus:
@@ -34,14 +38,36 @@ class EventBus:
     apart the events of two stacks on one bus.
     """
 
-    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str) -> None:
+    def __init__(
+        self,
+        client: "EventBridgeClient",
+        bus: str,
+        *,
+        bucket: str,
+        catalog: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._bus = bus
         self._bucket = bucket
         self._catalog = catalog
+        self._clock = clock
+        self._refused = 0
+        self._quiet_until = 0.0
 
     def announce(self, row: Row, outcome: Outcome) -> None:
         """Tell what the row says. Raises ServiceError with EventBridge's code when it keeps refusing the event."""
+        if self._refused >= IN_A_ROW and self._clock() < self._quiet_until:
+            raise ServiceError("RefusedBefore")
+        try:
+            self._put(row, outcome)
+        except ServiceError:
+            self._refused += 1
+            self._quiet_until = self._clock() + QUIET_SECONDS
+            raise
+        self._refused = 0
+
+    def _put(self, row: Row, outcome: Outcome) -> None:
         entry: Any = {
             "EventBusName": self._bus,
             "Source": SOURCE,
@@ -51,12 +77,13 @@ class EventBus:
         }
         code = "Unknown"
         for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter, not a secret
             with aws_call():
                 answer = self._client.put_events(Entries=[entry])
             if not answer["FailedEntryCount"]:
                 return
             code = answer["Entries"][0].get("ErrorCode", "Unknown")
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise ServiceError(code)
 
 

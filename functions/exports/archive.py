@@ -71,18 +71,28 @@ class Archive:
     """Objects of one bucket. Every call names the bucket's expected owner and leaves as ServiceError when it fails.
 
     An object that is there already is adopted when its size and its CRC-32 are those of what was to be written: a key
-    depends on the export alone, so whoever wrote it wrote the same export. Any other stays as it is, and is an error.
+    depends on the export alone, so whoever wrote it wrote the same export. Any other stays as it is, and is an error;
+    with ``replaces`` it is removed for ours, once all of ours is there.
     """
 
-    def __init__(self, client: "S3Client", *, bucket: str, owner: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        client: "S3Client",
+        *,
+        bucket: str,
+        owner: str,
+        patience: Patience | None = None,
+        replaces: bool = False,
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._owner = owner
         self._patience = patience or Patience()
+        self._replaces = replaces
 
-    def within(self, patience: Patience) -> "Archive":
+    def within(self, patience: Patience, *, replaces: bool = False) -> "Archive":
         """The same bucket for one call, which repeats nothing that ``patience.time_left()`` does not allow."""
-        return Archive(self._client, bucket=self._bucket, owner=self._owner, patience=patience)
+        return Archive(self._client, bucket=self._bucket, owner=self._owner, patience=patience, replaces=replaces)
 
     def size(self, key: str) -> int | None:
         """Bytes of the object at ``key``; None when there is none."""
@@ -133,13 +143,12 @@ class Archive:
 
     def put_once(self, key: str, body: bytes) -> None:
         """Write a small object whole, or adopt the same one that is there already."""
-        try:
-            self._put(key, body, IfNoneMatch="*")
-        except ServiceError as error:
-            if error.code not in ALREADY_THERE:
-                raise
-            crc32 = zlib.crc32(body)
-            self._adopt(key, len(body), crc32, to_base64(crc32))
+        crc32 = zlib.crc32(body)
+        self._once_there(
+            key,
+            write=lambda: self._put(key, body, IfNoneMatch="*"),
+            adopt=lambda: self._adopt(key, len(body), crc32, to_base64(crc32)),
+        )
 
     @contextmanager
     def writer(self, key: str) -> Iterator[Writer]:
@@ -211,7 +220,8 @@ class Archive:
         listed: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in ordered
         ]
-        try:
+
+        def write() -> None:
             self._call(
                 self._client.complete_multipart_upload,
                 Key=key,
@@ -220,18 +230,31 @@ class Archive:
                 MpuObjectSize=size,
                 IfNoneMatch="*",
             )
-        except ServiceError as error:
-            if error.code in ALREADY_THERE:
-                self._adopt_upload(key, size, ordered)
-                self.abort(key, upload_id)
-            elif error.code in NO_UPLOAD:
-                # Completed by somebody else, or by ourselves when the answer got lost.
-                self._adopt_upload(key, size, ordered)
-            else:
-                raise
-        self._abort_others(key)
 
-    def _abort_others(self, key: str) -> None:
+        try:
+            self._once_there(key, write=write, adopt=lambda: self._adopt_upload(key, size, ordered))
+        except ServiceError as error:
+            if error.code not in NO_UPLOAD:
+                raise
+            # Completed by somebody else, or by ourselves when the answer got lost.
+            self._adopt_upload(key, size, ordered)
+        self._abort_all(key)
+
+    def _once_there(self, key: str, *, write: Callable[[], object], adopt: Callable[[], object]) -> None:
+        try:
+            write()
+        except ServiceError as error:
+            if error.code not in ALREADY_THERE:
+                raise
+            try:
+                adopt()
+            except ObjectDiffers:
+                if not self._replaces:
+                    raise
+                self.remove(key)
+                write()
+
+    def _abort_all(self, key: str) -> None:
         page = self._call(self._client.list_multipart_uploads, Prefix=key)
         for upload in page.get("Uploads", ()):
             if upload["Key"] == key:

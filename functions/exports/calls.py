@@ -16,6 +16,8 @@ REFUSALS = frozenset(
         "ExpiredToken",
         "HomeRegionNotSetException",
         "InvalidClientTokenId",
+        "InvalidParameterException",
+        "InvalidParameterValueException",
         "KMS.AccessDeniedException",
         "KMS.DisabledException",
         "KMS.KMSInvalidStateException",
@@ -27,7 +29,7 @@ REFUSALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""Codes after which a retry changes nothing until somebody mends a policy, a key or a setting."""
+"""Codes after which a retry changes nothing until somebody mends a policy, a key, a setting or what is asked for."""
 
 
 def error_code(error: ClientError) -> str:

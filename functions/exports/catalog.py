@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from exports.calls import aws_call
 from exports.errors import ClaimLost, ServiceError
-from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, utc_text
+from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, Status, utc_text
 from exports.rows import Row, Write
 from exports.secrecy import clean_message
 from exports.uploads import Upload
@@ -35,7 +35,7 @@ _OPEN = (
 _UNCLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
 _LEFT_OPEN = (
     "(attribute_not_exists(#status) OR NOT #status IN (:STORED, :TRUNCATED, :FAILED, :REJECTED)"
-    " OR (#status = :REJECTED AND settledAt < :asked_at))"
+    " OR (settledAt < :asked_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus = :succeeded)))"
 )
 _CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
 """Attributes that end with a settled outcome, unless it brings them along."""
@@ -72,31 +72,32 @@ class Catalog:
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise ServiceError("ProvisionedThroughputExceededException")
 
-    def see(
-        self, export: Export, *, run_id: str, correlation_id: str | None, now: datetime, linkless: bool = False
-    ) -> Write:
-        """Note that the service lists the export and has not finished it, or gives no link to it yet (``linkless``)."""
-        values = {**self._about(export, run_id, correlation_id), "status": IN_PROGRESS}
-        values |= {"linklessSince": utc_text(now)} if linkless else {}
-        return self._write(export.id, values, now=now, condition=_OPEN, remove=("reason", "announcedAt"))
+    def see(self, export: Export, *, run_id: str, correlation_id: str | None, now: datetime) -> Write:
+        """Note that the service lists the export and has not finished it."""
+        whose, not_theirs = _whose(run_id, correlation_id)
+        values = {**self._about(export), **whose, "status": IN_PROGRESS}
+        return self._write(export.id, values, now=now, condition=_OPEN, remove=("reason", "announcedAt", *not_theirs))
+
+    def see_linkless(self, export: Export, *, asked_at: datetime | None, now: datetime) -> Write:
+        """Note that the service gives no link to the finished export, and since when. Its outcome stays as it is."""
+        values = {**self._about(export), "linklessSince": utc_text(now)}
+        return self._write(export.id, values, now=now, asked_at=asked_at, condition=_OPEN, status_once=True)
 
     def claim(
         self,
         export: Export,
         *,
         run_id: str,
-        correlation_id: str | None,
         asked_at: datetime | None,
         now: datetime,
         until: datetime,
     ) -> Write:
         """Take the export for this run until ``until``, so that runs that meet over it download it once.
 
-        Lost when the row is settled or another run's claim has not expired yet.
+        Lost when the row is settled or another run's claim has not expired yet. An outcome in the row is still that of
+        the run which recorded it.
         """
-        values = {**self._about(export, run_id, correlation_id), "claimedBy": run_id, "claimedUntil": utc_text(until)}
-        # An outcome in the row is still that of the run which recorded it.
-        del values["runId"]
+        values = {**self._about(export), "claimedBy": run_id, "claimedUntil": utc_text(until)}
         condition = f"{_OPEN} AND {_UNCLAIMED}"
         return self._write(
             export.id, values, now=now, asked_at=asked_at, condition=condition, remove=("lastError",), status_once=True
@@ -127,14 +128,16 @@ class Catalog:
         details: Mapping[str, Any],
     ) -> Write:
         """Record a settled outcome. Lost when the row is settled already; the claim ends with it."""
+        whose, not_theirs = _whose(run_id, correlation_id)
         values = {
-            **self._about(export, run_id, correlation_id),
+            **self._about(export),
+            **whose,
             **details,
             "status": outcome,
             "settledAt": utc_text(now),
             "polls": polls,
         }
-        remove = tuple(sorted({"reason", "announcedAt", *_CLAIM} - details.keys()))
+        remove = tuple(sorted({"reason", "announcedAt", *not_theirs, *_CLAIM} - details.keys()))
         return self._write(export.id, values, now=now, asked_at=asked_at, condition=_OPEN, remove=remove)
 
     def leave(
@@ -150,14 +153,24 @@ class Catalog:
     ) -> Write:
         """Record an outcome that settles nothing: a later run takes the export up again.
 
-        It takes the place of a rejection that was asked about again at ``asked_at``, and of no other settled outcome.
+        Of settled outcomes it takes the place of those that were asked about again at ``asked_at`` only: of a
+        rejection, and of a failure that the service has taken back. Lost when this run has left the export so already.
         """
-        values = {**self._origin, "status": outcome, "runId": run_id}
-        values |= {"reason": reason} if reason else {}
-        values |= {"correlationId": correlation_id} if correlation_id else {}
-        remove = ("announcedAt", "settledAt", "lastError", *(() if reason else ("reason",)))
+        whose, not_theirs = _whose(run_id, correlation_id)
+        values = {**self._origin, **whose, "status": outcome, **({"reason": reason} if reason else {})}
+        remove = ("announcedAt", "settledAt", "lastError", *not_theirs, *(() if reason else ("reason",)))
         condition = f"{_LEFT_OPEN} AND NOT (#status = :status AND runId = :runId)"
-        return self._write(export_id, values, now=now, asked_at=asked_at, condition=condition, remove=remove)
+        # What two slices of one export write at once is the same, so who was first must not be told by the values.
+        return self._write(
+            export_id,
+            values,
+            now=now,
+            asked_at=asked_at,
+            condition=condition,
+            remove=remove,
+            more={":succeeded": Status.SUCCEEDED.value},
+            own_if_equal=False,
+        )
 
     def release(self, export_id: str, run_id: str, error: str | None = None) -> None:
         """End this run's claim, if it still has it, so that nobody waits for it to expire; ``error`` ended the try."""
@@ -173,12 +186,10 @@ class Catalog:
         with suppress(_Lost):
             self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, told)
 
-    def _about(self, export: Export, run_id: str, correlation_id: str | None) -> dict[str, Any]:
-        """Every member of ExportInfo but the link, and who asks."""
+    def _about(self, export: Export) -> dict[str, Any]:
+        """Every member of ExportInfo but the link."""
         about = {
             **self._origin,
-            "runId": run_id,
-            "correlationId": correlation_id,
             "exportStatus": export.status,
             "statusMessage": clean_message(export.status_message),
             "exportRequestTime": utc_text(export.requested_at),
@@ -198,13 +209,15 @@ class Catalog:
         asked_at: datetime | None = None,
         remove: Sequence[str] = (),
         status_once: bool = False,
+        more: Mapping[str, Any] | None = None,
+        own_if_equal: bool = True,
     ) -> Write:
         """One UpdateItem that holds only while ``condition`` does; the loser is told the row that was there."""
         names = {f"#{name}": name for name in (*values, *remove, "status", "firstSeenAt")}
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
         arguments |= {":now": utc_text(now)} | {f":{each}": each for each in SETTLED}
-        arguments[":asked_at"] = utc_text(asked_at) if asked_at else ""
+        arguments |= {":asked_at": utc_text(asked_at) if asked_at else "", **(more or {})}
         if status_once:
             sets.append("#status = if_not_exists(#status, :in_progress)")
             arguments[":in_progress"] = IN_PROGRESS
@@ -215,7 +228,8 @@ class Catalog:
             return Write(self._update(export_id, expression, condition, names, arguments), won=True)
         except _Lost as lost:
             # An answer may get lost and botocore try again: the condition then fails on what we wrote ourselves.
-            return Write(lost.row, won=all(lost.row.item.get(name) == value for name, value in values.items()))
+            own = own_if_equal and all(lost.row.item.get(name) == value for name, value in values.items())
+            return Write(lost.row, won=own)
 
     def _update(
         self, export_id: str, expression: str, condition: str, names: Mapping[str, str], arguments: Mapping[str, Any]
@@ -246,6 +260,13 @@ class _Lost(Exception):
     def __init__(self, row: Row) -> None:
         super().__init__()
         self.row = row
+
+
+def _whose(run_id: str, correlation_id: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Attributes that say whose outcome a row holds, and those of an earlier run's that go then."""
+    if correlation_id:
+        return {"runId": run_id, "correlationId": correlation_id}, ()
+    return {"runId": run_id}, ("correlationId",)
 
 
 def _record(part: Upload | RawObject | None) -> dict[str, Any] | None:

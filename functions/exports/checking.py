@@ -181,7 +181,7 @@ class Check:
             return self._leave(pending, Outcome.NOT_STORED, error.code) if last else self._unseen(pending)
         rows = self.records.rows(export.id for export in listed.values() if export.status in ENDED)
         sorted_ = self._sort(pending, listed, rows)
-        self.measure(self._noticed(pending, listed, rows), self._ages(listed, sorted_.waiting))
+        self.measure(self._noticed(pending, listed, rows), self._ages(listed, rows, sorted_))
         if last:
             self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
             sorted_ = Pending(ready=sorted_.ready)
@@ -203,9 +203,14 @@ class Check:
         ended = [each for each in waited if each in rows and rows[each].in_progress]
         return [self.now - pending.looked_at] * len(ended) if pending.looked_at else []
 
-    def _ages(self, listed: Mapping[str, Export], waiting: Sequence[str]) -> list[timedelta]:
-        """Of what nobody can store yet, what is left at the deadline included; what is ready is about to be settled."""
-        return [self.now - listed[export_id].requested_at for export_id in waiting if export_id in listed]
+    def _ages(self, listed: Mapping[str, Export], rows: Mapping[str, Row], found: Pending) -> list[timedelta]:
+        """Of what nobody can store yet, what is left at the deadline included, and of what could not be stored before.
+
+        What is ready for the first time is about to be settled, however old it is.
+        """
+        tried = [each for each in found.ids if each in rows and (rows[each].last_error or rows[each].outcome)]
+        late = dict.fromkeys((*found.waiting, *tried))
+        return [self.now - listed[export_id].requested_at for export_id in late if export_id in listed]
 
     def _unseen(self, pending: Pending) -> Pending:
         """The service did not answer: nothing is known of its exports, so the next look tries again."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from exports.calls import aws_call
-from exports.errors import ServiceError
+from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Status
 from exports.runs import Filters
 from exports.secrecy import clean_message
@@ -19,6 +19,8 @@ logger = Logger(child=True)
 
 MAX_PAGES = 10_000
 """A listing that goes on beyond this is taken for one that never ends."""
+INVALID = frozenset({"InvalidParameterException", "InvalidParameterValueException"})
+"""Something that was asked for is none: an id, or a filter's value."""
 _RANK: dict[str, int] = {Status.SUCCEEDED: 2, Status.FAILED: 1}
 
 
@@ -31,9 +33,21 @@ class DiscoveryService:
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> dict[str, Export]:
         """Exports by id, at most 100 ids a call; with neither ids nor filters, every export that the service has.
 
-        An id that the service does not know is absent. If an id comes twice, the most advanced status wins, so that the
-        answer does not depend on the order of pages.
+        An id that the service does not know is absent, and so is one that it takes for no id: the others of such a call
+        are asked for without it. If an id comes twice, the most advanced status wins, so that the answer does not
+        depend on the order of pages.
         """
+        try:
+            return self._described(export_ids, filters)
+        except CallRefused as refused:
+            if refused.code not in INVALID or filters or not export_ids:
+                raise
+        if len(export_ids) == 1:
+            return {}
+        half = len(export_ids) // 2
+        return {**self.describe(export_ids[:half]), **self.describe(export_ids[half:])}
+
+    def _described(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
         found: dict[str, Export] = {}
         for export in self._pages(export_ids, filters):
             other = found.get(export.id)

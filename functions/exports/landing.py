@@ -61,7 +61,12 @@ class Landing:
         )
 
     def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
-        """Land the bytes behind the export's link at its raw key, or as much of them as the time allows."""
+        """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.
+
+        Other bytes that lie there make room once all of these are there: no manifest names them, and nobody else writes
+        while the export is claimed. The service may give other bytes than those that were rejected, or that a killed
+        call left.
+        """
         patience = Patience(time_left=self.time_left)
         source = Download(
             export.link or "",
@@ -72,7 +77,7 @@ class Landing:
         )
         return copy(
             source,
-            self.bucket.within(patience),
+            self.bucket.within(patience, replaces=True),
             key=keys.raw,
             known=known,
             remember=lambda upload: self.memory.remember(export.id, upload=upload),

@@ -44,13 +44,11 @@ class Ledger:
 
     def see(self, export: Export, *, linkless: bool = False) -> None:
         """The service lists the export and has not finished it, or gives no link to it yet."""
-        self.catalog.see(
-            export,
-            run_id=self.batch.run_id,
-            correlation_id=self.batch.correlation_id,
-            now=self.clock(),
-            linkless=linkless,
-        )
+        now = self.clock()
+        if linkless:
+            self.catalog.see_linkless(export, asked_at=self.batch.asked_at, now=now)
+        else:
+            self.catalog.see(export, run_id=self.batch.run_id, correlation_id=self.batch.correlation_id, now=now)
 
     def claim(self, export: Export, span: timedelta) -> Write:
         """Take the export for this run for ``span``; lost when it is settled or claimed by another run."""
@@ -58,7 +56,6 @@ class Ledger:
         return self.catalog.claim(
             export,
             run_id=self.batch.run_id,
-            correlation_id=self.batch.correlation_id,
             asked_at=self.batch.asked_at,
             now=now,
             until=now + span,

@@ -68,9 +68,10 @@ class Row:
         return _record(RawObject, self.item.get("raw"))
 
     @property
-    def rejected_key(self) -> str | None:
-        """Where the bytes lie that were rejected."""
-        return self.item.get("rawKey")
+    def rejected_raw(self) -> RawObject | None:
+        """The bytes that were rejected, which are kept."""
+        kept = [self.item.get(name) for name in ("rawKey", "bytes", "rawCrc32")]
+        return RawObject(*kept) if all(kept) else None  # type: ignore[arg-type]  # as they were written
 
     @property
     def linkless_since(self) -> str | None:

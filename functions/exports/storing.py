@@ -40,9 +40,9 @@ class Records(Protocol):
 
 
 class Bucket(Protocol):
+    def size(self, key: str) -> int | None: ...
     def read_json(self, key: str) -> Any: ...
     def put_json_once(self, key: str, document: Any) -> bool: ...
-    def remove(self, key: str) -> None: ...
     def abort(self, key: str, upload_id: str) -> None: ...
 
 
@@ -97,7 +97,7 @@ class Storing:
         except Rejected as rejected:
             if claim.row.upload:
                 self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
-            return self._reject(export, rejected, item)
+            return self._reject(export, rejected, item, claim.row.rejected_raw)
         except CallRefused as refused:
             self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
             return {**SETTLED, "because": str(refused)}
@@ -124,7 +124,7 @@ class Storing:
         keys = Keys(self.account, self.region, export.requested_date, export.id)
         document = self.bucket.read_json(keys.manifest)
         if document is None:
-            raw = row.raw or self._copy(export, keys, row, item)
+            raw = self._copied(row) or self._copy(export, keys, row, item)
             if isinstance(raw, Unfinished):
                 return _unfinished(raw)
             self.records.remember(export.id, raw=raw)
@@ -150,15 +150,13 @@ class Storing:
                 self.hands.discard(raw, keys, item)
             raise
 
-    def _copy(self, export: Export, keys: Keys, row: Row, item: Item) -> RawObject | Unfinished:
-        """Fetch the export. Bytes that were rejected make room first: what is asked for again may be other bytes.
+    def _copied(self, row: Row) -> RawObject | None:
+        """The raw object that an earlier call completed, unless somebody took it away since."""
+        return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
 
-        The bucket is versioned, so they stay readable as an earlier version.
-        """
+    def _copy(self, export: Export, keys: Keys, row: Row, item: Item) -> RawObject | Unfinished:
         if not export.link:
             raise Rejected(Reason.GONE, "the service gives no link to a finished export")
-        if row.rejected_key and not row.upload:
-            self.bucket.remove(row.rejected_key)
         return self.hands.copy(export, keys, row.upload, item)
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:

@@ -46,6 +46,34 @@ def test_a_rejected_export_is_looked_at_again_when_asked_for(stack: Stack, servi
     assert [event["detail-type"] for event in events.of(export_id)] == ["Export Rejected", "Export Stored"]
 
 
+def test_rejected_bytes_are_kept_until_others_take_their_place(stack: Stack, service: Service) -> None:
+    export_id = service.has_body(b"PK\x03\x04 is how a zip begins, but this is none")
+    first = stack.run(exportIds=[export_id])
+    kept = (stack.row(export_id) or {})["rawKey"]
+    rejected = stack.body(kept)
+
+    service.now_plays(export_id, link="http://exports.example/")
+    second = stack.run(exportIds=[export_id])
+    after_second = stack.body((stack.row(export_id) or {})["rawKey"])
+    service.now_plays(export_id)
+    third = stack.run(exportIds=[export_id])
+
+    assert [run.outcome(export_id) for run in (first, second, third)] == ["REJECTED", "REJECTED", "STORED"]
+    assert [run.reason(export_id) for run in (first, second)] == ["CORRUPT", "URL_REFUSED"]
+    assert after_second == rejected
+    assert stack.body(kept) == service.download(export_id) != rejected
+
+
+def test_a_rejected_export_that_has_no_link_when_asked_for_again_is_gone(stack: Stack, service: Service) -> None:
+    export_id = service.has_body(b"PK\x03\x04 is how a zip begins, but this is none")
+    first = stack.run(exportIds=[export_id])
+
+    service.now_plays(export_id, no_link=True)
+    second = stack.run(exportIds=[export_id])
+
+    assert [run.reason(export_id) for run in (first, second)] == ["CORRUPT", "GONE"]
+
+
 def test_a_failed_export_is_read_again_when_asked_for(stack: Stack, service: Service, events: Inbox) -> None:
     export_id = service.has(outcome="FAILED")
     first = stack.run(exportIds=[export_id])

@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from fastjsonschema import JsonSchemaException
 
-from exports.announcing import ATTEMPTS, DETAIL_TYPES, SOURCE, EventBus, detail
+from exports.announcing import ATTEMPTS, DETAIL_TYPES, IN_A_ROW, QUIET_SECONDS, SOURCE, EventBus, detail
 from exports.errors import ServiceError
 from exports.model import Outcome, Reason
 from tests.events import keeps_to_schema
@@ -146,3 +146,23 @@ def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed:
 
     with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
         bus.announce(STORED, Outcome.STORED)
+
+
+def test_fault_34_a_bus_that_refused_several_events_is_left_alone_for_a_minute() -> None:
+    """A report may owe thousands of events, and has five minutes."""
+    client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    now = 0.0
+    bus = EventBus(client, "default", bucket="b", catalog=CATALOG, clock=lambda: now)
+
+    with Stubber(client) as stubber:
+        for _ in range(IN_A_ROW):
+            stubber.add_client_error("put_events", "InternalException")
+        for _ in range(IN_A_ROW + 2):
+            with pytest.raises(ServiceError):
+                bus.announce(STORED, Outcome.STORED)
+        stubber.assert_no_pending_responses()
+
+        now = QUIET_SECONDS
+        for _ in range(2):
+            stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]})
+            bus.announce(STORED, Outcome.STORED)

@@ -5,6 +5,7 @@ import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from exports.checksums import from_base64
 from exports.errors import CallRefused, ServiceError
 from exports.retries import Patience
 from exports.uploads import MIB, UploadGone
+from exports.writing import FIRST_PART
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -345,6 +347,32 @@ def test_an_object_that_was_removed_makes_room(bucket: Bucket) -> None:
     bucket.archive.remove("a")
 
     assert bucket.archive.size("a") is None
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_another_object_makes_room_where_it_may_be_replaced(bucket: Bucket, in_parts: bool) -> None:
+    archive = bucket.archive.within(Patience(sleep=lambda _: None), replaces=True)
+    archive.put_once("a", b"x")
+
+    if in_parts:
+        upload_id = archive.begin("a")
+        archive.complete("a", upload_id, [archive.put_part("a", upload_id, 1, Socket(b"yy"), 2)], 2)
+    else:
+        archive.put_once("a", b"yy")
+
+    assert b"".join(archive.read("a", 0, 1)) == b"yy"
+    assert bucket.uploads() == []
+
+
+def test_an_object_that_may_be_replaced_stays_until_all_of_the_other_is_there(bucket: Bucket) -> None:
+    archive = bucket.archive.within(Patience(sleep=lambda _: None), replaces=True)
+    archive.put_once("a", b"x")
+
+    with suppress(ZeroDivisionError), archive.writer("a") as writer:
+        writer.write(b"y" * FIRST_PART)
+        1 / 0  # noqa: B018 - the source breaks
+
+    assert b"".join(archive.read("a", 0, 0)) == b"x"
 
 
 def test_upload_that_is_gone(bucket: Bucket) -> None:

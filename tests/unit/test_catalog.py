@@ -42,16 +42,15 @@ def catalog(dynamodb: Any) -> Catalog:
 
 
 def claim(catalog: Catalog, run_id: str, *, asked_at: Any = None, now: Any = NOW) -> Write:
-    return catalog.claim(
-        export(), run_id=run_id, correlation_id=None, asked_at=asked_at, now=now, until=now + timedelta(minutes=15)
-    )
+    return catalog.claim(export(), run_id=run_id, asked_at=asked_at, now=now, until=now + timedelta(minutes=15))
 
 
 def settle(
     catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", asked_at: Any = None, now: Any = NOW, **details: Any
 ) -> Write:
+    told = export(status="FAILED" if outcome is Outcome.FAILED else "SUCCEEDED")
     return catalog.settle(
-        export(), outcome, run_id=run_id, correlation_id="c", asked_at=asked_at, now=now, polls=3, details=details
+        told, outcome, run_id=run_id, correlation_id="c", asked_at=asked_at, now=now, polls=3, details=details
     )
 
 
@@ -224,11 +223,12 @@ def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
     assert not other.row.announced, "each run announces what it could not store"
 
 
-def test_the_same_outcome_left_twice_is_still_announced_once(catalog: Catalog) -> None:
-    first = leave(catalog, Outcome.TIMED_OUT)
+def test_the_same_outcome_left_twice_is_left_and_announced_once(catalog: Catalog) -> None:
+    first, second = (leave(catalog, Outcome.NOT_STORED, reason="AccessDenied") for _ in range(2))
     catalog.announced(first.row, NOW)
 
-    assert leave(catalog, Outcome.TIMED_OUT).row.announced
+    assert (first.won, second.won) == (True, False), "two slices of an export may be refused at once"
+    assert leave(catalog, Outcome.NOT_STORED, reason="AccessDenied").row.announced
 
 
 def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: Catalog) -> None:
@@ -238,6 +238,36 @@ def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: C
     catalog.announced(left.row, NOW)
 
     assert not catalog.rows(["export-1"])["export-1"].announced
+
+
+def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog) -> None:
+    settle(catalog, Outcome.FAILED)
+    before = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR)
+    claim(catalog, "run-2", asked_at=NOW + HOUR, now=NOW + HOUR)
+
+    after = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR)
+
+    assert (before.won, after.won) == (False, True)
+
+
+def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(catalog: Catalog) -> None:
+    settle(catalog, Outcome.REJECTED, reason="GONE")
+
+    seen = catalog.see_linkless(export(link=None), asked_at=NOW + HOUR, now=NOW + HOUR)
+
+    assert (seen.won, seen.row.outcome, seen.row.reason, seen.row.run_id) == (True, Outcome.REJECTED, "GONE", "run-1")
+    assert seen.row.linkless_since == "2026-11-23T13:00:00.000Z"
+    assert not catalog.see_linkless(export(link=None), asked_at=None, now=NOW + 2 * HOUR).won, "nobody asks again"
+
+
+def test_a_row_holds_the_correlation_id_of_its_own_run_or_none(catalog: Catalog) -> None:
+    settle(catalog, Outcome.REJECTED)
+    claimed = claim(catalog, "run-2", asked_at=NOW + HOUR, now=NOW + HOUR).row.item["correlationId"]
+
+    left = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR).row.item
+
+    assert claimed == "c", "the rejection in the row is still that of run-1"
+    assert (left["runId"], left.get("correlationId")) == ("run-2", None)
 
 
 @pytest.mark.parametrize(

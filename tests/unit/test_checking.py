@@ -119,6 +119,25 @@ def test_an_export_is_noted_as_in_progress_once() -> None:
     assert at.records.seen == ["running"]
 
 
+def test_late_is_what_waits_and_what_could_not_be_stored_but_nothing_that_is_about_to_be() -> None:
+    at = desk(
+        export("running", "IN_PROGRESS", age_minutes=10),
+        export("new", age_minutes=20),
+        export("broke off", age_minutes=30),
+        export("refused", age_minutes=40),
+        export("stored", age_minutes=50),
+    )
+    at.records.known = {
+        "broke off": row("broke off", "IN_PROGRESS", lastError="the link no longer opens (403)"),
+        "refused": row("refused", "NOT_STORED", reason="AccessDenied"),
+        "stored": row("stored"),
+    }
+
+    at.check()
+
+    assert at.measured == [([], [timedelta(minutes=minutes) for minutes in (10, 30, 40)])]
+
+
 def test_what_ended_since_the_look_before_was_noticed_no_later_than_that() -> None:
     at = desk(export("ended", "IN_PROGRESS"), export("running", "IN_PROGRESS", age_minutes=45), export("done"))
     first = at.check()

@@ -111,6 +111,27 @@ def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None
         service.describe()
 
 
+@pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidParameterValueException"])
+def test_an_id_that_the_service_takes_for_none_is_absent_and_the_others_are_described(stubbed: Any, code: str) -> None:
+    service, stubber = stubbed
+    for ids, odd in ([*"abcd"], True), ([*"ab"], False), ([*"cd"], True), (["c"], True), (["d"], False):
+        if odd:
+            stubber.add_client_error("describe_export_tasks", code, expected_params={"exportIds": ids})
+        else:
+            answer = {"exportsInfo": [info(each) for each in ids]}
+            stubber.add_response("describe_export_tasks", answer, {"exportIds": ids})
+
+    assert [*service.describe([*"abcd"])] == [*"abd"]
+
+
+def test_a_filter_that_the_service_refuses_is_told(stubbed: Any) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("describe_export_tasks", "InvalidParameterValueException")
+
+    with pytest.raises(CallRefused, match=r"^InvalidParameterValueException$"):
+        service.describe(["a", "b"], [{"name": "agentIds", "condition": "EQUALS", "values": ["?"]}])
+
+
 @pytest.mark.parametrize(
     ("requested_at", "date"),
     [

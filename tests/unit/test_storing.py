@@ -1,7 +1,7 @@
 """One export settled, and the order of writes that makes it safe."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -51,12 +51,13 @@ class FakeService:
 class FakeBucket:
     journal: list[str]
     objects: dict[str, Any] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def read_json(self, key: str) -> Any:
         return self.objects.get(key)
 
-    def remove(self, key: str) -> None:
-        self.journal.append(f"remove {key}")
+    def size(self, key: str) -> int | None:
+        return self.sizes.get(key)
 
     def abort(self, key: str, upload_id: str) -> None:
         self.journal.append(f"abort {upload_id}")
@@ -276,15 +277,6 @@ def test_fault_26_of_two_manifests_the_first_stands() -> None:
     assert desk.records.outcomes[0][1]["kind"] == "summary"
 
 
-def test_a_raw_object_that_an_earlier_call_completed_is_not_copied_again() -> None:
-    desk = Desk(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw={"key": RAW.key, "bytes": 700, "crc32": "x"}), won=True)
-
-    desk.store()
-
-    assert "copy" not in desk.journal
-
-
 def test_a_failed_export_is_settled_without_a_claim() -> None:
     desk = Desk(export(status="FAILED", status_message="no agents"))
 
@@ -309,7 +301,8 @@ def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
 
 def test_bytes_that_are_ours_already_need_no_link() -> None:
     desk = Desk(export(link=None))
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw={"key": RAW.key, "bytes": 700, "crc32": "x"}), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.bucket.sizes = {RAW.key: RAW.bytes}
 
     desk.store({**ITEM, "linkless": True})
 
@@ -373,23 +366,28 @@ def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are()
     assert desk.records.outcomes == [(Outcome.REJECTED, kept)]
 
 
-def test_bytes_that_were_rejected_make_room_when_the_export_is_asked_for_again() -> None:
+def test_a_rejection_that_brings_no_bytes_says_where_those_of_the_one_before_are() -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="REJECTED", rawKey=RAW.key), won=True)
+    kept: dict[str, Any] = {"rawKey": RAW.key, "bytes": RAW.bytes, "rawCrc32": RAW.crc32}
+    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), won=True)
+    desk.hands.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
 
     desk.store()
 
-    assert desk.journal[:3] == ["claim", f"remove {RAW.key}", "copy"]
+    assert desk.records.outcomes == [(Outcome.REJECTED, {"reason": "GONE", **kept, "polls": 3})]
 
 
-def test_a_copy_that_goes_on_removes_nothing() -> None:
+@pytest.mark.parametrize(("there", "then"), [(RAW.bytes, "remember"), (RAW.bytes - 1, "copy"), (None, "copy")])
+def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_is_gone(
+    there: int | None, then: str
+) -> None:
     desk = Desk(export())
-    upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1, "crc32": ""}
-    desk.records.claimed = Write(row(status="REJECTED", rawKey=RAW.key, upload=upload), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.bucket.sizes = {RAW.key: there} if there else {}
 
     desk.store()
 
-    assert desk.journal[:2] == ["claim", "copy"]
+    assert desk.journal[1] == then
 
 
 def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
