@@ -157,10 +157,9 @@ def test_fault_34_a_bus_that_refused_several_events_is_left_alone_for_a_minute()
     with Stubber(client) as stubber:
         for _ in range(IN_A_ROW):
             stubber.add_client_error("put_events", "InternalException")
-        for _ in range(IN_A_ROW + 2):
-            with pytest.raises(ServiceError):
+        for code in ["InternalException"] * IN_A_ROW + ["RefusedBefore"] * 2:
+            with pytest.raises(ServiceError, match=f"^{code}$"):
                 bus.announce(STORED, Outcome.STORED)
-        stubber.assert_no_pending_responses()
 
         now = QUIET_SECONDS
         for _ in range(2):

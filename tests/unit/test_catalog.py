@@ -260,6 +260,10 @@ def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(ca
     assert not catalog.see_linkless(export(link=None), asked_at=None, now=NOW + 2 * HOUR).won, "nobody asks again"
 
 
+def test_a_new_export_without_a_link_is_in_progress(catalog: Catalog) -> None:
+    assert catalog.see_linkless(export(link=None), asked_at=None, now=NOW).row.item["status"] == "IN_PROGRESS"
+
+
 def test_a_row_holds_the_correlation_id_of_its_own_run_or_none(catalog: Catalog) -> None:
     settle(catalog, Outcome.REJECTED)
     claimed = claim(catalog, "run-2", asked_at=NOW + HOUR, now=NOW + HOUR).row.item["correlationId"]
