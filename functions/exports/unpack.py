@@ -19,7 +19,7 @@ from exports.datasets import OTHER, Dataset, dataset_of, is_csv, kind_of, schema
 from exports.errors import Rejected
 from exports.filenames import kept_name
 from exports.members import Counted, Limits, Member, Sink, Walk, drain, sample_of
-from exports.model import Keys, Kind, RawObject, StoredFile
+from exports.model import Keys, Kind, RawObject, Reason, StoredFile
 from exports.notes import Notes
 from exports.spread import PartsWriter, Spread
 from exports.tables import Sheet, known_tables
@@ -91,6 +91,10 @@ LARGEST_TABLE = 2 * 10**9
 figures alone. Most are several times as fast."""
 
 
+MOST_COLUMNS = 1_000_000
+"""Names of columns that all headers of an export may have together: the manifest holds them, and so does memory."""
+
+
 class _TimeIsUp(Exception):
     pass
 
@@ -119,6 +123,7 @@ class _Unpacking:
     added: Sequence[Dataset]
     members: list[Member] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
+    columns: int = 0
 
     def run(self) -> Unpacked | Unfinished:
         index, slices = self.part_slice
@@ -150,7 +155,12 @@ class _Unpacking:
             self._carry(member, large, run)
         elif member.part not in self.notes.files:
             self._need_time()
-            self.notes.add(member.part, self._store(member))
+            self._note(member, self._store(member))
+
+    def _note(self, member: Member, file: StoredFile) -> None:
+        self.notes.add(member.part, file)
+        self.columns += len(file.columns)
+        _bound(self.columns)
 
     def _store(self, member: Member) -> StoredFile:
         dataset, chunks = self._told(member)
@@ -165,7 +175,7 @@ class _Unpacking:
         upload = large.upload(key)
         writer = PartsWriter(self.archive, upload, large.missing(run, upload))
         if run == large.runs - 1 and member.part not in self.notes.files:
-            self.notes.add(member.part, self._described(member, dataset, key, writer, chunks))
+            self._note(member, self._described(member, dataset, key, writer, chunks))
             return
         while not writer.done:
             writer.write(next(chunks))
@@ -216,11 +226,17 @@ class _Unpacking:
         files = tuple(self.notes.files[member.part] for member in self.members if member.part in self.notes.files)
         if len(files) < len(self.members) or not all(large.complete() for large in self.spreads):
             return Unfinished(slices)
+        _bound(sum(len(file.columns) for file in files))
         return Unpacked(files, kind_of(file.dataset for file in files))
 
     def _need_time(self) -> None:
         if self.time_left() <= 0:
             raise _TimeIsUp
+
+
+def _bound(columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise Rejected(Reason.TOO_LARGE, f"more than {MOST_COLUMNS} columns in all")
 
 
 class _Copy:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exports import unpack as unpack_module
 from exports.datasets import known_datasets
 from exports.errors import Rejected, ServiceError
 from exports.members import RATIO_FLOOR, Limits
@@ -254,6 +255,14 @@ def test_bad_input_22_limits_that_are_just_met_refuse_nothing() -> None:
     result = stored(bucket, raw, Limits(max_files=2, max_file_bytes=100, max_total_bytes=200))
 
     assert len(result.files) == 2
+
+
+def test_bad_input_22_headers_of_all_files_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack_module, "MOST_COLUMNS", 5)
+    bucket = Bucket()
+
+    assert len(stored(bucket, bucket.holds(zipped({"a.csv": b"a,b\n", "b.csv": b"c,d,e\n"}), "zip")).files) == 2
+    assert refusal(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n"})) is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize("limits", [replace(LIMITS, max_file_bytes=99), replace(LIMITS, max_total_bytes=99)])
