@@ -25,7 +25,7 @@ class View:
     columns: Sequence[tuple[str, str]]
 
     def described(self, database: str) -> dict[str, Any]:
-        """What a table of Glue has in place of a location and a format."""
+        """What a table of Glue has in place of a location and a format, which Athena wants to be there, if empty."""
         definition = {
             "originalSql": self.sql,
             "catalog": "awsdatacatalog",
@@ -39,7 +39,10 @@ class View:
             "parameters": {"presto_view": "true", "comment": "Presto View"},
             "view_original_text": f"/* Presto View: {encoded} */",
             "view_expanded_text": "/* Presto View */",
-            "storage_descriptor": glue.CfnTable.StorageDescriptorProperty(columns=columns),
+            "partition_keys": [],
+            "storage_descriptor": glue.CfnTable.StorageDescriptorProperty(
+                columns=columns, serde_info=glue.CfnTable.SerdeInfoProperty()
+            ),
         }
 
 

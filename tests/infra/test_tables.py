@@ -48,6 +48,12 @@ def test_there_is_a_view_of_the_newest_export_for_each_dataset(template: Templat
     assert all(view["Parameters"]["presto_view"] == "true" for view in views(template).values())
 
 
+def test_athena_finds_in_a_view_what_it_asks_of_every_table(template: Template) -> None:
+    """Without it, a query ends with "Table storage descriptor is missing SerDe info"."""
+    for name, view in views(template).items():
+        assert (view["StorageDescriptor"]["SerdeInfo"], view["PartitionKeys"]) == ({}, []), name
+
+
 @pytest.mark.parametrize("dataset", known_tables())
 def test_a_view_has_the_columns_and_types_that_its_sql_selects(template: Template, dataset: str) -> None:
     view, table = views(template)[f"latest_{dataset}"], tables(template)[dataset]
