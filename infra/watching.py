@@ -19,6 +19,8 @@ OUTCOMES = ("STORED", "TRUNCATED", "FAILED", "REJECTED", "NOT_STORED", "NOT_FOUN
 ALARMS_PER_RULE = 5
 """The pattern of a rule may have 2,048 characters, and the ARN of an alarm nearly 300."""
 PERIOD = Duration.minutes(5)
+LATE_PERIODS = 13
+"""An hour, and what an hourly sweep may begin late."""
 WIDTH, HEIGHT = 8, 6
 
 
@@ -100,13 +102,18 @@ class Watching(Construct):
         return [*runs, failed]
 
     def _late(self, after: Duration) -> Watched:
-        """It stays late until a look tells otherwise: between two sweeps nobody looks."""
+        """It stays late for an hour after the last look that found it so, and as long as nobody looks after that.
+
+        Looks at an export so old are more than five minutes apart, and there is none between two sweeps; what a run for
+        other exports looks at meanwhile says nothing of it.
+        """
         return Watched(
             name="ExportLate",
             section="an-export-is-late",
             says=f"An export was asked for more than {after.to_hours()} hours ago and is still not settled.",
             metric=self._ours("OldestUnsettledSeconds", "Maximum"),
             above=after.to_seconds(),
+            within=LATE_PERIODS,
             missing=cloudwatch.TreatMissingData.IGNORE,
         )
 
@@ -120,7 +127,11 @@ class Watching(Construct):
         )
 
     def _functions_in_trouble(self) -> list[Watched]:
-        """A single error or throttle is tried again by the workflow, so only lasting ones ring."""
+        """A single error or throttle is tried again by the workflow, so only lasting ones ring.
+
+        Errors do with the third: a task has no more than three tries in a batch, and what fails at once has used them
+        up within half a minute.
+        """
         return [
             alarm
             for function in self._functions.all
@@ -130,8 +141,7 @@ class Watching(Construct):
                     section="a-function-fails",
                     says=f"{function.node.id} keeps failing.",
                     metric=function.metric_errors(period=PERIOD, statistic="Sum"),
-                    of=2,
-                    within=3,
+                    above=2,
                 ),
                 Watched(
                     name=f"{function.node.id}Throttles",
@@ -191,12 +201,15 @@ class Watching(Construct):
         )
 
     def _dashboard(self) -> cloudwatch.Dashboard:
-        """Named after the construct, so that two stand side by side, and the name is known before it is there."""
+        """Named after the construct, so that two stand side by side, and the name is known before it is there.
+
+        After the region, too: an account's dashboards have one list of names for all regions. 255 characters at most.
+        """
         name = Names.unique_resource_name(self, max_length=200, separator="-", allowed_special_characters="-_")
         return cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=name,
+            dashboard_name=f"{name}-{Aws.REGION}",
             default_interval=Duration.days(1),
             widgets=[
                 [_heading("Is everything landed?")],

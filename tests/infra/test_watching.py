@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from aws_cdk import App, Stack
+from aws_cdk.aws_cloudwatch import CfnDashboard
 
 from infra import layout
+from infra.exports import DiscoveryExports
+from infra.permissions import flat
 from infra.schedules import Schedule
 from infra.settings import Settings
 from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
+from tests.infra.test_workflow import TASKS, states
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook.md"
-FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
+FUNCTIONS = tuple(TASKS.values())
 
 
 def synthesized(outdir: Path, settings: Settings) -> Template:
@@ -52,12 +56,12 @@ def test_each_way_to_break_has_its_alarm(everything: Template) -> None:
         "RunsFailed": "ExecutionsFailed of <Workflow/StateMachine>, Sum > 0, 1 of 1",
         "RunsTimedOut": "ExecutionsTimedOut of <Workflow/StateMachine>, Sum > 0, 1 of 1",
         "StartsFailed": "ExecutionsFailed of <CloudTrail/Starter>, Sum > 0, 1 of 1",
-        "ExportLate": "OldestUnsettledSeconds of discovery-exports, Maximum > 86400, 1 of 1",
+        "ExportLate": "OldestUnsettledSeconds of discovery-exports, Maximum > 86400, 1 of 13",
         **{
             f"{name}DeadLetters": f"ApproximateNumberOfMessagesVisible of {queue}, Maximum > 0, 1 of 1"
             for name, queue in queues.items()
         },
-        **{f"{name}Errors": f"Errors of <Functions/{name}>, Sum > 0, 2 of 3" for name in FUNCTIONS},
+        **{f"{name}Errors": f"Errors of <Functions/{name}>, Sum > 2, 1 of 1" for name in FUNCTIONS},
         **{f"{name}Throttles": f"Throttles of <Functions/{name}>, Sum > 0, 2 of 3" for name in FUNCTIONS},
     }
 
@@ -68,6 +72,25 @@ def test_no_data_is_no_alarm_but_what_lay_there_still_does(everything: Template)
 
     assert ignored == {"ExportLate", *(f"{name}DeadLetters" for name in ("Announcements", "Schedules", "CloudTrail"))}
     assert others == {"notBreaching"}
+
+
+def test_a_late_export_stays_late_from_one_hourly_sweep_to_the_next(everything: Template) -> None:
+    late, schedule = alarms(everything)["ExportLate"], everything.properties("Schedules/Schedule1")
+
+    minutes = late["EvaluationPeriods"] * late["Period"] / 60
+    assert late["DatapointsToAlarm"] == 1
+    assert minutes >= 60 + schedule["FlexibleTimeWindow"]["MaximumWindowInMinutes"]
+
+
+@pytest.mark.parametrize(("state", "function"), TASKS.items())
+def test_a_task_that_fails_at_once_and_every_time_rings(everything: Template, state: str, function: str) -> None:
+    """Its last try comes soon after the first, so that one period has as many errors as it has tries."""
+    alarm, retry = alarms(everything)[f"{function}Errors"], states(everything.definition())[state]["Retry"][-1]
+
+    waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    assert sum(waits) < 60 < alarm["Period"]
+    assert len(waits) + 1 > alarm["Threshold"]
+    assert alarm["DatapointsToAlarm"] == 1
 
 
 def test_each_alarm_names_a_section_of_the_runbook(everything: Template) -> None:
@@ -133,8 +156,18 @@ def test_metrics_are_those_of_this_stack_alone(everything: Template) -> None:
 def test_the_stack_says_which_dashboard_is_its_own(everything: Template) -> None:
     (dashboard,) = everything.of_type("AWS::CloudWatch::Dashboard").values()
 
-    assert dashboard["Properties"]["DashboardName"].startswith("DiscoveryExports-")
+    name = everything.text(dashboard["Properties"]["DashboardName"])
+    assert re.fullmatch(r"DiscoveryExports-[\w-]+-<AWS::Region>", name), "an account has one list for all regions"
     assert "DashboardName" in everything.document["Outputs"]
+
+
+def test_the_name_of_the_dashboard_fits_wherever_the_construct_stands() -> None:
+    stack = Stack(App(), "Theirs")
+    exports = DiscoveryExports(stack, "E" * 250, settings=Settings())
+
+    (dashboard,) = (each for each in exports.node.find_all() if isinstance(each, CfnDashboard))
+    name = flat(stack.resolve(dashboard.dashboard_name))
+    assert 200 < len(name.replace("<AWS::Region>", "ap-southeast-2")) <= 255
 
 
 def test_watching_can_be_left_out(tmp_path: Path) -> None:
