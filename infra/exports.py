@@ -1,6 +1,6 @@
 """The whole capability as one construct, for a stack of its own or for somebody else's."""
 
-from aws_cdk import Duration, Stack, Token
+from aws_cdk import Aws, CfnRule, CfnRuleAssertion, Duration, Fn, Stack, Token
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
@@ -43,6 +43,7 @@ class DiscoveryExports(Construct):
         super().__init__(scope, id)
         settings = settings or Settings()
         self._refuse_what_cannot_work(settings, bucket)
+        self._refuse_regions_without_the_service(settings)
         self.storage = Storage(
             self,
             "Storage",
@@ -136,6 +137,16 @@ class DiscoveryExports(Construct):
             )
         if faults:
             raise SettingsError(faults)
+
+    def _refuse_regions_without_the_service(self, settings: Settings) -> None:
+        """A stack that is told no region has one when it is deployed: CloudFormation looks before it makes anything."""
+        if settings.discovery_region or not Token.is_unresolved(Stack.of(self).region):
+            return
+        there = CfnRuleAssertion(
+            assert_=Fn.condition_contains(list(HOME_REGIONS), Aws.REGION),
+            assert_description="discoveryRegion is needed: the service is not in the region of this stack",
+        )
+        CfnRule(self, "HomeRegion", assertions=[there])
 
     def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
         if not settings.tables:

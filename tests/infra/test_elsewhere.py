@@ -9,7 +9,7 @@ from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_s3 as s3
 
 from infra.exports import DiscoveryExports
-from infra.settings import Existing, Settings, SettingsError
+from infra.settings import HOME_REGIONS, Existing, Settings, SettingsError
 from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
 
@@ -100,6 +100,18 @@ def test_a_stack_where_the_service_is_not_has_to_name_a_home_region() -> None:
     with pytest.raises(SettingsError, match="discoveryRegion: is needed: the service is not in eu-north-1"):
         made(Environment(region="eu-north-1"))
     made(Environment(region="eu-north-1"), discovery_region="eu-central-1")
+
+
+def test_a_stack_that_is_told_no_region_is_deployed_only_where_the_service_is(template: Template) -> None:
+    (rule,) = (each for name, each in template.document["Rules"].items() if "HomeRegion" in name)
+
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Contains": [list(HOME_REGIONS), {"Ref": "AWS::Region"}]}
+    assert assertion["AssertDescription"].startswith("discoveryRegion is needed")
+
+
+def test_a_stack_for_the_exports_of_another_region_may_be_deployed_anywhere(elsewhere: Template) -> None:
+    assert not [name for name in elsewhere.document["Rules"] if "HomeRegion" in name]
 
 
 # What is there already, by name
