@@ -106,7 +106,15 @@ class CloudTrailTrigger(Construct):
             input=sfn.TaskInput.from_object({"exportIds": ["{% $states.input.exportId %}"]}),
         )
         started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may tell of a call twice")
-        start.add_retry(errors=["StepFunctions.ExecutionLimitExceededException", "States.Timeout"], max_attempts=6)
+        # What has started will not start again; anything else may pass, an account's limit of executions among it.
+        start.add_retry(errors=ALREADY_STARTED, max_attempts=0).add_retry(
+            errors=["States.TaskFailed", "States.Timeout"],
+            interval=Duration.seconds(5),
+            backoff_rate=2,
+            max_attempts=10,
+            max_delay=Duration.minutes(5),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
         return start.add_catch(started, errors=ALREADY_STARTED)
 
     def _starting(self, state_machine: sfn.IStateMachine) -> Permission:

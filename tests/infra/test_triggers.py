@@ -73,6 +73,21 @@ def test_rule_takes_only_calls_that_went_well_here(triggers: Template) -> None:
     assert triggers.text(target["DeadLetterConfig"]["Arn"]) == "<CloudTrail/DeadLetters.Arn>"
 
 
+def test_a_start_is_tried_again_with_growing_waits_unless_the_run_is_there(triggers: Template) -> None:
+    starter = json.loads(triggers.text(triggers.properties("CloudTrail/Starter")["DefinitionString"]))
+
+    start = starter["States"]["Start run"]
+    there, retry = start["Retry"]
+    (catch,) = start["Catch"]
+    assert there == {"ErrorEquals": catch["ErrorEquals"], "MaxAttempts": 0}
+    assert {"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"} == set(catch["ErrorEquals"])
+    assert set(retry["ErrorEquals"]) == {"States.TaskFailed", "States.Timeout"}
+    assert retry["JitterStrategy"] == "FULL"
+    grown = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    longest = sum(min(wait, retry["MaxDelaySeconds"]) for wait in grown)
+    assert 20 * 60 < longest < starter["TimeoutSeconds"] / 2
+
+
 ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
 
 
