@@ -39,7 +39,8 @@ class SharedAws:
         """This process's local AWS with the stack deployed; it is deployed once, whichever processes ask."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         aws = self._ours or self._shared
-        if not aws.running:
+        # Written last: another process may be at deploying, and `up` waits for it.
+        if not (aws.state.env.exists() and aws.running):
             self.say("\nThe tests of the deployed stack need a local AWS: this takes about 20 seconds.")
             aws.up()
         return aws
