@@ -18,7 +18,8 @@ IDS_A_RUN = 5_000
 def not_stored(execution_arn: str) -> list[str]:
     """The exports that the run's report says are not stored."""
     execution = boto3.client("stepfunctions").describe_execution(executionArn=execution_arn)
-    text = execution.get("cause" if execution.get("error") == "ExportsNotStored" else "output")
+    ended = execution.get("error", execution["status"])
+    text = execution.get({"SUCCEEDED": "output", "ExportsNotStored": "cause"}.get(ended, ""))
     if not text:
         raise SystemExit(f"The run has no report: {execution['status']} {execution.get('error', '')}")
     told = json.loads(text)
@@ -38,7 +39,7 @@ def ask_again(execution_arn: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     for started in ask_again(sys.argv[1]):
         print(started)

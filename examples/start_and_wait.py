@@ -7,6 +7,7 @@ import sys
 import time
 
 import boto3
+from botocore.exceptions import ClientError
 
 
 def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
@@ -32,7 +33,11 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
+    try:  # before an export is started that nobody would wait for
+        boto3.client("stepfunctions").describe_state_machine(stateMachineArn=sys.argv[1])
+    except ClientError as error:
+        raise SystemExit(str(error)) from None
     started = boto3.client("discovery").start_export_task()["exportId"]
     print(json.dumps(store(sys.argv[1], started), indent=2))

@@ -3,6 +3,9 @@
 set -euo pipefail
 state_machine=${1:?usage: examples/start_and_wait.sh STATE_MACHINE_ARN}
 
+# Before an export is started that nobody would wait for.
+aws stepfunctions describe-state-machine --state-machine-arn "$state_machine" --query name --output text >/dev/null
+
 export_id=$(aws discovery start-export-task --query exportId --output text)
 name=$export_id
 [[ $name =~ ^[A-Za-z0-9_-]{1,80}$ ]] || name=sha256_$(printf %s "$export_id" | openssl dgst -sha256 -r | cut -d" " -f1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.settings import STACK_ID, read_stack_id
 
@@ -48,13 +48,15 @@ def main() -> None:
     context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
     context |= dict(each.split("=", 1) for each in told.context if each.startswith(f"{STACK_ID}="))
     stack = read_stack_id(context)
-    session = boto3.Session(profile_name=told.profile, region_name=os.environ.get("AWS_REGION"))
-    cloudformation = session.client("cloudformation")
     try:
+        session = boto3.Session(profile_name=told.profile, region_name=os.environ.get("AWS_REGION"))
+        cloudformation = session.client("cloudformation")
         flags = taking_up(cloudformation, stack)
     except ClientError as error:
         print(f"Nothing is known of a stack {stack}: {error.response['Error'].get('Message')}")
         return
+    except BotoCoreError as error:  # no region, no credentials, no such profile
+        raise SystemExit(f"What the stack {stack} keeps cannot be looked up: {error}") from None
     print(f"Destroying {stack} keeps, with all that they hold:")
     for kind, name in kept(cloudformation, stack):
         print(f"  {kind:26}  {name}")

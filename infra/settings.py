@@ -11,6 +11,7 @@ from infra.schedules import Schedule, ScheduleList
 
 GB = 1000**3
 STACK_ID = "stackId"
+BUCKET_NAME = r"(?!xn--|\d+(?:\.\d+){3}$)(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 HOME_REGIONS = (
     "us-east-1",
     "us-west-2",
@@ -251,7 +252,7 @@ class Existing:
     A name or an ARN each. A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``.
     """
 
-    bucket_name: Annotated[str | None, Maybe(Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket"))] = None
+    bucket_name: Annotated[str | None, Maybe(Text(BUCKET_NAME, "the name of a bucket"))] = None
     table_name: Annotated[str | None, Maybe(Text(r"[\w.-]{3,255}", "the name of a table"))] = None
     key_arn: Annotated[
         str | None, Maybe(Text(arn_of("kms", "key/[A-Za-z0-9-]{1,64}"), "the ARN of a KMS key, not of an alias"))

@@ -55,6 +55,7 @@ def client_environment(
     no_proxy = ",".join(dict.fromkeys([*filter(None, environ.get("NO_PROXY", "").split(",")), "localhost", ADDRESS]))
     return {
         "AWS_ENDPOINT_URL": endpoint,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         DISCOVERY: discovery,
         **({OWN_DOUBLE: discovery} if own_double else {}),
         "AWS_ACCESS_KEY_ID": "test",

@@ -127,6 +127,9 @@ def test_datasets_may_come_from_a_command_line() -> None:
     [
         ("bucketName", "s3://bucket"),
         ("bucketName", "Bucket"),
+        ("bucketName", "192.168.1.1"),
+        ("bucketName", "xn--bucket"),
+        ("bucketName", "bucket..of.ours"),
         ("tableName", "arn:aws:dynamodb:us-east-1:111122223333:table/t"),
         ("keyArn", "alias/ours"),
         ("keyArn", "arn:aws:kms:us-east-1:111122223333:alias/ours"),

@@ -22,9 +22,13 @@ pytestmark = pytest.mark.alone
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
 
-def run(aws: LocalAws, *command: str | Path) -> str:
+def tried(aws: LocalAws, *command: str | Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, **aws.env, "PATH": f"{AWS_CLI}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def run(aws: LocalAws, *command: str | Path) -> str:
+    done = tried(aws, *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -52,6 +56,22 @@ def test_start_and_wait_with_the_aws_cli(aws: LocalAws, stack: Stack, service: S
     status, _, _, output = told.rstrip("\n").split("\t")
     assert status == "SUCCEEDED"
     assert json.loads(output)["counts"] == {"STORED": 1}
+
+
+def test_no_export_is_started_for_a_state_machine_that_is_not_there(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    def starts() -> int:
+        return int(service.double.counts()["calls"].get("StartExportTask", 0))
+
+    before = starts()
+    programs = [(sys.executable, EXAMPLES / "start_and_wait.py"), (EXAMPLES / "start_and_wait.sh",)]
+
+    told = [tried(aws, *program, f"{stack.machine}-typo") for program in programs]
+
+    assert starts() == before
+    assert all(each.returncode and "StateMachineDoesNotExist" in each.stderr for each in told)
+    assert "Traceback" not in told[0].stderr
 
 
 def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Caller, stack: Stack, agent: str) -> None:
@@ -122,6 +142,14 @@ def test_nothing_is_asked_for_again_of_a_run_that_stored_everything(
     first = stack.run(exportIds=[service.has()])
 
     assert run(aws, sys.executable, EXAMPLES / "ask_again.py", first.arn) == ""
+
+
+def test_asking_again_for_what_a_refused_run_asked_for_says_that_it_has_no_report(aws: LocalAws, stack: Stack) -> None:
+    refused = stack.run(deadlineMinutes=0)
+
+    told = tried(aws, sys.executable, EXAMPLES / "ask_again.py", refused.arn)
+
+    assert (told.returncode, told.stderr) == (1, "The run has no report: FAILED InvalidInput\n")
 
 
 def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack) -> None:

@@ -106,6 +106,12 @@ def test_bad_input_06_an_id_of_another_type_is_refused(export_id: Any) -> None:
     assert faults({"exportIds": [export_id]}) == "exportIds[0] must be string"
 
 
+def test_what_links_a_run_to_its_caller_in_the_console_is_taken() -> None:
+    asked = {"exportIds": ["export-1"], "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:aws:states:…"}
+
+    assert run(asked).export_ids == ("export-1",)
+
+
 def test_bad_input_07_unknown_members_are_named() -> None:
     assert faults({"exportId": "a", "zone\n": 1}) == "input has unknown members: 'exportId', 'zone\\n'"
 
