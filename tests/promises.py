@@ -24,8 +24,9 @@ build. `tests/unit` and `tests/infra` need nothing, `tests/faults` has servers t
 `tests/local` runs the deployed stack on a local AWS.
 
 `make soak` does more of the latter for a quarter of an hour: ten runs at once for the same twenty exports, ten rounds
-of twenty exports whose functions are killed at random moments (`SEED=n` for others), a service that throttles or fails a third of
-all calls and downloads, every permission of every function taken away once, and a look for links in all that this left.
+of twenty exports whose functions are killed at random moments (`SEED=n` for others), a service that throttles or
+fails a third of all calls and downloads, every permission of every function taken away once, and a look for links in
+all that this left.
 """
 
 
