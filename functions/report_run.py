@@ -20,9 +20,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     plan: Any = wiring.bucket().read_json(plan_key(run_id))
     failures = {ended["batch"]: ended for ended in event["batches"] if ended and "error" in ended}
     exports: list[dict[str, Any]] = []
+    bus = wiring.bus()
     for number in range(1, plan["batches"] + 1):
         batch = wiring.batch({"runId": run_id, "number": number})
-        exports += settle_accounts(batch, wiring.ledger(batch), failure=failures.get(number), bucket=bucket)
+        exports += settle_accounts(batch, wiring.ledger(batch, bus), failure=failures.get(number), bucket=bucket)
     report = Report(run_id, exports, bucket)
     wiring.bucket().put_json(report_key(run_id), report.told())
     logger.info("reported", requested=len(exports), counts=report.counts)

@@ -3,7 +3,6 @@
 import json
 import random
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from exports.calls import aws_call
@@ -27,43 +26,33 @@ DETAIL_TYPES = {
 }
 ATTEMPTS = 4
 IN_A_ROW = 3
-QUIET_SECONDS = 60.0
-"""How long nothing is put on a bus that has refused ``IN_A_ROW`` events: a call that owes many has other work, too."""
+"""Events that are refused before the rest of a call's are not tried: a report may owe thousands, and has minutes."""
 
 
 class EventBus:
     """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused.
 
+    It serves one call of a function: once it has refused several events in a row, it refuses the others itself.
+
     ``catalog`` is the ARN of the table whose rows are announced. It stands in each event's ``resources``, which tells
     apart the events of two stacks on one bus.
     """
 
-    def __init__(
-        self,
-        client: "EventBridgeClient",
-        bus: str,
-        *,
-        bucket: str,
-        catalog: str,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str) -> None:
         self._client = client
         self._bus = bus
         self._bucket = bucket
         self._catalog = catalog
-        self._clock = clock
         self._refused = 0
-        self._quiet_until = 0.0
 
     def announce(self, row: Row, outcome: Outcome) -> None:
         """Tell what the row says. Raises ServiceError with EventBridge's code when it keeps refusing the event."""
-        if self._refused >= IN_A_ROW and self._clock() < self._quiet_until:
+        if self._refused >= IN_A_ROW:
             raise ServiceError("RefusedBefore")
         try:
             self._put(row, outcome)
         except ServiceError:
             self._refused += 1
-            self._quiet_until = self._clock() + QUIET_SECONDS
             raise
         self._refused = 0
 

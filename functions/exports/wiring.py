@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -25,6 +25,9 @@ from exports.measuring import measure, measure_call
 from exports.roles import session_as
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
 
 secrecy.install()
 logger = Logger(json_serializer=lambda record: json.dumps(secrecy.cleaned(record), default=str))
@@ -125,9 +128,13 @@ def tables() -> GlueTables:
 
 
 @kept
+def events() -> "EventBridgeClient":
+    return session().client("events", config=RETRIES)
+
+
 def bus() -> EventBus:
-    client = session().client("events", config=RETRIES)
-    return EventBus(client, settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
+    """For one call."""
+    return EventBus(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
 
 
 def batch(pointer: dict[str, Any]) -> Batch:
@@ -138,5 +145,5 @@ def batch(pointer: dict[str, Any]) -> Batch:
     return found
 
 
-def ledger(of: Batch) -> Ledger:
-    return Ledger(catalog(), bus(), of, utc_now, measure)
+def ledger(of: Batch, told_on: EventBus | None = None) -> Ledger:
+    return Ledger(catalog(), told_on or bus(), of, utc_now, measure)
