@@ -165,6 +165,6 @@ def test_an_event_that_gets_through_makes_up_for_those_refused_before(stubbed: A
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
 
     for _ in range(IN_A_ROW):
-        with pytest.raises(ServiceError, match="^InternalException$"):
+        with pytest.raises(ServiceError, match=r"^InternalException$"):
             bus.announce(STORED, Outcome.STORED)
         bus.announce(STORED, Outcome.STORED)
