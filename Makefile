@@ -44,7 +44,7 @@ local-stop: ## End the local AWS and forget what it held
 
 test: ## Run every test, on local AWSs of its own
 	@$(MAKE) $(SIDE_BY_SIDE) $(BASE) $(AWSCLI)/installed
-	@$(RUN) pytest --numprocesses=4 $(PYTEST_FLAGS)
+	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 soak: setup ## Kill, crowd and trouble the deployed stack, a quarter of an hour; SEED=n for another order
 	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,test_soak.py test_carrying.py privileges.py test_secret.py)
