@@ -211,13 +211,18 @@ def test_every_action_is_needed(stack: Stack, day: Day, tell: Tell, function: st
 
 
 def missed(stack: Stack, day: Day, action: Action) -> str:
-    """What does not come out without the action; empty when all does."""
+    """What does not come out without the action, and does with it again; empty when all does."""
     with without(stack, action):
-        for part in day.parts:
-            try:
-                came_out = part()
-            except (AssertionError, LookupError):
-                came_out = False
-            if not came_out:
-                return part.__name__.replace("_", " ")
-    return ""
+        part = next((each for each in day.parts if not comes_out(each)), None)
+    if part is None:
+        return ""
+    name = part.__name__.replace("_", " ")
+    assert comes_out(part), f"{action} is given back, and still not: {name}"
+    return name
+
+
+def comes_out(part: Callable[[], bool]) -> bool:
+    try:
+        return part()
+    except (AssertionError, LookupError):
+        return False
