@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from exports.calls import aws_call
 from exports.errors import ClaimLost, ServiceError
-from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, Status, utc_text
+from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, utc_text
 from exports.rows import Row, Write
 from exports.secrecy import clean_message
 from exports.uploads import Upload
@@ -35,7 +35,7 @@ _OPEN = (
 _UNCLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
 _LEFT_OPEN = (
     "(attribute_not_exists(#status) OR NOT #status IN (:STORED, :TRUNCATED, :FAILED, :REJECTED)"
-    " OR (settledAt < :asked_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus = :succeeded)))"
+    " OR (settledAt < :asked_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
 _CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
 """Attributes that end with a settled outcome, unless it brings them along."""
@@ -168,7 +168,6 @@ class Catalog:
             asked_at=asked_at,
             condition=condition,
             remove=remove,
-            more={":succeeded": Status.SUCCEEDED.value},
             own_if_equal=False,
         )
 
@@ -209,7 +208,6 @@ class Catalog:
         asked_at: datetime | None = None,
         remove: Sequence[str] = (),
         status_once: bool = False,
-        more: Mapping[str, Any] | None = None,
         own_if_equal: bool = True,
     ) -> Write:
         """One UpdateItem that holds only while ``condition`` does; the loser is told the row that was there."""
@@ -217,7 +215,7 @@ class Catalog:
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
         arguments |= {":now": utc_text(now)} | {f":{each}": each for each in SETTLED}
-        arguments |= {":asked_at": utc_text(asked_at) if asked_at else "", **(more or {})}
+        arguments[":asked_at"] = utc_text(asked_at) if asked_at else ""
         if status_once:
             sets.append("#status = if_not_exists(#status, :in_progress)")
             arguments[":in_progress"] = IN_PROGRESS
