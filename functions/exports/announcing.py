@@ -46,7 +46,10 @@ class EventBus:
         self._refused = 0
 
     def announce(self, row: Row, outcome: Outcome) -> None:
-        """Tell what the row says. Raises ServiceError with EventBridge's code when it keeps refusing the event."""
+        """Tell what the row says.
+
+        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``RefusedBefore`` without a try.
+        """
         if self._refused >= IN_A_ROW:
             raise ServiceError("RefusedBefore")
         try:

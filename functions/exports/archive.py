@@ -144,10 +144,11 @@ class Archive:
     def put_once(self, key: str, body: bytes) -> None:
         """Write a small object whole, or adopt the same one that is there already."""
         crc32 = zlib.crc32(body)
-        self._once_there(
+        self._write_once(
             key,
-            write=lambda: self._put(key, body, IfNoneMatch="*"),
-            adopt=lambda: self._adopt(key, len(body), crc32, to_base64(crc32)),
+            lambda: self._put(key, body, IfNoneMatch="*"),
+            lambda: self._adopt(key, len(body), crc32, to_base64(crc32)),
+            replaces=self._replaces,
         )
 
     @contextmanager
@@ -232,7 +233,7 @@ class Archive:
             )
 
         try:
-            self._once_there(key, write=write, adopt=lambda: self._adopt_upload(key, size, ordered))
+            self._write_once(key, write, lambda: self._adopt_upload(key, size, ordered), replaces=self._replaces)
         except ServiceError as error:
             if error.code not in NO_UPLOAD:
                 raise
@@ -240,7 +241,10 @@ class Archive:
             self._adopt_upload(key, size, ordered)
         self._abort_all(key)
 
-    def _once_there(self, key: str, *, write: Callable[[], object], adopt: Callable[[], object]) -> None:
+    def _write_once(
+        self, key: str, write: Callable[[], object], adopt: Callable[[], object], *, replaces: bool
+    ) -> None:
+        """``write``, or ``adopt`` what is there: it may be ours, its answer lost. What differs makes room once."""
         try:
             write()
         except ServiceError as error:
@@ -249,10 +253,10 @@ class Archive:
             try:
                 adopt()
             except ObjectDiffers:
-                if not self._replaces:
+                if not replaces:
                     raise
                 self.remove(key)
-                write()
+                self._write_once(key, write, adopt, replaces=False)
 
     def _abort_all(self, key: str) -> None:
         page = self._call(self._client.list_multipart_uploads, Prefix=key)

@@ -43,6 +43,7 @@ class DiscoveryService:
             if refused.code not in INVALID or filters or not export_ids:
                 raise
         if len(export_ids) == 1:
+            logger.warning("taken for no export id by the service", export_id=export_ids[0])
             return {}
         half = len(export_ids) // 2
         return {**self.describe(export_ids[:half]), **self.describe(export_ids[half:])}

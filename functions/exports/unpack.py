@@ -89,8 +89,6 @@ def _discard(noted: Notes, keys: Keys, archive: Archive) -> None:
 LARGEST_TABLE = 2 * 10**9
 """Bytes of a CSV whose rows one call surely writes within its life: at 5 MB a second, as a busy machine writes rows of
 figures alone. Most are several times as fast."""
-
-
 MOST_COLUMNS = 1_000_000
 """Names of columns that all headers of an export may have together: the manifest holds them, and so does memory."""
 
@@ -128,6 +126,7 @@ class _Unpacking:
     def run(self) -> Unpacked | Unfinished:
         index, slices = self.part_slice
         self.notes.read_others()
+        self.columns = sum(len(file.columns) for file in self.notes.files.values())
         walk = Walk(self.raw, self.keys, self.archive, self.counted, self.notes.zips, self._need_time)
         self.members = list(walk.members())
         wanted = slices_for(sum(member.size or 0 for member in self.members), self.slice_bytes)

@@ -265,6 +265,19 @@ def test_bad_input_22_headers_of_all_files_together_have_a_limit(monkeypatch: py
     assert refusal(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n"})) is Reason.TOO_LARGE
 
 
+def test_bad_input_22_headers_that_earlier_calls_have_read_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack_module, "MOST_COLUMNS", 5)
+    bucket = Bucket()
+    raw = bucket.holds(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n", "c.csv": b"g\n"}), "zip")
+
+    def call(steps: int) -> Unpacked | Unfinished:
+        return unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=countdown(steps))
+
+    assert call(1) == Unfinished(1)
+    with pytest.raises(Rejected, match="TOO_LARGE"):
+        call(1)
+
+
 @pytest.mark.parametrize("limits", [replace(LIMITS, max_file_bytes=99), replace(LIMITS, max_total_bytes=99)])
 def test_bad_input_22_limits_hold_where_nothing_says_how_much_comes(limits: Limits) -> None:
     assert refusal(b"a" * 100, "csv", limits=limits) is Reason.TOO_LARGE
