@@ -12,6 +12,7 @@ from exports.ledger import TELLING_TIME, Ledger
 from exports.measuring import measure
 from exports.model import Outcome
 from exports.rows import Row, Write
+from exports.runs import Batch
 from tests.unit.builders import NOW, batch, export, row
 
 
@@ -25,14 +26,14 @@ class FakeCatalog:
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
 
-    def leave(self, export_id: str, outcome: Outcome, **_: Any) -> Write:
+    def leave(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
         self.left.append(outcome)
         return self.answer
 
-    def announced(self, row: Row, now: Any) -> None:
+    def announced(self, row: Row) -> None:
         self.announced_ids.append(row.export_id)
 
-    def release(self, export_id: str, run_id: str) -> None:
+    def release(self, batch: Batch, export_id: str) -> None:
         self.released.append(export_id)
 
 
@@ -48,7 +49,11 @@ class Desk:
         self.catalog = FakeCatalog(self.answer)
         asked = batch("export-1", sweeps=self.sweeps)
         self.ledger = Ledger(
-            cast(Catalog, self.catalog), self, asked, lambda: NOW, lambda _, outcome: self.measured.append(outcome)
+            asked,
+            cast(Catalog, self.catalog),
+            announce=self.announce,
+            measure=lambda _, outcome: self.measured.append(outcome),
+            clock=lambda: NOW,
         )
 
     def announce(self, row: Row, outcome: Outcome) -> None:
