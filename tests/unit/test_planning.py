@@ -1,7 +1,7 @@
 """Which exports a run is for, in which batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,34 +10,12 @@ import pytest
 from exports.model import Export
 from exports.planning import MAX_BATCHES, plan, write_batches
 from exports.rows import Row
-from exports.runs import Filters, Run
+from exports.runs import Run
+from tests.unit.bucket import Bucket
 from tests.unit.builders import NOW, export, row
+from tests.unit.fakes import FakeCatalog, FakeService
 
 FILTERS = ({"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]},)
-
-
-@dataclass
-class FakeService:
-    exports: Sequence[Export] = ()
-    calls: list[Filters] = field(default_factory=list)
-
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        self.calls.append(filters)
-        return {each.id: each for each in self.exports}
-
-
-class FakeCatalog:
-    def __init__(self, *rows: Row) -> None:
-        self._rows = rows
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
-        wanted = set(export_ids)
-        return {row.export_id: row for row in self._rows if row.export_id in wanted}
-
-
-class FakePapers(dict[str, Any]):
-    def put_json(self, key: str, document: Any) -> None:
-        self[key] = document
 
 
 def run(**more: Any) -> Run:
@@ -47,7 +25,7 @@ def run(**more: Any) -> Run:
 def planned(
     asked: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None
 ) -> tuple[str, ...]:
-    return plan(asked, service=FakeService(exports), catalog=FakeCatalog(*rows), max_age=max_age).export_ids
+    return plan(asked, service=FakeService(exports), catalog=FakeCatalog(rows), max_age=max_age).export_ids
 
 
 def test_ids_are_taken_as_they_are_without_a_call() -> None:
@@ -63,10 +41,10 @@ def test_ids_are_taken_as_they_are_without_a_call() -> None:
 def test_filters_are_resolved_by_the_service_settled_exports_included() -> None:
     service = FakeService([export("a")])
 
-    found = plan(run(filters=FILTERS), service=service, catalog=FakeCatalog(row("a")), max_age=timedelta(0))
+    found = plan(run(filters=FILTERS), service=service, catalog=FakeCatalog([row("a")]), max_age=timedelta(0))
 
     assert found.export_ids == ("a",)
-    assert service.calls == [FILTERS]
+    assert service.calls == [((), FILTERS)]
 
 
 def test_a_sweep_leaves_out_what_is_settled_and_announced() -> None:
@@ -111,11 +89,13 @@ def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> No
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (5000, [100] * 50)])
 def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> None:
-    papers, ids = FakePapers(), [f"e{number}" for number in range(count)]
+    bucket, ids = Bucket(), [f"e{number}" for number in range(count)]
 
-    pointers = write_batches(run(), ids, papers)
+    pointers = write_batches(run(), ids, bucket)
 
-    assert papers.pop("runs/run-1/plan.json")["batches"] == len(sizes)
-    assert [len(document["exportIds"]) for document in papers.values()] == sizes
-    assert [each for document in papers.values() for each in document["exportIds"]] == ids
+    *batches, planned = (json.loads(body) for body in bucket.objects.values())
+    assert planned["batches"] == len(sizes)
+    assert [len(batch["exportIds"]) for batch in batches] == sizes
+    assert [each for batch in batches for each in batch["exportIds"]] == ids
+    assert list(bucket.objects)[-1] == "runs/run-1/plan.json", "it is there only when all of its batches are"
     assert [pointer["batch"]["number"] for pointer in pointers] == list(range(1, len(sizes) + 1))
