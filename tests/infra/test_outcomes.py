@@ -5,5 +5,5 @@ from infra import watching
 
 
 def test_the_dashboard_shows_every_outcome_and_the_data_of_those_that_have_some() -> None:
-    assert watching.OUTCOMES == tuple(Outcome)
-    assert watching.LANDED == tuple(outcome for outcome in Outcome if outcome.landed)
+    assert tuple(Outcome) == watching.OUTCOMES
+    assert tuple(outcome for outcome in Outcome if outcome.landed) == watching.LANDED

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from exports.errors import ServiceError
 from exports.model import Export, Keys, Outcome, RawObject
 from exports.rows import Row, Write
-from exports.runs import Filters
+from exports.runs import Batch, Filters
 from exports.uploads import Upload
 from tests.unit.builders import NOW, row
 
@@ -85,6 +86,42 @@ class FakeRecords:
 
     def close(self, row: Row) -> None:
         self.closed.append(row.export_id)
+
+
+@dataclass
+class FakeCatalog:
+    """Gives every conditional write the same ``answer``, and notes what was written of which export."""
+
+    answer: Write
+    announced_ids: list[str] = field(default_factory=list)
+    left: list[Outcome] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+
+    def settle(self, *_: Any, **__: Any) -> Write:
+        return self.answer
+
+    def leave(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
+        self.left.append(outcome)
+        return self.answer
+
+    def announced(self, row: Row) -> None:
+        self.announced_ids.append(row.export_id)
+
+    def release(self, batch: Batch, export_id: str) -> None:
+        self.released.append(export_id)
+
+
+@dataclass
+class FakeBus:
+    """Keeps the outcomes that it is told, or refuses every event."""
+
+    told: list[Outcome] = field(default_factory=list)
+    refuses: bool = False
+
+    def announce(self, row: Row, outcome: Outcome) -> None:
+        if self.refuses:
+            raise ServiceError("ThrottlingException")
+        self.told.append(outcome)
 
 
 @dataclass

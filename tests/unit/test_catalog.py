@@ -1,5 +1,6 @@
 """The catalog's conditional writes, against DynamoDB as moto plays it."""
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 from moto import mock_aws
+from urllib3 import HTTPResponse
 
 from exports.catalog import Catalog
 from exports.errors import CallRefused, ClaimLost, ServiceError
@@ -329,7 +331,7 @@ def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
             AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        refusals: list[Any] = [AWSResponse("", 400, HTTPHeaders(), Refusal(code)) for _ in range(2)]
+        refusals = [refusal(code) for _ in range(2)]
         refuse: Any = lambda **_: refusals.pop() if refusals else None  # noqa: E731
         throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", refuse)
 
@@ -338,14 +340,9 @@ def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
     assert (refusals, write.won) == ([], True)
 
 
-class Refusal:
-    """The body of an answer that refuses."""
-
-    def __init__(self, code: str) -> None:
-        self._body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._body
+def refusal(code: str) -> AWSResponse:
+    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
+    return AWSResponse("", 400, HTTPHeaders(), HTTPResponse(io.BytesIO(body), preload_content=False))
 
 
 def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:

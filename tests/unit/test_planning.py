@@ -96,6 +96,7 @@ def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> 
     pointers = write_batches(run(), ids, bucket.put_json)
     documents = bucket.objects
 
+    assert list(documents)[-1] == "runs/run-1/plan.json", "it is there only when all of its batches are"
     assert documents.pop("runs/run-1/plan.json")["batches"] == len(sizes)
     assert [len(document["exportIds"]) for document in documents.values()] == sizes
     assert [each for document in documents.values() for each in document["exportIds"]] == ids
