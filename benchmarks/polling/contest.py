@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.polling.prices import Bill
-from benchmarks.polling.product import Policy, Product
+from benchmarks.polling.product import Product
 from benchmarks.polling.world import World
 
 SEED = 1
@@ -63,10 +63,10 @@ CASES = {
 
 
 def contest() -> Found:
-    minutely = Policy(wait_floor=timedelta(minutes=1), wait_ceiling=timedelta(minutes=1))
+    minutely = {"WAIT_FLOOR_SECONDS": "60", "WAIT_CEILING_SECONDS": "60"}
     return {
         name: {
-            OURS: _product(case, Policy()),
+            OURS: _product(case),
             EACH_60: _an_execution_each(case, 60),
             BATCHES_60: _product(case, minutely),
             EARLIER_RULE: _figures(*EARLIER[name]),
@@ -75,11 +75,11 @@ def contest() -> Found:
     }
 
 
-def _product(case: Case, policy: Policy) -> dict[str, Any]:
+def _product(case: Case, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     delays: list[float] = []
     transitions = lambda_calls = describes = 0
     for number, lengths in enumerate(case.lengths()):
-        product = Product(World(lengths), SEED + number, policy)
+        product = Product(World(lengths), SEED + number, environment or {})
         product.run({"deadlineMinutes": case.deadline // timedelta(minutes=1)})
         transitions += product.transitions
         lambda_calls += product.lambda_calls

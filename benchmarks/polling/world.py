@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exports.model import Export, Outcome, utc_text
-from exports.rows import Row
+from exports.rows import Records, Row, Write
 from exports.runs import Filters
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -15,7 +15,7 @@ PAGE = 100
 
 
 @dataclass
-class World:
+class World(Records):
     """Service and catalog ``now`` seconds after START, when every export was requested.
 
     ``lengths`` has the seconds that each export takes, ``noticed`` those from its end until a look found it finished.
@@ -50,7 +50,7 @@ class World:
             link="https://exports.s3.amazonaws.com/one" if finished else None,
         )
 
-    # --- the catalog, as checking and planning use it ---
+    # --- the records, as checking uses them ---
 
     def rows(self, export_ids: Iterable[str]) -> dict[str, Row]:
         return {each: self.stored[each] for each in export_ids if each in self.stored}
@@ -71,5 +71,5 @@ class World:
     def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         raise AssertionError("no export is left here")
 
-    def put_json(self, key: str, document: Any) -> None:
-        """Kept nowhere: nothing here reads it."""
+    def claim(self, export: Export, duration: timedelta) -> Write:
+        raise AssertionError("nothing is stored here")

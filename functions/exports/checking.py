@@ -197,7 +197,7 @@ class Check:
             requested_at=self._requested(listed, sorted_),
             deadline=self.batch.deadline,
             polls=pending.polls + 1,
-            waits=self.settings,
+            settings=self.settings,
             jitter=self.jitter,
         )
 

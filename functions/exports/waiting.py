@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
+
+from exports.settings import Settings
 
 MAX_POLLS = 400
 """Looks that one batch may take: with :data:`MAX_STORES` it keeps a child's history below 20,000 events of 25,000."""
 MAX_STORES = 400
-"""Slices of storing that one batch may take: each export needs one, a huge one several."""
+"""Calls of storing that one batch may take: most exports need one, a large one several."""
 NEW = timedelta(minutes=2)
 """Younger exports are looked at every ``wait_floor``."""
 OLD = timedelta(hours=1)
@@ -16,17 +17,14 @@ BETWEEN = timedelta(minutes=1)
 """The wait from one age to the other, within floor and ceiling."""
 
 
-class Waits(Protocol):
-    """The shortest and the longest wait, as the stack sets them."""
-
-    @property
-    def wait_floor(self) -> timedelta: ...
-    @property
-    def wait_ceiling(self) -> timedelta: ...
-
-
 def next_look(
-    now: datetime, *, requested_at: Iterable[datetime], deadline: datetime, polls: int, waits: Waits, jitter: float
+    now: datetime,
+    *,
+    requested_at: Iterable[datetime],
+    deadline: datetime,
+    polls: int,
+    settings: Settings,
+    jitter: float,
 ) -> datetime:
     """When to look again at exports requested at ``requested_at``, after ``polls`` looks.
 
@@ -41,11 +39,11 @@ def next_look(
     """
     age = min((now - moment for moment in requested_at), default=timedelta())
     if age < NEW:
-        wait = waits.wait_floor
+        wait = settings.wait_floor
     elif age < OLD:
-        wait = min(max(BETWEEN, waits.wait_floor), waits.wait_ceiling)
+        wait = min(max(BETWEEN, settings.wait_floor), settings.wait_ceiling)
     else:
-        wait = waits.wait_ceiling
+        wait = settings.wait_ceiling
     wait *= 1 - jitter / 10
     if polls > MAX_POLLS // 2:
         wait = max(wait, (deadline - now) / max(MAX_POLLS - polls, 1))

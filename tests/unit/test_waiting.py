@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exports.settings import Settings
 from exports.waiting import MAX_POLLS, next_look
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -23,14 +23,14 @@ def seconds(
         requested_at=[NOW - timedelta(seconds=age) for age in ages],
         deadline=NOW + timedelta(seconds=left),
         polls=polls,
-        waits=waits(floor, ceiling),
+        settings=settings(floor, ceiling),
         jitter=jitter,
     )
     return (look - NOW).total_seconds()
 
 
-def waits(floor: float, ceiling: float) -> SimpleNamespace:
-    return SimpleNamespace(wait_floor=timedelta(seconds=floor), wait_ceiling=timedelta(seconds=ceiling))
+def settings(floor: float, ceiling: float) -> Settings:
+    return Settings({"WAIT_FLOOR_SECONDS": str(floor), "WAIT_CEILING_SECONDS": str(ceiling)})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_batch_reaches_its_deadline_within_its_polls(jitter: float, minutes: i
     requested_at = [NOW - timedelta(minutes=age_minutes)]
     while now < deadline:
         now = next_look(
-            now, requested_at=requested_at, deadline=deadline, polls=polls, waits=waits(15, 300), jitter=jitter
+            now, requested_at=requested_at, deadline=deadline, polls=polls, settings=settings(15, 300), jitter=jitter
         )
         polls += 1
 
