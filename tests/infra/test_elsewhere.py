@@ -8,8 +8,9 @@ import pytest
 from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_s3 as s3
 
+from infra.context import SettingsError
 from infra.exports import DiscoveryExports
-from infra.settings import HOME_REGIONS, Existing, Settings, SettingsError
+from infra.settings import HOME_REGIONS, Existing, Settings
 from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import GB, HOME_REGIONS, Existing, Settings, SettingsError, read_stack_id
+from infra.context import SettingsError
+from infra.settings import GB, HOME_REGIONS, Deployment, Existing, Settings
 
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 
@@ -14,7 +15,7 @@ def test_cdk_json_shows_every_setting_with_its_default() -> None:
     context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
 
     assert Settings.from_context(context) == Settings()
-    assert read_stack_id(context) == "DiscoveryExports"
+    assert Deployment.from_context(context).stack_id == "DiscoveryExports"
     assert Existing.from_context(context) == Existing()
     assert len(context) == len(vars(Settings())) + len(vars(Existing())) + 1
 
@@ -195,4 +196,4 @@ def test_settings_made_in_code_are_checked_too() -> None:
 @pytest.mark.parametrize("value", ["", "1st", "my stack", "a/b", "x" * 129, None, 5])
 def test_stack_id_that_cannot_name_a_stack_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="stackId"):
-        read_stack_id({"stackId": value})
+        Deployment.from_context({"stackId": value})

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from aws_cdk import App, Stack
 
+from infra.context import SettingsError
 from infra.exports import DiscoveryExports
 from infra.schedules import Schedule
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 from tests.infra.template import Template
 from tests.infra.test_permissions import LOG_DELIVERIES
 
