@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         batch,
         service=wiring.service(),
         records=wiring.ledger(batch),
-        policy=wiring.settings(),
+        settings=wiring.settings(),
         now=wiring.utc_now(),
         jitter=random.random(),  # noqa: S311 - spreads polls, keeps no secret
         measure=measure_look,

@@ -1,19 +1,17 @@
 """One look at the exports of a batch: which are ready to be stored, which have ended, and when to look again."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome, Status, utc_text
-from exports.rows import Row
-from exports.runs import Batch, Filters
-from exports.waiting import MAX_POLLS, MAX_STORES, Waits, next_look
-
-Item = Mapping[str, Any]
-"""A slice of storing: ``exportId``, ``slice`` of ``slices``, and the ``polls`` it took to see the export finished."""
+from exports.rows import Records, Row
+from exports.runs import Batch, Item, Service
+from exports.settings import Settings
+from exports.waiting import MAX_POLLS, MAX_STORES, next_look
 
 Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
 """Takes how late exports were noticed at most, and the ages of those that are pending."""
@@ -25,31 +23,12 @@ THROTTLED = "Lambda.TooManyRequestsException"
 """Storing found no free Lambda: nothing is wrong with the export, so it waits for the next look."""
 
 
-class Service(Protocol):
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
-
-
-class Records(Protocol):
-    """Where outcomes are recorded and announced."""
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def catch_up(self, row: Row) -> None: ...
-    def see(self, export: Export, *, linkless: bool = False) -> None: ...
-    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
-
-
-class Policy(Waits, Protocol):
-    @property
-    def not_found_grace(self) -> timedelta: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What a batch's workflow carries from one check to the next: every pending export stands in exactly one list.
 
-    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are items
-    of storing, of which a huge export has several, and ``results`` is what they came to, in the same order.
+    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are being
+    stored, and ``results`` is what that came to, in the same order.
     """
 
     unlisted: tuple[str, ...] = ()
@@ -68,7 +47,7 @@ class Pending:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return (*self.unlisted, *self.waiting, *dict.fromkeys(item["exportId"] for item in self.ready))
+        return (*self.unlisted, *self.waiting, *(item.export_id for item in self.ready))
 
     @property
     def spent(self) -> bool:
@@ -79,7 +58,7 @@ class Pending:
         return cls(
             unlisted=tuple(state["unlisted"]),
             waiting=tuple(state["waiting"]),
-            ready=tuple(state["ready"]),
+            ready=tuple(map(Item.from_json, state["ready"])),
             results=tuple(state.get("results") or ()),
             polls=state["polls"],
             stores=state["stores"],
@@ -96,7 +75,7 @@ class Pending:
             "pending": len(self.ids),
             "unlisted": list(self.unlisted),
             "waiting": list(self.waiting),
-            "ready": list(self.ready),
+            "ready": [item.to_json() for item in self.ready],
             "polls": self.polls,
             "stores": self.stores,
             "nextCheckAt": utc_text(self.look_at) if self.look_at else None,
@@ -113,7 +92,7 @@ class Check:
     batch: Batch
     service: Service
     records: Records
-    policy: Policy
+    settings: Settings
     now: datetime
     jitter: float
     measure: Measure
@@ -142,22 +121,17 @@ class Check:
             return self._leave(pending, Outcome.NOT_STORED, refused.code)
 
     def _after_storing(self, pending: Pending) -> Pending:
-        """Take what storing came to: exports that need more slices stay ready, those that have to wait go back."""
+        """Take what storing came to: exports that are not finished stay ready, those that have to wait go back."""
         again: list[Item] = []
         back: list[str] = []
-        moved = not pending.results
-        for export_id, came_to in _results_by_export(pending).items():
-            progress = {result.get("progress") for result in came_to}
-            failure = next((result for result in came_to if "error" in result), None)
-            moved = moved or bool(progress & {"settled", "unfinished"})
-            if "settled" in progress:
-                continue
-            if failure and failure["error"] != THROTTLED:
-                self.records.leave(export_id, Outcome.NOT_STORED, failure_code(failure))
-            elif "unfinished" in progress:
-                again += items(export_id, max(result.get("slices", 1) for result in came_to), pending.polls)
-            else:
-                back.append(export_id)
+        for item, result in zip(pending.ready, pending.results, strict=True):
+            if "error" in result and result["error"] != THROTTLED:
+                self.records.leave(item.export_id, Outcome.NOT_STORED, failure_code(result))
+            elif result.get("progress") == "unfinished":
+                again.append(item)
+            elif result.get("progress") != "settled":
+                back.append(item.export_id)
+        moved = any(result.get("progress") in ("settled", "unfinished") for result in pending.results)
         stalled = not moved if pending.results else pending.stalled
         return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=(), stalled=stalled)
 
@@ -223,7 +197,7 @@ class Check:
             requested_at=self._requested(listed, sorted_),
             deadline=self.batch.deadline,
             polls=pending.polls + 1,
-            waits=self.policy,
+            settings=self.settings,
             jitter=self.jitter,
         )
 
@@ -248,7 +222,7 @@ class Check:
             elif export.status == Status.FAILED:
                 self._settle_failed(export, row, pending.polls + 1)
             elif self._storable(export, row):
-                ready += items(export_id, 1, pending.polls + 1, linkless=not export.link)
+                ready.append(Item(export_id, pending.polls + 1, linkless=not export.link))
             else:
                 waiting.append(export_id)
                 if self._linkless(export) and not (row and row.linkless_since):
@@ -259,7 +233,7 @@ class Check:
 
     def _still_unlisted(self, unlisted: Sequence[str]) -> tuple[str, ...]:
         """A new id may appear late; one that has not by the end of the grace period never will."""
-        if self.now - self.batch.started_at <= self.policy.not_found_grace:
+        if self.now - self.batch.started_at <= self.settings.not_found_grace:
             return tuple(unlisted)
         for export_id in unlisted:
             self.records.leave(export_id, Outcome.NOT_FOUND)
@@ -272,7 +246,7 @@ class Check:
         if export.link:
             return True
         since = row.linkless_since if row else None
-        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.policy.not_found_grace
+        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.settings.not_found_grace
 
     @staticmethod
     def _linkless(export: Export) -> bool:
@@ -290,26 +264,12 @@ def _dispatch(pending: Pending, ready: Sequence[Item]) -> Pending:
     """Hand the ready items out, as many as the history of the batch has room for; the others wait.
 
     After a round in which nothing could be stored, one goes ahead, and the others follow once something moves again: a
-    source that is down for an hour does not use up the slices of the day. It is another one each time.
+    source that is down for an hour does not use up the tries of the day. It is another one each time.
     """
     room = min(max(0, MAX_STORES - pending.stores), 1 if pending.stalled else MAX_STORES)
     handed = tuple(ready[:room])
-    there = {item["exportId"] for item in handed}
-    held_back = dict.fromkeys(item["exportId"] for item in ready[room:] if item["exportId"] not in there)
+    held_back = (item.export_id for item in ready[room:])
     return replace(pending, waiting=(*pending.waiting, *held_back), ready=handed, stores=pending.stores + len(handed))
-
-
-def items(export_id: str, slices: int, polls: int, *, linkless: bool = False) -> list[Item]:
-    """``linkless``: the service has given no link for as long as the grace period lasts, and will not."""
-    item: dict[str, Any] = {"exportId": export_id, "slices": slices, "polls": polls}
-    return [{**item, "slice": each, **({"linkless": True} if linkless else {})} for each in range(slices)]
-
-
-def _results_by_export(pending: Pending) -> dict[str, list[Mapping[str, Any]]]:
-    by_export: dict[str, list[Mapping[str, Any]]] = {}
-    for item, result in zip(pending.ready, pending.results, strict=True):
-        by_export.setdefault(item["exportId"], []).append(result)
-    return by_export
 
 
 _MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')

@@ -1,22 +1,16 @@
 """What a run came to: the answer to its caller, and the report that holds every export."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from exports.checking import failure_code
 from exports.model import LANDED, Outcome, utc_text
-from exports.rows import Row
+from exports.rows import Records, Row
 from exports.runs import Batch, report_key
 
 MAX_EXPORTS_TOLD = 100
-
-
-class Records(Protocol):
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def close(self, row: Row) -> None: ...
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """A row of the catalog, as it was read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 
-from exports.model import LANDED, SETTLED, Outcome, RawObject, Status, utc_text
+from exports.model import LANDED, SETTLED, Export, Outcome, RawObject, Status, utc_text
 from exports.uploads import Upload
 
 T = TypeVar("T")
@@ -24,8 +24,7 @@ class Row:
     @property
     def outcome(self) -> Outcome | None:
         """None while the export is in progress, or when the status is none that we know."""
-        status = str(self.item.get("status"))
-        return Outcome(status) if status in Outcome.__members__ else None
+        return Outcome.__members__.get(str(self.item.get("status")))
 
     @property
     def in_progress(self) -> bool:
@@ -99,6 +98,20 @@ class Write:
 
     row: Row
     won: bool
+
+
+class Records(Protocol):
+    """Where a batch's outcomes are recorded and announced: :class:`exports.ledger.Ledger`."""
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
+    def see(self, export: Export, *, linkless: bool = False) -> None: ...
+    def claim(self, export: Export, duration: timedelta) -> Write: ...
+    def release(self, export_id: str, error: str) -> None: ...
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
+    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+    def catch_up(self, row: Row) -> None: ...
+    def close(self, row: Row) -> None: ...
 
 
 def _record(kind: type[T], members: Any) -> T | None:

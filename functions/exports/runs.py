@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from exports.model import utc_text
+from exports.model import Export, utc_text
+from exports.settings import Settings
 
 if TYPE_CHECKING:
     from fastjsonschema import JsonSchemaValueException
@@ -61,13 +62,10 @@ class Run:
         }
 
 
-class Defaults(Protocol):
-    """The properties of the stack that fill in what an input leaves out."""
+class Service(Protocol):
+    """Application Discovery Service: :class:`exports.discovery.DiscoveryService`."""
 
-    @property
-    def deadline(self) -> timedelta: ...
-    @property
-    def sweep_deadline(self) -> timedelta: ...
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +103,25 @@ class Batch:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An export that is ready to be stored, after ``polls`` looks at it.
+
+    ``linkless``: the service has given no link for as long as the grace period lasts, and will not.
+    """
+
+    export_id: str
+    polls: int
+    linkless: bool = False
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Item":
+        return cls(document["exportId"], document["polls"], linkless=document.get("linkless", False))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"exportId": self.export_id, "polls": self.polls, **({"linkless": True} if self.linkless else {})}
+
+
 def batch_key(run_id: str, number: int) -> str:
     return f"runs/{run_id}/batches/{number:05d}.json"
 
@@ -117,8 +134,10 @@ def report_key(run_id: str) -> str:
     return f"runs/{run_id}.json"
 
 
-def read_run(execution: Mapping[str, Any], defaults: Defaults) -> Run:
+def read_run(execution: Mapping[str, Any], settings: Settings) -> Run:
     """The run that an execution's context object (``Id``, ``Name``, ``StartTime``, ``Input``) asks for.
+
+    What its input leaves out comes from ``settings``.
 
     Raises InvalidInput, naming each faulty member, when the input breaks ``run_input.schema.json``.
     """
@@ -127,7 +146,7 @@ def read_run(execution: Mapping[str, Any], defaults: Defaults) -> Run:
     _refuse_broken_text(asked)
     ids, filters = tuple(asked.get("exportIds", ())), tuple(asked.get("filters", ()))
     started_at = datetime.fromisoformat(execution["StartTime"]).astimezone(UTC)
-    default = defaults.deadline if ids or filters else defaults.sweep_deadline
+    default = settings.deadline if ids or filters else settings.sweep_deadline
     return Run(
         id=execution["Name"],
         started_at=started_at,

@@ -1,6 +1,7 @@
 """Events on the bus."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -8,13 +9,14 @@ import pytest
 from botocore.stub import ANY, Stubber
 from fastjsonschema import JsonSchemaException
 
-from exports.announcing import ATTEMPTS, DETAIL_TYPES, IN_A_ROW, SOURCE, EventBus, detail
+from exports.announcing import IN_A_ROW, PUTTING, SOURCE, EventBus, detail
 from exports.errors import ServiceError
 from exports.model import Outcome, Reason
 from tests.events import keeps_to_schema
 from tests.unit.builders import row
 
 CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
+PATIENCE = replace(PUTTING, sleep=lambda _: None)
 STORED = row(
     runId="run-1",
     correlationId="job-7",
@@ -33,13 +35,8 @@ STORED = row(
 def stubbed() -> Any:
     client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
-        yield EventBus(client, "default", bucket="b", catalog=CATALOG), stubber
+        yield EventBus(client, "default", bucket="b", catalog=CATALOG, patience=PATIENCE), stubber
         stubber.assert_no_pending_responses()
-
-
-def test_every_outcome_has_its_detail_type() -> None:
-    assert DETAIL_TYPES.keys() == set(Outcome)
-    assert DETAIL_TYPES[Outcome.NOT_STORED] == "Export Not Stored"
 
 
 def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
@@ -83,7 +80,7 @@ LANDED: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes
 
 def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
     told = detail(row(**{**SEEN, **attributes}), outcome, bucket="b")
-    return {"source": SOURCE, "detail-type": DETAIL_TYPES[outcome], "detail": json.loads(json.dumps(told))}
+    return {"source": SOURCE, "detail-type": outcome.event_type, "detail": json.loads(json.dumps(told))}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
 
 def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed: Any) -> None:
     bus, stubber = stubbed
-    for _ in range(ATTEMPTS):
+    for _ in range(PATIENCE.attempts):
         refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
         stubber.add_response("put_events", refused, {"Entries": ANY})
 

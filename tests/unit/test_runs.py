@@ -4,7 +4,6 @@ import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.runs import Batch, InvalidInput, Run, batch_key, read_run
+from exports.settings import Settings
 
-DEFAULTS = SimpleNamespace(deadline=timedelta(minutes=720), sweep_deadline=timedelta(minutes=55))
+SETTINGS = Settings({"DEADLINE_MINUTES": "720", "SWEEP_DEADLINE_MINUTES": "55"})
 AGENTS = {"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}
 
 
 def run(asked: Any) -> Run:
-    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, DEFAULTS)
+    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, SETTINGS)
 
 
 def faults(asked: Any) -> str:
