@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         service=wiring.service(),
         records=records,
         bucket=wiring.bucket(),
-        hands=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
+        pipeline=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
         show_tables=wiring.tables().show,
         claim_duration=wiring.time_left(context),
         clock=wiring.utc_now,

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.polling.prices import CALL_SECONDS
 from benchmarks.polling.world import World
-from exports.checking import Check, Pending
+from exports.checking import BatchPoll, Pending
 from exports.planning import plan, write_batches
 from exports.runs import BATCH_SIZE, Batch, Run, read_run
 from exports.settings import Settings
@@ -74,8 +74,8 @@ class Product:
                 pending = self._store(state, pending)
             elif name == "Wait":
                 assert pending is not None
-                assert pending.look_at is not None
-                self.world.now += max(0.0, (pending.look_at - self.world.moment).total_seconds())
+                assert pending.next_poll_at is not None
+                self.world.now += max(0.0, (pending.next_poll_at - self.world.moment).total_seconds())
             elif state["Type"] == "Succeed":
                 return
             name = self._next(state, pending)
@@ -84,8 +84,8 @@ class Product:
         self.lambda_calls += 1
         self.world.now += CALL_SECONDS
         moment, jitter = self.world.moment, self._draw.random()
-        check = Check(batch, self.world, self.world, self._settings, moment, jitter, _unmeasured)
-        return _through_json(check.next(pending if pending is not None else check.first()))
+        check = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, _unmeasured)
+        return _through_json(check.next(pending if pending is not None else check.start()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
         assert pending is not None

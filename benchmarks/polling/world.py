@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.model import Export, Outcome, utc_text
-from exports.rows import Records, Row, Write
+from exports.model import Export, Outcome, RawObject, utc_text
+from exports.rows import Row, Write
 from exports.runs import Filters
+from exports.uploads import Upload
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PAGE = 100
@@ -15,7 +16,7 @@ PAGE = 100
 
 
 @dataclass
-class World(Records):
+class World:
     """Service and catalog ``now`` seconds after START, when every export was requested.
 
     ``lengths`` has the seconds that each export takes, ``noticed`` those from its end until a look found it finished.
@@ -59,17 +60,26 @@ class World(Records):
         told = {"exportId": export_id, "status": Outcome.STORED.value, "announcedAt": utc_text(self.moment)}
         self.stored[export_id] = Row(told)
 
-    def catch_up(self, row: Row) -> None:
+    def announce_overdue(self, row: Row) -> None:
         """Nothing is owed here."""
 
-    def see(self, export: Export, *, linkless: bool = False) -> None:
+    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
         """That an export is in progress changes nothing here."""
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         raise AssertionError("no export fails here")
 
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+    def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         raise AssertionError("no export is left here")
 
     def claim(self, export: Export, duration: timedelta) -> Write:
-        raise AssertionError("nothing is stored here")
+        raise AssertionError("nothing is claimed here")
+
+    def release(self, export_id: str, error: str) -> None:
+        raise AssertionError("nothing is claimed here")
+
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
+        raise AssertionError("nothing is copied here")
+
+    def announce_pending(self, row: Row) -> None:
+        raise AssertionError("nothing is reported here")

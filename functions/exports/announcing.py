@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 SOURCE = "discovery.exports"
 VERSION = "1"
-PUTTING = Patience(attempts=4, base_seconds=0.1)
+PUBLISH_RETRY = Patience(attempts=4, base_seconds=0.1)
 """For an event that EventBridge refuses in an answer of 200; botocore repeats a call that fails as a whole."""
-IN_A_ROW = 3
+MAX_CONSECUTIVE_FAILURES = 3
 """Events that are refused before the rest of a call's are not tried: a report may owe thousands, and has minutes."""
 
 
-class EventBus:
+class EventPublisher:
     """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused.
 
     It serves one call of a function: once it has refused several events in a row, it refuses the others itself.
@@ -31,7 +31,7 @@ class EventBus:
     """
 
     def __init__(
-        self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str, patience: Patience = PUTTING
+        self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str, patience: Patience = PUBLISH_RETRY
     ) -> None:
         self._client = client
         self._patience = patience
@@ -40,12 +40,12 @@ class EventBus:
         self._catalog = catalog
         self._refused = 0
 
-    def announce(self, row: Row, outcome: Outcome) -> None:
+    def publish(self, row: Row, outcome: Outcome) -> None:
         """Tell what the row says.
 
-        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``RefusedBefore`` without a try.
+        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``PublishingStopped`` without a try.
         """
-        if self._refused >= IN_A_ROW:
+        if self._refused >= MAX_CONSECUTIVE_FAILURES:
             raise ServiceError("RefusedBefore")
         try:
             self._put(row, outcome)

@@ -25,9 +25,9 @@ from exports.uploads import Upload
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-READ_AT_ONCE = 100
+MAX_KEYS_PER_READ = 100
 """Rows that one BatchGetItem takes at most."""
-READING = Patience(attempts=8, base_seconds=0.05)
+READ_RETRY = Patience(attempts=8, base_seconds=0.05)
 """For keys that DynamoDB leaves unprocessed, about six seconds in all; botocore repeats what fails as a whole."""
 
 _SETTLED = tuple(outcome for outcome in Outcome if outcome.settled)
@@ -39,14 +39,14 @@ def _in(outcomes: Iterable[Outcome]) -> str:
 
 
 _NOT_SETTLED = f"attribute_not_exists(#status) OR NOT #status IN {_in(_SETTLED)}"
-_OPEN = (
+_MAY_SETTLE = (
     f"({_NOT_SETTLED}"
-    f" OR (#status IN {_in(outcome for outcome in _SETTLED if not outcome.landed)} AND settledAt < :asked_at))"
+    f" OR (#status IN {_in(outcome for outcome in _SETTLED if not outcome.landed)} AND settledAt < :requested_at))"
 )
-_UNCLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
-_LEFT_OPEN = (
+_NOT_CLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
+_MAY_RECORD_UNSETTLED = (
     f"({_NOT_SETTLED}"
-    " OR (settledAt < :asked_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
+    " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
 _CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
 """Attributes that end with a settled outcome, unless it brings them along."""
@@ -67,7 +67,7 @@ class Catalog:
         account: str,
         region: str,
         clock: Callable[[], datetime],
-        patience: Patience = READING,
+        patience: Patience = READ_RETRY,
     ) -> None:
         self._client = client
         self._table = table
@@ -79,8 +79,8 @@ class Catalog:
         """The rows that exist, by id; consistent, any number of them."""
         ids = list(dict.fromkeys(export_ids))
         found: dict[str, Row] = {}
-        for start in range(0, len(ids), READ_AT_ONCE):
-            for row in self._read(ids[start : start + READ_AT_ONCE]):
+        for start in range(0, len(ids), MAX_KEYS_PER_READ):
+            for row in self._read(ids[start : start + MAX_KEYS_PER_READ]):
                 found[row.export_id] = row
         return found
 
@@ -96,17 +96,17 @@ class Catalog:
                 return
             self._patience.pause(failures, ServiceError("ProvisionedThroughputExceededException"))
 
-    def see(self, batch: Batch, export: Export) -> Write:
+    def mark_in_progress(self, batch: Batch, export: Export) -> Write:
         """Note that the service lists the export and has not finished it."""
-        whose, not_theirs = _whose(batch)
-        values = {**self._about(export), **whose, "status": IN_PROGRESS}
+        whose, not_theirs = _run_attributes(batch)
+        values = {**self._export_attributes(export), **whose, "status": IN_PROGRESS}
         remove = ("reason", "announcedAt", *not_theirs)
         return self._write(batch, export.id, values, condition=f"({_NOT_SETTLED})", remove=remove)
 
-    def see_linkless(self, batch: Batch, export: Export) -> Write:
+    def mark_no_url(self, batch: Batch, export: Export) -> Write:
         """Note that the service gives no link to the finished export, and since when. Its outcome stays as it is."""
-        values = {**self._about(export), "linklessSince": utc_text(self._clock())}
-        return self._write(batch, export.id, values, condition=_OPEN, status_once=True)
+        values = {**self._export_attributes(export), "linklessSince": utc_text(self._clock())}
+        return self._write(batch, export.id, values, condition=_MAY_SETTLE, keep_status=True)
 
     def claim(self, batch: Batch, export: Export, duration: timedelta) -> Write:
         """Take the export for the batch's run for ``duration``, so that runs that meet over it download it once.
@@ -115,9 +115,9 @@ class Catalog:
         the run which recorded it.
         """
         until = utc_text(self._clock() + duration)
-        values = {**self._about(export), "claimedBy": batch.run_id, "claimedUntil": until}
-        condition = f"{_OPEN} AND {_UNCLAIMED}"
-        return self._write(batch, export.id, values, condition=condition, remove=("lastError",), status_once=True)
+        values = {**self._export_attributes(export), "claimedBy": batch.run_id, "claimedUntil": until}
+        condition = f"{_MAY_SETTLE} AND {_NOT_CLAIMED}"
+        return self._write(batch, export.id, values, condition=condition, remove=("lastError",), keep_status=True)
 
     def remember(
         self, batch: Batch, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None
@@ -128,47 +128,47 @@ class Catalog:
             self._update(
                 export_id, "SET #upload = :upload, #raw = :raw", "claimedBy = :run_id", _UPLOAD_NAMES, arguments
             )
-        except _Lost:
+        except ConditionFailed:
             raise ClaimLost(export_id) from None
 
     def settle(
         self, batch: Batch, export: Export, outcome: Outcome, *, polls: int, details: Mapping[str, Any]
     ) -> Write:
         """Record a settled outcome. Lost when the row is settled already; the claim ends with it."""
-        whose, not_theirs = _whose(batch)
+        whose, not_theirs = _run_attributes(batch)
         settled = {"status": outcome, "settledAt": utc_text(self._clock()), "polls": polls}
-        values = {**self._about(export), **whose, **details, **settled}
+        values = {**self._export_attributes(export), **whose, **details, **settled}
         remove = tuple(sorted({"reason", "announcedAt", *not_theirs, *_CLAIM} - details.keys()))
-        return self._write(batch, export.id, values, condition=_OPEN, remove=remove)
+        return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=remove)
 
-    def leave(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
+    def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
         """Record an outcome that settles nothing: a later run takes the export up again.
 
-        Of settled outcomes it takes the place of those that were asked about again at ``asked_at`` only: of a
+        Of settled outcomes it takes the place of those that were asked about again at ``requested_at`` only: of a
         rejection, and of a failure that the service has taken back. Lost when this run has left the export so already.
         """
-        whose, not_theirs = _whose(batch)
+        whose, not_theirs = _run_attributes(batch)
         values = {**self._origin, **whose, "status": outcome, **({"reason": reason} if reason else {})}
         remove = ("announcedAt", "settledAt", "lastError", *not_theirs, *(() if reason else ("reason",)))
-        condition = f"{_LEFT_OPEN} AND NOT (#status = :status AND runId = :runId)"
+        condition = f"{_MAY_RECORD_UNSETTLED} AND NOT (#status = :status AND runId = :runId)"
         # A call that is repeated writes the same again, so the values do not tell which of them was first.
-        return self._write(batch, export_id, values, condition=condition, remove=remove, own_if_equal=False)
+        return self._write(batch, export_id, values, condition=condition, remove=remove, treat_equal_as_applied=False)
 
     def release(self, batch: Batch, export_id: str, error: str | None = None) -> None:
         """End this run's claim, if it still has it, so that nobody waits for it to expire; ``error`` ended the try."""
         noting, noted = ("SET lastError = :error ", {":error": error}) if error else ("", {})
         expression, arguments = f"{noting}REMOVE claimedBy, claimedUntil", {":run_id": batch.run_id, **noted}
-        with suppress(_Lost):
+        with suppress(ConditionFailed):
             self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)
 
     def announced(self, row: Row) -> None:
         """Note that the event of the row's outcome is out, unless the row has another outcome by now."""
         told = {":status": row.item.get("status"), ":run_id": row.run_id, ":now": utc_text(self._clock())}
         condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
-        with suppress(_Lost):
+        with suppress(ConditionFailed):
             self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, told)
 
-    def _about(self, export: Export) -> dict[str, Any]:
+    def _export_attributes(self, export: Export) -> dict[str, Any]:
         """Every member of ExportInfo but the link."""
         about = {
             **self._origin,
@@ -189,28 +189,28 @@ class Catalog:
         *,
         condition: str,
         remove: Sequence[str] = (),
-        status_once: bool = False,
-        own_if_equal: bool = True,
+        keep_status: bool = False,
+        treat_equal_as_applied: bool = True,
     ) -> Write:
         """One UpdateItem that holds only while ``condition`` does; the loser is told the row that was there."""
         names = {f"#{name}": name for name in (*values, *remove, "status", "firstSeenAt")}
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
         arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in _SETTLED}
-        if ":asked_at" in condition:  # DynamoDB refuses values that nothing uses
-            arguments[":asked_at"] = utc_text(batch.asked_at) if batch.asked_at else ""
-        if status_once:
+        if ":requested_at" in condition:  # DynamoDB refuses values that nothing uses
+            arguments[":requested_at"] = utc_text(batch.requested_at) if batch.requested_at else ""
+        if keep_status:
             sets.append("#status = if_not_exists(#status, :in_progress)")
             arguments[":in_progress"] = IN_PROGRESS
         expression = (
             "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else "")
         )
         try:
-            return Write(self._update(export_id, expression, condition, names, arguments), won=True)
-        except _Lost as lost:
+            return Write(self._update(export_id, expression, condition, names, arguments), applied=True)
+        except ConditionFailed as lost:
             # An answer may get lost and botocore try again: the condition then fails on what we wrote ourselves.
-            own = own_if_equal and all(lost.row.item.get(name) == value for name, value in values.items())
-            return Write(lost.row, won=own)
+            own = treat_equal_as_applied and all(lost.row.item.get(name) == value for name, value in values.items())
+            return Write(lost.row, applied=own)
 
     def _update(
         self, export_id: str, expression: str, condition: str, names: Mapping[str, str], arguments: Mapping[str, Any]
@@ -231,11 +231,11 @@ class Catalog:
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 there: Any = error.response.get("Item", key)
-                raise _Lost(Row(_plain(there))) from None
+                raise ConditionFailed(Row(_plain(there))) from None
         return Row(_plain(answer["Attributes"]))
 
 
-class _Lost(Exception):
+class ConditionFailed(Exception):
     """The condition of a write did not hold."""
 
     def __init__(self, row: Row) -> None:
@@ -243,7 +243,7 @@ class _Lost(Exception):
         self.row = row
 
 
-def _whose(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
+def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
     """Attributes that say whose outcome a row holds, and those of an earlier run's that go then."""
     if batch.correlation_id:
         return {"runId": batch.run_id, "correlationId": batch.correlation_id}, ()

@@ -25,8 +25,8 @@ class Plan:
     """The exports of a run, and what was left out of it and why."""
 
     export_ids: tuple[str, ...]
-    unusable: int = 0
-    left_over: int = 0
+    invalid_ids: int = 0
+    over_limit: int = 0
 
 
 def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | None) -> Plan:
@@ -42,16 +42,18 @@ def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | Non
     usable = [
         export for export in listed.values() if re.fullmatch(EXPORT_ID, export.id) and export.id not in {".", ".."}
     ]
-    wanted = _unsettled(usable, rows, run.started_at, max_age) if run.sweeps else usable
+    wanted = _unsettled(usable, rows, run.started_at, max_age) if run.is_sweep else usable
     ids = [export.id for export in sorted(wanted, key=_finished_first)]
     most = MAX_BATCHES * BATCH_SIZE
-    return Plan(tuple(ids[:most]), unusable=len(listed) - len(usable), left_over=max(0, len(ids) - most))
+    return Plan(tuple(ids[:most]), invalid_ids=len(listed) - len(usable), over_limit=max(0, len(ids) - most))
 
 
 def _unsettled(exports: Iterable[Export], rows: ReadRows, now: datetime, max_age: timedelta | None) -> list[Export]:
     recent = [export for export in exports if max_age is None or now - export.requested_at <= max_age]
     known = rows(export.id for export in recent)
-    return [export for export in recent if not ((row := known.get(export.id)) and row.binds(None) and row.announced)]
+    return [
+        export for export in recent if not ((row := known.get(export.id)) and row.is_final_for(None) and row.announced)
+    ]
 
 
 def _finished_first(export: Export) -> tuple[bool, datetime, str]:

@@ -55,7 +55,7 @@ class Storing:
     service: Service
     records: Records
     bucket: Bucket
-    hands: Hands
+    pipeline: Hands
     show_tables: Callable[[Mapping[str, Any]], None]
     claim_duration: timedelta
     clock: Callable[[], datetime]
@@ -77,16 +77,16 @@ class Storing:
             self.records.settle(export, Outcome.FAILED, {}, polls=item.polls)
             return SETTLED
         claim = self.records.claim(export, self.claim_duration)
-        if not claim.won:
-            return self._met(claim.row)
+        if not claim.applied:
+            return self._already_taken(claim.row)
         try:
-            return self._land(export, claim.row, item)
+            return self._store_data(export, claim.row, item)
         except Rejected as rejected:
             if claim.row.upload:
                 self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
             return self._reject(export, rejected, item, claim.row.rejected_raw)
         except CallRefused as refused:
-            self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
+            self.records.record_unsettled(export.id, Outcome.NOT_STORED, refused.code)
             return {**SETTLED, "because": str(refused)}
         except SourceError as error:
             self.records.release(export.id, str(error))
@@ -97,26 +97,26 @@ class Storing:
     def _finished(self, export: Export, item: Item) -> bool:
         """Whether there is something to settle. A link may come late, and the check says when it is too late."""
         if export.status == Status.SUCCEEDED:
-            return bool(export.link) or item.linkless
+            return bool(export.link) or item.without_url
         return export.status == Status.FAILED
 
-    def _met(self, row: Row) -> dict[str, Any]:
+    def _already_taken(self, row: Row) -> dict[str, Any]:
         """Another run has settled the export or is at it."""
-        if not row.binds(self.batch.asked_at):
+        if not row.is_final_for(self.batch.requested_at):
             return WAITING
-        self.records.catch_up(row)
+        self.records.announce_overdue(row)
         return SETTLED
 
-    def _land(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
+    def _store_data(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
         keys = Keys(self.account, self.region, export.requested_date, export.id)
         document = self.bucket.read_json(keys.manifest)
         if document is None:
-            raw = self._copied(row) or self._copy(export, keys, row)
+            raw = self._completed_copy(row) or self._copy(export, keys, row)
             if isinstance(raw, Unfinished):
                 return UNFINISHED
             self.records.remember(export.id, raw=raw)
             try:
-                unpacked = self.hands.unpack(raw, keys)
+                unpacked = self.pipeline.unpack(raw, keys)
             except Rejected as rejected:
                 return self._reject(export, rejected, item, raw)
             if isinstance(unpacked, Unfinished):
@@ -127,14 +127,14 @@ class Storing:
         self.records.settle(export, outcome, details(document, keys.manifest), polls=item.polls)
         return SETTLED
 
-    def _copied(self, row: Row) -> RawObject | None:
+    def _completed_copy(self, row: Row) -> RawObject | None:
         """The raw object that an earlier call completed, unless somebody took it away since."""
         return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
 
     def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.link:
             raise Rejected(Reason.GONE, "the service gives no link to a finished export")
-        return self.hands.copy(export, keys, row.upload)
+        return self.pipeline.copy(export, keys, row.upload)
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
         """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""

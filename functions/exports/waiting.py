@@ -17,7 +17,7 @@ BETWEEN = timedelta(minutes=1)
 """The wait from one age to the other, within floor and ceiling."""
 
 
-def next_look(
+def next_poll_at(
     now: datetime,
     *,
     requested_at: Iterable[datetime],

@@ -14,14 +14,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from exports import secrecy
-from exports.announcing import EventBus
+from exports.announcing import EventPublisher
 from exports.archive import Archive, s3_client
 from exports.catalog import Catalog
 from exports.discovery import DiscoveryService
 from exports.errors import ExportsError, ServiceError
 from exports.glue import GlueTables
-from exports.ledger import Ledger
-from exports.measuring import measure, measure_call
+from exports.ledger import OutcomeRecorder
+from exports.measuring import measure, record_call
 from exports.roles import session_as
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
@@ -108,7 +108,7 @@ def service() -> DiscoveryService:
     role, external_id = told.discovery_role, told.discovery_external_id
     caller = session_as(role, name=told.function_name, external_id=external_id) if role else session()
     client = caller.client("discovery", region_name=told.discovery_region, config=DISCOVERY_CONFIG)
-    client.meta.events.register("response-received.discovery.DescribeExportTasks", measure_call)
+    client.meta.events.register("response-received.discovery.DescribeExportTasks", record_call)
     return DiscoveryService(client)
 
 
@@ -135,9 +135,9 @@ def events() -> "EventBridgeClient":
     return session().client("events", config=CONFIG)
 
 
-def bus() -> EventBus:
+def bus() -> EventPublisher:
     """For one call."""
-    return EventBus(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
+    return EventPublisher(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
 
 
 def batch(pointer: dict[str, Any]) -> Batch:
@@ -148,5 +148,5 @@ def batch(pointer: dict[str, Any]) -> Batch:
     return found
 
 
-def ledger(of: Batch, told_on: EventBus | None = None) -> Ledger:
-    return Ledger(of, catalog(), (told_on or bus()).announce, measure, utc_now)
+def ledger(of: Batch, told_on: EventPublisher | None = None) -> OutcomeRecorder:
+    return OutcomeRecorder(of, catalog(), (told_on or bus()).publish, measure, utc_now)

@@ -127,7 +127,6 @@ class Copying:
         link: str | None = None,
         hosts: tuple[str, ...] = ("localhost:*",),
         known: Upload | None = None,
-        part_slice: tuple[int, int] = (0, 1),
         workers: int = 4,
         max_bytes: int = 1024**4,
     ) -> RawObject | Unfinished:
@@ -139,7 +138,6 @@ class Copying:
                 known=known,
                 remember=self.remembered.append,
                 patience=self.patience,
-                part_slice=part_slice,
                 workers=workers,
                 max_bytes=max_bytes,
             )

@@ -1,6 +1,7 @@
 """A loopback S3 that keeps multipart uploads in memory, or only counts them, and fails when it is told to."""
 
 import base64
+import io
 import re
 import ssl
 import threading
@@ -122,26 +123,16 @@ class Call(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self) -> Iterator[bytes]:
-        """The body out of its frames (aws-chunked), and keep the trailer."""
-        while size := int(self._line(), 16):
-            yield from self._exactly(size)
-            self._line()
-        self.trailer = self._line()
-        self._line()
-
-    def _exactly(self, size: int) -> Iterator[bytes]:
-        while size:
-            chunk = self.rfile.read(min(size, 64 * 1024))
-            if not chunk:
-                raise ConnectionError("the client hung up")
-            size -= len(chunk)
-            yield chunk
-
-    def _line(self) -> str:
-        line = self.rfile.readline()
-        if not line.endswith(b"\r\n"):
-            raise ConnectionError("the client hung up")
-        return line[:-2].decode()
+        """The body out of its frames (aws-chunked inside HTTP's own chunks), and keep their sizes and the trailer."""
+        frames = self.server.frames[self.path] = []
+        wire = io.BufferedReader(Chunks(self.rfile))
+        while size := int(_line(wire), 16):
+            frames.append(size)
+            yield from _exactly(wire, size)
+            _line(wire)
+        self.trailer = _line(wire)
+        _line(wire)
+        wire.read()
 
     def refuse(self, status: int, code: str, **headers: str) -> None:
         """Answer with an error; the connection closes, as what was sent may not have been read."""
@@ -158,6 +149,48 @@ class Call(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
+
+
+class Chunks(io.RawIOBase):
+    """What the chunks of an HTTP body hold."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+        self._left = 0
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io gives no other
+        if self._ended:
+            return 0
+        if not self._left:
+            self._left = int(_line(self._wire), 16)
+        self._ended = not self._left
+        count: int = self._wire.readinto(buffer[: self._left])
+        if self._left and not count:
+            raise ConnectionError("the client hung up")
+        self._left -= count
+        if not self._left:
+            _line(self._wire)
+        return count
+
+
+def _exactly(wire: Any, size: int) -> Iterator[bytes]:
+    while size:
+        chunk = wire.read(min(size, 64 * 1024))
+        if not chunk:
+            raise ConnectionError("the client hung up")
+        size -= len(chunk)
+        yield chunk
+
+
+def _line(wire: Any) -> str:
+    line: bytes = wire.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionError("the client hung up")
+    return line[:-2].decode()
 
 
 _OPERATIONS = {
@@ -188,6 +221,8 @@ class S3Server(ThreadingHTTPServer):
         self.checksums: dict[str, str] = {}
         self.faults: dict[str, deque[Fault]] = {}
         self.calls: list[str] = []
+        self.frames: dict[str, list[int]] = {}
+        """Sizes of the frames of each part, by the path of its request."""
         self._context = context
         self._lock = threading.Lock()
 

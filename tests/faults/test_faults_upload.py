@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from exports.archive import Archive, s3_client
+from exports.archive import PIECE, Archive, s3_client
 from exports.errors import CallRefused, ServiceError
 from exports.model import RawObject
 from exports.transfer import copy
@@ -64,6 +64,13 @@ def test_copy_over_the_wire(store: Store, s3: S3Server) -> None:
 
     assert isinstance(result, RawObject)
     assert s3.objects == {"raw/export.csv": BODY}
+
+
+def test_parts_go_in_frames_that_s3_takes_and_that_need_little_memory(store: Store, s3: S3Server) -> None:
+    store.run()
+
+    assert [sum(frames) for frames in s3.frames.values()] == [5 * MIB] * 4
+    assert {size for frames in s3.frames.values() for size in frames} == {PIECE}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from exports import announcing
-from exports.measuring import measure, measure_call, measure_look
+from exports.measuring import measure, record_call, record_poll
 from exports.model import Outcome
 from exports.rows import Row
 from tests.infra.synthesis import by_default, with_everything
@@ -108,8 +108,8 @@ def _metrics_of_functions(template: Template) -> Iterator[str]:
     with patch.dict("os.environ", environment), redirect_stdout(StringIO()) as written:
         for outcome in Outcome:
             measure(Row({"exportId": "export-1"}), outcome)
-        measure_look([timedelta()], [timedelta()])
-        measure_call()
+        record_poll([timedelta()], [timedelta()])
+        record_call()
     for line in written.getvalue().splitlines():
         for block in json.loads(line)["_aws"]["CloudWatchMetrics"]:
             for metric in block["Metrics"]:

@@ -12,7 +12,7 @@ from exports.runs import Batch, Filters
 from exports.uploads import Upload
 from tests.unit.builders import NOW, row
 
-LINKLESS_SINCE = "2026-11-23T12:00:00.000Z"
+NO_URL_SINCE = "2026-11-23T12:00:00.000Z"
 
 
 @dataclass
@@ -45,7 +45,7 @@ class FakeRecords:
     """Holds the rows of ``known`` and notes what is recorded, in ``journal`` in the order of the calls."""
 
     known: dict[str, Row] = field(default_factory=dict)
-    claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), won=True))
+    claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), applied=True))
     journal: list[str] = field(default_factory=list)
     outcomes: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
     settled: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
@@ -56,10 +56,10 @@ class FakeRecords:
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return {each: self.known[each] for each in export_ids if each in self.known}
 
-    def see(self, export: Export, *, linkless: bool = False) -> None:
+    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
         self.seen.append(export.id)
-        if linkless:
-            self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=LINKLESS_SINCE)
+        if without_url:
+            self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=NO_URL_SINCE)
 
     def claim(self, export: Export, duration: timedelta) -> Write:
         self.journal.append("claim")
@@ -76,15 +76,15 @@ class FakeRecords:
         self.outcomes[export.id] = (outcome, details.get("reason"))
         self.settled.append((outcome, {**details, "polls": polls}))
 
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+    def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         self.journal.append(f"leave {outcome} {reason}")
         self.outcomes[export_id] = (outcome, reason)
 
-    def catch_up(self, row: Row) -> None:
+    def announce_overdue(self, row: Row) -> None:
         self.journal.append("catch up")
         self.caught_up.append(row.export_id)
 
-    def close(self, row: Row) -> None:
+    def announce_pending(self, row: Row) -> None:
         self.closed.append(row.export_id)
 
 
@@ -100,7 +100,7 @@ class FakeCatalog:
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
 
-    def leave(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
+    def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
         self.left.append(outcome)
         return self.answer
 
@@ -118,7 +118,7 @@ class FakeBus:
     told: list[Outcome] = field(default_factory=list)
     refuses: bool = False
 
-    def announce(self, row: Row, outcome: Outcome) -> None:
+    def publish(self, row: Row, outcome: Outcome) -> None:
         if self.refuses:
             raise ServiceError("ThrottlingException")
         self.told.append(outcome)

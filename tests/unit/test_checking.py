@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.checking import Check, Pending, failure_code
+from exports.checking import BatchPoll, Pending, failure_code
 from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome
 from exports.runs import Batch, Item
@@ -34,8 +34,8 @@ class Desk:
         self.measured.append((noticed, ages))
 
     def check(self, pending: Pending | None = None, *, now: datetime = NOW) -> Pending:
-        check = Check(self.batch, self.service, self.records, SETTINGS, now, jitter=0.5, measure=self._measure)
-        return check.next(check.first() if pending is None else pending)
+        check = BatchPoll(self.batch, self.service, self.records, SETTINGS, now, jitter=0.5, measure=self._measure)
+        return check.next(check.start() if pending is None else pending)
 
 
 def desk(*exports: Export, asked: Sequence[str] = (), **more: Any) -> Desk:
@@ -147,7 +147,7 @@ def test_a_rejected_or_failed_export_is_looked_at_again_when_asked_for_by_id(sta
 
 @pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
 def test_a_rejected_or_failed_export_stands_when_not_asked_for_by_id(status: str) -> None:
-    at = desk(export("again"), asks_again=False)
+    at = desk(export("again"), retries_rejected=False)
     at.records.known["again"] = row("again", status, settledAt="2026-11-22T00:00:00.000Z")
 
     assert at.check().ids == ()
@@ -214,7 +214,7 @@ def test_bad_input_15_a_finished_export_without_a_link_waits_within_the_grace_pe
 
     assert (within.waiting, within.ready) == (("linkless",), ())
     assert (still.waiting, still.ready) == (("linkless",), ())
-    assert after.ready == (Item("linkless", 3, linkless=True),)
+    assert after.ready == (Item("linkless", 3, without_url=True),)
 
 
 def test_bad_input_15_the_grace_of_a_link_counts_from_the_end_of_the_export() -> None:
@@ -312,7 +312,7 @@ def test_the_next_look_is_never_after_the_deadline() -> None:
     at = desk(export("running", "IN_PROGRESS", age_minutes=6000))
     at.batch = replace(at.batch, deadline=NOW + timedelta(seconds=20))
 
-    assert at.check().look_at == at.batch.deadline
+    assert at.check().next_poll_at == at.batch.deadline
 
 
 def test_fault_36_a_batch_ends_when_its_looks_are_used_up() -> None:
@@ -352,7 +352,7 @@ def test_a_source_that_is_down_for_hours_costs_few_tries_and_nothing_is_given_up
     while now < NOW + timedelta(hours=6):
         pending = at.check(results(pending, *[{"progress": "waiting"}] * len(pending.ready)), now=now)
         tried |= {item.export_id for item in pending.ready}
-        now = max(now, pending.look_at or now) + timedelta(seconds=1)
+        now = max(now, pending.next_poll_at or now) + timedelta(seconds=1)
     up_again = at.check(results(pending, *[{"progress": "settled"}] * len(pending.ready)), now=now)
 
     assert at.records.outcomes == {}
@@ -364,9 +364,9 @@ def test_a_source_that_is_down_for_hours_costs_few_tries_and_nothing_is_given_up
 def test_an_export_that_is_alone_and_unfinished_makes_nobody_list_the_account() -> None:
     at = desk(export("large"), asked=["large"])
     pending = at.check()
-    assert pending.look_at
+    assert pending.next_poll_at
 
-    after = at.check(results(pending, {"progress": "unfinished"}), now=pending.look_at)
+    after = at.check(results(pending, {"progress": "unfinished"}), now=pending.next_poll_at)
 
     assert after.ready == (Item("large", 1),)
     assert at.service.calls == [(("large",), ())]
@@ -416,9 +416,9 @@ def test_fault_28_an_export_that_found_no_free_lambda_waits() -> None:
 def test_a_wait_that_ended_a_moment_early_by_our_clock_has_ended() -> None:
     at = desk(export("running", "IN_PROGRESS"))
     pending = at.check()
-    assert pending.look_at
+    assert pending.next_poll_at
 
-    after = at.check(pending, now=pending.look_at - timedelta(milliseconds=500))
+    after = at.check(pending, now=pending.next_poll_at - timedelta(milliseconds=500))
 
     assert after.polls == 2
 

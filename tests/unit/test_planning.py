@@ -78,7 +78,7 @@ def test_finished_exports_share_batches_the_oldest_first() -> None:
 def test_an_id_of_the_service_that_is_no_safe_key_is_left_out_and_counted(hostile: str) -> None:
     found = plan(run(), service=FakeService([export(hostile), export("a")]), rows=rows_of(), max_age=None)
 
-    assert (found.export_ids, found.unusable) == (("a",), 1)
+    assert (found.export_ids, found.invalid_ids) == (("a",), 1)
 
 
 def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> None:
@@ -86,7 +86,7 @@ def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> No
 
     found = plan(run(), service=FakeService(exports), rows=rows_of(), max_age=None)
 
-    assert (len(found.export_ids), found.left_over) == (MAX_BATCHES * 100, 1)
+    assert (len(found.export_ids), found.over_limit) == (MAX_BATCHES * 100, 1)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (5000, [100] * 50)])

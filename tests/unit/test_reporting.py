@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from exports.model import Outcome
-from exports.reporting import Report, settle_accounts
+from exports.reporting import Report, batch_results
 from exports.rows import Row
 from tests.unit.builders import batch, row
 from tests.unit.fakes import FakeRecords
@@ -13,7 +13,7 @@ from tests.unit.fakes import FakeRecords
 def accounts(*rows: Row, asked: Iterable[str] = (), failure: Any = None) -> tuple[list[dict[str, Any]], FakeRecords]:
     records = FakeRecords({each.export_id: each for each in rows})
     ids = list(asked) or [each.export_id for each in rows]
-    return list(settle_accounts(batch(*ids), records, failure=failure, bucket="b")), records
+    return list(batch_results(batch(*ids), records, failure=failure, bucket="b")), records
 
 
 def test_each_outcome_is_told_with_what_belongs_to_it() -> None:

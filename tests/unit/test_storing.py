@@ -44,7 +44,7 @@ class Desk:
         self.service = FakeService([there] if there else [])
         self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": RESULTS})
         self.records = FakeRecords(journal=self.journal)
-        self.hands = FakeHands(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
+        self.pipeline = FakeHands(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
@@ -54,7 +54,7 @@ class Desk:
             service=self.service,
             records=self.records,
             bucket=self.bucket,
-            hands=self.hands,
+            pipeline=self.pipeline,
             show_tables=lambda _: self.journal.append("show tables"),
             claim_duration=timedelta(minutes=15),
             clock=lambda: NOW,
@@ -183,7 +183,7 @@ def test_fault_26_of_two_manifests_the_first_stands() -> None:
         desk.bucket.objects["manifests/export-1.json"] = manifest
         return Unpacked(FILES, Kind.AGENT)
 
-    desk.hands.unpacks = meanwhile
+    desk.pipeline.unpacks = meanwhile
 
     assert told(desk.store()) == SETTLED
     assert desk.bucket.objects["manifests/export-1.json"] == manifest
@@ -208,16 +208,16 @@ def test_what_is_not_finished_waits(there: Export | None) -> None:
 def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
     desk = Desk(export(link=None))
 
-    assert told(desk.store(replace(ITEM, linkless=True))) == SETTLED
+    assert told(desk.store(replace(ITEM, without_url=True))) == SETTLED
     assert desk.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
 
 
 def test_bytes_that_are_ours_already_need_no_link() -> None:
     desk = Desk(export(link=None))
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
     desk.bucket.sizes = {RAW.key: RAW.bytes}
 
-    desk.store(replace(ITEM, linkless=True))
+    desk.store(replace(ITEM, without_url=True))
 
     assert desk.records.settled[0][0] is Outcome.STORED
 
@@ -233,8 +233,8 @@ def test_fault_15_16_a_service_that_does_not_answer_leaves_the_export_waiting() 
 def test_of_an_upload_whose_link_is_refused_nothing_is_left() -> None:
     desk = Desk(export())
     upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1, "crc32": ""}
-    desk.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), won=True)
-    desk.hands.copies = raises(Rejected(Reason.URL_REFUSED, "because"))
+    desk.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), applied=True)
+    desk.pipeline.copies = raises(Rejected(Reason.URL_REFUSED, "because"))
 
     desk.store()
 
@@ -243,7 +243,7 @@ def test_of_an_upload_whose_link_is_refused_nothing_is_left() -> None:
 
 def test_fault_26_an_export_that_another_run_has_waits() -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), won=False)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), applied=False)
 
     assert told(desk.store()) == WAITING
     assert desk.journal == ["claim"]
@@ -251,7 +251,7 @@ def test_fault_26_an_export_that_another_run_has_waits() -> None:
 
 def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is_owed() -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="STORED"), won=False)
+    desk.records.claimed = Write(row(status="STORED"), applied=False)
 
     assert told(desk.store()) == SETTLED
     assert desk.journal == ["claim", "catch up"]
@@ -261,7 +261,7 @@ def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is
 @pytest.mark.parametrize("reason", list(Reason))
 def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reason: Reason) -> None:
     desk = Desk(export())
-    setattr(desk.hands, where, raises(Rejected(reason, "because")))
+    setattr(desk.pipeline, where, raises(Rejected(reason, "because")))
 
     assert told(desk.store()) == SETTLED
     assert desk.records.settled[0][0] is Outcome.REJECTED
@@ -271,7 +271,7 @@ def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reas
 
 def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are() -> None:
     desk = Desk(export())
-    desk.hands.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
+    desk.pipeline.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
 
     desk.store()
 
@@ -282,8 +282,8 @@ def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are()
 def test_a_rejection_that_brings_no_bytes_says_where_those_of_the_one_before_are() -> None:
     desk = Desk(export())
     kept: dict[str, Any] = {"rawKey": RAW.key, "bytes": RAW.bytes, "rawCrc32": RAW.crc32}
-    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), won=True)
-    desk.hands.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
+    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), applied=True)
+    desk.pipeline.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
 
     desk.store()
 
@@ -295,7 +295,7 @@ def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_
     there: int | None, then: str
 ) -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
     desk.bucket.sizes = {RAW.key: there} if there else {}
 
     desk.store()
@@ -305,7 +305,7 @@ def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_
 
 def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(CallRefused("AccessDenied"))
+    desk.pipeline.copies = raises(CallRefused("AccessDenied"))
 
     assert told(desk.store()) == SETTLED
     assert desk.journal[-2:] == ["copy", "leave NOT_STORED AccessDenied"]
@@ -313,7 +313,7 @@ def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
 
 def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next_look() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(SourceError("reset"))
+    desk.pipeline.copies = raises(SourceError("reset"))
 
     assert told(desk.store()) == WAITING
     assert desk.journal[-1] == "release reset"
@@ -321,7 +321,7 @@ def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next
 
 def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(ClaimLost("export-1"))
+    desk.pipeline.copies = raises(ClaimLost("export-1"))
 
     assert told(desk.store()) == WAITING
     assert desk.records.settled == []
@@ -329,7 +329,7 @@ def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
 
 def test_what_may_pass_is_left_to_the_workflows_retry() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(ServiceError("SlowDown"))
+    desk.pipeline.copies = raises(ServiceError("SlowDown"))
 
     with pytest.raises(ServiceError, match="SlowDown"):
         desk.store()
@@ -347,7 +347,7 @@ def test_a_results_file_that_is_no_object_is_passed_over() -> None:
 @pytest.mark.parametrize("where", ["copies", "unpacks"])
 def test_a_call_whose_time_is_spent_leaves_the_export_to_the_next(where: str) -> None:
     desk = Desk(export())
-    setattr(desk.hands, where, Unfinished)
+    setattr(desk.pipeline, where, Unfinished)
 
     assert desk.store() == UNFINISHED
     assert desk.records.settled == []

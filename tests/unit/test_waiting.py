@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.settings import Settings
-from exports.waiting import MAX_POLLS, next_look
+from exports.waiting import MAX_POLLS, next_poll_at
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -18,7 +18,7 @@ def seconds(
     *ages: float, polls: int = 0, left: float = DAY, jitter: float = 0, floor: float = 15, ceiling: float = 300
 ) -> float:
     """Until the next look at exports of these ages, ``left`` until the deadline; all in seconds."""
-    look = next_look(
+    look = next_poll_at(
         NOW,
         requested_at=[NOW - timedelta(seconds=age) for age in ages],
         deadline=NOW + timedelta(seconds=left),
@@ -88,7 +88,7 @@ def test_a_batch_reaches_its_deadline_within_its_polls(jitter: float, minutes: i
     now, deadline, polls = NOW, NOW + timedelta(minutes=minutes), 0
     requested_at = [NOW - timedelta(minutes=age_minutes)]
     while now < deadline:
-        now = next_look(
+        now = next_poll_at(
             now, requested_at=requested_at, deadline=deadline, polls=polls, settings=settings(15, 300), jitter=jitter
         )
         polls += 1
