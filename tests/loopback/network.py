@@ -18,6 +18,9 @@ class Network:
     latency_seconds: float = 0
 
 
+UNLIMITED = Network()
+
+
 class Pace:
     """Lets ``rate`` bytes a second pass, shared by all threads that ask; 0: any number."""
 

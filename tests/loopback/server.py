@@ -13,7 +13,7 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
 
-from tests.loopback.network import Line, Network
+from tests.loopback.network import UNLIMITED, Line
 
 BUFFER = 64 * 1024
 PIECE = 256 * 1024
@@ -97,7 +97,7 @@ class Exchange(BaseHTTPRequestHandler):
         view = memoryview(bytearray(PIECE))
         due = 0
         for stream in reversed(streams[1:] or streams):
-            while left and (count := stream.readinto1(view[:left])):
+            while left and (count := stream.readinto(view[:left])):
                 left -= count
                 due += count
                 if due >= PIECE:
@@ -129,7 +129,7 @@ class Chunks(io.RawIOBase):
             self._next_chunk()
         if self._ended:
             return 0
-        count = self._inner.readinto1(memoryview(buffer)[: self._left])
+        count = self._inner.readinto(memoryview(buffer)[: self._left])
         if not count:
             raise Ended
         self._left -= count
@@ -161,7 +161,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, context: ssl.SSLContext, exchange: type[Exchange]) -> None:
         super().__init__(("127.0.0.1", 0), exchange)
-        self.line = Line(Network())
+        self.line = Line(UNLIMITED)
         self.requests: list[Request] = []
         self.lock = threading.Lock()
         self._context = context
