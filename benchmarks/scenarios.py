@@ -7,7 +7,6 @@ from benchmarks.results import Scenario
 from tests.loopback.network import Network
 
 MIB = 1024 * 1024
-GIB = 1024 * MIB
 MB = 1_000_000
 
 LAMBDA = "one Lambda"
@@ -49,5 +48,5 @@ def _scenarios(size: int, rounds: int, memory: tuple[int, ...]) -> tuple[Scenari
     )
 
 
-FULL = Extent(_scenarios(256 * MIB, 3, (64 * MIB, 20 * 64 * MIB)), drops=240, drops_of_peers=30, kills=12)
+FULL = Extent(_scenarios(256 * MIB, 3, (64 * MIB, 20 * 64 * MIB)), drops=160, drops_of_peers=20, kills=12)
 QUICK = Extent(_scenarios(64 * MIB, 1, (64 * MIB, 4 * 64 * MIB)), drops=20, drops_of_peers=3, kills=2)

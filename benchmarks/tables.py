@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 from benchmarks.peers import PRODUCT
 from benchmarks.results import Results, Scenario
-from benchmarks.scenarios import GIB, MB, MEMORY, MIB
+from benchmarks.scenarios import MB, MEMORY, MIB
 from benchmarks.targets import Verdict, peaks_by_size, times_as_fast
 
 Row = Sequence[str]
@@ -60,11 +60,7 @@ def _contestant(results: Results, scenario: Scenario, name: str) -> Row:
 
 def _memory(results: Results) -> list[Row]:
     peaks = peaks_by_size(results)
-    return [("file", "peak MB"), *((_size(size), f"{peak / MB:.1f}") for size, peak in peaks.items())]
-
-
-def _size(size: int) -> str:
-    return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB"
+    return [("file", "peak MB"), *((f"{size // MIB} MiB", f"{peak / MB:.1f}") for size, peak in peaks.items())]
 
 
 def _drops(results: Results) -> list[Row]:
