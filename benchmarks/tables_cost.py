@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from benchmarks.machine import machine
-from exports.members import Limits
+from exports.members import Bucket, Limits
 from exports.model import Keys, RawObject
-from exports.unpack import Archive, Unpacked, unpack
+from exports.unpack import Unpacked, unpack
 from local.double.container import write_export
 from local.double.contents import Contents, Kind
 from local.fleet import Fleet
@@ -112,7 +112,7 @@ def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
     result = unpack(
         raw,
         keys=KEYS,
-        archive=cast(Archive, shelf),
+        archive=cast(Bucket, shelf),
         limits=Limits(),
         time_left=lambda: 900.0,
         with_tables=with_tables,

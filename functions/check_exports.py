@@ -6,8 +6,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import wiring
-from exports.checking import Check, Pending
-from exports.measuring import measure_look
+from exports.checking import BatchPoll, Pending
+from exports.measuring import record_poll
 
 logger = wiring.logger
 
@@ -16,15 +16,15 @@ logger = wiring.logger
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``event`` is a pointer to a batch, or what this function last answered with the ``results`` of storing."""
     batch = wiring.batch(event["batch"])
-    check = Check(
+    check = BatchPoll(
         batch,
         service=wiring.service(),
         records=wiring.ledger(batch),
-        policy=wiring.settings(),
+        settings=wiring.settings(),
         now=wiring.utc_now(),
         jitter=random.random(),  # noqa: S311 - spreads polls, keeps no secret
-        measure=measure_look,
+        measure=record_poll,
     )
-    pending = check.next(Pending.from_json(event) if "polls" in event else check.first())
+    pending = check.next(Pending.from_json(event) if "polls" in event else check.start())
     logger.info("checked", pending=len(pending.ids), ready=len(pending.ready), polls=pending.polls)
     return {"batch": event["batch"], **pending.to_json()} if pending.ids else pending.to_json()

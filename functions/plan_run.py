@@ -21,9 +21,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.warning("invalid input", run_id=event["execution"]["Name"], faults=str(invalid))
         return {"invalid": str(invalid)}
     logger.append_keys(run_id=run.id, correlation_id=run.correlation_id)
-    planned = plan(run, service=wiring.service(), catalog=wiring.catalog(), max_age=settings.sweep_max_age)
-    if planned.unusable or planned.left_over:
-        logger.warning("left out", unusable=planned.unusable, left_over=planned.left_over)
-    pointers = write_batches(run, planned.export_ids, wiring.bucket())
-    logger.info("planned", requested=len(planned.export_ids), batches=len(pointers), sweep=run.sweeps)
+    planned = plan(run, service=wiring.service(), rows=wiring.catalog().rows, max_age=settings.sweep_max_age)
+    if planned.invalid_ids or planned.over_limit:
+        logger.warning("left out", invalid_ids=planned.invalid_ids, over_limit=planned.over_limit)
+    pointers = write_batches(run, planned.export_ids, wiring.bucket().put_json)
+    logger.info("planned", requested=len(planned.export_ids), batches=len(pointers), sweep=run.is_sweep)
     return {"batches": pointers}

@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import wiring
 from exports.landing import Landing
+from exports.runs import Item
 from exports.storing import Storing
 
 logger = wiring.logger
@@ -14,8 +15,8 @@ logger = wiring.logger
 @wiring.function
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``event`` holds a pointer to the ``batch`` and the ``item`` to store; the answer says how far it came."""
-    batch, item, settings = wiring.batch(event["batch"]), event["item"], wiring.settings()
-    logger.append_keys(export_id=item["exportId"], slice=f"{item['slice'] + 1} of {item['slices']}")
+    batch, item, settings = wiring.batch(event["batch"]), Item.from_json(event["item"]), wiring.settings()
+    logger.append_keys(export_id=item.export_id)
     records = wiring.ledger(batch)
     storing = Storing(
         batch,
@@ -24,9 +25,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         service=wiring.service(),
         records=records,
         bucket=wiring.bucket(),
-        tables=wiring.tables(),
-        hands=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
-        span=wiring.time_left(context),
+        pipeline=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
+        show_tables=wiring.tables().show,
+        claim_duration=wiring.time_left(context),
         clock=wiring.utc_now,
     )
     progress = storing.store(item)

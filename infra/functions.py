@@ -103,13 +103,12 @@ class Functions(Construct):
         """
         return self._function(
             "StoreExport",
-            "Lands the data of one export in the bucket, verified, or a slice of it",
+            "Lands the data of one export in the bucket, verified",
             memory=1769,
             timeout=Duration.minutes(15),
             environment={
                 **self._told(),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
-                "SLICE_BYTES": str(self._settings.slice_bytes),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
                 "MAX_FILES": str(self._settings.max_files),
                 "MAX_FILE_BYTES": str(self._settings.max_file_bytes),

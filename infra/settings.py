@@ -168,9 +168,8 @@ class Settings:
     ``deadline_minutes`` and ``sweep_deadline_minutes`` are for runs whose input names no deadline.
     ``sweep_max_age_days`` keeps a sweep from exports requested longer ago; none means no limit.
     ``store_budget_seconds`` is how long one step of storing works before it gives its place to the next, well below
-    the function's 15 minutes because a part in flight is finished first. An export is copied by several such steps
-    side by side, one for every ``slice_bytes`` begun (0: never). ``store_concurrency`` counts steps at once in one
-    batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
+    the function's 15 minutes because a part in flight is finished first. ``store_concurrency`` counts steps at once in
+    one batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
     ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
     ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``; ``named_queries``
     saves the questions of ``docs/queries`` beside them, ``datasets`` are those that have tables beside the known ones.
@@ -190,7 +189,6 @@ class Settings:
     sweep_deadline_minutes: Annotated[int, MINUTES] = 55
     sweep_max_age_days: Annotated[int | None, Maybe(Whole(1, 36_500))] = None
     store_budget_seconds: Annotated[int, Whole(10, 720)] = 120
-    slice_bytes: Annotated[int, Whole(0, 5_000 * GB)] = 8 * GB
     store_concurrency: Annotated[int, Whole(1, 40)] = 10
     batch_concurrency: Annotated[int, Whole(1, 1_000)] = 100
     download_hosts: Annotated[tuple[str, ...], Hosts()] = ()

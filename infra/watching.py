@@ -16,6 +16,7 @@ from infra.functions import METRICS_NAMESPACE, SERVICE, Functions
 
 RUNBOOK = "docs/runbook.md"
 OUTCOMES = ("STORED", "TRUNCATED", "FAILED", "REJECTED", "NOT_STORED", "NOT_FOUND", "TIMED_OUT")
+LANDED = ("STORED", "TRUNCATED")
 ALARMS_PER_RULE = 5
 """The pattern of a rule may have 2,048 characters, and the ARN of an alarm nearly 300."""
 PERIOD = Duration.minutes(5)
@@ -226,8 +227,8 @@ class Watching(Construct):
         return _graph("Exports by outcome", counts, stacked=True)
 
     def _landed(self) -> cloudwatch.IWidget:
-        landed = [self._ours("BytesStored", "Sum", outcome=outcome) for outcome in OUTCOMES[:2]]
-        rows = [self._ours("RowsStored", "Sum", outcome=outcome) for outcome in OUTCOMES[:2]]
+        landed = [self._ours("BytesStored", "Sum", outcome=outcome) for outcome in LANDED]
+        rows = [self._ours("RowsStored", "Sum", outcome=outcome) for outcome in LANDED]
         return _graph("Bytes stored (left), rows (right)", landed, right=rows)
 
     def _taken(self) -> cloudwatch.IWidget:

@@ -1,27 +1,21 @@
-"""`make bench-polling`: what waiting costs and how late it notices, beside other ways; kept under docs/benchmarks/."""
+"""`make bench-polling`: what waiting costs and how late it notices, beside other ways; kept in docs/."""
 
-import argparse
 import json
 from pathlib import Path
 
 from benchmarks.polling.contest import contest
-from benchmarks.polling.page import picture, table, write_page
+from benchmarks.polling.page import tables, write_page
 
-DOCS = Path("docs")
-KEPT = DOCS / "benchmarks" / "polling.json"
-PICTURE = DOCS / "benchmarks" / "polling.svg"
-PAGE = DOCS / "polling.md"
+KEPT = Path("docs") / "benchmarks" / "polling.json"
+PAGE = Path("docs") / "polling.md"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="decides how long exports take (%(default)s)")
-    found = contest(parser.parse_args().seed)
-    print(table(found))
-    KEPT.write_text(json.dumps(found, indent=1) + "\n")
-    PICTURE.write_text(picture(found))
+    found = contest()
+    print(tables(found))
+    KEPT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     write_page(PAGE, found)
-    print(f"Kept in {KEPT}, {PICTURE} and {PAGE}")
+    print(f"\nKept in {KEPT} and {PAGE}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What AWS asks for in us-east-1, and how long the calls are taken to be. Prices as of November 2026."""
+"""What AWS charges in us-east-1, as of November 2026, and how long a call is assumed to take."""
 
 from dataclasses import dataclass
 
@@ -8,31 +8,24 @@ LAMBDA_CALL = 0.20 / 1_000_000
 LAMBDA_GB_SECOND = 0.0000166667
 """Dollars on x86: https://aws.amazon.com/lambda/pricing/"""
 MEMORY_GB = 0.5
-LOOK_MS = 300
-"""Taken for one call that describes and reads or writes the catalog, whoever makes it; not measured on AWS."""
+CALL_SECONDS = 0.3
+"""Assumed for one Lambda call that describes exports and reads or writes the catalog; not measured on AWS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What was used. Storing's own Lambda time is left out: it is the same for everybody."""
+    """What waiting used. Storing's own Lambda time is left out: it is the same however one waits."""
 
-    transitions: int = 0
-    looks: int = 0
-    describes: int = 0
-
-    def __add__(self, other: "Bill") -> "Bill":
-        return Bill(self.transitions + other.transitions, self.looks + other.looks, self.describes + other.describes)
-
-    @property
-    def lambda_ms(self) -> int:
-        return self.looks * LOOK_MS
+    transitions: int
+    lambda_calls: int
+    describes: int
 
     @property
     def transitions_price(self) -> float:
+        """Dollars."""
         return self.transitions * TRANSITION
 
     @property
     def price(self) -> float:
         """Dollars for transitions and Lambda."""
-        seconds = self.lambda_ms / 1000
-        return self.transitions_price + self.looks * LAMBDA_CALL + seconds * MEMORY_GB * LAMBDA_GB_SECOND
+        return self.transitions_price + self.lambda_calls * (LAMBDA_CALL + CALL_SECONDS * MEMORY_GB * LAMBDA_GB_SECOND)

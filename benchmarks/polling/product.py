@@ -3,16 +3,16 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.polling.prices import LOOK_MS, Bill
+from benchmarks.polling.prices import CALL_SECONDS
 from benchmarks.polling.world import World
-from exports.checking import Check, Item, Pending
+from exports.checking import BatchPoll, Pending
 from exports.planning import plan, write_batches
 from exports.runs import BATCH_SIZE, Batch, Run, read_run
+from exports.settings import Settings
 
 DEFINITION = Path(__file__).parents[2] / "tests" / "infra" / "workflow.asl.json"
 """A test keeps it equal to what is synthesized."""
@@ -21,15 +21,14 @@ STORE_SECONDS = 5.0
 STORES_AT_ONCE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Settings that waiting depends on, with the stack's defaults."""
-
-    wait_floor: timedelta = timedelta(seconds=15)
-    wait_ceiling: timedelta = timedelta(seconds=300)
-    not_found_grace: timedelta = timedelta(seconds=600)
-    deadline: timedelta = timedelta(minutes=720)
-    sweep_deadline: timedelta = timedelta(minutes=55)
+DEFAULTS = {
+    "WAIT_FLOOR_SECONDS": "15",
+    "WAIT_CEILING_SECONDS": "300",
+    "NOT_FOUND_GRACE_SECONDS": "600",
+    "DEADLINE_MINUTES": "720",
+    "SWEEP_DEADLINE_MINUTES": "55",
+}
+"""Settings that waiting depends on, as the stack sets them by default."""
 
 
 @dataclass
@@ -38,33 +37,28 @@ class Product:
 
     world: World
     seed: int
-    policy: Policy = Policy()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Settings that differ from the defaults."""
     transitions: int = 0
-    looks: int = 0
+    lambda_calls: int = 0
 
     def __post_init__(self) -> None:
         self._states: Mapping[str, Any] = json.loads(DEFINITION.read_text("utf-8"))["States"]
+        self._settings = Settings({**DEFAULTS, **self.environment})
         self._draw = random.Random(self.seed)  # noqa: S311 - the same each time
 
-    def bill(self) -> Bill:
-        return Bill(self.transitions, self.looks, self.world.describes)
-
     def run(self, asked: Mapping[str, Any]) -> None:
-        """One execution from the world's moment on. Its batches go side by side, so each begins at that moment."""
-        began = self.world.now
+        """One execution that settles every export. Its batches go side by side, so each begins at the same moment."""
         execution = {"Name": "run", "StartTime": self.world.moment.isoformat(), "Input": dict(asked)}
-        run = read_run(execution, self.policy)
-        ids = plan(run, service=self.world, catalog=self.world, max_age=None).export_ids
-        write_batches(run, ids, self.world)
+        run = read_run(execution, self._settings)
+        ids = plan(run, service=self.world, rows=self.world.rows, max_age=None).export_ids
+        write_batches(run, ids, _forget)
         # Plan run, Input accepted?, Settle each batch, Report run, All stored?, Run done
         self.transitions += sum(name not in {"Invalid input", "Exports not stored"} for name in self._states)
-        self.looks += 2
-        ended = began
+        self.lambda_calls += 2  # Plan run, Report run
         for start in range(0, len(ids), BATCH_SIZE):
-            self.world.now = began
+            self.world.now = 0.0
             self._settle(_batch(run, ids[start : start + BATCH_SIZE]))
-            ended = max(ended, self.world.now)
-        self.world.now = ended
 
     def _settle(self, batch: Batch) -> None:
         """The child execution of one batch, from state to state."""
@@ -80,17 +74,18 @@ class Product:
                 pending = self._store(state, pending)
             elif name == "Wait":
                 assert pending is not None
-                assert pending.look_at is not None
-                self.world.now += max(0.0, (pending.look_at - self.world.moment).total_seconds())
+                assert pending.next_poll_at is not None
+                self.world.now += max(0.0, (pending.next_poll_at - self.world.moment).total_seconds())
             elif state["Type"] == "Succeed":
                 return
             name = self._next(state, pending)
 
     def _check(self, batch: Batch, pending: Pending | None) -> Pending:
-        self.looks += 1
-        self.world.now += LOOK_MS / 1000
-        check = Check(batch, self.world, self.world, self.policy, self.world.moment, self._draw.random(), _unmeasured)
-        return _through_json(check.next(pending if pending is not None else check.first()))
+        self.lambda_calls += 1
+        self.world.now += CALL_SECONDS
+        moment, jitter = self.world.moment, self._draw.random()
+        check = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, _unmeasured)
+        return _through_json(check.next(pending if pending is not None else check.start()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
         assert pending is not None
@@ -98,7 +93,7 @@ class Product:
             [each for each in state["ItemProcessor"]["States"].values() if each["Type"] == "Task"]
         )
         for item in pending.ready:
-            self.world.store(item["exportId"])
+            self.world.store(item.export_id)
         self.world.now += STORE_SECONDS * -(-len(pending.ready) // STORES_AT_ONCE)
         return _with_results(pending, [{"progress": "settled"} for _ in pending.ready])
 
@@ -122,8 +117,12 @@ def _through_json(pending: Pending) -> Pending:
     return Pending.from_json(json.loads(json.dumps(pending.to_json()))) if pending.ids else Pending()
 
 
-def _with_results(pending: Pending, results: Sequence[Item]) -> Pending:
+def _with_results(pending: Pending, results: Sequence[Mapping[str, str]]) -> Pending:
     return Pending.from_json({**pending.to_json(), "results": list(results)})
+
+
+def _forget(key: str, document: Any) -> None:
+    """What is written to the bucket is read by nothing here."""
 
 
 def _unmeasured(*_: object) -> None:

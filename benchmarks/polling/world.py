@@ -1,61 +1,32 @@
-"""Exports with a beginning and an end, a service that tells of them, and a catalog that forgets nothing."""
+"""Exports that take some time each, a service that tells of them, and a catalog that forgets nothing."""
 
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.model import Export, Outcome, utc_text
-from exports.rows import Row
+from exports.model import Export, Outcome, RawObject, utc_text
+from exports.rows import Row, Write
 from exports.runs import Filters
+from exports.uploads import Upload
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PAGE = 100
 """Exports that a call of DescribeExportTasks tells of at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An export task: asked for, and finished, in seconds after START."""
-
-    id: str
-    begins: float
-    ends: float
-
-
-def at_once(count: int, seed: int) -> list[Task]:
-    """Asked for at the same moment, 10 to 60 minutes long."""
-    draw = random.Random(seed)  # noqa: S311 - the same each time
-    return [Task(f"export-{number:05d}", 0, draw.uniform(600, 3_600)) for number in range(count)]
-
-
-def days(count: int, seed: int) -> list[Task]:
-    """Four bursts of 10 to 200 a day, and one export now and then."""
-    draw = random.Random(seed)  # noqa: S311 - the same each time
-    moments = [at for day in range(count) for _ in range(4) for at in _burst(draw, day)]
-    moments += [draw.uniform(0, count * 86_400) for _ in range(count * 20)]
-    return [Task(f"export-{number:05d}", at, at + draw.uniform(600, 3_600)) for number, at in enumerate(moments)]
-
-
-def _burst(draw: random.Random, day: int) -> Iterator[float]:
-    begins = day * 86_400 + draw.uniform(0, 80_000)
-    return (begins + draw.uniform(0, 120) for _ in range(draw.randint(10, 200)))
-
-
 @dataclass
 class World:
-    """Service and catalog at the moment ``now``. ``noticed`` has the seconds from finished to noticed."""
+    """Service and catalog ``now`` seconds after START, when every export was requested.
 
-    tasks: Mapping[str, Task]
+    ``lengths`` has the seconds that each export takes, ``noticed`` those from its end until a look found it finished.
+    """
+
+    lengths: Mapping[str, float]
     now: float = 0.0
     describes: int = 0
     stored: dict[str, Row] = field(default_factory=dict)
     noticed: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, tasks: Iterable[Task]) -> "World":
-        return cls({task.id: task for task in tasks})
 
     @property
     def moment(self) -> datetime:
@@ -63,24 +34,24 @@ class World:
 
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
         """The service's answer, and a note of how late whatever is finished in it was noticed."""
-        tasks = [self.tasks[each] for each in export_ids] if export_ids else list(self.tasks.values())
-        begun = [task for task in tasks if task.begins <= self.now]
-        self.describes += max(1, -(-len(begun) // PAGE))
-        return {task.id: self._export(task) for task in begun}
+        ids = export_ids or tuple(self.lengths)
+        self.describes += max(1, -(-len(ids) // PAGE))
+        return {each: self._export(each) for each in ids}
 
-    def _export(self, task: Task) -> Export:
-        finished = task.ends <= self.now
+    def _export(self, export_id: str) -> Export:
+        late = self.now - self.lengths[export_id]
+        finished = late >= 0
         if finished:
-            self.noticed.setdefault(task.id, self.now - task.ends)
+            self.noticed.setdefault(export_id, late)
         return Export(
-            id=task.id,
+            id=export_id,
             status="SUCCEEDED" if finished else "IN_PROGRESS",
             status_message="",
-            requested_at=START + timedelta(seconds=task.begins),
+            requested_at=START,
             link="https://exports.s3.amazonaws.com/one" if finished else None,
         )
 
-    # --- the catalog, as checking and planning use it ---
+    # --- the records, as checking uses them ---
 
     def rows(self, export_ids: Iterable[str]) -> dict[str, Row]:
         return {each: self.stored[each] for each in export_ids if each in self.stored}
@@ -89,17 +60,26 @@ class World:
         told = {"exportId": export_id, "status": Outcome.STORED.value, "announcedAt": utc_text(self.moment)}
         self.stored[export_id] = Row(told)
 
-    def catch_up(self, row: Row) -> None:
+    def announce_overdue(self, row: Row) -> None:
         """Nothing is owed here."""
 
-    def see(self, export: Export, *, linkless: bool = False) -> None:
+    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
         """That an export is in progress changes nothing here."""
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         raise AssertionError("no export fails here")
 
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        """A sweep leaves what is in progress to the next."""
+    def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+        raise AssertionError("no export is left here")
 
-    def put_json(self, key: str, document: Any) -> None:
-        """Papers cost the same whoever keeps them."""
+    def claim(self, export: Export, duration: timedelta) -> Write:
+        raise AssertionError("nothing is claimed here")
+
+    def release(self, export_id: str, error: str) -> None:
+        raise AssertionError("nothing is claimed here")
+
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
+        raise AssertionError("nothing is copied here")
+
+    def announce_pending(self, row: Row) -> None:
+        raise AssertionError("nothing is reported here")

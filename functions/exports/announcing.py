@@ -1,13 +1,13 @@
 """Events that tell others what became of an export."""
 
 import json
-import random
-import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from exports.calls import aws_call
 from exports.errors import ServiceError
 from exports.model import Outcome
+from exports.retries import Patience
 from exports.rows import Row
 
 if TYPE_CHECKING:
@@ -15,21 +15,13 @@ if TYPE_CHECKING:
 
 SOURCE = "discovery.exports"
 VERSION = "1"
-DETAIL_TYPES = {
-    Outcome.STORED: "Export Stored",
-    Outcome.TRUNCATED: "Export Truncated",
-    Outcome.FAILED: "Export Failed",
-    Outcome.REJECTED: "Export Rejected",
-    Outcome.NOT_STORED: "Export Not Stored",
-    Outcome.NOT_FOUND: "Export Not Found",
-    Outcome.TIMED_OUT: "Export Timed Out",
-}
-ATTEMPTS = 4
-IN_A_ROW = 3
+PUBLISH_RETRY = Patience(attempts=4, base_seconds=0.1)
+"""For an event that EventBridge refuses in an answer of 200; botocore repeats a call that fails as a whole."""
+MAX_CONSECUTIVE_FAILURES = 3
 """Events that are refused before the rest of a call's are not tried: a report may owe thousands, and has minutes."""
 
 
-class EventBus:
+class EventPublisher:
     """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused.
 
     It serves one call of a function: once it has refused several events in a row, it refuses the others itself.
@@ -38,19 +30,22 @@ class EventBus:
     apart the events of two stacks on one bus.
     """
 
-    def __init__(self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str) -> None:
+    def __init__(
+        self, client: "EventBridgeClient", bus: str, *, bucket: str, catalog: str, patience: Patience = PUBLISH_RETRY
+    ) -> None:
         self._client = client
+        self._patience = patience
         self._bus = bus
         self._bucket = bucket
         self._catalog = catalog
         self._refused = 0
 
-    def announce(self, row: Row, outcome: Outcome) -> None:
+    def publish(self, row: Row, outcome: Outcome) -> None:
         """Tell what the row says.
 
-        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``RefusedBefore`` without a try.
+        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``PublishingStopped`` without a try.
         """
-        if self._refused >= IN_A_ROW:
+        if self._refused >= MAX_CONSECUTIVE_FAILURES:
             raise ServiceError("RefusedBefore")
         try:
             self._put(row, outcome)
@@ -63,20 +58,16 @@ class EventBus:
         entry: Any = {
             "EventBusName": self._bus,
             "Source": SOURCE,
-            "DetailType": DETAIL_TYPES[outcome],
+            "DetailType": outcome.event_type,
             "Resources": [self._catalog],
             "Detail": json.dumps(detail(row, outcome, bucket=self._bucket)),
         }
-        code = "Unknown"
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        for failures in count(1):
             with aws_call():
                 answer = self._client.put_events(Entries=[entry])
             if not answer["FailedEntryCount"]:
                 return
-            code = answer["Entries"][0].get("ErrorCode", "Unknown")
-        raise ServiceError(code)
+            self._patience.pause(failures, ServiceError(answer["Entries"][0].get("ErrorCode", "Unknown")))
 
 
 def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:

@@ -1,55 +1,34 @@
 """One look at the exports of a batch: which are ready to be stored, which have ended, and when to look again."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome, Status, utc_text
-from exports.rows import Row
-from exports.runs import Batch, Filters
-from exports.waiting import MAX_POLLS, MAX_STORES, Waits, next_look
-
-Item = Mapping[str, Any]
-"""A slice of storing: ``exportId``, ``slice`` of ``slices``, and the ``polls`` it took to see the export finished."""
+from exports.rows import Records, Row
+from exports.runs import Batch, Item, Service
+from exports.settings import Settings
+from exports.waiting import MAX_POLLS, MAX_STORES, next_poll_at
 
 Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
 """Takes how late exports were noticed at most, and the ages of those that are pending."""
 
 ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
-CLOCKS_DIFFER = timedelta(seconds=1)
+CLOCK_SKEW = timedelta(seconds=1)
 """A wait that ended by the clock of Step Functions has ended, whatever the function's own clock says."""
 THROTTLED = "Lambda.TooManyRequestsException"
 """Storing found no free Lambda: nothing is wrong with the export, so it waits for the next look."""
-
-
-class Service(Protocol):
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
-
-
-class Records(Protocol):
-    """Where outcomes are recorded and announced."""
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def catch_up(self, row: Row) -> None: ...
-    def see(self, export: Export, *, linkless: bool = False) -> None: ...
-    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
-
-
-class Policy(Waits, Protocol):
-    @property
-    def not_found_grace(self) -> timedelta: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What a batch's workflow carries from one check to the next: every pending export stands in exactly one list.
 
-    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are items
-    of storing, of which a huge export has several, and ``results`` is what they came to, in the same order.
+    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are being
+    stored, and ``results`` is what that came to, in the same order.
     """
 
     unlisted: tuple[str, ...] = ()
@@ -58,17 +37,17 @@ class Pending:
     results: tuple[Mapping[str, Any], ...] = ()
     polls: int = 0
     stores: int = 0
-    look_at: datetime | None = None
-    looked_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    last_polled_at: datetime | None = None
     """When the service last answered: what is seen to have ended since may have ended right after it."""
     last: bool = False
     """The look at the deadline has been taken."""
-    stalled: bool = False
+    backing_off: bool = False
     """Nothing could be stored in the last round, so one export goes ahead of the others in the next."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return (*self.unlisted, *self.waiting, *dict.fromkeys(item["exportId"] for item in self.ready))
+        return (*self.unlisted, *self.waiting, *(item.export_id for item in self.ready))
 
     @property
     def spent(self) -> bool:
@@ -79,14 +58,14 @@ class Pending:
         return cls(
             unlisted=tuple(state["unlisted"]),
             waiting=tuple(state["waiting"]),
-            ready=tuple(state["ready"]),
+            ready=tuple(map(Item.from_json, state["ready"])),
             results=tuple(state.get("results") or ()),
             polls=state["polls"],
             stores=state["stores"],
-            look_at=datetime.fromisoformat(state["nextCheckAt"]),
-            looked_at=datetime.fromisoformat(state["lookedAt"]) if state.get("lookedAt") else None,
+            next_poll_at=datetime.fromisoformat(state["nextCheckAt"]),
+            last_polled_at=datetime.fromisoformat(state["lookedAt"]) if state.get("lookedAt") else None,
             last=state["last"],
-            stalled=state["stalled"],
+            backing_off=state["stalled"],
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -96,34 +75,34 @@ class Pending:
             "pending": len(self.ids),
             "unlisted": list(self.unlisted),
             "waiting": list(self.waiting),
-            "ready": list(self.ready),
+            "ready": [item.to_json() for item in self.ready],
             "polls": self.polls,
             "stores": self.stores,
-            "nextCheckAt": utc_text(self.look_at) if self.look_at else None,
-            "lookedAt": utc_text(self.looked_at) if self.looked_at else None,
+            "nextCheckAt": utc_text(self.next_poll_at) if self.next_poll_at else None,
+            "lookedAt": utc_text(self.last_polled_at) if self.last_polled_at else None,
             "last": self.last,
-            "stalled": self.stalled,
+            "stalled": self.backing_off,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class BatchPoll:
     """A check of one batch at one moment. ``jitter`` is 0 to 1; ``measure`` is told what each look found."""
 
     batch: Batch
     service: Service
     records: Records
-    policy: Policy
+    settings: Settings
     now: datetime
     jitter: float
     measure: Measure
 
-    def first(self) -> Pending:
+    def start(self) -> Pending:
         """The batch without the exports that the catalog already holds as settled, all of them still to look at."""
         rows = self.records.rows(self.batch.export_ids)
-        bound = {export_id for export_id, row in rows.items() if row.binds(self.batch.asked_at)}
+        bound = {export_id for export_id, row in rows.items() if row.is_final_for(self.batch.requested_at)}
         for export_id in bound:
-            self.records.catch_up(rows[export_id])
+            self.records.announce_overdue(rows[export_id])
         return Pending(unlisted=tuple(each for each in self.batch.export_ids if each not in bound))
 
     def next(self, pending: Pending) -> Pending:
@@ -134,42 +113,37 @@ class Check:
         pending = self._after_storing(pending)
         if pending.spent:
             return self._leave(pending, Outcome.TIMED_OUT)
-        if not pending.ids or (pending.look_at and self.now < pending.look_at - CLOCKS_DIFFER):
-            return _dispatch(pending, pending.ready)
+        if not pending.ids or (pending.next_poll_at and self.now < pending.next_poll_at - CLOCK_SKEW):
+            return _assign_items(pending, pending.ready)
         try:
-            return self._look(pending)
+            return self._poll(pending)
         except CallRefused as refused:
             return self._leave(pending, Outcome.NOT_STORED, refused.code)
 
     def _after_storing(self, pending: Pending) -> Pending:
-        """Take what storing came to: exports that need more slices stay ready, those that have to wait go back."""
+        """Take what storing came to: exports that are not finished stay ready, those that have to wait go back."""
         again: list[Item] = []
         back: list[str] = []
-        moved = not pending.results
-        for export_id, came_to in _results_by_export(pending).items():
-            progress = {result.get("progress") for result in came_to}
-            failure = next((result for result in came_to if "error" in result), None)
-            moved = moved or bool(progress & {"settled", "unfinished"})
-            if "settled" in progress:
-                continue
-            if failure and failure["error"] != THROTTLED:
-                self.records.leave(export_id, Outcome.NOT_STORED, failure_code(failure))
-            elif "unfinished" in progress:
-                again += items(export_id, max(result.get("slices", 1) for result in came_to), pending.polls)
-            else:
-                back.append(export_id)
-        stalled = not moved if pending.results else pending.stalled
-        return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=(), stalled=stalled)
+        for item, result in zip(pending.ready, pending.results, strict=True):
+            if "error" in result and result["error"] != THROTTLED:
+                self.records.record_unsettled(item.export_id, Outcome.NOT_STORED, failure_code(result))
+            elif result.get("progress") == "unfinished":
+                again.append(item)
+            elif result.get("progress") != "settled":
+                back.append(item.export_id)
+        moved = any(result.get("progress") in ("settled", "unfinished") for result in pending.results)
+        stalled = not moved if pending.results else pending.backing_off
+        return replace(pending, waiting=(*pending.waiting, *back), ready=tuple(again), results=(), backing_off=stalled)
 
     def _leave(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
         """Without a ``reason``, what ended the last try to store an export tells why."""
         rows = {} if reason else self.records.rows(pending.ids)
         for export_id in pending.ids:
             last_error = rows[export_id].last_error if export_id in rows else None
-            self.records.leave(export_id, outcome, reason or last_error)
+            self.records.record_unsettled(export_id, outcome, reason or last_error)
         return Pending()
 
-    def _look(self, pending: Pending) -> Pending:
+    def _poll(self, pending: Pending) -> Pending:
         """Describe what is pending and sort it by what the service says. The last look is the one at the deadline."""
         last = self.now >= self.batch.deadline
         asked = (*pending.unlisted, *pending.waiting)
@@ -178,30 +152,32 @@ class Check:
         except CallRefused:
             raise
         except ServiceError as error:
-            return self._leave(pending, Outcome.NOT_STORED, error.code) if last else self._unseen(pending)
+            return self._leave(pending, Outcome.NOT_STORED, error.code) if last else self._poll_failed(pending)
         rows = self.records.rows(export.id for export in listed.values() if export.status in ENDED)
         sorted_ = self._sort(pending, listed, rows)
-        self.measure(self._noticed(pending, listed, rows), self._ages(listed, rows, sorted_))
+        self.measure(self._detection_delays(pending, listed, rows), self._ages(listed, rows, sorted_))
         if last:
             self._leave(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
             sorted_ = Pending(ready=sorted_.ready)
-        look_at = self._next_look(pending, listed, sorted_)
+        next_poll_at = self._next_poll_at(pending, listed, sorted_)
         after = replace(
             sorted_,
             polls=pending.polls + 1,
             stores=pending.stores,
-            look_at=look_at,
-            looked_at=self.now,
+            next_poll_at=next_poll_at,
+            last_polled_at=self.now,
             last=last,
-            stalled=pending.stalled,
+            backing_off=pending.backing_off,
         )
-        return _dispatch(after, (*(() if last else pending.ready), *sorted_.ready))
+        return _assign_items(after, (*(() if last else pending.ready), *sorted_.ready))
 
-    def _noticed(self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]) -> list[timedelta]:
+    def _detection_delays(
+        self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]
+    ) -> list[timedelta]:
         """For each export that was in progress at the look before and has ended since: the time since that look."""
         waited = [each for each in pending.waiting if each in listed and listed[each].status in ENDED]
         ended = [each for each in waited if each in rows and rows[each].in_progress]
-        return [self.now - pending.looked_at] * len(ended) if pending.looked_at else []
+        return [self.now - pending.last_polled_at] * len(ended) if pending.last_polled_at else []
 
     def _ages(self, listed: Mapping[str, Export], rows: Mapping[str, Row], found: Pending) -> list[timedelta]:
         """Of what nobody can store yet, what is left at the deadline included, and of what could not be stored before.
@@ -212,18 +188,18 @@ class Check:
         late = dict.fromkeys((*found.waiting, *tried))
         return [self.now - listed[export_id].requested_at for export_id in late if export_id in listed]
 
-    def _unseen(self, pending: Pending) -> Pending:
+    def _poll_failed(self, pending: Pending) -> Pending:
         """The service did not answer: nothing is known of its exports, so the next look tries again."""
-        look_at = self._next_look(pending, {}, pending)
-        return _dispatch(replace(pending, polls=pending.polls + 1, look_at=look_at), pending.ready)
+        next_poll_at = self._next_poll_at(pending, {}, pending)
+        return _assign_items(replace(pending, polls=pending.polls + 1, next_poll_at=next_poll_at), pending.ready)
 
-    def _next_look(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
-        return next_look(
+    def _next_poll_at(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
+        return next_poll_at(
             self.now,
             requested_at=self._requested(listed, sorted_),
             deadline=self.batch.deadline,
             polls=pending.polls + 1,
-            waits=self.policy,
+            settings=self.settings,
             jitter=self.jitter,
         )
 
@@ -243,26 +219,26 @@ class Check:
             row = rows.get(export_id)
             if export is None:
                 (unlisted if export_id in new else waiting).append(export_id)
-            elif row and row.binds(self.batch.asked_at):
-                self.records.catch_up(row)
+            elif row and row.is_final_for(self.batch.requested_at):
+                self.records.announce_overdue(row)
             elif export.status == Status.FAILED:
                 self._settle_failed(export, row, pending.polls + 1)
             elif self._storable(export, row):
-                ready += items(export_id, 1, pending.polls + 1, linkless=not export.link)
+                ready.append(Item(export_id, pending.polls + 1, without_url=not export.link))
             else:
                 waiting.append(export_id)
-                if self._linkless(export) and not (row and row.linkless_since):
-                    self.records.see(export, linkless=True)
+                if self._without_url(export) and not (row and row.no_url_since):
+                    self.records.mark_in_progress(export, without_url=True)
                 elif export_id in new:
-                    self.records.see(export)
+                    self.records.mark_in_progress(export)
         return Pending(self._still_unlisted(unlisted), tuple(waiting), tuple(ready))
 
     def _still_unlisted(self, unlisted: Sequence[str]) -> tuple[str, ...]:
         """A new id may appear late; one that has not by the end of the grace period never will."""
-        if self.now - self.batch.started_at <= self.policy.not_found_grace:
+        if self.now - self.batch.started_at <= self.settings.not_found_grace:
             return tuple(unlisted)
         for export_id in unlisted:
-            self.records.leave(export_id, Outcome.NOT_FOUND)
+            self.records.record_unsettled(export_id, Outcome.NOT_FOUND)
         return ()
 
     def _storable(self, export: Export, row: Row | None) -> bool:
@@ -271,45 +247,31 @@ class Check:
             return False
         if export.link:
             return True
-        since = row.linkless_since if row else None
-        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.policy.not_found_grace
+        since = row.no_url_since if row else None
+        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.settings.not_found_grace
 
     @staticmethod
-    def _linkless(export: Export) -> bool:
+    def _without_url(export: Export) -> bool:
         return export.status == Status.SUCCEEDED and not export.link
 
     def _settle_failed(self, export: Export, row: Row | None, polls: int) -> None:
         """An export that was FAILED when it was asked for again and still is keeps its row, announced as it was."""
         if row and row.outcome is Outcome.FAILED:
-            self.records.catch_up(row)
+            self.records.announce_overdue(row)
         else:
             self.records.settle(export, Outcome.FAILED, {}, polls=polls)
 
 
-def _dispatch(pending: Pending, ready: Sequence[Item]) -> Pending:
+def _assign_items(pending: Pending, ready: Sequence[Item]) -> Pending:
     """Hand the ready items out, as many as the history of the batch has room for; the others wait.
 
     After a round in which nothing could be stored, one goes ahead, and the others follow once something moves again: a
-    source that is down for an hour does not use up the slices of the day. It is another one each time.
+    source that is down for an hour does not use up the tries of the day. It is another one each time.
     """
-    room = min(max(0, MAX_STORES - pending.stores), 1 if pending.stalled else MAX_STORES)
+    room = min(max(0, MAX_STORES - pending.stores), 1 if pending.backing_off else MAX_STORES)
     handed = tuple(ready[:room])
-    there = {item["exportId"] for item in handed}
-    held_back = dict.fromkeys(item["exportId"] for item in ready[room:] if item["exportId"] not in there)
+    held_back = (item.export_id for item in ready[room:])
     return replace(pending, waiting=(*pending.waiting, *held_back), ready=handed, stores=pending.stores + len(handed))
-
-
-def items(export_id: str, slices: int, polls: int, *, linkless: bool = False) -> list[Item]:
-    """``linkless``: the service has given no link for as long as the grace period lasts, and will not."""
-    item: dict[str, Any] = {"exportId": export_id, "slices": slices, "polls": polls}
-    return [{**item, "slice": each, **({"linkless": True} if linkless else {})} for each in range(slices)]
-
-
-def _results_by_export(pending: Pending) -> dict[str, list[Mapping[str, Any]]]:
-    by_export: dict[str, list[Mapping[str, Any]]] = {}
-    for item, result in zip(pending.ready, pending.results, strict=True):
-        by_export.setdefault(item["exportId"], []).append(result)
-    return by_export
 
 
 _MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')

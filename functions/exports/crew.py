@@ -6,19 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from exports.errors import ExportsError
-from exports.pipes import Pipe, Ranges, Stopped
+from exports.pipes import Pipe, Source, Stopped
 from exports.retries import OutOfTime, Patience, may_pass
-from exports.turnstile import Turnstile
-from exports.uploads import Part, Upload
-
-
-class PartSink(Protocol):
-    """Takes a part once; raises ServiceError when it did not arrive."""
-
-    def put_part(self, key: str, upload_id: str, number: int, body: Pipe, size: int) -> Part: ...
+from exports.uploads import Part, Target, Upload
 
 
 @dataclass(slots=True)
@@ -28,15 +20,14 @@ class Crew:
     Memory does not depend on the size of parts or file: a worker holds a chunk or two.
     """
 
-    source: Ranges
-    target: PartSink
+    source: Source
+    target: Target
     upload: Upload
     numbers: Sequence[int]
     patience: Patience
     clock: Callable[[], float] = time.monotonic
     done: dict[int, Part] = field(default_factory=dict, init=False)
     _rest: Iterator[int] = field(init=False)
-    _turnstile: Turnstile = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _in_hand: dict[int, Pipe] = field(default_factory=dict, init=False)
     _given: float = field(default=0.0, init=False)
@@ -51,7 +42,6 @@ class Crew:
         """The parts that were carried. Raises the first failure; what arrived before it is S3's to tell."""
         self._given = self.patience.time_left()
         hands = min(workers, len(self.numbers))
-        self._turnstile = Turnstile(hands)
         if hands:
             with ThreadPoolExecutor(hands, thread_name_prefix="carry") as pool:
                 for _ in range(hands):
@@ -62,20 +52,12 @@ class Crew:
 
     def _carry_on(self) -> None:
         try:
-            while self._carry_one():
-                pass
+            while (number := self._next()) is not None:
+                self._carry(number)
         except (OutOfTime, Stopped):
             return
         except BaseException as error:  # a thread's exception would be lost; `work` raises it
             self._fail(error)
-
-    def _carry_one(self) -> bool:
-        """Carry the next part when it is this worker's turn; False when there is none."""
-        with self._turnstile.turn():
-            number = self._next()
-            if number is not None:
-                self._carry(number)
-        return number is not None
 
     def _next(self) -> int | None:
         """The next part to carry; None when there is none, no time for one more, or no use."""

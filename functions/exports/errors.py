@@ -45,11 +45,7 @@ class SourceChanged(SourceError):
 
 
 class ClaimLost(ExportsError):
-    """This run's claim to an export has ended: another run has taken it, or it is settled (``rejected``: as that)."""
-
-    def __init__(self, export_id: str, *, rejected: bool = False) -> None:
-        super().__init__(export_id)
-        self.rejected = rejected
+    """This run's claim to an export has ended: another run has taken it, or it is settled."""
 
 
 class Rejected(ExportsError):

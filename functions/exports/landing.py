@@ -5,50 +5,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Protocol, Self
+from typing import Self
 
 from exports.archive import Archive
-from exports.checking import Item
 from exports.connections import tls_context
 from exports.links import Download
 from exports.members import Limits
 from exports.model import Export, Keys, RawObject
 from exports.retries import Patience
 from exports.settings import Settings
-from exports.storing import Service
+from exports.storing import Records, Service
 from exports.transfer import copy
-from exports.unpack import Unpacked, discard, unpack
+from exports.unpack import Unpacked, unpack
 from exports.uploads import Unfinished, Upload
 
 RESERVE = timedelta(seconds=30)
 """Left of a call when its work stops, whatever the budget: enough to write the manifest, the row and the event."""
 
 
-class Memory(Protocol):
-    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Copies and unpacks with what the stack's settings allow, for as long as ``time_left()`` (seconds) says."""
+    """Copies and unpacks with what the stack's settings allow, in seconds: nothing is begun without ``time_left()``,
+    and without ``call_left()`` nothing goes on."""
 
     service: Service
     bucket: Archive
-    memory: Memory
+    records: Records
     settings: Settings
     time_left: Callable[[], float]
+    call_left: Callable[[], float]
 
     @classmethod
     def within(
-        cls, settings: Settings, service: Service, bucket: Archive, memory: Memory, time_left: timedelta
+        cls, settings: Settings, service: Service, bucket: Archive, records: Records, time_left: timedelta
     ) -> Self:
-        """For a call that Lambda ends in ``time_left``; the budget of a slice of work is usually far shorter."""
-        end = time.monotonic() + min(settings.store_budget, time_left - RESERVE).total_seconds()
-        return cls(service, bucket, memory, settings, lambda: end - time.monotonic())
-
-    @property
-    def slice_bytes(self) -> int:
-        return self.settings.number("SLICE_BYTES")
+        """For a call that Lambda ends in ``time_left``; its budget is usually far shorter."""
+        call_ends = time.monotonic() + (time_left - RESERVE).total_seconds()
+        budget_ends = min(call_ends, time.monotonic() + settings.store_budget.total_seconds())
+        return cls(
+            service,
+            bucket,
+            records,
+            settings,
+            time_left=lambda: budget_ends - time.monotonic(),
+            call_left=lambda: call_ends - time.monotonic(),
+        )
 
     @property
     def limits(self) -> Limits:
@@ -60,7 +61,7 @@ class Landing:
             max_ratio=number("MAX_RATIO"),
         )
 
-    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
+    def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
         """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.
 
         Other bytes that lie there make room once all of these are there: no manifest names them, and nobody else writes
@@ -80,35 +81,24 @@ class Landing:
             self.bucket.within(patience, replaces=True),
             key=keys.raw,
             known=known,
-            remember=lambda upload: self.memory.remember(export.id, upload=upload),
+            remember=lambda upload: self.records.remember(export.id, upload=upload),
             patience=patience,
-            part_slice=_part_slice(item),
-            slice_bytes=self.slice_bytes,
             max_bytes=self.limits.max_total_bytes,
         )
 
-    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished:
-        """Store each member of the raw object, or this item's share of them."""
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
+        """Store each member of the raw object, or as many of them as the time allows."""
         return unpack(
             raw,
             keys=keys,
             archive=self.bucket,
             limits=self.limits,
             time_left=self.time_left,
-            part_slice=_part_slice(item),
-            slice_bytes=self.slice_bytes,
+            call_left=self.call_left,
             with_tables=bool(self.settings.database),
             added=self.settings.datasets,
         )
 
-    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
-        """Remove what was unpacked of a raw object that was rejected."""
-        discard(raw, keys=keys, archive=self.bucket, part_slice=_part_slice(item))
-
     def _fresh_link(self, export_id: str) -> str | None:
         export = self.service.describe([export_id]).get(export_id)
         return export.link if export else None
-
-
-def _part_slice(item: Item) -> tuple[int, int]:
-    return item["slice"], item["slices"]

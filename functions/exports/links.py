@@ -24,6 +24,7 @@ from exports.linkrules import allowed
 from exports.model import Reason
 from exports.pace import Pace
 from exports.retries import Patience
+from exports.uploads import WORKERS
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -88,7 +89,7 @@ class Download:
         hosts: Iterable[str],
         context: SSLContext,
         patience: Patience | None = None,
-        connections: int = 8,
+        connections: int = WORKERS,
         pace: Callable[[], Pace] | None = None,
     ) -> None:
         self._renew = renew

@@ -27,7 +27,7 @@ def measure(row: Row, outcome: Outcome) -> None:
     metrics.flush_metrics()
 
 
-def measure_look(noticed: Sequence[timedelta], ages: Sequence[timedelta]) -> None:
+def record_poll(noticed: Sequence[timedelta], ages: Sequence[timedelta]) -> None:
     """What one look found: the age of the oldest export that cannot be stored yet, and how late others were noticed.
 
     The service does not say when an export ended. ``SecondsFromFinishedToNoticed`` is the longest that it can have
@@ -41,7 +41,7 @@ def measure_look(noticed: Sequence[timedelta], ages: Sequence[timedelta]) -> Non
     metrics.flush_metrics()
 
 
-def measure_call(parsed_response: Any = None, **_: object) -> None:
+def record_call(parsed_response: Any = None, **_: object) -> None:
     """Count a try of a call of the service, throttled or not; for botocore's event ``response-received``."""
     code = ((parsed_response or {}).get("Error") or {}).get("Code")
     metrics = EphemeralMetrics()

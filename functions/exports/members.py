@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exports import zipfiles
-from exports.checksums import from_base64
 from exports.errors import Rejected
 from exports.filenames import Filenames
 from exports.model import Keys, RawObject, Reason
 from exports.zipfiles import Entry, Window
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 DEEPEST = 3
 """Zips in zips that are followed. A deeper one is refused: kept packed, its data would be missed without a word."""
@@ -25,15 +27,15 @@ NO_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
 """How an error page (HTML, XML, JSON) begins, or something binary; never the header of a CSV."""
 
 
-class Sink(Protocol):
-    def write(self, data: bytes) -> None: ...
-
-
-class Bucket(zipfiles.Objects, Protocol):
-    """Where the raw object lies, and zips in the zip are inflated to."""
+class Bucket(Protocol):
+    """Where the raw object lies and its members go: :class:`exports.archive.Archive`, or one in memory in tests."""
 
     def size(self, key: str) -> int | None: ...
-    def writer(self, key: str) -> AbstractContextManager[Sink]: ...
+    def read(self, key: str, first: int, last: int) -> Iterator[bytes]: ...
+    def read_json(self, key: str) -> Any | None: ...
+    def put_json(self, key: str, document: Any) -> None: ...
+    def remove(self, key: str) -> None: ...
+    def writer(self, key: str) -> "AbstractContextManager[SupportsWrite[bytes]]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,13 @@ class Limits:
 class Member:
     """A file to store: its name with the folders and zips around it, its part of a key, its bytes when asked for.
 
-    ``size`` and ``crc32`` are those that the bytes will turn out to have or be refused; None for a gzip, which does not
-    say before.
+    ``size`` is what the bytes will turn out to have or be refused; None for a gzip, which does not say before.
     """
 
     name: str
     part: str
     chunks: Callable[[], Iterator[bytes]] = field(repr=False)
     size: int | None
-    crc32: int | None
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class Walk:
     entries: int = 0
 
     def members(self) -> Iterator[Member]:
-        whole = Window(self.bucket, self.raw.key, 0, self.raw.bytes)
+        whole = Window(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
         name = f"{self.keys.export_id}.csv"
         if self.raw.bytes == 0:
             raise Rejected(Reason.CORRUPT, "an empty file")
@@ -128,19 +128,10 @@ class Walk:
         elif self.raw.key.endswith(".csv.gz"):
             yield self._member(name, lambda: _csv_only(zipfiles.gunzipped(whole.read(0, whole.size))), whole.size)
         else:
-            crc32 = from_base64(self.raw.crc32)
-            csv = partial(whole.read, 0, whole.size)
-            yield self._member(name, lambda: _csv_only(csv()), whole.size, whole.size, crc32)
+            yield self._member(name, lambda: _csv_only(whole.read(0, whole.size)), whole.size, whole.size)
 
-    def _member(
-        self,
-        name: str,
-        chunks: Callable[[], Iterator[bytes]],
-        packed: int,
-        size: int | None = None,
-        crc32: int | None = None,
-    ) -> Member:
-        return Member(name, self.names.give(name), lambda: self.counted.bounded(chunks(), packed), size, crc32)
+    def _member(self, name: str, chunks: Callable[[], Iterator[bytes]], packed: int, size: int | None = None) -> Member:
+        return Member(name, self.names.give(name), lambda: self.counted.bounded(chunks(), packed), size)
 
     def _zip_members(self, zipped: Window, around: str, depth: int) -> Iterator[Member]:
         entries = zipfiles.directory(zipped, max_entries=self.counted.limits.max_files - self.entries)
@@ -154,7 +145,7 @@ class Walk:
                 yield from self._zip_members(self._inner_zip(zipped, entry, name, depth), f"{name}/", depth + 1)
             else:
                 content = partial(zipfiles.content, zipped, entry)
-                yield self._member(name, content, entry.packed, entry.size, entry.crc32)
+                yield self._member(name, content, entry.packed, entry.size)
 
     def _inner_zip(self, zipped: Window, entry: Entry, name: str, depth: int) -> Window:
         """Where the bytes of a zip in the zip lie: in place when it is stored, else inflated into a work object.
@@ -169,7 +160,7 @@ class Walk:
             return zipfiles.stored_window(zipped, entry)
         key = self._work_key(name, entry)
         self._inflate(key, entry.size, bytes_of_it)
-        return Window(self.bucket, key, 0, entry.size)
+        return Window(partial(self.bucket.read, key), 0, entry.size)
 
     def _check(self, name: str, chunks: Iterator[bytes]) -> None:
         if name not in self.checked:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 
 
 class Status(StrEnum):
@@ -15,29 +16,43 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of an export in a run."""
+    """What became of an export in a run.
 
-    STORED = "STORED"
-    TRUNCATED = "TRUNCATED"
-    FAILED = "FAILED"
-    REJECTED = "REJECTED"
-    NOT_STORED = "NOT_STORED"
-    NOT_FOUND = "NOT_FOUND"
-    TIMED_OUT = "TIMED_OUT"
+    This is the only definition of an outcome. The catalog's conditions, the event types and the metrics are derived
+    from it; tests hold the event schema, the dashboard, the topic's rule and the tables of the docs against it.
+    """
+
+    STORED = "STORED", "Export Stored", "landed"
+    TRUNCATED = "TRUNCATED", "Export Truncated", "landed"
+    FAILED = "FAILED", "Export Failed", "settled"
+    REJECTED = "REJECTED", "Export Rejected", "settled"
+    NOT_STORED = "NOT_STORED", "Export Not Stored", "open"
+    NOT_FOUND = "NOT_FOUND", "Export Not Found", "open"
+    TIMED_OUT = "TIMED_OUT", "Export Timed Out", "open"
+
+    event_type: str
+    """The ``detail-type`` of its event."""
+    landed: bool
+    """Whether the export's data lies in the bucket, whole and verified."""
+    settled: bool
+    """Whether the catalog's row never goes back from here; where nothing landed, until it is asked for by id."""
+
+    def __new__(cls, value: str, event_type: str, ends: Literal["landed", "settled", "open"]) -> "Outcome":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.event_type = event_type
+        member.landed = ends == "landed"
+        member.settled = ends != "open"
+        return member
 
     @property
-    def settled(self) -> bool:
-        """Whether the catalog's row will never go back from here."""
-        return self in SETTLED
-
-    @property
-    def landed(self) -> bool:
-        """Whether the export's data lies in the bucket, whole and verified."""
-        return self in LANDED
+    def to_topic(self) -> bool:
+        """Whether its event reaches the SNS topic."""
+        return self is not Outcome.STORED
 
 
-LANDED = frozenset({Outcome.STORED, Outcome.TRUNCATED})
-SETTLED = LANDED | {Outcome.FAILED, Outcome.REJECTED}
+LANDED = frozenset(outcome for outcome in Outcome if outcome.landed)
+SETTLED = frozenset(outcome for outcome in Outcome if outcome.settled)
 IN_PROGRESS = "IN_PROGRESS"
 """Status of a catalog row whose export has no outcome yet."""
 

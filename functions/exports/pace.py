@@ -16,9 +16,6 @@ from exports.retries import OutOfTime, no_hurry
 WINDOW_SECONDS = 20.0
 LEAST_BYTES = 20 * 1024
 """Least that must come in each window: 1 KiB/s, far below any link that is worth waiting for."""
-RECORD = 16 * 1024
-"""Most bytes that TLS gives at once."""
-MOMENT_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -46,25 +43,14 @@ class Pace:
 
 
 class PacedSocket(ssl.SSLSocket):
-    """A TLS socket that tells ``pace`` of what it receives. Made by a context whose ``sslsocket_class`` it is.
-
-    TLS gives one record at a time. A buffer that has room for more is filled before it goes back through the layers
-    above, which cost more than the decryption; for a moment only, as a peer that trickles must be noticed.
-    """
+    """A TLS socket that tells ``pace`` of what it receives. Made by a context whose ``sslsocket_class`` it is."""
 
     pace: Pace | None = None
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        receive = super().recv_into
         if self.pace is None:
-            return receive(buffer, nbytes, flags)
-        clock = self.pace.clock
-        started = clock()
-        with memoryview(buffer) as view:
-            wanted = nbytes or len(view)
-            count = came = receive(view, wanted, flags)
-            while came and wanted - count >= RECORD and clock() - started < MOMENT_SECONDS:
-                came = receive(view[count:], wanted - count, flags)
-                count += came
-        self.pace.received(count, clock() - started)
+            return super().recv_into(buffer, nbytes, flags)
+        started = self.pace.clock()
+        count = super().recv_into(buffer, nbytes, flags)
+        self.pace.received(count, self.pace.clock() - started)
         return count

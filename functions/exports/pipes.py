@@ -1,19 +1,29 @@
 """A range of the source as a file to upload from: read once, front to back, through one small buffer."""
 
+import io
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
 from exports.errors import ExportsError, SourceError
 from exports.retries import Patience
+
+if TYPE_CHECKING:
+    from exports.links import Probe, Whole
 
 GOOD_PROGRESS = 1024 * 1024
 """Bytes after which an earlier break is forgotten: a long part may break more often than a short one."""
 
 
-class Ranges(Protocol):
-    """A source that gives any range of one version of itself, once; it ends early only by an error."""
+class Source(Protocol):
+    """Where the bytes of a copy come from: :class:`exports.links.Download`, or bytes in memory in tests."""
 
-    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]: ...
+    def probe(self) -> "Probe": ...
+    def whole(self) -> "AbstractContextManager[Whole]": ...
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
+        """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``, once; ends early only by an error."""
+        ...
 
 
 class Stopped(ExportsError):
@@ -29,7 +39,7 @@ class Pipe:
 
     def __init__(
         self,
-        source: Ranges,
+        source: Source,
         first: int,
         last: int,
         etag: str,
@@ -44,7 +54,7 @@ class Pipe:
         self._stopped = stopped
         self._at = first
         self._chunks: Iterator[bytes] | None = None
-        self._rest = b""
+        self._chunk = io.BytesIO()
         self._failures = 0
         self._broke_at = first
 
@@ -57,22 +67,18 @@ class Pipe:
         first, last = self._span
         return last - first + 1
 
-    def __bool__(self) -> bool:
-        return True
-
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, at most ``size`` and seldom more than the source gives at once; nothing at the end."""
+        """The next ``size`` bytes (below 0: all), fewer only at the end."""
+        wanted = len(self) if size < 0 else size
         try:
-            if not self._rest:
-                self._rest = self._next()
+            data = self._chunk.read(wanted)
+            while len(data) < wanted and (chunk := self._next()):
+                self._chunk = io.BytesIO(chunk)
+                data += self._chunk.read(wanted - len(data))
         except ExportsError as error:
             self.failure = error
             raise
-        if size < 0 or size >= len(self._rest):
-            given, self._rest = self._rest, b""
-        else:
-            given, self._rest = self._rest[:size], self._rest[size:]
-        return given
+        return data
 
     def close(self) -> None:
         """Let go of the connection, if one is still open."""

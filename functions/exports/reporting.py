@@ -1,22 +1,16 @@
 """What a run came to: the answer to its caller, and the report that holds every export."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from exports.checking import failure_code
 from exports.model import LANDED, Outcome, utc_text
-from exports.rows import Row
+from exports.rows import Records, Row
 from exports.runs import Batch, report_key
 
-MAX_EXPORTS_TOLD = 100
-
-
-class Records(Protocol):
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def close(self, row: Row) -> None: ...
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+MAX_EXPORTS_IN_OUTPUT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Report:
         }
 
 
-def settle_accounts(
+def batch_results(
     batch: Batch, records: Records, *, failure: Mapping[str, Any] | None, bucket: str
 ) -> Iterator[dict[str, Any]]:
     """Each export of a batch with its outcome in this run.
@@ -61,28 +55,28 @@ def settle_accounts(
     rows = records.rows(batch.export_ids)
     for export_id in batch.export_ids:
         row = rows.get(export_id)
-        if row and _tells(row, batch):
-            records.close(row)
+        if row and _is_this_runs_outcome(row, batch):
+            records.announce_pending(row)
             yield _entry(row, bucket)
         elif failure:
             code = failure_code(failure)
-            records.leave(export_id, Outcome.NOT_STORED, code)
+            records.record_unsettled(export_id, Outcome.NOT_STORED, code)
             yield {"exportId": export_id, "outcome": Outcome.NOT_STORED, "reason": code}
-        elif row and _met(row, batch):
+        elif row and _already_taken(row, batch):
             yield _entry(row, bucket)
         else:
             reason = {"reason": row.last_error} if row and row.last_error else {}
             yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT, **reason}
 
 
-def _tells(row: Row, batch: Batch) -> bool:
+def _is_this_runs_outcome(row: Row, batch: Batch) -> bool:
     """Whether the row holds this run's outcome for the export: a settled one, or one that this run recorded."""
     if row.outcome is None:
         return False
     return row.outcome.settled or row.run_id == batch.run_id
 
 
-def _met(row: Row, batch: Batch) -> bool:
+def _already_taken(row: Row, batch: Batch) -> bool:
     """Whether another run, while this one was at the same export, recorded an outcome over this one's."""
     return row.outcome is not None and row.announced_at >= utc_text(batch.started_at)
 

@@ -30,7 +30,10 @@ PASSING = frozenset(
         "IncompleteBody",
         "IncompleteReadError",
         "InternalError",
+        "InternalException",
+        "InternalFailure",
         "OperationAborted",
+        "ProvisionedThroughputExceededException",
         "ReadTimeoutError",
         "RequestThrottled",
         "RequestTimeout",
@@ -44,7 +47,7 @@ PASSING = frozenset(
         "TooManyRequests",
     }
 )
-"""Codes of S3, and names of botocore's exceptions, after which the same call may well succeed.
+"""Codes of AWS, and names of botocore's exceptions, after which the same call may well succeed.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """

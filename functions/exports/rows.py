@@ -1,11 +1,11 @@
 """A row of the catalog, as it was read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 
-from exports.model import LANDED, SETTLED, Outcome, RawObject, Status, utc_text
+from exports.model import LANDED, SETTLED, Export, Outcome, RawObject, Status, utc_text
 from exports.uploads import Upload
 
 T = TypeVar("T")
@@ -24,8 +24,7 @@ class Row:
     @property
     def outcome(self) -> Outcome | None:
         """None while the export is in progress, or when the status is none that we know."""
-        status = str(self.item.get("status"))
-        return Outcome(status) if status in Outcome.__members__ else None
+        return Outcome.__members__.get(str(self.item.get("status")))
 
     @property
     def in_progress(self) -> bool:
@@ -74,15 +73,15 @@ class Row:
         return RawObject(*kept) if all(kept) else None  # type: ignore[arg-type]  # as they were written
 
     @property
-    def linkless_since(self) -> str | None:
+    def no_url_since(self) -> str | None:
         """When the service was first seen to give no link to the finished export."""
         return self.item.get("linklessSince")
 
-    def binds(self, asked_at: datetime | None) -> bool:
-        """Whether its outcome stands for a run that asked for the export by id at ``asked_at`` (None: not by id)."""
+    def is_final_for(self, requested_at: datetime | None) -> bool:
+        """Whether its outcome stands for a run that asked for the export by id at ``requested_at`` (None: not by id)."""
         if self.outcome in LANDED:
             return True
-        return self.outcome in SETTLED and (asked_at is None or self.settled_at >= utc_text(asked_at))
+        return self.outcome in SETTLED and (requested_at is None or self.settled_at >= utc_text(requested_at))
 
     def claimed_by_other(self, run_id: str, now: datetime) -> bool:
         return self.item.get("claimedBy") != run_id and str(self.item.get("claimedUntil", "")) >= utc_text(now)
@@ -98,7 +97,21 @@ class Write:
     """What became of a conditional write: the row as it now is, and whether it was this write that made it so."""
 
     row: Row
-    won: bool
+    applied: bool
+
+
+class Records(Protocol):
+    """Where a batch's outcomes are recorded and announced: :class:`exports.ledger.OutcomeRecorder`."""
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
+    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None: ...
+    def claim(self, export: Export, duration: timedelta) -> Write: ...
+    def release(self, export_id: str, error: str) -> None: ...
+    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
+    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
+    def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
+    def announce_overdue(self, row: Row) -> None: ...
+    def announce_pending(self, row: Row) -> None: ...
 
 
 def _record(kind: type[T], members: Any) -> T | None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from exports.model import utc_text
+from exports.model import Export, utc_text
+from exports.settings import Settings
 
 if TYPE_CHECKING:
     from fastjsonschema import JsonSchemaValueException
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 100
 """Tasks that one DescribeExportTasks call takes at most."""
 EXPORT_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
-MAX_FAULTS_TOLD = 20
+MAX_ERRORS = 20
 
 Filters = Sequence[Mapping[str, Any]]
 
@@ -38,12 +39,12 @@ class Run:
     correlation_id: str | None = None
 
     @property
-    def sweeps(self) -> bool:
+    def is_sweep(self) -> bool:
         """Whether the run asks for whatever the service lists."""
         return not self.export_ids and not self.filters
 
     @property
-    def asks_again(self) -> bool:
+    def retries_rejected(self) -> bool:
         """Whether exports that failed or were rejected before are looked at anew, being asked for by id."""
         return bool(self.export_ids)
 
@@ -54,20 +55,17 @@ class Run:
             "startedAt": utc_text(self.started_at),
             "deadline": utc_text(self.deadline),
             "onFailure": self.on_failure,
-            "sweep": self.sweeps,
+            "sweep": self.is_sweep,
             "byId": bool(self.export_ids),
             "filters": list(self.filters),
             "correlationId": self.correlation_id,
         }
 
 
-class Defaults(Protocol):
-    """The properties of the stack that fill in what an input leaves out."""
+class Service(Protocol):
+    """Application Discovery Service: :class:`exports.discovery.DiscoveryService`."""
 
-    @property
-    def deadline(self) -> timedelta: ...
-    @property
-    def sweep_deadline(self) -> timedelta: ...
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +78,14 @@ class Batch:
     deadline: datetime
     export_ids: tuple[str, ...]
     filters: Filters = ()
-    sweeps: bool = False
-    asks_again: bool = False
+    is_sweep: bool = False
+    retries_rejected: bool = False
     correlation_id: str | None = field(default=None)
 
     @property
-    def asked_at(self) -> datetime | None:
+    def requested_at(self) -> datetime | None:
         """The moment before which FAILED and REJECTED do not count as settled; None where they always count."""
-        return self.started_at if self.asks_again else None
+        return self.started_at if self.retries_rejected else None
 
     @classmethod
     def from_json(cls, number: int, document: Mapping[str, Any]) -> "Batch":
@@ -99,10 +97,29 @@ class Batch:
             deadline=datetime.fromisoformat(run["deadline"]),
             export_ids=tuple(document["exportIds"]),
             filters=tuple(run["filters"]) if run["byId"] else (),
-            sweeps=run["sweep"],
-            asks_again=run["byId"],
+            is_sweep=run["sweep"],
+            retries_rejected=run["byId"],
             correlation_id=run["correlationId"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An export that is ready to be stored, after ``polls`` looks at it.
+
+    ``without_url``: the service has given no link for as long as the grace period lasts, and will not.
+    """
+
+    export_id: str
+    polls: int
+    without_url: bool = False
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Item":
+        return cls(document["exportId"], document["polls"], without_url=document.get("linkless", False))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"exportId": self.export_id, "polls": self.polls, **({"linkless": True} if self.without_url else {})}
 
 
 def batch_key(run_id: str, number: int) -> str:
@@ -117,17 +134,19 @@ def report_key(run_id: str) -> str:
     return f"runs/{run_id}.json"
 
 
-def read_run(execution: Mapping[str, Any], defaults: Defaults) -> Run:
+def read_run(execution: Mapping[str, Any], settings: Settings) -> Run:
     """The run that an execution's context object (``Id``, ``Name``, ``StartTime``, ``Input``) asks for.
+
+    What its input leaves out comes from ``settings``.
 
     Raises InvalidInput, naming each faulty member, when the input breaks ``run_input.schema.json``.
     """
     asked = _distinct(execution["Input"])
     _validate(asked)
-    _refuse_broken_text(asked)
+    _reject_lone_surrogates(asked)
     ids, filters = tuple(asked.get("exportIds", ())), tuple(asked.get("filters", ()))
     started_at = datetime.fromisoformat(execution["StartTime"]).astimezone(UTC)
-    default = defaults.deadline if ids or filters else defaults.sweep_deadline
+    default = settings.deadline if ids or filters else settings.sweep_deadline
     return Run(
         id=execution["Name"],
         started_at=started_at,
@@ -158,7 +177,7 @@ def _validate(asked: Any) -> None:
         raise InvalidInput(_told([_fault(each) for each in error.errors])) from None
 
 
-def _refuse_broken_text(asked: Any) -> None:
+def _reject_lone_surrogates(asked: Any) -> None:
     """Half of a surrogate pair is no text that a row or an event could hold."""
     try:
         json.dumps(asked, ensure_ascii=False).encode()
@@ -183,5 +202,5 @@ def _quoted(name: str) -> str:
 
 
 def _told(faults: Sequence[str], between: str = "; ") -> str:
-    more = len(faults) - MAX_FAULTS_TOLD
-    return between.join(faults[:MAX_FAULTS_TOLD]) + (f"{between}and {more} more" if more > 0 else "")
+    more = len(faults) - MAX_ERRORS
+    return between.join(faults[:MAX_ERRORS]) + (f"{between}and {more} more" if more > 0 else "")

@@ -10,33 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.checking import Item
 from exports.errors import CallRefused, ClaimLost, Rejected, ServiceError, SourceError
 from exports.manifest import details, manifest
 from exports.model import Export, Keys, Outcome, RawObject, Reason, Status, StoredFile
-from exports.rows import Row, Write
-from exports.runs import Batch, Filters
+from exports.rows import Records, Row
+from exports.runs import Batch, Item, Service
 from exports.unpack import Unpacked
 from exports.uploads import Unfinished, Upload
 
 SETTLED = {"progress": "settled"}
 """The export has its outcome."""
+UNFINISHED = {"progress": "unfinished"}
+"""The time of this call is spent; the next one goes on from here."""
 WAITING = {"progress": "waiting"}
 """Nothing can be done for now: another run has it, or its link does not work yet. The next look takes it up."""
 MAX_RESULTS_BYTES = 1024 * 1024
-
-
-class Service(Protocol):
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
-
-
-class Records(Protocol):
-    def claim(self, export: Export, span: timedelta) -> Write: ...
-    def release(self, export_id: str, error: str) -> None: ...
-    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...
-    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None: ...
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None: ...
-    def catch_up(self, row: Row) -> None: ...
 
 
 class Bucket(Protocol):
@@ -49,18 +37,17 @@ class Bucket(Protocol):
 class Hands(Protocol):
     """What moves the bytes."""
 
-    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished: ...
-    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished: ...
-    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None: ...
-
-
-class Tables(Protocol):
-    def show(self, manifest: Mapping[str, Any]) -> None: ...
+    def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished: ...
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """Storing as one call of the function does it: an item of a batch, within ``span`` of time."""
+    """Storing an item of a batch as one call of the function does it.
+
+    The call's claim to the export lasts for ``claim_duration``: the time after which Lambda ends the call.
+    ``show_tables`` lets SQL see the tables that a manifest names.
+    """
 
     batch: Batch
     account: str
@@ -68,9 +55,9 @@ class Storing:
     service: Service
     records: Records
     bucket: Bucket
-    hands: Hands
-    tables: Tables
-    span: timedelta
+    pipeline: Hands
+    show_tables: Callable[[Mapping[str, Any]], None]
+    claim_duration: timedelta
     clock: Callable[[], datetime]
 
     def store(self, item: Item) -> dict[str, Any]:
@@ -79,7 +66,7 @@ class Storing:
         Raises ServiceError for what may pass; the workflow tries again and records the export if it keeps coming.
         """
         try:
-            export = self.service.describe([item["exportId"]]).get(item["exportId"])
+            export = self.service.describe([item.export_id]).get(item.export_id)
         except CallRefused:
             raise
         except ServiceError as error:
@@ -87,19 +74,19 @@ class Storing:
         if export is None or not self._finished(export, item):
             return WAITING
         if export.status == Status.FAILED:
-            self.records.settle(export, Outcome.FAILED, {}, polls=item["polls"])
+            self.records.settle(export, Outcome.FAILED, {}, polls=item.polls)
             return SETTLED
-        claim = self.records.claim(export, self.span)
-        if not claim.won:
-            return self._met(claim.row)
+        claim = self.records.claim(export, self.claim_duration)
+        if not claim.applied:
+            return self._already_taken(claim.row)
         try:
-            return self._land(export, claim.row, item)
+            return self._store_data(export, claim.row, item)
         except Rejected as rejected:
             if claim.row.upload:
                 self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
             return self._reject(export, rejected, item, claim.row.rejected_raw)
         except CallRefused as refused:
-            self.records.leave(export.id, Outcome.NOT_STORED, refused.code)
+            self.records.record_unsettled(export.id, Outcome.NOT_STORED, refused.code)
             return {**SETTLED, "because": str(refused)}
         except SourceError as error:
             self.records.release(export.id, str(error))
@@ -110,59 +97,49 @@ class Storing:
     def _finished(self, export: Export, item: Item) -> bool:
         """Whether there is something to settle. A link may come late, and the check says when it is too late."""
         if export.status == Status.SUCCEEDED:
-            return bool(export.link) or bool(item.get("linkless"))
+            return bool(export.link) or item.without_url
         return export.status == Status.FAILED
 
-    def _met(self, row: Row) -> dict[str, Any]:
+    def _already_taken(self, row: Row) -> dict[str, Any]:
         """Another run has settled the export or is at it."""
-        if not row.binds(self.batch.asked_at):
+        if not row.is_final_for(self.batch.requested_at):
             return WAITING
-        self.records.catch_up(row)
+        self.records.announce_overdue(row)
         return SETTLED
 
-    def _land(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
+    def _store_data(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
         keys = Keys(self.account, self.region, export.requested_date, export.id)
         document = self.bucket.read_json(keys.manifest)
         if document is None:
-            raw = self._copied(row) or self._copy(export, keys, row, item)
+            raw = self._completed_copy(row) or self._copy(export, keys, row)
             if isinstance(raw, Unfinished):
-                return _unfinished(raw)
+                return UNFINISHED
             self.records.remember(export.id, raw=raw)
             try:
-                unpacked = self.hands.unpack(raw, keys, item)
+                unpacked = self.pipeline.unpack(raw, keys)
             except Rejected as rejected:
                 return self._reject(export, rejected, item, raw)
             if isinstance(unpacked, Unfinished):
-                self._still_ours(export, raw, keys, item)
-                return _unfinished(unpacked)
+                return UNFINISHED
             document = self._manifest(export, keys, raw, unpacked, row)
-        self.tables.show(document)
+        self.show_tables(document)
         outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
-        self.records.settle(export, outcome, details(document, keys.manifest), polls=item["polls"])
+        self.records.settle(export, outcome, details(document, keys.manifest), polls=item.polls)
         return SETTLED
 
-    def _still_ours(self, export: Export, raw: RawObject, keys: Keys, item: Item) -> None:
-        """Another slice may have rejected the export meanwhile: what this one stored since goes, too."""
-        try:
-            self.records.remember(export.id, raw=raw)
-        except ClaimLost as lost:
-            if lost.rejected:
-                self.hands.discard(raw, keys, item)
-            raise
-
-    def _copied(self, row: Row) -> RawObject | None:
+    def _completed_copy(self, row: Row) -> RawObject | None:
         """The raw object that an earlier call completed, unless somebody took it away since."""
         return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
 
-    def _copy(self, export: Export, keys: Keys, row: Row, item: Item) -> RawObject | Unfinished:
+    def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.link:
             raise Rejected(Reason.GONE, "the service gives no link to a finished export")
-        return self.hands.copy(export, keys, row.upload, item)
+        return self.pipeline.copy(export, keys, row.upload)
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
         """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""
         kept = {"rawKey": raw.key, "bytes": raw.bytes, "rawCrc32": raw.crc32} if raw else {}
-        self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item["polls"])
+        self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item.polls)
         return {**SETTLED, "because": str(rejected)}
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
@@ -196,7 +173,3 @@ class Storing:
 def _waiting(error: Exception) -> dict[str, Any]:
     """``because`` is for the log: none of our errors quotes a link."""
     return {**WAITING, "because": str(error)}
-
-
-def _unfinished(left: Unfinished) -> dict[str, Any]:
-    return {"progress": "unfinished", "slices": left.slices}

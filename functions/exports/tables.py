@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import cache
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Protocol
 
 OTHER = "other"
 """The last column of each table, a map: cells without a column of their own, by the file's header."""
@@ -28,10 +27,6 @@ PLACE = re.compile(r"column [0-9]+", re.IGNORECASE)
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
-class Sink(Protocol):
-    def write(self, data: bytes) -> None: ...
-
-
 @cache
 def known_tables() -> Mapping[str, Mapping[str, tuple[str, str]]]:
     """For each dataset that is a table: name and type of its columns by header."""
@@ -43,7 +38,7 @@ def known_tables() -> Mapping[str, Mapping[str, tuple[str, str]]]:
 
 
 class Sheet:
-    """Writes the rows of one file.
+    """Writes the rows of one file, gzipped, by ``write``.
 
     ``columns`` are name and type of its table's by header. Each of them is in every line, null where it is absent.
 
@@ -51,8 +46,8 @@ class Sheet:
     header. An empty cell is null unless its column is text. Nothing of a row is lost or made up.
     """
 
-    def __init__(self, sink: Sink, columns: Mapping[str, tuple[str, str]]) -> None:
-        self._sink = sink
+    def __init__(self, write: Callable[[bytes], object], columns: Mapping[str, tuple[str, str]]) -> None:
+        self._put = write
         self._columns = columns
         self._zip = zlib.compressobj(LEVEL, wbits=31)
         self.stopped = False
@@ -87,7 +82,7 @@ class Sheet:
     def finish(self) -> None:
         """Write what is left. Without it the table is cut short."""
         self._flush()
-        self._sink.write(self._zip.flush())
+        self._put(self._zip.flush())
 
     def _places(self, header: Sequence[str]) -> list[tuple[int, Read]]:
         """Where each cell of a row goes, and how it is read; the first wins where a header comes twice."""
@@ -105,7 +100,7 @@ class Sheet:
             self._flush()
 
     def _flush(self) -> None:
-        self._sink.write(self._zip.compress(self._buffer))
+        self._put(self._zip.compress(self._buffer))
         self._buffer.clear()
 
 

@@ -1,73 +1,33 @@
 """From a link into the bucket: any size in the same small memory, whole or not at all, and on from where it stopped.
 
-A large file becomes one multipart upload whose parts any number of workers, in one call or in several at once, carry in
-any order. Which parts are there is S3's to say (ListParts), so a call that was killed costs the parts that were in
-flight. Small files and sources without ranges go through one stream.
+A large file becomes one multipart upload whose parts several workers carry in any order. Which parts are there is S3's
+to say (ListParts), so a call that was killed costs the parts that were in flight. Small files and sources without
+ranges go through one stream.
 """
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from exports.checksums import crc32_of_parts, from_base64, to_base64
-from exports.crew import Crew, PartSink
+from exports.crew import Crew
 from exports.errors import Rejected, SourceChanged, SourceError
 from exports.formats import ZipEnd, extension, is_error_page, is_zip
+from exports.links import CHUNK, Probe, Whole
 from exports.model import RawObject, Reason
-from exports.pipes import Pipe, Ranges
+from exports.pipes import Pipe, Source
 from exports.retries import OutOfTime, Patience
-from exports.uploads import LARGEST_OBJECT, MIB, Part, Unfinished, Upload, UploadGone, part_size_for, slices_for
-
-SMALL = 8 * MIB
-"""Up to here one stream and one PutObject are quicker than an upload of parts."""
-
-
-class Probe(Protocol):
-    """A first look: ``etag`` is empty when no version can be pinned, ``head`` holds the first bytes or all of them."""
-
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def ranges(self) -> bool: ...
-    @property
-    def head(self) -> bytes: ...
-
-
-class Whole(Protocol):
-    """A body read from end to end; ``framed`` when a cut cannot pass for its end although it has no length."""
-
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def framed(self) -> bool: ...
-    @property
-    def chunks(self) -> Iterator[bytes]: ...
-
-
-class Source(Ranges, Protocol):
-    """Where the bytes come from: :class:`exports.links.Download`."""
-
-    def probe(self) -> Probe: ...
-    def whole(self) -> AbstractContextManager[Whole]: ...
-
-
-class Sink(Protocol):
-    def write(self, data: bytes, /) -> object: ...
-
-
-class Target(PartSink, Protocol):
-    """Where the bytes go: :class:`exports.archive.Archive`."""
-
-    def size(self, key: str) -> int | None: ...
-    def writer(self, key: str) -> AbstractContextManager[Sink]: ...
-    def begin(self, key: str) -> str: ...
-    def parts(self, key: str, upload_id: str) -> dict[int, Part]: ...
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
+from exports.uploads import (
+    LARGEST_OBJECT,
+    SMALL,
+    WORKERS,
+    Part,
+    Target,
+    Unfinished,
+    Upload,
+    UploadGone,
+    part_size_for,
+)
 
 
 class Unverified(SourceError):
@@ -82,21 +42,17 @@ def copy(
     known: Upload | None,
     remember: Callable[[Upload], None],
     patience: Patience,
-    part_slice: tuple[int, int] = (0, 1),
-    slice_bytes: int = 0,
-    workers: int = 8,
+    workers: int = WORKERS,
     max_bytes: int = LARGEST_OBJECT,
 ) -> RawObject | Unfinished:
     """Land the source's bytes at ``key(extension)``, whole and verified, or say that time ran out first.
 
-    ``known`` is the upload that ``remember`` was last given for this export: it is resumed. Slice ``(i, n)`` carries
-    the parts whose number leaves i when divided by n; slice 0 begins the upload, and whoever finds every part there
-    completes it. Above ``slice_bytes`` (0: never) the answer asks for more slices. No part is begun that
+    ``known`` is the upload that ``remember`` was last given for this export: it is resumed. No part is begun that
     ``patience.time_left()`` would not suffice for, going by those before it; one in flight at its end is given up.
 
     Raises Rejected for a source that can never be stored, SourceError and ServiceError for what may pass.
     """
-    copying = _Copying(source, target, key, remember, patience, part_slice, slice_bytes, workers, max_bytes)
+    copying = _Copying(source, target, key, remember, patience, workers, max_bytes)
     try:
         return copying.run(known)
     except SourceChanged:
@@ -111,8 +67,6 @@ class _Copying:
     key: Callable[[str], str]
     remember: Callable[[Upload], None]
     patience: Patience
-    part_slice: tuple[int, int]
-    slice_bytes: int
     workers: int
     max_bytes: int
 
@@ -123,8 +77,6 @@ class _Copying:
             return Unfinished()
 
     def _start(self) -> RawObject | Unfinished:
-        if self.part_slice[0] != 0:
-            return Unfinished()
         probe = self.source.probe()
         self._refuse(probe)
         key = self.key(extension(probe.head))
@@ -154,8 +106,6 @@ class _Copying:
         except BaseException:
             self.target.abort(key, upload.upload_id)
             raise
-        if self._slices(size) > 1:
-            return Unfinished(self._slices(size))
         return self._carry(upload, {})
 
     def _resume(self, known: Upload) -> RawObject | Unfinished:
@@ -165,28 +115,21 @@ class _Copying:
             return self._after(known)
 
     def _after(self, gone: Upload) -> RawObject | Unfinished:
-        """The upload is gone: completed, by a call that was killed afterwards or by another slice, or lost."""
-        if self.target.size(gone.key) != gone.size:
-            return self._start()
-        # Without a checksum, `gone` was read before another slice completed it: the next round reads it anew.
-        return RawObject(gone.key, gone.size, gone.crc32) if gone.crc32 else Unfinished()
+        """The upload is gone: completed by a call that was killed afterwards, or lost."""
+        if gone.crc32 and self.target.size(gone.key) == gone.size:
+            return RawObject(gone.key, gone.size, gone.crc32)
+        return self._start()
 
     def _carry(self, upload: Upload, there: Mapping[int, Part]) -> RawObject | Unfinished:
-        """Carry what is missing of this slice, and complete the upload if that was the last of it."""
+        """Carry what is missing, and complete the upload if that was the last of it."""
         present = upload.fitting(there)
-        numbers = list(upload.missing(present, self.part_slice))
+        missing = [number for number in upload.numbers if number not in present]
         try:
-            carried = Crew(self.source, self.target, upload, numbers, self.patience).work(
-                min(self.workers, len(numbers))
-            )
+            present |= Crew(self.source, self.target, upload, missing, self.patience).work(self.workers)
         except (SourceChanged, Rejected):
             self.target.abort(upload.key, upload.upload_id)
             raise
-        present |= carried
-        if self.part_slice[1] > 1 and len(carried) == len(numbers):
-            present = upload.fitting(self.target.parts(upload.key, upload.upload_id))
-        missing = sum(map(upload.length, upload.missing(present)))
-        return Unfinished(self._slices(missing)) if missing else self._complete(upload, present)
+        return self._complete(upload, present) if len(present) == len(upload.numbers) else Unfinished()
 
     def _complete(self, upload: Upload, parts: Mapping[int, Part]) -> RawObject:
         ordered = [parts[number] for number in sorted(parts)]
@@ -195,14 +138,11 @@ class _Copying:
         self.target.complete(upload.key, upload.upload_id, ordered, upload.size)
         return RawObject(upload.key, upload.size, crc32)
 
-    def _slices(self, size: int) -> int:
-        return slices_for(size, self.slice_bytes)
-
     def _small(self, probe: Probe, size: int) -> Iterator[bytes]:
         yield probe.head
         pipe = Pipe(self.source, len(probe.head), size - 1, probe.etag, self.patience)
         try:
-            while chunk := pipe.read():
+            while chunk := pipe.read(CHUNK):
                 yield chunk
         finally:
             pipe.close()

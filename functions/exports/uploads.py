@@ -1,9 +1,14 @@
-"""One multipart upload: what is kept of it between calls, its parts, and who takes which of them."""
+"""One multipart upload: what is kept of it between calls, its parts, and how large they are."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from exports.errors import ServiceError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead, SupportsWrite
 
 MIB = 1024 * 1024
 
@@ -12,14 +17,19 @@ SMALLEST_PART = 5 * MIB
 MOST_PARTS = 10_000
 LARGEST_OBJECT = 5 * 1024 * 1024 * MIB
 """5 TiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+
+SMALL = 8 * MIB
+"""Up to here one stream and one PutObject are quicker than an upload of parts. Parts of what comes without its length
+have this size, too: one of them lies in memory."""
 USUAL_PART = 16 * MIB
 """Large enough that the calls around a part cost little, small enough that a killed call loses little."""
-FEWEST_PARTS = 8
-"""A file that would make fewer parts of the usual size gets smaller ones, so that every worker has one."""
+WORKERS = 8
+"""How many parts are carried at once. Medians of four copies of 256 MiB on two busy cores, by 4 and by 8 workers:
 
-
-MOST_SLICES = 40
-"""As many as an inline Map of the workflow runs at once."""
+- 75 MB/s for the whole machine, as one Lambda has it: 3.90 and 3.96 s, 1.24 and 1.30 s of CPU
+- the same with 15 MB/s a connection and 120 ms to the first byte, as from another region: 6.76 and 5.24 s
+- peak memory: 62 and 70 MB
+"""
 
 
 class UploadGone(ServiceError):
@@ -39,11 +49,21 @@ class Part:
     crc32: str
 
 
+class Target(Protocol):
+    """Where a copy goes: :class:`exports.archive.Archive`, or one in memory in tests."""
+
+    def size(self, key: str) -> int | None: ...
+    def writer(self, key: str) -> "AbstractContextManager[SupportsWrite[bytes]]": ...
+    def begin(self, key: str) -> str: ...
+    def parts(self, key: str, upload_id: str) -> dict[int, Part]: ...
+    def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part: ...
+    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None: ...
+    def abort(self, key: str, upload_id: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The time of this call is spent; ``slices`` calls at once may share what is left."""
-
-    slices: int = 1
+    """The time of this call is spent; the next one goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +82,12 @@ class Upload:
     crc32: str = ""
 
     @property
-    def part_count(self) -> int:
-        return -(-self.size // self.part_size)
+    def numbers(self) -> range:
+        """Of its parts, counted from 1."""
+        return range(1, -(-self.size // self.part_size) + 1)
 
     def span(self, number: int) -> tuple[int, int]:
-        """First and last byte (inclusive) of part ``number``, counted from 1."""
+        """First and last byte (inclusive) of part ``number``."""
         first = (number - 1) * self.part_size
         return first, min(first + self.part_size, self.size) - 1
 
@@ -74,28 +95,18 @@ class Upload:
         first, last = self.span(number)
         return last - first + 1
 
-    def missing(self, there: Iterable[int], part_slice: tuple[int, int] = (0, 1)) -> Iterator[int]:
-        """Numbers of the parts of slice ``(i, n)``, those with ``number % n == i``, that are not ``there`` yet."""
-        index, slices = part_slice
-        present = frozenset(there)
-        return (n for n in range(1, self.part_count + 1) if n % slices == index and n not in present)
-
     def fitting(self, there: Mapping[int, Part]) -> dict[int, Part]:
         """The parts that are as long as they should be and whose checksum is known; others are carried again."""
-        wanted = range(1, self.part_count + 1)
-        return {n: part for n, part in there.items() if n in wanted and part.size == self.length(n) and part.crc32}
+        return {
+            n: part for n, part in there.items() if n in self.numbers and part.size == self.length(n) and part.crc32
+        }
 
 
-def slices_for(size: int, slice_bytes: int) -> int:
-    """How many calls at once share work on ``size`` bytes: one for each ``slice_bytes`` begun (0: one for all)."""
-    return min(MOST_SLICES, max(1, -(-size // slice_bytes))) if slice_bytes else 1
-
-
-def part_size_for(size: int, usual: int = USUAL_PART) -> int:
+def part_size_for(size: int) -> int:
     """Bytes of each part of a file of ``size`` bytes: within S3's limits for every size up to 5 TiB, whole MiB.
 
-    At most ``usual`` as long as 10,000 such parts hold the file.
+    A file that would make fewer parts of the usual size than there are workers gets smaller ones.
     """
-    wanted = min(usual, size // FEWEST_PARTS)
+    wanted = min(USUAL_PART, size // WORKERS)
     least = max(SMALLEST_PART, -(-size // MOST_PARTS))
     return -(-max(wanted, least) // MIB) * MIB

@@ -14,14 +14,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from exports import secrecy
-from exports.announcing import EventBus
+from exports.announcing import EventPublisher
 from exports.archive import Archive, s3_client
 from exports.catalog import Catalog
 from exports.discovery import DiscoveryService
 from exports.errors import ExportsError, ServiceError
 from exports.glue import GlueTables
-from exports.ledger import Ledger
-from exports.measuring import measure, measure_call
+from exports.ledger import OutcomeRecorder
+from exports.measuring import measure, record_call
 from exports.roles import session_as
 from exports.runs import Batch, batch_key
 from exports.settings import SettingError, Settings
@@ -36,8 +36,10 @@ logger = Logger(json_serializer=lambda record: json.dumps(secrecy.cleaned(record
 T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
-RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""Throttling and passing faults are retried with backoff and jitter inside a call, then by the workflow."""
+DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""Of DescribeExportTasks. What is still throttled or fails then is left to the next look at the batch."""
+CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""Of DynamoDB, EventBridge and Glue. What still fails then fails the call, which the workflow repeats."""
 
 
 def function(handle: Handler) -> Handler:
@@ -105,15 +107,16 @@ def service() -> DiscoveryService:
     told = settings()
     role, external_id = told.discovery_role, told.discovery_external_id
     caller = session_as(role, name=told.function_name, external_id=external_id) if role else session()
-    client = caller.client("discovery", region_name=told.discovery_region, config=RETRIES)
-    client.meta.events.register("response-received.discovery.DescribeExportTasks", measure_call)
+    client = caller.client("discovery", region_name=told.discovery_region, config=DISCOVERY_CONFIG)
+    client.meta.events.register("response-received.discovery.DescribeExportTasks", record_call)
     return DiscoveryService(client)
 
 
 @kept
 def catalog() -> Catalog:
-    client = session().client("dynamodb", config=RETRIES)
-    return Catalog(client, settings().table, account=settings().discovery_account, region=settings().discovery_region)
+    told = settings()
+    client = session().client("dynamodb", config=CONFIG)
+    return Catalog(client, told.table, account=told.discovery_account, region=told.discovery_region, clock=utc_now)
 
 
 @kept
@@ -123,18 +126,18 @@ def bucket() -> Archive:
 
 @kept
 def tables() -> GlueTables:
-    connect = kept(lambda: session().client("glue", config=RETRIES))
+    connect = kept(lambda: session().client("glue", config=CONFIG))
     return GlueTables(connect, database=settings().database, bucket=settings().bucket)
 
 
 @kept
 def events() -> "EventBridgeClient":
-    return session().client("events", config=RETRIES)
+    return session().client("events", config=CONFIG)
 
 
-def bus() -> EventBus:
+def bus() -> EventPublisher:
     """For one call."""
-    return EventBus(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
+    return EventPublisher(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
 
 
 def batch(pointer: dict[str, Any]) -> Batch:
@@ -145,5 +148,5 @@ def batch(pointer: dict[str, Any]) -> Batch:
     return found
 
 
-def ledger(of: Batch, told_on: EventBus | None = None) -> Ledger:
-    return Ledger(catalog(), told_on or bus(), of, utc_now, measure)
+def ledger(of: Batch, told_on: EventPublisher | None = None) -> OutcomeRecorder:
+    return OutcomeRecorder(of, catalog(), (told_on or bus()).publish, measure, utc_now)

@@ -3,11 +3,7 @@
 import io
 from typing import Protocol
 
-from exports.uploads import LARGEST_OBJECT, MIB, MOST_PARTS, Part
-
-FIRST_PART = 8 * MIB
-STEADY_PARTS = 5_000
-"""Parts that are sent before they begin to grow: 40 GiB in parts of 8 MiB, more than a function carries in its life."""
+from exports.uploads import SMALL, Part
 
 
 class Uploads(Protocol):
@@ -20,17 +16,11 @@ class Uploads(Protocol):
     def abort(self, key: str, upload_id: str) -> None: ...
 
 
-def buffered_part_size(number: int) -> int:
-    """Bytes at which part ``number`` is sent: 5 TiB fit into 10,000 parts although nobody said how much comes."""
-    if number <= STEADY_PARTS:
-        return FIRST_PART
-    rest = MOST_PARTS - STEADY_PARTS
-    slope = 2 * (LARGEST_OBJECT - FIRST_PART * MOST_PARTS) // (rest * rest)
-    return FIRST_PART + slope * (number - STEADY_PARTS)
-
-
 class Writer:
-    """Gathers what is written into parts. Up to 8 MiB become one PutObject; more becomes a multipart upload."""
+    """Gathers what is written into parts of 8 MiB. Less becomes one PutObject, more a multipart upload.
+
+    S3 takes 10,000 parts: 84 GB, which is more than a function carries in its life.
+    """
 
     def __init__(self, uploads: Uploads, key: str) -> None:
         self.key = key
@@ -43,7 +33,7 @@ class Writer:
     def write(self, data: bytes) -> None:
         self._buffer.write(data)
         self.size += len(data)
-        if self._buffer.tell() >= buffered_part_size(len(self._parts) + 1):
+        if self._buffer.tell() >= SMALL:
             self._send()
 
     def finish(self) -> None:

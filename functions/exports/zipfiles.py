@@ -11,9 +11,8 @@ Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (section 4.3
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from exports.errors import Rejected
 from exports.model import Reason
@@ -41,18 +40,14 @@ _EXTRA = struct.Struct("<2H")
 _LONGEST_LOCAL = _LOCAL.size + 2 * 0xFFFF
 
 
-class Objects(Protocol):
-    """What is read from: gives exactly the bytes ``first`` to ``last`` (inclusive), or raises ServiceError."""
-
-    def read(self, key: str, first: int, last: int) -> Iterator[bytes]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
-    """``size`` bytes of an object from ``start`` on: a whole object, or a zip that lies stored in another."""
+    """``size`` bytes of an object from ``start`` on: a whole object, or a zip that lies stored in another.
 
-    objects: Objects = field(repr=False)
-    key: str
+    ``source`` gives exactly the bytes ``first`` to ``last`` (inclusive) of the object, or raises ServiceError.
+    """
+
+    source: Callable[[int, int], Iterator[bytes]] = field(repr=False)
     start: int
     size: int
 
@@ -61,7 +56,7 @@ class Window:
         if first < 0 or first + size > self.size:
             raise _corrupt("the zip points beyond its own end")
         begin = self.start + first
-        return self.objects.read(self.key, begin, begin + size - 1) if size else iter(())
+        return self.source(begin, begin + size - 1) if size else iter(())
 
     def part(self, first: int, size: int) -> "Window":
         return replace(self, start=self.start + first, size=size)

@@ -121,7 +121,6 @@ class Copying:
         link: str | None = None,
         hosts: tuple[str, ...] = ("localhost:*",),
         known: Upload | None = None,
-        part_slice: tuple[int, int] = (0, 1),
         workers: int = 4,
         max_bytes: int = 1024**4,
     ) -> RawObject | Unfinished:
@@ -133,7 +132,6 @@ class Copying:
                 known=known,
                 remember=self.remembered.append,
                 patience=self.patience,
-                part_slice=part_slice,
                 workers=workers,
                 max_bytes=max_bytes,
             )

@@ -5,6 +5,7 @@ from collections import deque
 
 import pytest
 
+from exports.archive import PIECE
 from exports.errors import CallRefused, ServiceError
 from exports.uploads import Part, UploadGone
 from tests.faults.copying import MIB, Copying, csv_bytes
@@ -31,6 +32,14 @@ def test_copy_over_the_wire(copying: Copying) -> None:
     (completion,) = (each for each in copying.bucket.requests if each.operation == COMPLETE)
     assert completion.headers["If-None-Match"] == "*"
     assert completion.headers["x-amz-mp-object-size"] == str(len(BODY))
+
+
+def test_parts_go_in_frames_that_s3_takes_and_that_need_little_memory(copying: Copying) -> None:
+    copying.run()
+
+    (stored,) = copying.bucket.stored.values()
+    assert [sum(part.chunks) for part in stored.parts] == [5 * MIB] * 4
+    assert {size for part in stored.parts for size in part.chunks} == {PIECE}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from moto import mock_aws
 from exports.announcing import EventBus
 from exports.archive import Archive
 from exports.catalog import Catalog
-from exports.checking import Item
 from exports.checksums import to_base64
 from exports.errors import ExportsError, ServiceError, SourceChanged, SourceError
 from exports.ledger import TELLING_TIME, Ledger
@@ -42,8 +41,8 @@ from exports.rows import Row
 from exports.runs import Batch, Filters
 from exports.storing import Storing
 from exports.transfer import copy
-from exports.unpack import Unpacked, discard, unpack
-from exports.uploads import Part, Unfinished, Upload
+from exports.unpack import Unpacked, unpack
+from exports.uploads import Part, Unfinished, Upload, UploadGone
 from tests.unit.bucket import Bucket, zipped
 from tests.unit.builders import NOW, batch, export
 
@@ -52,8 +51,7 @@ if TYPE_CHECKING:
 
 CANARY = "s3cr3t-of-the-link"
 SPAN = timedelta(minutes=15)
-PART, SLICE = 4_000, 20_000
-MOST_SLICES = 6
+PART = 4_000
 MOST_CALLS = 500
 """Calls of AWS in one call of storing these exports: more would mean that it goes round for ever."""
 ROUNDS = 60
@@ -161,17 +159,49 @@ class Mortal:
 
 
 class Store(Bucket):
-    """The bucket, which takes parts from a pipe, too, and lets go of a key's other uploads when one is completed."""
+    """The bucket, which also takes uploads in parts, and lets go of a key's other uploads when one is completed."""
 
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
-        super().complete(key, upload_id, parts, size)
-        self.uploads = {each: upload for each, upload in self.uploads.items() if upload[0] != key}
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
+        self._ids = itertools.count(1)
+
+    def put_json_once(self, key: str, document: Any) -> bool:
+        if key in self.objects:
+            return False
+        self.put_json(key, document)
+        return True
+
+    def begin(self, key: str) -> str:
+        upload_id = f"upload-{next(self._ids)}"
+        self.uploads[upload_id] = key, {}
+        return upload_id
+
+    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
+        sent = self._sent(upload_id)
+        return {number: Part(number, len(body), "etag", to_base64(zlib.crc32(body))) for number, body in sent.items()}
 
     def put_part(self, key: str, upload_id: str, number: int, body: Any, size: int) -> Part:
         data = b"".join(iter(lambda: body.read(1_000), b""))
         if len(data) != size:
             raise ServiceError("IncompleteBody")
-        return self.put_buffer(key, upload_id, number, io.BytesIO(data))
+        self._sent(upload_id)[number] = data
+        return self.parts(key, upload_id)[number]
+
+    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
+        sent = self._sent(upload_id)
+        body = b"".join(sent[part.number] for part in parts)
+        assert len(body) == size
+        assert self.objects.setdefault(key, body) == body, f"another object lies at {key}"
+        self.uploads = {each: upload for each, upload in self.uploads.items() if upload[0] != key}
+
+    def abort(self, key: str, upload_id: str) -> None:
+        self.uploads.pop(upload_id, None)
+
+    def _sent(self, upload_id: str) -> dict[int, bytes]:
+        if upload_id not in self.uploads:
+            raise UploadGone
+        return self.uploads[upload_id][1]
 
 
 @dataclass
@@ -225,9 +255,8 @@ class Hands:
     source: Source
     records: Ledger
     parts: int
-    slice_bytes: int
 
-    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> RawObject | Unfinished:
+    def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
         left = iter(range(self.parts, 0, -1))
         return copy(
             self.source,
@@ -236,12 +265,10 @@ class Hands:
             known=known,
             remember=lambda upload: self.records.remember(export.id, upload=upload),
             patience=Patience(2, time_left=lambda: next(left, 0.0), sleep=lambda seconds: None),
-            part_slice=(item["slice"], item["slices"]),
-            slice_bytes=self.slice_bytes,
             workers=1,
         )
 
-    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Unpacked | Unfinished:
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
         left = iter(range(self.parts, 0, -1))
         return unpack(
             raw,
@@ -249,13 +276,8 @@ class Hands:
             archive=self.bucket,
             limits=Limits(max_ratio=1_000),
             time_left=lambda: next(left, 0.0),
-            part_slice=(item["slice"], item["slices"]),
-            slice_bytes=self.slice_bytes,
             with_tables=True,
         )
-
-    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
-        discard(raw, keys=keys, archive=self.bucket, part_slice=(item["slice"], item["slices"]))
 
 
 class NoGlue:
@@ -279,16 +301,13 @@ class Storms(RuleBasedStateMachine):
     """Calls of storing and of reporting, of three runs over the same exports, through kills and faults."""
 
     most_calls = 0
-    slice_bytes = SLICE
     dynamodb: "DynamoDBClient"
 
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        for name in ("transfer", "spread"):
-            self.patch.setattr(f"exports.{name}.part_size_for", lambda *_: PART)
+        self.patch.setattr("exports.transfer.part_size_for", lambda _: PART)
         self.patch.setattr("exports.transfer.SMALL", PART)
-        self.patch.setattr("exports.unpack.FIRST_PART", PART)
         self.dynamodb.create_table(
             TableName="catalog",
             KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
@@ -304,7 +323,6 @@ class Storms(RuleBasedStateMachine):
 
     def concerns(self, *export_ids: str) -> None:
         """There are only these exports."""
-        self.slices = dict.fromkeys(export_ids, 1)
         self.outcomes = {export_id: OUTCOMES[export_id] for export_id in export_ids}
 
     def teardown(self) -> None:
@@ -319,14 +337,13 @@ class Storms(RuleBasedStateMachine):
     @rule(
         export_id=st.sampled_from(sorted(BODIES)),
         run=st.sampled_from(RUNS),
-        part_slice=st.integers(0, MOST_SLICES - 1),
         parts=st.integers(1, 12),
         at=st.integers(0, 70),
         kind=st.sampled_from(["dies before", "dies after", "fails before", "fails after"]),
     )
-    def store(self, export_id: str, run: str, part_slice: int, parts: int, at: int, kind: str) -> None:
+    def store(self, export_id: str, run: str, parts: int, at: int, kind: str) -> None:
         """One call of the storing function."""
-        self._store(export_id, run, part_slice, parts, Fate(at, kind))
+        self._store(export_id, run, parts, Fate(at, kind))
 
     @rule(run=st.sampled_from(RUNS), at=st.integers(0, 8), kind=st.sampled_from(["dies before", "dies after"]))
     def report(self, run: str, at: int, kind: str) -> None:
@@ -383,9 +400,8 @@ class Storms(RuleBasedStateMachine):
     def _calm_down(self) -> None:
         """Nothing is killed from here on: all is settled soon, told at least once, and nothing is left behind."""
         for _ in range(ROUNDS):
-            for export_id, slices in list(self.slices.items()):
-                for index in range(slices):
-                    self._store(export_id, "run-3", index, 12, Fate())
+            for export_id in self.outcomes:
+                self._store(export_id, "run-3", 12, Fate())
             self.now += timedelta(minutes=5)
             if len(self.settled_rows()) == len(self.outcomes):
                 break
@@ -408,9 +424,7 @@ class Storms(RuleBasedStateMachine):
     def settled_rows(self) -> list[Row]:
         return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
 
-    def _store(self, export_id: str, run: str, part_slice: int, parts: int, fate: Fate) -> None:
-        slices = self.slices[export_id]
-        item = cast(Item, {"exportId": export_id, "slice": part_slice % slices, "slices": slices, "polls": 1})
+    def _store(self, export_id: str, run: str, parts: int, fate: Fate) -> None:
         bucket: Any = Mortal(self.bucket, fate, ServiceError("InternalError"))
         records = self._ledger(run, fate)
         storing = Storing(
@@ -420,14 +434,13 @@ class Storms(RuleBasedStateMachine):
             service=self,
             records=records,
             bucket=bucket,
-            hands=Hands(bucket, self.sources[export_id], records, parts, self.slice_bytes),
+            hands=Hands(bucket, self.sources[export_id], records, parts),
             tables=NoGlue(),
             span=SPAN,
             clock=self._clock,
         )
         try:
-            progress = storing.store(item)
-            self.slices[export_id] = min(progress.get("slices", slices), MOST_SLICES)
+            storing.store({"exportId": export_id, "polls": 1})
         except (ExportsError, ServiceError) as error:
             self.told.append(repr(error))
         except Killed:
@@ -499,9 +512,8 @@ def test_fault_23_24_25_32_whatever_happens_at_any_call_of_a_store_all_ends_well
         storms = Storms()
         storms.begin()
         storms.concerns(export_id)
-        storms.slice_bytes = 0
         fate = Fate(at, kind)
-        storms._store(export_id, "run-1", 0, 100, fate)
+        storms._store(export_id, "run-1", 100, fate)
         storms.teardown()
         if fate.calls < at:
             break

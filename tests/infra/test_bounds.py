@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from exports.checking import Pending, items
+from exports.checking import Pending
+from exports.runs import Item
 from exports.waiting import MAX_POLLS, MAX_STORES
 from tests.infra import history
 
@@ -57,17 +58,16 @@ def test_fault_35_state_of_a_waiting_batch_is_small(pending: Pending) -> None:
 
 
 def test_state_of_a_batch_that_is_ready_is_small() -> None:
-    assert size(ready_batch(slices=1)) < 32 * 1024
+    assert size(ready_batch()) < 32 * 1024
 
 
-def test_fault_35_state_of_a_batch_with_all_that_may_be_stored_at_once_fits() -> None:
-    """No more items than stores are allowed for; all of them fail with causes that JSON has to escape."""
-    state = ready_batch(slices=MAX_STORES // len(IDS))
+def test_fault_35_state_of_a_batch_whose_exports_all_fail_fits() -> None:
+    """With causes that JSON has to escape."""
+    state = ready_batch()
     failed = {"error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 100}
 
     after = state | {"results": [failed] * len(state["ready"])}
 
-    assert len(state["ready"]) == MAX_STORES
     assert size(after) < PAYLOAD
 
 
@@ -84,9 +84,9 @@ def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
     assert size([{"batch": BATCH}] * 500) < PAYLOAD / 2
 
 
-def ready_batch(*, slices: int) -> dict[str, Any]:
-    """Every export finished, each stored by so many slices."""
-    ready = [item for export_id in IDS for item in items(export_id, slices, MAX_POLLS)]
+def ready_batch() -> dict[str, Any]:
+    """Every export finished."""
+    ready = [Item(export_id, MAX_POLLS, linkless=True) for export_id in IDS]
     pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, look_at=NOW)
     return {"batch": BATCH, **pending.to_json()}
 

@@ -52,7 +52,6 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("sweepDeadlineMinutes", True),
         ("sweepMaxAgeDays", "never"),
         ("storeBudgetSeconds", 900),
-        ("sliceBytes", None),
         ("storeConcurrency", 41),
         ("batchConcurrency", []),
         ("downloadHosts", "https://example.com"),

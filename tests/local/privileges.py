@@ -9,16 +9,21 @@ import random
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
+from exports.model import IN_PROGRESS, utc_text
+from exports.uploads import Upload, part_size_for
 from local.aws import LocalAws
 from local.environment import ACCOUNT, REGION
 from tests.local.byhand import ByHand
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.storms import open_uploads, storing_with
+from tests.local.storms import open_uploads
 from tests.local.tell import Tell
 
 pytestmark = pytest.mark.alone
@@ -124,7 +129,7 @@ class Day:
             self.what_failed_is_settled_and_announced,
             self.a_batch_that_could_not_be_settled_is_reported,
             self.a_small_export_is_stored_and_what_is_there_already_is_adopted,
-            self.a_large_export_is_carried_in_slices_and_other_uploads_of_it_are_let_go_of,
+            self.a_large_export_is_gone_on_with_and_other_uploads_of_it_are_let_go_of,
             self.of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one,
             self.of_an_export_damaged_inside_nothing_is_left_half_sent,
         )
@@ -150,11 +155,12 @@ class Day:
         self._forget(export_id)
         return first == self._settled([export_id]) == {"STORED": 1}
 
-    def a_large_export_is_carried_in_slices_and_other_uploads_of_it_are_let_go_of(self) -> bool:
+    def a_large_export_is_gone_on_with_and_other_uploads_of_it_are_let_go_of(self) -> bool:
         export_id = self._service.has(kind="agent", min_bytes=12 * MB, compression="stored")
         date = self._service.described(export_id)["exportRequestTime"].strftime("%Y-%m-%d")
         key = f"raw/{ACCOUNT}/{REGION}/{date}/{export_id}.zip"
         self._stack.s3.create_multipart_upload(Bucket=self._stack.bucket, Key=key)
+        self._begun(export_id, key)
         return self._settled([export_id]) == {"STORED": 1} and self._nothing_is_half_sent(export_id)
 
     def of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one(self) -> bool:
@@ -188,14 +194,28 @@ class Day:
         self._stack.s3.delete_object(Bucket=self._stack.bucket, Key=f"manifests/{export_id}.json")
         self._stack.dynamodb.delete_item(TableName=self._stack.table, Key={"exportId": {"S": export_id}})
 
+    def _begun(self, export_id: str, key: str) -> None:
+        """As if a call had been killed after it began to copy the export."""
+        body = self._service.download(export_id)
+        upload_id = self._stack.s3.create_multipart_upload(
+            Bucket=self._stack.bucket, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE"
+        )["UploadId"]
+        upload = asdict(Upload(key, upload_id, self._service.etag(export_id), len(body), part_size_for(len(body))))
+        item: Any = {
+            "exportId": {"S": export_id},
+            "status": {"S": IN_PROGRESS},
+            "firstSeenAt": {"S": utc_text(datetime.now(UTC))},
+            "upload": TypeSerializer().serialize(upload),
+        }
+        self._stack.dynamodb.put_item(TableName=self._stack.table, Item=item)
+
     def _nothing_is_half_sent(self, export_id: str) -> bool:
         return not [upload for upload in open_uploads(self._stack) if export_id in upload["Key"]]
 
 
 @pytest.fixture(scope="module")
-def day(aws: LocalAws, stack: Stack, service: Service) -> Iterator[Day]:
-    with storing_with(aws, stack, SLICE_BYTES=str(5 * MB)):
-        yield Day(aws, stack, service)
+def day(aws: LocalAws, stack: Stack, service: Service) -> Day:
+    return Day(aws, stack, service)
 
 
 @pytest.mark.parametrize("function", ["PlanRun", "CheckExports", "StoreExport", "ReportRun"])

@@ -75,6 +75,10 @@ class Service:
         assert answer.status == 200
         return answer.data
 
+    def etag(self, export_id: str) -> str:
+        """Of the bytes behind the export's link; it counts as a GET like any other."""
+        return self._http.request("GET", self.link(export_id), headers={"Range": "bytes=0-0"}).headers["ETag"]
+
     def gets(self, *export_ids: str) -> int:
         """How many GETs of these exports' links there were, or of all links."""
         return self.double.gets(export_ids or None)

@@ -23,10 +23,11 @@ def base64_crc32(crc32: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part, or a small object, that arrived whole; ``body`` only in a bucket that keeps bytes."""
+    """A part, or a small object, that arrived whole in chunks of these sizes; ``body`` in a bucket that keeps bytes."""
 
     size: int
     crc32: int
+    chunks: Sequence[int]
     body: bytes = field(default=b"", repr=False)
 
     @property
@@ -186,10 +187,11 @@ class Call(Exchange):
             if self.server.keeps:
                 kept.append(bytes(block))
             self.server.took(self, len(block))
-        part = Part(size, crc32, b"".join(kept))
+        chunks, trailers = (self.chunks.sizes, self.chunks.trailers) if self.chunks else ([], {})
+        part = Part(size, crc32, chunks, b"".join(kept))
         if size != int(self.headers.get("x-amz-decoded-content-length", self.headers.get("Content-Length", -1))):
             raise Refused(400, "IncompleteBody")
-        sent = self.trailers.get("x-amz-checksum-crc32", self.headers.get("x-amz-checksum-crc32", part.checksum))
+        sent = trailers.get("x-amz-checksum-crc32", self.headers.get("x-amz-checksum-crc32", part.checksum))
         if sent != part.checksum:
             raise Refused(400, "BadDigest")
         return part

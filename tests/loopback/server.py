@@ -54,6 +54,9 @@ class Exchange(BaseHTTPRequestHandler):
     connection: ssl.SSLSocket
     server: "Server"
 
+    chunks: "Chunks | None" = None
+    """The inner ones of the last request's body, if it came in such."""
+
     def setup(self) -> None:
         super().setup()
         self._line = self.server.line
@@ -86,13 +89,13 @@ class Exchange(BaseHTTPRequestHandler):
         raise Ended
 
     def received(self) -> Iterator[memoryview]:
-        """The body of the request as it comes, each block valid until the next. Sets ``trailers`` at its end."""
-        self.trailers: dict[str, str] = {}
+        """The body of the request as it comes, each block valid until the next. Sets ``chunks`` if it has any."""
         streams: list[io.BufferedIOBase] = [self.rfile]
         left = int(self.headers.get("Content-Length", 0))
         for header in ("Transfer-Encoding", "Content-Encoding"):
             if "chunked" in self.headers.get(header, ""):
-                streams.append(io.BufferedReader(Chunks(streams[-1], self.trailers), BUFFER))
+                self.chunks = Chunks(streams[-1])
+                streams.append(io.BufferedReader(self.chunks, BUFFER))
                 left = UNBOUNDED
         view = memoryview(bytearray(PIECE))
         due = 0
@@ -113,11 +116,12 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class Chunks(io.RawIOBase):
-    """The inside of chunks, and the trailers behind them: HTTP frames so, and aws-chunked within HTTP does as well."""
+    """The inside of chunks, which are framed alike in HTTP and in aws-chunked within it: ``sizes``, and trailers."""
 
-    def __init__(self, inner: io.BufferedIOBase, trailers: dict[str, str]) -> None:
+    def __init__(self, inner: io.BufferedIOBase) -> None:
+        self.sizes: list[int] = []
+        self.trailers: dict[str, str] = {}
         self._inner = inner
-        self._trailers = trailers
         self._left = 0
         self._begun = self._ended = False
 
@@ -140,11 +144,13 @@ class Chunks(io.RawIOBase):
             self._read_line()
         self._begun = True
         self._left = int(self._read_line().partition(";")[0], 16)
-        if not self._left:
+        if self._left:
+            self.sizes.append(self._left)
+        else:
             self._ended = True
             while line := self._read_line():
                 name, _, value = line.partition(":")
-                self._trailers[name.strip().lower()] = value.strip()
+                self.trailers[name.strip().lower()] = value.strip()
 
     def _read_line(self) -> str:
         line = self._inner.readline()

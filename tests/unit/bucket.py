@@ -6,11 +6,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from exports.checksums import to_base64
 from exports.model import Keys, RawObject
-from exports.uploads import Part, UploadGone
 from exports.zipfiles import Window
 
 KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
@@ -19,15 +19,12 @@ Files = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 
 
 class Bucket:
-    """Objects by key. ``reads`` logs each ranged read, ``written`` each key that became visible, and ``sent``
-    the key and number of each part, in order."""
+    """Objects by key. ``reads`` logs each ranged read, ``written`` each key that became visible."""
 
     def __init__(self, *, chunk: int = 64 << 10) -> None:
         self.objects: dict[str, bytes] = {}
         self.reads: list[tuple[str, int, int]] = []
         self.written: list[str] = []
-        self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
-        self.sent: list[tuple[str, int]] = []
         self._chunk = chunk
 
     def holds(self, body: bytes, extension: str = "zip") -> RawObject:
@@ -37,7 +34,7 @@ class Bucket:
         return raw
 
     def window(self, body: bytes) -> Window:
-        return Window(self, self.holds(body).key, 0, len(body))
+        return Window(partial(self.read, self.holds(body).key), 0, len(body))
 
     @property
     def data(self) -> dict[str, bytes]:
@@ -67,44 +64,6 @@ class Bucket:
     def remove(self, key: str) -> None:
         self.objects.pop(key, None)
 
-    def put_json_once(self, key: str, document: Any) -> bool:
-        if key in self.objects:
-            return False
-        self.put_json(key, document)
-        return True
-
-    def begin(self, key: str) -> str:
-        upload_id = f"upload-{len(self.sent)}-{len(self.uploads)}-{key}"
-        self.uploads[upload_id] = key, {}
-        return upload_id
-
-    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        sent = self._upload(key, upload_id)
-        return {number: Part(number, len(body), "etag", to_base64(zlib.crc32(body))) for number, body in sent.items()}
-
-    def put_buffer(self, key: str, upload_id: str, number: int, buffer: io.BytesIO) -> Part:
-        self._upload(key, upload_id)[number] = buffer.getvalue()
-        self.sent.append((key, number))
-        return self.parts(key, upload_id)[number]
-
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
-        sent = self._upload(key, upload_id)
-        body = b"".join(sent[part.number] for part in parts)
-        assert len(body) == size
-        assert self.objects.setdefault(key, body) == body, f"another object lies at {key}"
-        self.written.append(key)
-        del self.uploads[upload_id]
-
-    def abort(self, key: str, upload_id: str) -> None:
-        self.uploads.pop(upload_id, None)
-
-    def _upload(self, key: str, upload_id: str) -> dict[int, bytes]:
-        if upload_id not in self.uploads:
-            raise UploadGone
-        its_key, sent = self.uploads[upload_id]
-        assert its_key == key
-        return sent
-
     @contextmanager
     def writer(self, key: str) -> Iterator["_Writer"]:
         writer = _Writer()
@@ -125,26 +84,11 @@ class _Writer:
 
 
 class NullBucket(Bucket):
-    """Keeps nothing of what is written but its size: for measuring memory. Holds one upload."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept: dict[int, Part] = {}
+    """Keeps nothing of what is written: for measuring memory."""
 
     @contextmanager
     def writer(self, key: str) -> Iterator[Any]:
         yield _NullWriter()
-        self.written.append(key)
-
-    def put_buffer(self, key: str, upload_id: str, number: int, buffer: io.BytesIO) -> Part:
-        body = buffer.getbuffer()
-        part = self._kept[number] = Part(number, len(body), "etag", to_base64(zlib.crc32(body)))
-        return part
-
-    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        return dict(self._kept)
-
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
         self.written.append(key)
 
 

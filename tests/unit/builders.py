@@ -20,7 +20,7 @@ def export(export_id: str = "export-1", status: str = "SUCCEEDED", *, age_minute
 
 
 def batch(*export_ids: str, **more: Any) -> Batch:
-    asked = {"started_at": NOW - timedelta(minutes=1), "deadline": NOW + timedelta(hours=12), "asks_again": True}
+    asked = {"started_at": NOW - timedelta(minutes=1), "deadline": NOW + timedelta(hours=12), "retries_rejected": True}
     return Batch(**{"run_id": "run-1", "number": 1, "export_ids": export_ids, **asked, **more})
 
 

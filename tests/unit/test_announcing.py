@@ -1,6 +1,7 @@
 """Events on the bus."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -8,13 +9,14 @@ import pytest
 from botocore.stub import ANY, Stubber
 from fastjsonschema import JsonSchemaException
 
-from exports.announcing import ATTEMPTS, DETAIL_TYPES, IN_A_ROW, SOURCE, EventBus, detail
+from exports.announcing import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, detail
 from exports.errors import ServiceError
 from exports.model import Outcome, Reason
 from tests.events import keeps_to_schema
 from tests.unit.builders import row
 
 CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
+PATIENCE = replace(PUBLISH_RETRY, sleep=lambda _: None)
 STORED = row(
     runId="run-1",
     correlationId="job-7",
@@ -33,13 +35,8 @@ STORED = row(
 def stubbed() -> Any:
     client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
-        yield EventBus(client, "default", bucket="b", catalog=CATALOG), stubber
+        yield EventPublisher(client, "default", bucket="b", catalog=CATALOG, patience=PATIENCE), stubber
         stubber.assert_no_pending_responses()
-
-
-def test_every_outcome_has_its_detail_type() -> None:
-    assert DETAIL_TYPES.keys() == set(Outcome)
-    assert DETAIL_TYPES[Outcome.NOT_STORED] == "Export Not Stored"
 
 
 def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
@@ -53,7 +50,7 @@ def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
     }
     stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
 
-    bus.announce(STORED, Outcome.STORED)
+    bus.publish(STORED, Outcome.STORED)
 
 
 def test_the_detail_has_the_contracts_form() -> None:
@@ -83,7 +80,7 @@ LANDED: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes
 
 def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
     told = detail(row(**{**SEEN, **attributes}), outcome, bucket="b")
-    return {"source": SOURCE, "detail-type": DETAIL_TYPES[outcome], "detail": json.loads(json.dumps(told))}
+    return {"source": SOURCE, "detail-type": outcome.event_type, "detail": json.loads(json.dumps(told))}
 
 
 @pytest.mark.parametrize(
@@ -135,36 +132,36 @@ def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
     stubber.add_response("put_events", refused, {"Entries": ANY})
     stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
 
-    bus.announce(STORED, Outcome.STORED)
+    bus.publish(STORED, Outcome.STORED)
 
 
 def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed: Any) -> None:
     bus, stubber = stubbed
-    for _ in range(ATTEMPTS):
+    for _ in range(PATIENCE.attempts):
         refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
         stubber.add_response("put_events", refused, {"Entries": ANY})
 
     with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
-        bus.announce(STORED, Outcome.STORED)
+        bus.publish(STORED, Outcome.STORED)
 
 
 def test_fault_34_a_bus_that_refused_several_events_of_a_call_is_asked_no_more(stubbed: Any) -> None:
     bus, stubber = stubbed
-    for _ in range(IN_A_ROW):
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         stubber.add_client_error("put_events", "InternalException")
 
-    for code in ["InternalException"] * IN_A_ROW + ["RefusedBefore"] * 2:
+    for code in ["InternalException"] * MAX_CONSECUTIVE_FAILURES + ["RefusedBefore"] * 2:
         with pytest.raises(ServiceError, match=f"^{code}$"):
-            bus.announce(STORED, Outcome.STORED)
+            bus.publish(STORED, Outcome.STORED)
 
 
 def test_an_event_that_gets_through_makes_up_for_those_refused_before(stubbed: Any) -> None:
     bus, stubber = stubbed
-    for _ in range(IN_A_ROW):
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         stubber.add_client_error("put_events", "InternalException")
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
 
-    for _ in range(IN_A_ROW):
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         with pytest.raises(ServiceError, match=r"^InternalException$"):
-            bus.announce(STORED, Outcome.STORED)
-        bus.announce(STORED, Outcome.STORED)
+            bus.publish(STORED, Outcome.STORED)
+        bus.publish(STORED, Outcome.STORED)

@@ -21,8 +21,7 @@ from exports.archive import CHUNK, Archive, ObjectDiffers, s3_client
 from exports.checksums import from_base64
 from exports.errors import CallRefused, ServiceError
 from exports.retries import Patience
-from exports.uploads import MIB, UploadGone
-from exports.writing import FIRST_PART
+from exports.uploads import MIB, SMALL, UploadGone
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -385,7 +384,7 @@ def test_an_object_that_may_be_replaced_stays_until_all_of_the_other_is_there(bu
     archive.put_once("a", b"x")
 
     with suppress(ZeroDivisionError), archive.writer("a") as writer:
-        writer.write(b"y" * FIRST_PART)
+        writer.write(b"y" * SMALL)
         raise ZeroDivisionError
 
     assert b"".join(archive.read("a", 0, 0)) == b"x"

@@ -1,8 +1,9 @@
 """The catalog's conditional writes, against DynamoDB as moto plays it."""
 
+import io
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -11,14 +12,17 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 from moto import mock_aws
+from urllib3 import HTTPResponse
 
 from exports.catalog import Catalog
 from exports.errors import CallRefused, ClaimLost, ServiceError
 from exports.model import Outcome, RawObject
 from exports.rows import Write
+from exports.runs import Batch
 from exports.uploads import Upload
-from exports.wiring import RETRIES
-from tests.unit.builders import NOW, export
+from exports.wiring import CONFIG
+from tests.unit.builders import NOW, batch, export
+from tests.unit.fakes import Clock
 
 HOUR = timedelta(hours=1)
 
@@ -37,29 +41,42 @@ def dynamodb() -> Iterator[Any]:
 
 
 @pytest.fixture
-def catalog(dynamodb: Any) -> Catalog:
-    return Catalog(dynamodb, "catalog", account="111122223333", region="us-west-2")
+def clock() -> Clock:
+    return Clock()
 
 
-def claim(catalog: Catalog, run_id: str, *, asked_at: Any = None, now: Any = NOW) -> Write:
-    return catalog.claim(export(), run_id=run_id, asked_at=asked_at, now=now, until=now + timedelta(minutes=15))
+@pytest.fixture
+def catalog(dynamodb: Any, clock: Clock) -> Catalog:
+    return Catalog(dynamodb, "catalog", account="111122223333", region="us-west-2", clock=clock)
+
+
+def of_run(run_id: str = "run-1", requested_at: datetime | None = None, **more: Any) -> Batch:
+    """A batch of a run that asks for the export by id at ``requested_at``, or not by id."""
+    asked = {"started_at": requested_at} if requested_at else {"retries_rejected": False}
+    return batch("export-1", run_id=run_id, **{**asked, **more})
+
+
+def claim(catalog: Catalog, run_id: str, *, requested_at: datetime | None = None) -> Write:
+    return catalog.claim(of_run(run_id, requested_at), export(), timedelta(minutes=15))
 
 
 def settle(
-    catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", asked_at: Any = None, now: Any = NOW, **details: Any
+    catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", requested_at: datetime | None = None, **details: Any
 ) -> Write:
     told = export(status="FAILED" if outcome is Outcome.FAILED else "SUCCEEDED")
-    return catalog.settle(
-        told, outcome, run_id=run_id, correlation_id="c", asked_at=asked_at, now=now, polls=3, details=details
-    )
+    asked = of_run(run_id, requested_at, correlation_id="c")
+    return catalog.settle(asked, told, outcome, polls=3, details=details)
 
 
-def leave(
-    catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", reason: str | None = None, asked_at: Any = None
+def record_unsettled(
+    catalog: Catalog,
+    outcome: Outcome,
+    *,
+    run_id: str = "run-1",
+    reason: str | None = None,
+    requested_at: datetime | None = None,
 ) -> Write:
-    return catalog.leave(
-        "export-1", outcome, reason=reason, run_id=run_id, correlation_id=None, asked_at=asked_at, now=NOW
-    )
+    return catalog.record_unsettled(of_run(run_id, requested_at), "export-1", outcome, reason)
 
 
 def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
@@ -90,59 +107,67 @@ def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
     }
 
 
-@pytest.mark.parametrize("settled", [Outcome.STORED, Outcome.TRUNCATED, Outcome.FAILED, Outcome.REJECTED])
-def test_a_settled_row_never_goes_back(catalog: Catalog, settled: Outcome) -> None:
+@pytest.mark.parametrize("settled", [outcome for outcome in Outcome if outcome.settled])
+def test_a_settled_row_never_goes_back(catalog: Catalog, clock: Clock, settled: Outcome) -> None:
     settle(catalog, settled)
+    clock.now += HOUR
 
     later = [
-        settle(catalog, Outcome.REJECTED, run_id="run-2", now=NOW + HOUR),
-        leave(catalog, Outcome.TIMED_OUT, run_id="run-2"),
-        catalog.see(export(status="IN_PROGRESS"), run_id="run-2", correlation_id=None, now=NOW + HOUR),
+        settle(catalog, Outcome.REJECTED, run_id="run-2"),
+        record_unsettled(catalog, Outcome.TIMED_OUT, run_id="run-2"),
+        catalog.mark_in_progress(of_run("run-2", requested_at=NOW + HOUR), export(status="IN_PROGRESS")),
         claim(catalog, "run-2"),
     ]
 
-    assert [write.won for write in later] == [False] * 4
+    assert [write.applied for write in later] == [False] * 4
     assert {write.row.outcome for write in later} == {settled}
     assert catalog.rows(["export-1"])["export-1"].run_id == "run-1"
 
 
-@pytest.mark.parametrize("settled", [Outcome.FAILED, Outcome.REJECTED])
-def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(catalog: Catalog, settled: Outcome) -> None:
+@pytest.mark.parametrize("settled", [each for each in Outcome if each.settled and not each.landed])
+def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(
+    catalog: Catalog, clock: Clock, settled: Outcome
+) -> None:
     settle(catalog, settled, reason="CORRUPT")
 
-    anew = settle(catalog, Outcome.STORED, run_id="run-2", asked_at=NOW + HOUR, now=NOW + 2 * HOUR)
-    again = settle(catalog, Outcome.REJECTED, run_id="run-3", asked_at=NOW + 3 * HOUR, now=NOW + 4 * HOUR)
+    clock.now = NOW + 2 * HOUR
+    anew = settle(catalog, Outcome.STORED, run_id="run-2", requested_at=NOW + HOUR)
+    clock.now = NOW + 4 * HOUR
+    again = settle(catalog, Outcome.REJECTED, run_id="run-3", requested_at=NOW + 3 * HOUR)
 
-    assert (anew.won, again.won) == (True, False)
+    assert (anew.applied, again.applied) == (True, False)
     assert anew.row.reason is None
 
 
-def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog) -> None:
-    settle(catalog, Outcome.REJECTED, now=NOW + HOUR)
+def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clock: Clock) -> None:
+    clock.now += HOUR
+    settle(catalog, Outcome.REJECTED)
 
-    assert not claim(catalog, "run-2", asked_at=NOW).won
-    assert catalog.rows(["export-1"])["export-1"].binds(NOW)
+    assert not claim(catalog, "run-2", requested_at=NOW).applied
+    assert catalog.rows(["export-1"])["export-1"].is_final_for(NOW)
 
 
-def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog) -> None:
-    assert claim(catalog, "run-1").won
-    assert not claim(catalog, "run-2", now=NOW + timedelta(minutes=14)).won
-    assert claim(catalog, "run-1", now=NOW + timedelta(minutes=14)).won, "a run's own retry goes on"
-    assert claim(catalog, "run-2", now=NOW + timedelta(minutes=40)).won
+def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog, clock: Clock) -> None:
+    assert claim(catalog, "run-1").applied
+    clock.now = NOW + timedelta(minutes=14)
+    assert not claim(catalog, "run-2").applied
+    assert claim(catalog, "run-1").applied, "a run's own retry goes on"
+    clock.now = NOW + timedelta(minutes=40)
+    assert claim(catalog, "run-2").applied
 
 
 def test_a_released_claim_is_free_at_once(catalog: Catalog) -> None:
     claim(catalog, "run-1")
-    catalog.release("export-1", "run-2")
-    assert not claim(catalog, "run-2").won
+    catalog.release(of_run("run-2"), "export-1")
+    assert not claim(catalog, "run-2").applied
 
-    catalog.release("export-1", "run-1")
-    assert claim(catalog, "run-2").won
+    catalog.release(of_run("run-1"), "export-1")
+    assert claim(catalog, "run-2").applied
 
 
 def test_what_ended_a_try_is_kept_until_the_next_one(catalog: Catalog) -> None:
     claim(catalog, "run-1")
-    catalog.release("export-1", "run-1", "the source answered 503")
+    catalog.release(of_run(), "export-1", "the source answered 503")
     kept = catalog.rows(["export-1"])["export-1"].last_error
 
     again = claim(catalog, "run-2").row.last_error
@@ -152,40 +177,41 @@ def test_what_ended_a_try_is_kept_until_the_next_one(catalog: Catalog) -> None:
 
 def test_what_ended_a_try_becomes_the_reason_of_the_outcome_and_is_let_go_of(catalog: Catalog) -> None:
     claim(catalog, "run-1")
-    catalog.release("export-1", "run-1", "the source answered 503")
+    catalog.release(of_run(), "export-1", "the source answered 503")
 
-    left = leave(catalog, Outcome.TIMED_OUT, reason="the source answered 503").row
+    left = record_unsettled(catalog, Outcome.TIMED_OUT, reason="the source answered 503").row
 
     assert (left.reason, left.last_error) == ("the source answered 503", None)
 
 
 def test_a_claim_leaves_an_earlier_runs_outcome_where_it_is(catalog: Catalog) -> None:
-    leave(catalog, Outcome.TIMED_OUT, run_id="run-1")
+    record_unsettled(catalog, Outcome.TIMED_OUT, run_id="run-1")
 
     claimed = claim(catalog, "run-2")
 
-    assert (claimed.won, claimed.row.outcome, claimed.row.run_id) == (True, Outcome.TIMED_OUT, "run-1")
+    assert (claimed.applied, claimed.row.outcome, claimed.row.run_id) == (True, Outcome.TIMED_OUT, "run-1")
 
 
 def test_what_is_remembered_of_an_upload_comes_back(catalog: Catalog) -> None:
     upload = Upload("raw/k.zip", "id", '"etag"', 10**12, 2**27)
     claim(catalog, "run-1")
 
-    catalog.remember("export-1", run_id="run-1", upload=upload)
+    catalog.remember(of_run("run-1"), "export-1", upload=upload)
     assert claim(catalog, "run-1").row.upload == upload
 
     raw = RawObject("raw/k.zip", 10**12, "AAAAAA==")
-    catalog.remember("export-1", run_id="run-1", raw=raw)
+    catalog.remember(of_run("run-1"), "export-1", raw=raw)
     row = claim(catalog, "run-1").row
     assert (row.upload, row.raw) == (None, raw)
 
 
-def test_who_lost_its_claim_remembers_nothing(catalog: Catalog) -> None:
+def test_who_lost_its_claim_remembers_nothing(catalog: Catalog, clock: Clock) -> None:
     claim(catalog, "run-1")
-    claim(catalog, "run-2", now=NOW + HOUR)
+    clock.now += HOUR
+    claim(catalog, "run-2")
 
     with pytest.raises(ClaimLost):
-        catalog.remember("export-1", run_id="run-1", raw=RawObject("k", 1, ""))
+        catalog.remember(of_run("run-1"), "export-1", raw=RawObject("k", 1, ""))
 
 
 def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Catalog, dynamodb: Any) -> None:
@@ -202,73 +228,81 @@ def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Cat
     write = settle(catalog, Outcome.STORED, kind="agent")
 
     assert answers == [200, 400]
-    assert (write.won, write.row.outcome) == (True, Outcome.STORED)
+    assert (write.applied, write.row.outcome) == (True, Outcome.STORED)
 
 
 def test_fault_25_the_same_outcome_of_another_run_is_not_taken_for_our_own(catalog: Catalog) -> None:
     first = settle(catalog, Outcome.STORED, run_id="run-1", kind="agent")
     other = settle(catalog, Outcome.STORED, run_id="run-2", kind="agent")
 
-    assert (first.won, other.won, other.row.run_id) == (True, False, "run-1")
+    assert (first.applied, other.applied, other.row.run_id) == (True, False, "run-1")
 
 
 def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
-    first = leave(catalog, Outcome.NOT_STORED, reason="AccessDenied")
-    catalog.announced(first.row, NOW)
-    repeated = leave(catalog, Outcome.NOT_STORED, reason="SlowDown")
-    other = leave(catalog, Outcome.NOT_STORED, run_id="run-2", reason="AccessDenied")
+    first = record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied")
+    catalog.announced(first.row)
+    repeated = record_unsettled(catalog, Outcome.NOT_STORED, reason="SlowDown")
+    other = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="AccessDenied")
 
-    assert (first.won, repeated.won, other.won) == (True, False, True)
+    assert (first.applied, repeated.applied, other.applied) == (True, False, True)
     assert (repeated.row.announced, repeated.row.reason) == (True, "AccessDenied")
     assert not other.row.announced, "each run announces what it could not store"
 
 
 def test_the_same_outcome_left_twice_is_left_and_announced_once(catalog: Catalog) -> None:
-    first, second = (leave(catalog, Outcome.NOT_STORED, reason="AccessDenied") for _ in range(2))
-    catalog.announced(first.row, NOW)
+    first, second = (record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied") for _ in range(2))
+    catalog.announced(first.row)
 
-    assert (first.won, second.won) == (True, False), "two slices of an export may be refused at once"
-    assert leave(catalog, Outcome.NOT_STORED, reason="AccessDenied").row.announced
+    assert (first.applied, second.applied) == (True, False), "a call may be repeated"
+    assert record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied").row.announced
 
 
 def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: Catalog) -> None:
-    left = leave(catalog, Outcome.TIMED_OUT)
+    left = record_unsettled(catalog, Outcome.TIMED_OUT)
     settle(catalog, Outcome.STORED, run_id="run-2")
 
-    catalog.announced(left.row, NOW)
+    catalog.announced(left.row)
 
     assert not catalog.rows(["export-1"])["export-1"].announced
 
 
-def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog) -> None:
+def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog, clock: Clock) -> None:
     settle(catalog, Outcome.FAILED)
-    before = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR)
-    claim(catalog, "run-2", asked_at=NOW + HOUR, now=NOW + HOUR)
+    before = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR)
+    clock.now += HOUR
+    claim(catalog, "run-2", requested_at=NOW + HOUR)
 
-    after = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR)
+    after = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR)
 
-    assert (before.won, after.won) == (False, True)
+    assert (before.applied, after.applied) == (False, True)
 
 
-def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(catalog: Catalog) -> None:
+def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(catalog: Catalog, clock: Clock) -> None:
     settle(catalog, Outcome.REJECTED, reason="GONE")
+    clock.now += HOUR
 
-    seen = catalog.see_linkless(export(link=None), asked_at=NOW + HOUR, now=NOW + HOUR)
+    seen = catalog.mark_no_url(of_run("run-2", requested_at=NOW + HOUR), export(link=None))
 
-    assert (seen.won, seen.row.outcome, seen.row.reason, seen.row.run_id) == (True, Outcome.REJECTED, "GONE", "run-1")
-    assert seen.row.linkless_since == "2026-11-23T13:00:00.000Z"
-    assert not catalog.see_linkless(export(link=None), asked_at=None, now=NOW + 2 * HOUR).won, "nobody asks again"
+    assert (seen.applied, seen.row.outcome, seen.row.reason, seen.row.run_id) == (
+        True,
+        Outcome.REJECTED,
+        "GONE",
+        "run-1",
+    )
+    assert seen.row.no_url_since == "2026-11-23T13:00:00.000Z"
+    clock.now += HOUR
+    assert not catalog.mark_no_url(of_run("run-3"), export(link=None)).applied, "it is not asked for by id again"
 
 
 def test_a_new_export_without_a_link_is_in_progress(catalog: Catalog) -> None:
-    assert catalog.see_linkless(export(link=None), asked_at=None, now=NOW).row.item["status"] == "IN_PROGRESS"
+    assert catalog.mark_no_url(of_run(), export(link=None)).row.item["status"] == "IN_PROGRESS"
 
 
 def test_a_row_holds_the_correlation_id_of_its_own_run_or_none(catalog: Catalog) -> None:
     settle(catalog, Outcome.REJECTED)
-    claimed = claim(catalog, "run-2", asked_at=NOW + HOUR, now=NOW + HOUR).row.item["correlationId"]
+    claimed = claim(catalog, "run-2", requested_at=NOW + HOUR).row.item["correlationId"]
 
-    left = leave(catalog, Outcome.NOT_STORED, run_id="run-2", asked_at=NOW + HOUR).row.item
+    left = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR).row.item
 
     assert claimed == "c", "the rejection in the row is still that of run-1"
     assert (left["runId"], left.get("correlationId")) == ("run-2", None)
@@ -282,14 +316,15 @@ def test_only_a_rejection_that_was_asked_about_again_gives_way_to_our_own_failur
 ) -> None:
     settle(catalog, settled)
 
-    assert leave(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", asked_at=NOW + HOUR).won is won
+    assert (
+        record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", requested_at=NOW + HOUR).applied
+        is won
+    )
 
 
 def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog) -> None:
     for number in range(150):
-        catalog.leave(
-            f"e{number}", Outcome.NOT_FOUND, reason=None, run_id="r", correlation_id=None, asked_at=None, now=NOW
-        )
+        catalog.record_unsettled(of_run(), f"e{number}", Outcome.NOT_FOUND)
 
     assert len(catalog.rows([*(f"e{number}" for number in range(150)), "nowhere", "e1"])) == 150
 
@@ -297,30 +332,25 @@ def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
 def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
     with mock_aws():
-        throttled = boto3.client("dynamodb", region_name="us-east-1", config=RETRIES)
+        throttled = boto3.client("dynamodb", region_name="us-east-1", config=CONFIG)
         throttled.create_table(
             TableName="catalog",
             KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        refusals: list[Any] = [AWSResponse("", 400, HTTPHeaders(), Refusal(code)) for _ in range(2)]
+        refusals = [refusal(code) for _ in range(2)]
         refuse: Any = lambda **_: refusals.pop() if refusals else None  # noqa: E731
         throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", refuse)
 
-        write = settle(Catalog(throttled, "catalog", account="1", region="r"), Outcome.STORED)
+        write = settle(Catalog(throttled, "catalog", account="1", region="r", clock=Clock()), Outcome.STORED)
 
-    assert (refusals, write.won) == ([], True)
+    assert (refusals, write.applied) == ([], True)
 
 
-class Refusal:
-    """The body of an answer that refuses."""
-
-    def __init__(self, code: str) -> None:
-        self._body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._body
+def refusal(code: str) -> AWSResponse:
+    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
+    return AWSResponse("", 400, HTTPHeaders(), HTTPResponse(io.BytesIO(body), preload_content=False))
 
 
 def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
@@ -330,7 +360,7 @@ def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
         stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
         stubber.add_response("batch_get_item", {"Responses": {"catalog": [key]}, "UnprocessedKeys": {}})
 
-        assert list(Catalog(dynamodb, "catalog", account="1", region="r").rows(["a"])) == ["a"]
+        assert list(Catalog(dynamodb, "catalog", account="1", region="r", clock=Clock()).rows(["a"])) == ["a"]
 
 
 def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog: Catalog, dynamodb: Any) -> None:
@@ -341,8 +371,8 @@ def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog
     row = catalog.rows(["export-1"])["export-1"]
 
     assert (row.outcome, row.reason, row.announced, row.upload, row.raw) == (None, None, False, None, None)
-    assert not row.binds(None)
-    assert settle(catalog, Outcome.STORED).won
+    assert not row.is_final_for(None)
+    assert settle(catalog, Outcome.STORED).applied
 
 
 @pytest.mark.parametrize(
@@ -353,4 +383,4 @@ def test_a_failed_write_carries_its_code(dynamodb: Any, code: str, kind: type[Ex
         stubber.add_client_error("update_item", code, "arn:…")
 
         with pytest.raises(kind, match=f"^{code}$"):
-            settle(Catalog(dynamodb, "catalog", account="1", region="r"), Outcome.STORED)
+            settle(Catalog(dynamodb, "catalog", account="1", region="r", clock=Clock()), Outcome.STORED)

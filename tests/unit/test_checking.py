@@ -1,70 +1,24 @@
 """One look at the exports of a batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.checking import Check, Pending, failure_code, items
+from exports.checking import BatchPoll, Pending, failure_code
 from exports.errors import CallRefused, ServiceError
 from exports.model import Export, Outcome
-from exports.rows import Row
-from exports.runs import Batch, Filters
+from exports.runs import Batch, Item
+from exports.settings import Settings
 from exports.waiting import MAX_POLLS, MAX_STORES
 from tests.unit.builders import NOW, batch, export, row
+from tests.unit.fakes import FakeRecords, FakeService
 
-POLICY = SimpleNamespace(
-    wait_floor=timedelta(seconds=15), wait_ceiling=timedelta(minutes=5), not_found_grace=timedelta(minutes=10)
-)
-
-
-LINKLESS_SINCE = "2026-11-23T12:00:00.000Z"
-
-
-@dataclass
-class FakeService:
-    exports: list[Export] = field(default_factory=list)
-    calls: list[tuple[tuple[str, ...], Filters]] = field(default_factory=list)
-    refuses: str = ""
-    fails: str = ""
-
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        self.calls.append((tuple(export_ids), filters))
-        if self.refuses:
-            raise CallRefused(self.refuses)
-        if self.fails:
-            raise ServiceError(self.fails)
-        return {each.id: each for each in self.exports if not export_ids or each.id in export_ids}
-
-
-@dataclass
-class FakeRecords:
-    known: dict[str, Row] = field(default_factory=dict)
-    outcomes: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
-    seen: list[str] = field(default_factory=list)
-    caught_up: list[str] = field(default_factory=list)
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
-        return {each: self.known[each] for each in export_ids if each in self.known}
-
-    def catch_up(self, row: Row) -> None:
-        self.caught_up.append(row.export_id)
-
-    def see(self, export: Export, *, linkless: bool = False) -> None:
-        self.seen.append(export.id)
-        if linkless:
-            self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=LINKLESS_SINCE)
-
-    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
-        self.outcomes[export.id] = (outcome, None)
-
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        self.outcomes[export_id] = (outcome, reason)
+SETTINGS = Settings({"WAIT_FLOOR_SECONDS": "15", "WAIT_CEILING_SECONDS": "300", "NOT_FOUND_GRACE_SECONDS": "600"})
 
 
 @dataclass
@@ -80,8 +34,8 @@ class Desk:
         self.measured.append((noticed, ages))
 
     def check(self, pending: Pending | None = None, *, now: datetime = NOW) -> Pending:
-        check = Check(self.batch, self.service, self.records, POLICY, now, jitter=0.5, measure=self._measure)
-        return check.next(check.first() if pending is None else pending)
+        check = BatchPoll(self.batch, self.service, self.records, SETTINGS, now, jitter=0.5, measure=self._measure)
+        return check.next(check.start() if pending is None else pending)
 
 
 def desk(*exports: Export, asked: Sequence[str] = (), **more: Any) -> Desk:
@@ -97,7 +51,7 @@ def test_a_finished_export_is_ready_and_one_in_progress_waits() -> None:
 
     pending = at.check()
 
-    assert pending.ready == tuple(items("done", 1, 1))
+    assert pending.ready == (Item("done", 1),)
     assert pending.waiting == ("running",)
     assert at.records.seen == ["running"]
 
@@ -141,7 +95,7 @@ def test_late_is_what_waits_and_what_could_not_be_stored_but_nothing_that_is_abo
 def test_what_ended_since_the_look_before_was_noticed_no_later_than_that() -> None:
     at = desk(export("ended", "IN_PROGRESS"), export("running", "IN_PROGRESS", age_minutes=45), export("done"))
     first = at.check()
-    at.service.exports[0] = export("ended")
+    at.service.exports = [export("ended"), *at.service.exports[1:]]
     at.records.known["ended"] = row("ended", "IN_PROGRESS", exportStatus="IN_PROGRESS")
 
     at.check(replace(first, ready=()), now=NOW + timedelta(minutes=5))
@@ -188,12 +142,12 @@ def test_a_rejected_or_failed_export_is_looked_at_again_when_asked_for_by_id(sta
     at = desk(export("again"))
     at.records.known["again"] = row("again", status, settledAt="2026-11-22T00:00:00.000Z")
 
-    assert at.check().ready == tuple(items("again", 1, 1))
+    assert at.check().ready == (Item("again", 1),)
 
 
 @pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
 def test_a_rejected_or_failed_export_stands_when_not_asked_for_by_id(status: str) -> None:
-    at = desk(export("again"), asks_again=False)
+    at = desk(export("again"), retries_rejected=False)
     at.records.known["again"] = row("again", status, settledAt="2026-11-22T00:00:00.000Z")
 
     assert at.check().ids == ()
@@ -260,7 +214,7 @@ def test_bad_input_15_a_finished_export_without_a_link_waits_within_the_grace_pe
 
     assert (within.waiting, within.ready) == (("linkless",), ())
     assert (still.waiting, still.ready) == (("linkless",), ())
-    assert after.ready == tuple(items("linkless", 1, 3, linkless=True))
+    assert after.ready == (Item("linkless", 3, without_url=True),)
 
 
 def test_bad_input_15_the_grace_of_a_link_counts_from_the_end_of_the_export() -> None:
@@ -277,7 +231,7 @@ def test_an_export_in_the_hands_of_another_run_waits_until_that_claim_expires() 
     second = at.check(first, now=NOW + timedelta(minutes=6))
 
     assert (first.ready, first.waiting) == ((), ("taken",))
-    assert second.ready == tuple(items("taken", 1, 2))
+    assert second.ready == (Item("taken", 2),)
 
 
 def test_what_was_stored_is_done_and_nothing_is_described_for_it() -> None:
@@ -289,22 +243,13 @@ def test_what_was_stored_is_done_and_nothing_is_described_for_it() -> None:
     assert len(at.service.calls) == 1
 
 
-def test_an_unfinished_export_goes_on_at_once_in_as_many_slices_as_it_asks_for() -> None:
-    at = desk(export("huge"), export("running", "IN_PROGRESS"))
+def test_an_unfinished_export_goes_on_at_once() -> None:
+    at = desk(export("large"), export("running", "IN_PROGRESS"))
 
-    after = at.check(results(at.check(), {"progress": "unfinished", "slices": 3}))
+    after = at.check(results(at.check(), {"progress": "unfinished"}))
 
-    assert after.ready == tuple(items("huge", 3, 1))
+    assert after.ready == (Item("large", 1),)
     assert len(at.service.calls) == 1, "a round of storing does not make the next look come early"
-
-
-def test_slices_of_one_export_are_settled_when_one_of_them_says_so() -> None:
-    at = desk(export("huge"))
-    sliced = at.check(results(at.check(), {"progress": "unfinished", "slices": 2}))
-
-    after = at.check(results(sliced, {"progress": "waiting"}, {"progress": "settled"}))
-
-    assert after.ids == ()
 
 
 def test_what_could_not_be_stored_for_now_waits_for_the_next_look() -> None:
@@ -314,7 +259,7 @@ def test_what_could_not_be_stored_for_now_waits_for_the_next_look() -> None:
     later = at.check(after, now=NOW + timedelta(minutes=5))
 
     assert after.waiting == ("flaky",)
-    assert later.ready == tuple(items("flaky", 1, 2))
+    assert later.ready == (Item("flaky", 2),)
 
 
 def test_storing_that_kept_failing_is_recorded_and_takes_nobody_down() -> None:
@@ -331,7 +276,7 @@ def test_storing_that_kept_failing_is_recorded_and_takes_nobody_down() -> None:
 @pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException"])
 def test_fault_17_a_refused_describe_ends_the_batch_with_its_code(code: str) -> None:
     at = desk(export("a"), export("b"))
-    at.service.refuses = code
+    at.service.error = CallRefused(code)
 
     assert at.check().ids == ()
     assert at.records.outcomes == {"a": (Outcome.NOT_STORED, code), "b": (Outcome.NOT_STORED, code)}
@@ -367,7 +312,7 @@ def test_the_next_look_is_never_after_the_deadline() -> None:
     at = desk(export("running", "IN_PROGRESS", age_minutes=6000))
     at.batch = replace(at.batch, deadline=NOW + timedelta(seconds=20))
 
-    assert at.check().look_at == at.batch.deadline
+    assert at.check().next_poll_at == at.batch.deadline
 
 
 def test_fault_36_a_batch_ends_when_its_looks_are_used_up() -> None:
@@ -380,7 +325,7 @@ def test_fault_36_a_batch_ends_when_its_looks_are_used_up() -> None:
 
 
 @given(st.integers(MAX_STORES - 5, MAX_STORES - 1))
-def test_no_export_is_lost_when_the_slices_run_out(stores: int) -> None:
+def test_no_export_is_lost_when_the_tries_run_out(stores: int) -> None:
     at = desk(*(export(f"e{n}") for n in range(10)))
     pending = Pending(unlisted=at.batch.export_ids, stores=stores)
 
@@ -390,7 +335,7 @@ def test_no_export_is_lost_when_the_slices_run_out(stores: int) -> None:
     assert after.stores == MAX_STORES
 
 
-def test_fault_36_without_slices_left_a_batch_looks_on_until_its_deadline() -> None:
+def test_fault_36_without_tries_left_a_batch_looks_on_until_its_deadline() -> None:
     at = desk(export("done"), export("running", "IN_PROGRESS"))
     pending = Pending(unlisted=at.batch.export_ids, stores=MAX_STORES)
 
@@ -399,15 +344,15 @@ def test_fault_36_without_slices_left_a_batch_looks_on_until_its_deadline() -> N
     assert (sorted(after.waiting), after.ready, at.records.outcomes) == (["done", "running"], (), {})
 
 
-def test_a_source_that_is_down_for_hours_costs_few_slices_and_nothing_is_given_up() -> None:
+def test_a_source_that_is_down_for_hours_costs_few_tries_and_nothing_is_given_up() -> None:
     at = desk(*(export(f"e{n:02}") for n in range(100)))
     at.batch = replace(at.batch, deadline=NOW + timedelta(hours=12))
     pending, now, tried = at.check(), NOW, set[str]()
 
     while now < NOW + timedelta(hours=6):
         pending = at.check(results(pending, *[{"progress": "waiting"}] * len(pending.ready)), now=now)
-        tried |= {item["exportId"] for item in pending.ready}
-        now = max(now, pending.look_at or now) + timedelta(seconds=1)
+        tried |= {item.export_id for item in pending.ready}
+        now = max(now, pending.next_poll_at or now) + timedelta(seconds=1)
     up_again = at.check(results(pending, *[{"progress": "settled"}] * len(pending.ready)), now=now)
 
     assert at.records.outcomes == {}
@@ -417,22 +362,22 @@ def test_a_source_that_is_down_for_hours_costs_few_slices_and_nothing_is_given_u
 
 
 def test_an_export_that_is_alone_and_unfinished_makes_nobody_list_the_account() -> None:
-    at = desk(export("huge"), asked=["huge"])
+    at = desk(export("large"), asked=["large"])
     pending = at.check()
-    assert pending.look_at
+    assert pending.next_poll_at
 
-    after = at.check(results(pending, {"progress": "unfinished", "slices": 1}), now=pending.look_at)
+    after = at.check(results(pending, {"progress": "unfinished"}), now=pending.next_poll_at)
 
-    assert after.ready == tuple(items("huge", 1, 1))
-    assert at.service.calls == [(("huge",), ())]
+    assert after.ready == (Item("large", 1),)
+    assert at.service.calls == [(("large",), ())]
 
 
 def test_fault_15_16_a_service_that_does_not_answer_is_asked_again_at_the_next_look() -> None:
     at = desk(export("a"), export("b", "IN_PROGRESS"))
-    at.service.fails = "ThrottlingException"
+    at.service.error = ServiceError("ThrottlingException")
 
     throttled = at.check()
-    at.service.fails = ""
+    at.service.error = None
     after = at.check(throttled, now=NOW + timedelta(minutes=5))
 
     assert (throttled.unlisted, throttled.polls) == (("a", "b"), 1)
@@ -442,20 +387,21 @@ def test_fault_15_16_a_service_that_does_not_answer_is_asked_again_at_the_next_l
 def test_fault_15_16_a_service_that_stays_down_until_the_deadline_leaves_nothing_stored() -> None:
     at = desk(export("a"))
     at.batch = replace(at.batch, deadline=NOW)
-    at.service.fails = "ServerInternalErrorException"
+    at.service.error = ServiceError("ServerInternalErrorException")
 
     assert at.check().ids == ()
     assert at.records.outcomes == {"a": (Outcome.NOT_STORED, "ServerInternalErrorException")}
 
 
-def test_fault_36_slices_taken_up_again_count_too() -> None:
-    at = desk(export("huge"), export("running", "IN_PROGRESS"))
-    unfinished = results(at.check(), {"progress": "unfinished", "slices": 40})
+def test_fault_36_exports_taken_up_again_count_too() -> None:
+    at = desk(*(export(f"e{n:02}") for n in range(40)))
+    pending = at.check()
+    unfinished = results(pending, *[{"progress": "unfinished"}] * 40)
 
     after = at.check(replace(unfinished, stores=MAX_STORES - 10))
 
     assert (len(after.ready), after.stores) == (10, MAX_STORES)
-    assert sorted(after.ids) == ["huge", "running"]
+    assert sorted(after.ids) == sorted(pending.ids)
 
 
 def test_fault_28_an_export_that_found_no_free_lambda_waits() -> None:
@@ -470,9 +416,9 @@ def test_fault_28_an_export_that_found_no_free_lambda_waits() -> None:
 def test_a_wait_that_ended_a_moment_early_by_our_clock_has_ended() -> None:
     at = desk(export("running", "IN_PROGRESS"))
     pending = at.check()
-    assert pending.look_at
+    assert pending.next_poll_at
 
-    after = at.check(pending, now=pending.look_at - timedelta(milliseconds=500))
+    after = at.check(pending, now=pending.next_poll_at - timedelta(milliseconds=500))
 
     assert after.polls == 2
 

@@ -1,6 +1,7 @@
 """Export tasks as the service reports them."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any, cast
 
 import boto3
@@ -150,21 +151,10 @@ def test_fault_39_bad_input_32_every_request_time_has_a_date_in_utc(
     assert service.describe()["a"].requested_date == date
 
 
-class Pages:
-    """A client whose answers need not fit the service's model."""
-
-    def __init__(self, *pages: dict[str, Any]) -> None:
-        self._pages = pages
-
-    def get_paginator(self, name: str) -> "Pages":
-        return self
-
-    def paginate(self) -> tuple[dict[str, Any], ...]:
-        return self._pages
-
-
 def answering(*pages: dict[str, Any]) -> DiscoveryService:
-    return DiscoveryService(cast(Any, Pages(*pages)))
+    """The service behind a client whose answers need not fit its model."""
+    paginator = SimpleNamespace(paginate=lambda: pages)
+    return DiscoveryService(cast(Any, SimpleNamespace(get_paginator=lambda name: paginator)))
 
 
 def test_bad_input_32_an_export_without_a_request_time_is_filed_under_the_epoch() -> None:

@@ -1,60 +1,32 @@
 """Who records an outcome announces it, and whoever finds one that nobody announced catches up."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from exports.catalog import Catalog
-from exports.errors import ServiceError
-from exports.ledger import TELLING_TIME, Ledger
+from exports.ledger import ANNOUNCE_GRACE, OutcomeRecorder
 from exports.measuring import measure
 from exports.model import Outcome
 from exports.rows import Row, Write
 from tests.unit.builders import NOW, batch, export, row
+from tests.unit.fakes import FakeBus, FakeCatalog
 
 
-@dataclass
-class FakeCatalog:
-    answer: Write
-    announced_ids: list[str] = field(default_factory=list)
-    left: list[Outcome] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
-
-    def settle(self, *_: Any, **__: Any) -> Write:
-        return self.answer
-
-    def leave(self, export_id: str, outcome: Outcome, **_: Any) -> Write:
-        self.left.append(outcome)
-        return self.answer
-
-    def announced(self, row: Row, now: Any) -> None:
-        self.announced_ids.append(row.export_id)
-
-    def release(self, export_id: str, run_id: str) -> None:
-        self.released.append(export_id)
-
-
-@dataclass
 class Desk:
-    answer: Write
-    sweeps: bool = False
-    told: list[Outcome] = field(default_factory=list)
-    measured: list[Outcome] = field(default_factory=list)
-    refuses: bool = False
+    """A ledger of one run, between a catalog whose writes have this answer and a bus."""
 
-    def __post_init__(self) -> None:
-        self.catalog = FakeCatalog(self.answer)
-        asked = batch("export-1", sweeps=self.sweeps)
-        self.ledger = Ledger(
-            cast(Catalog, self.catalog), self, asked, lambda: NOW, lambda _, outcome: self.measured.append(outcome)
+    def __init__(self, answer: Write, *, is_sweep: bool = False, refuses: bool = False) -> None:
+        self.catalog, self.bus = FakeCatalog(answer=answer), FakeBus(refuses=refuses)
+        self.measured: list[Outcome] = []
+        self.ledger = OutcomeRecorder(
+            batch("export-1", is_sweep=is_sweep),
+            cast(Catalog, self.catalog),
+            publish=self.bus.publish,
+            measure=lambda _, outcome: self.measured.append(outcome),
+            clock=lambda: NOW,
         )
-
-    def announce(self, row: Row, outcome: Outcome) -> None:
-        if self.refuses:
-            raise ServiceError("ThrottlingException")
-        self.told.append(outcome)
 
 
 def owed(status: str = "STORED", *, run_id: str = "run-2", age: timedelta = timedelta()) -> Row:
@@ -63,60 +35,60 @@ def owed(status: str = "STORED", *, run_id: str = "run-2", age: timedelta = time
 
 
 def test_the_winner_of_the_write_announces_measures_and_notes_it() -> None:
-    desk = Desk(Write(owed(run_id="run-1"), won=True))
+    desk = Desk(Write(owed(run_id="run-1"), applied=True))
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.told == desk.measured == [Outcome.STORED]
+    assert desk.bus.told == desk.measured == [Outcome.STORED]
     assert desk.catalog.announced_ids == ["export-1"]
 
 
 def test_the_loser_announces_nothing_while_the_winner_has_time() -> None:
-    desk = Desk(Write(owed(), won=False))
+    desk = Desk(Write(owed(), applied=False))
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.told == []
+    assert desk.bus.told == []
 
 
 def test_two_calls_of_one_run_that_settle_an_export_announce_it_once() -> None:
-    desk = Desk(Write(owed(run_id="run-1"), won=False))
+    desk = Desk(Write(owed(run_id="run-1"), applied=False))
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.told == []
+    assert desk.bus.told == []
 
 
 def test_fault_24_what_a_run_still_owes_at_its_end_is_announced_then() -> None:
-    desk = Desk(Write(owed(), won=False))
+    desk = Desk(Write(owed(), applied=False))
 
-    desk.ledger.close(owed(run_id="run-1"))
-    desk.ledger.close(owed("NOT_STORED", run_id="run-1"))
-    desk.ledger.close(owed(run_id="run-2"))
+    desk.ledger.announce_pending(owed(run_id="run-1"))
+    desk.ledger.announce_pending(owed("NOT_STORED", run_id="run-1"))
+    desk.ledger.announce_pending(owed(run_id="run-2"))
 
-    assert desk.told == [Outcome.STORED, Outcome.NOT_STORED]
+    assert desk.bus.told == [Outcome.STORED, Outcome.NOT_STORED]
 
 
 def test_fault_34_an_event_that_cannot_be_put_fails_nothing_and_stays_owed() -> None:
-    desk = Desk(Write(owed(run_id="run-1"), won=True), refuses=True)
+    desk = Desk(Write(owed(run_id="run-1"), applied=True), refuses=True)
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert (desk.told, desk.catalog.announced_ids, desk.measured) == ([], [], [])
+    assert (desk.bus.told, desk.catalog.announced_ids, desk.measured) == ([], [], [])
 
 
 def test_what_won_again_but_is_announced_already_is_not_announced_twice() -> None:
-    desk = Desk(Write(row(status="TIMED_OUT", runId="run-1"), won=True))
+    desk = Desk(Write(row(status="TIMED_OUT", runId="run-1"), applied=True))
 
-    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+    desk.ledger.record_unsettled("export-1", Outcome.TIMED_OUT)
 
-    assert desk.told == []
+    assert desk.bus.told == []
 
 
 def test_an_outcome_that_settles_nothing_frees_the_export() -> None:
-    desk = Desk(Write(owed("NOT_STORED", run_id="run-1"), won=True))
+    desk = Desk(Write(owed("NOT_STORED", run_id="run-1"), applied=True))
 
-    desk.ledger.leave("export-1", Outcome.NOT_STORED, "SlowDown")
+    desk.ledger.record_unsettled("export-1", Outcome.NOT_STORED, "SlowDown")
 
     assert desk.catalog.released == ["export-1"]
 
@@ -131,43 +103,43 @@ def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_measured_as_far_as_it
     assert '"Exports":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
-@pytest.mark.parametrize(("age", "told"), [(TELLING_TIME, []), (TELLING_TIME * 2, [Outcome.STORED])])
+@pytest.mark.parametrize(("age", "told"), [(ANNOUNCE_GRACE, []), (ANNOUNCE_GRACE * 2, [Outcome.STORED])])
 def test_fault_24_another_runs_event_is_caught_up_once_its_time_is_over(age: timedelta, told: list[Outcome]) -> None:
-    desk = Desk(Write(owed(), won=False))
+    desk = Desk(Write(owed(), applied=False))
 
-    desk.ledger.catch_up(owed(age=age))
+    desk.ledger.announce_overdue(owed(age=age))
 
-    assert desk.told == told
+    assert desk.bus.told == told
 
 
 def test_what_is_announced_or_in_progress_is_not_announced() -> None:
-    desk = Desk(Write(owed(), won=False))
+    desk = Desk(Write(owed(), applied=False))
 
-    desk.ledger.close(row(runId="run-1"))
-    desk.ledger.close(owed("IN_PROGRESS", run_id="run-1"))
+    desk.ledger.announce_pending(row(runId="run-1"))
+    desk.ledger.announce_pending(owed("IN_PROGRESS", run_id="run-1"))
 
-    assert desk.told == []
+    assert desk.bus.told == []
 
 
 def test_another_runs_unsettled_outcome_is_its_own_to_announce() -> None:
-    desk = Desk(Write(owed(), won=False))
+    desk = Desk(Write(owed(), applied=False))
 
-    desk.ledger.catch_up(owed("NOT_STORED", age=TELLING_TIME * 2))
+    desk.ledger.announce_overdue(owed("NOT_STORED", age=ANNOUNCE_GRACE * 2))
 
-    assert desk.told == []
+    assert desk.bus.told == []
 
 
 def test_a_sweep_that_leaves_exports_in_progress_records_and_announces_nothing() -> None:
-    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), won=True), sweeps=True)
+    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), applied=True), is_sweep=True)
 
-    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+    desk.ledger.record_unsettled("export-1", Outcome.TIMED_OUT)
 
-    assert (desk.catalog.left, desk.told) == ([], [])
+    assert (desk.catalog.left, desk.bus.told) == ([], [])
 
 
 def test_a_run_that_asked_for_the_export_announces_that_its_time_ran_out() -> None:
-    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), won=True))
+    desk = Desk(Write(owed("TIMED_OUT", run_id="run-1"), applied=True))
 
-    desk.ledger.leave("export-1", Outcome.TIMED_OUT)
+    desk.ledger.record_unsettled("export-1", Outcome.TIMED_OUT)
 
-    assert desk.told == [Outcome.TIMED_OUT]
+    assert desk.bus.told == [Outcome.TIMED_OUT]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exports.measuring import measure, measure_call, measure_look
+from exports.measuring import measure, record_call, record_poll
 from exports.model import Outcome
 from tests.unit.builders import row
 
@@ -45,13 +45,13 @@ def test_an_export_that_did_not_land_is_counted_alone(capsys: pytest.CaptureFixt
 
 
 def test_a_look_tells_the_oldest_age_and_each_delay(capsys: pytest.CaptureFixture[str]) -> None:
-    measure_look([timedelta(seconds=15), timedelta(seconds=15)], [timedelta(hours=1), timedelta(minutes=1)])
+    record_poll([timedelta(seconds=15), timedelta(seconds=15)], [timedelta(hours=1), timedelta(minutes=1)])
 
     assert told(capsys) == {"OldestUnsettledSeconds": [3600.0], "SecondsFromFinishedToNoticed": [15.0, 15.0]}
 
 
 def test_every_delay_is_told_however_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    measure_look([timedelta(seconds=15)] * 100, [])
+    record_poll([timedelta(seconds=15)] * 100, [])
 
     full, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert full["SecondsFromFinishedToNoticed"] == [15.0] * 100
@@ -59,7 +59,7 @@ def test_every_delay_is_told_however_many_there_are(capsys: pytest.CaptureFixtur
 
 
 def test_a_look_that_leaves_nothing_pending_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    measure_look([], [])
+    record_poll([], [])
 
     assert told(capsys) == {"OldestUnsettledSeconds": [0.0]}
 
@@ -68,12 +68,12 @@ def test_a_look_that_leaves_nothing_pending_says_so(capsys: pytest.CaptureFixtur
 def test_each_try_of_a_call_is_counted_and_whether_it_was_throttled(
     capsys: pytest.CaptureFixture[str], code: str, throttles: float
 ) -> None:
-    measure_call(parsed_response={"Error": {"Code": code, "Message": "…"}})
+    record_call(parsed_response={"Error": {"Code": code, "Message": "…"}})
 
     assert told(capsys) == {"DescribeCalls": [1.0], "DescribeThrottles": [throttles]}
 
 
 def test_a_call_without_an_answer_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    measure_call(parsed_response=None, exception=OSError())
+    record_call(parsed_response=None, exception=OSError())
 
     assert told(capsys) == {"DescribeCalls": [1.0], "DescribeThrottles": [0.0]}

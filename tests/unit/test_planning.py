@@ -1,43 +1,23 @@
 """Which exports a run is for, in which batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exports.model import Export
-from exports.planning import MAX_BATCHES, plan, write_batches
+from exports.planning import MAX_BATCHES, ReadRows, plan, write_batches
 from exports.rows import Row
-from exports.runs import Filters, Run
+from exports.runs import Run
 from tests.unit.builders import NOW, export, row
+from tests.unit.fakes import FakeBucket, FakeRecords, FakeService
 
 FILTERS = ({"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]},)
 
 
-@dataclass
-class FakeService:
-    exports: Sequence[Export] = ()
-    calls: list[Filters] = field(default_factory=list)
-
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        self.calls.append(filters)
-        return {each.id: each for each in self.exports}
-
-
-class FakeCatalog:
-    def __init__(self, *rows: Row) -> None:
-        self._rows = rows
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
-        wanted = set(export_ids)
-        return {row.export_id: row for row in self._rows if row.export_id in wanted}
-
-
-class FakePapers(dict[str, Any]):
-    def put_json(self, key: str, document: Any) -> None:
-        self[key] = document
+def rows_of(*rows: Row) -> ReadRows:
+    return FakeRecords({each.export_id: each for each in rows}).rows
 
 
 def run(**more: Any) -> Run:
@@ -47,13 +27,13 @@ def run(**more: Any) -> Run:
 def planned(
     asked: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None
 ) -> tuple[str, ...]:
-    return plan(asked, service=FakeService(exports), catalog=FakeCatalog(*rows), max_age=max_age).export_ids
+    return plan(asked, service=FakeService(exports), rows=rows_of(*rows), max_age=max_age).export_ids
 
 
 def test_ids_are_taken_as_they_are_without_a_call() -> None:
     service = FakeService()
 
-    assert plan(run(export_ids=("b", "a")), service=service, catalog=FakeCatalog(), max_age=None).export_ids == (
+    assert plan(run(export_ids=("b", "a")), service=service, rows=rows_of(), max_age=None).export_ids == (
         "b",
         "a",
     )
@@ -63,10 +43,10 @@ def test_ids_are_taken_as_they_are_without_a_call() -> None:
 def test_filters_are_resolved_by_the_service_settled_exports_included() -> None:
     service = FakeService([export("a")])
 
-    found = plan(run(filters=FILTERS), service=service, catalog=FakeCatalog(row("a")), max_age=timedelta(0))
+    found = plan(run(filters=FILTERS), service=service, rows=rows_of(row("a")), max_age=timedelta(0))
 
     assert found.export_ids == ("a",)
-    assert service.calls == [FILTERS]
+    assert service.calls == [((), FILTERS)]
 
 
 def test_a_sweep_leaves_out_what_is_settled_and_announced() -> None:
@@ -96,26 +76,28 @@ def test_finished_exports_share_batches_the_oldest_first() -> None:
 
 @pytest.mark.parametrize("hostile", ["..", "a/b", "a\n", "é", "x" * 201])
 def test_an_id_of_the_service_that_is_no_safe_key_is_left_out_and_counted(hostile: str) -> None:
-    found = plan(run(), service=FakeService([export(hostile), export("a")]), catalog=FakeCatalog(), max_age=None)
+    found = plan(run(), service=FakeService([export(hostile), export("a")]), rows=rows_of(), max_age=None)
 
-    assert (found.export_ids, found.unusable) == (("a",), 1)
+    assert (found.export_ids, found.invalid_ids) == (("a",), 1)
 
 
 def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> None:
     exports = [export(f"e{number}") for number in range(MAX_BATCHES * 100 + 1)]
 
-    found = plan(run(), service=FakeService(exports), catalog=FakeCatalog(), max_age=None)
+    found = plan(run(), service=FakeService(exports), rows=rows_of(), max_age=None)
 
-    assert (len(found.export_ids), found.left_over) == (MAX_BATCHES * 100, 1)
+    assert (len(found.export_ids), found.over_limit) == (MAX_BATCHES * 100, 1)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (5000, [100] * 50)])
 def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> None:
-    papers, ids = FakePapers(), [f"e{number}" for number in range(count)]
+    bucket, ids = FakeBucket(), [f"e{number}" for number in range(count)]
 
-    pointers = write_batches(run(), ids, papers)
+    pointers = write_batches(run(), ids, bucket.put_json)
+    documents = bucket.objects
 
-    assert papers.pop("runs/run-1/plan.json")["batches"] == len(sizes)
-    assert [len(document["exportIds"]) for document in papers.values()] == sizes
-    assert [each for document in papers.values() for each in document["exportIds"]] == ids
+    assert list(documents)[-1] == "runs/run-1/plan.json", "it is there only when all of its batches are"
+    assert documents.pop("runs/run-1/plan.json")["batches"] == len(sizes)
+    assert [len(document["exportIds"]) for document in documents.values()] == sizes
+    assert [each for document in documents.values() for each in document["exportIds"]] == ids
     assert [pointer["batch"]["number"] for pointer in pointers] == list(range(1, len(sizes) + 1))

@@ -1,35 +1,19 @@
 """What a run came to."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from exports.model import Outcome
-from exports.reporting import Report, settle_accounts
+from exports.reporting import Report, batch_results
 from exports.rows import Row
 from tests.unit.builders import batch, row
-
-
-@dataclass
-class FakeRecords:
-    known: Mapping[str, Row]
-    left: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
-    caught_up: list[str] = field(default_factory=list)
-
-    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
-        return {each: self.known[each] for each in export_ids if each in self.known}
-
-    def close(self, row: Row) -> None:
-        self.caught_up.append(row.export_id)
-
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        self.left[export_id] = (outcome, reason)
+from tests.unit.fakes import FakeRecords
 
 
 def accounts(*rows: Row, asked: Iterable[str] = (), failure: Any = None) -> tuple[list[dict[str, Any]], FakeRecords]:
     records = FakeRecords({each.export_id: each for each in rows})
     ids = list(asked) or [each.export_id for each in rows]
-    return list(settle_accounts(batch(*ids), records, failure=failure, bucket="b")), records
+    return list(batch_results(batch(*ids), records, failure=failure, bucket="b")), records
 
 
 def test_each_outcome_is_told_with_what_belongs_to_it() -> None:
@@ -46,7 +30,7 @@ def test_each_outcome_is_told_with_what_belongs_to_it() -> None:
         {"exportId": "c", "outcome": "REJECTED", "reason": "CORRUPT"},
         {"exportId": "d", "outcome": "NOT_STORED", "reason": "AccessDenied"},
     ]
-    assert records.caught_up == ["a", "b", "c", "d"], "an event that is still owed goes out"
+    assert records.closed == ["a", "b", "c", "d"], "an event that is still owed goes out"
 
 
 def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
@@ -65,7 +49,7 @@ def test_what_another_run_recorded_meanwhile_is_told() -> None:
     )
 
     assert told[0] == {"exportId": "taken", "outcome": "NOT_STORED", "reason": "AccessDenied"}
-    assert records.caught_up == ["other"], "its event is the other run's"
+    assert records.closed == ["other"], "its event is the other run's"
 
 
 def test_a_sweep_whose_time_ran_out_tells_what_ended_the_last_try() -> None:
@@ -80,7 +64,7 @@ def test_exports_of_a_batch_whose_checks_kept_failing_are_not_stored() -> None:
     told, records = accounts(row("a", "STORED"), asked=["a", "b"], failure=failure)
 
     assert [each["outcome"] for each in told] == ["STORED", "NOT_STORED"]
-    assert records.left == {"b": (Outcome.NOT_STORED, "InternalServerError")}
+    assert records.outcomes == {"b": (Outcome.NOT_STORED, "InternalServerError")}
 
 
 def report(*outcomes: str) -> Report:

@@ -4,7 +4,6 @@ import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.runs import Batch, InvalidInput, Run, batch_key, read_run
+from exports.settings import Settings
 
-DEFAULTS = SimpleNamespace(deadline=timedelta(minutes=720), sweep_deadline=timedelta(minutes=55))
+SETTINGS = Settings({"DEADLINE_MINUTES": "720", "SWEEP_DEADLINE_MINUTES": "55"})
 AGENTS = {"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}
 
 
 def run(asked: Any) -> Run:
-    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, DEFAULTS)
+    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, SETTINGS)
 
 
 def faults(asked: Any) -> str:
@@ -30,7 +30,7 @@ def faults(asked: Any) -> str:
 def test_empty_input_is_a_sweep_that_reports_and_waits_55_minutes() -> None:
     asked = run({})
 
-    assert asked.sweeps
+    assert asked.is_sweep
     assert asked.on_failure == "report"
     assert asked.deadline - asked.started_at == timedelta(minutes=55)
 
@@ -38,14 +38,14 @@ def test_empty_input_is_a_sweep_that_reports_and_waits_55_minutes() -> None:
 def test_ids_are_asked_for_again_fail_the_run_and_wait_12_hours() -> None:
     asked = run({"exportIds": ["export-1"]})
 
-    assert (asked.sweeps, asked.asks_again, asked.on_failure) == (False, True, "fail")
+    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (False, True, "fail")
     assert asked.deadline - asked.started_at == timedelta(hours=12)
 
 
 def test_filters_report_and_wait_12_hours() -> None:
     asked = run({"filters": [AGENTS]})
 
-    assert (asked.sweeps, asked.asks_again, asked.on_failure) == (False, False, "report")
+    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (False, False, "report")
     assert asked.deadline - asked.started_at == timedelta(hours=12)
 
 
@@ -168,7 +168,7 @@ def test_a_batch_file_gives_back_what_the_run_asked() -> None:
 
     assert batch.export_ids == ("b",)
     assert batch.filters == (AGENTS,)
-    assert batch.asked_at == datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)
+    assert batch.requested_at == datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)
     assert (batch.run_id, batch.correlation_id, batch.deadline) == ("run-1", "c", asked.deadline)
 
 

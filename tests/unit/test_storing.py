@@ -1,23 +1,23 @@
 """One export settled, and the order of writes that makes it safe."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from exports.checking import Item
 from exports.errors import CallRefused, ClaimLost, Rejected, ServiceError, SourceError
-from exports.model import Export, Keys, Kind, Outcome, RawObject, Reason, StoredFile
-from exports.rows import Row, Write
-from exports.runs import Filters
-from exports.storing import SETTLED, WAITING, Storing
+from exports.model import Export, Kind, Outcome, RawObject, Reason, StoredFile
+from exports.rows import Write
+from exports.runs import Item
+from exports.storing import SETTLED, UNFINISHED, WAITING, Storing
 from exports.unpack import Unpacked
-from exports.uploads import Unfinished, Upload
+from exports.uploads import Unfinished
 from tests.unit.builders import NOW, batch, export, row
+from tests.unit.fakes import FakeBucket, FakeHands, FakeRecords, FakeService
 
-ITEM: Item = {"exportId": "export-1", "slice": 0, "slices": 1, "polls": 3}
+ITEM = Item("export-1", polls=3)
 RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
 FILES = (
     StoredFile(
@@ -36,102 +36,15 @@ FILES = (
 RESULTS = {"ExportSummary": {"isTruncated": False, "ActualStartTime": "2026-11-20 00:00:03", "ActualEndTime": 7}}
 
 
-@dataclass
-class FakeService:
-    export: Export | None
-    error: Exception | None = None
-
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        if self.error:
-            raise self.error
-        return {self.export.id: self.export} if self.export else {}
-
-
-@dataclass
-class FakeBucket:
-    journal: list[str]
-    objects: dict[str, Any] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    def read_json(self, key: str) -> Any:
-        return self.objects.get(key)
-
-    def size(self, key: str) -> int | None:
-        return self.sizes.get(key)
-
-    def abort(self, key: str, upload_id: str) -> None:
-        self.journal.append(f"abort {upload_id}")
-
-    def put_json_once(self, key: str, document: Any) -> bool:
-        self.journal.append(f"put {key}")
-        return self.objects.setdefault(key, document) is document
-
-
-@dataclass
-class FakeRecords:
-    journal: list[str]
-    claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), won=True))
-    outcomes: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
-    remembers: Callable[[], Any] = lambda: None
-
-    def claim(self, export: Export, span: timedelta) -> Write:
-        self.journal.append("claim")
-        return self.claimed
-
-    def release(self, export_id: str, error: str) -> None:
-        self.journal.append(f"release {error}")
-
-    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
-        self.journal.append("remember")
-        self.remembers()
-
-    def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
-        self.journal.append(f"settle {outcome}")
-        self.outcomes.append((outcome, {**details, "polls": polls}))
-
-    def leave(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        self.journal.append(f"leave {outcome} {reason}")
-
-    def catch_up(self, row: Row) -> None:
-        self.journal.append("catch up")
-
-
-@dataclass
-class FakeHands:
-    journal: list[str]
-    copies: Callable[[], Any] = lambda: RAW
-    unpacks: Callable[[], Any] = lambda: Unpacked(FILES, Kind.AGENT)
-
-    def copy(self, export: Export, keys: Keys, known: Upload | None, item: Item) -> Any:
-        self.journal.append("copy")
-        return self.copies()
-
-    def unpack(self, raw: RawObject, keys: Keys, item: Item) -> Any:
-        self.journal.append("unpack")
-        return self.unpacks()
-
-    def discard(self, raw: RawObject, keys: Keys, item: Item) -> None:
-        self.journal.append("discard")
-
-
-@dataclass
-class FakeTables:
-    journal: list[str]
-
-    def show(self, manifest: Mapping[str, Any]) -> None:
-        self.journal.append("show tables")
-
-
 class Desk:
     """Storing one export with everything around it faked, and a journal of what happened in which order."""
 
     def __init__(self, there: Export | None) -> None:
         self.journal: list[str] = []
-        self.service = FakeService(there)
+        self.service = FakeService([there] if there else [])
         self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": RESULTS})
-        self.records = FakeRecords(self.journal)
-        self.hands = FakeHands(self.journal)
-        self.tables = FakeTables(self.journal)
+        self.records = FakeRecords(journal=self.journal)
+        self.pipeline = FakeHands(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
@@ -141,9 +54,9 @@ class Desk:
             service=self.service,
             records=self.records,
             bucket=self.bucket,
-            hands=self.hands,
-            span=timedelta(minutes=15),
-            tables=self.tables,
+            pipeline=self.pipeline,
+            show_tables=lambda _: self.journal.append("show tables"),
+            claim_duration=timedelta(minutes=15),
             clock=lambda: NOW,
         )
         return storing.store(item)
@@ -175,7 +88,7 @@ def test_the_row_says_what_the_manifest_says() -> None:
 
     desk.store()
 
-    assert desk.records.outcomes == [
+    assert desk.records.settled == [
         (
             Outcome.STORED,
             {
@@ -245,7 +158,7 @@ def test_fault_22_a_truncated_export_is_stored_and_said_to_be() -> None:
 
     desk.store()
 
-    assert desk.records.outcomes[0][0] is Outcome.TRUNCATED
+    assert desk.records.settled[0][0] is Outcome.TRUNCATED
 
 
 def test_fault_23_a_manifest_that_is_there_is_adopted_without_a_download() -> None:
@@ -257,7 +170,7 @@ def test_fault_23_a_manifest_that_is_there_is_adopted_without_a_download() -> No
     assert again.store() == SETTLED
 
     assert again.journal == ["claim", "show tables", "settle STORED"]
-    assert again.records.outcomes == first.records.outcomes
+    assert again.records.settled == first.records.settled
 
 
 def test_fault_26_of_two_manifests_the_first_stands() -> None:
@@ -270,11 +183,11 @@ def test_fault_26_of_two_manifests_the_first_stands() -> None:
         desk.bucket.objects["manifests/export-1.json"] = manifest
         return Unpacked(FILES, Kind.AGENT)
 
-    desk.hands.unpacks = meanwhile
+    desk.pipeline.unpacks = meanwhile
 
     assert told(desk.store()) == SETTLED
     assert desk.bucket.objects["manifests/export-1.json"] == manifest
-    assert desk.records.outcomes[0][1]["kind"] == "summary"
+    assert desk.records.settled[0][1]["kind"] == "summary"
 
 
 def test_a_failed_export_is_settled_without_a_claim() -> None:
@@ -295,18 +208,18 @@ def test_what_is_not_finished_waits(there: Export | None) -> None:
 def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
     desk = Desk(export(link=None))
 
-    assert told(desk.store({**ITEM, "linkless": True})) == SETTLED
-    assert desk.records.outcomes == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
+    assert told(desk.store(replace(ITEM, without_url=True))) == SETTLED
+    assert desk.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
 
 
 def test_bytes_that_are_ours_already_need_no_link() -> None:
     desk = Desk(export(link=None))
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
     desk.bucket.sizes = {RAW.key: RAW.bytes}
 
-    desk.store({**ITEM, "linkless": True})
+    desk.store(replace(ITEM, without_url=True))
 
-    assert desk.records.outcomes[0][0] is Outcome.STORED
+    assert desk.records.settled[0][0] is Outcome.STORED
 
 
 def test_fault_15_16_a_service_that_does_not_answer_leaves_the_export_waiting() -> None:
@@ -320,8 +233,8 @@ def test_fault_15_16_a_service_that_does_not_answer_leaves_the_export_waiting() 
 def test_of_an_upload_whose_link_is_refused_nothing_is_left() -> None:
     desk = Desk(export())
     upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1, "crc32": ""}
-    desk.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), won=True)
-    desk.hands.copies = raises(Rejected(Reason.URL_REFUSED, "because"))
+    desk.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), applied=True)
+    desk.pipeline.copies = raises(Rejected(Reason.URL_REFUSED, "because"))
 
     desk.store()
 
@@ -330,7 +243,7 @@ def test_of_an_upload_whose_link_is_refused_nothing_is_left() -> None:
 
 def test_fault_26_an_export_that_another_run_has_waits() -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), won=False)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), applied=False)
 
     assert told(desk.store()) == WAITING
     assert desk.journal == ["claim"]
@@ -338,7 +251,7 @@ def test_fault_26_an_export_that_another_run_has_waits() -> None:
 
 def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is_owed() -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="STORED"), won=False)
+    desk.records.claimed = Write(row(status="STORED"), applied=False)
 
     assert told(desk.store()) == SETTLED
     assert desk.journal == ["claim", "catch up"]
@@ -348,33 +261,33 @@ def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is
 @pytest.mark.parametrize("reason", list(Reason))
 def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reason: Reason) -> None:
     desk = Desk(export())
-    setattr(desk.hands, where, raises(Rejected(reason, "because")))
+    setattr(desk.pipeline, where, raises(Rejected(reason, "because")))
 
     assert told(desk.store()) == SETTLED
-    assert desk.records.outcomes[0][0] is Outcome.REJECTED
-    assert desk.records.outcomes[0][1]["reason"] is reason
+    assert desk.records.settled[0][0] is Outcome.REJECTED
+    assert desk.records.settled[0][1]["reason"] is reason
     assert "manifests/export-1.json" not in desk.bucket.objects
 
 
 def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are() -> None:
     desk = Desk(export())
-    desk.hands.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
+    desk.pipeline.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
 
     desk.store()
 
     kept = {"reason": "CORRUPT", "rawKey": RAW.key, "bytes": 700, "rawCrc32": "AAAAAA==", "polls": 3}
-    assert desk.records.outcomes == [(Outcome.REJECTED, kept)]
+    assert desk.records.settled == [(Outcome.REJECTED, kept)]
 
 
 def test_a_rejection_that_brings_no_bytes_says_where_those_of_the_one_before_are() -> None:
     desk = Desk(export())
     kept: dict[str, Any] = {"rawKey": RAW.key, "bytes": RAW.bytes, "rawCrc32": RAW.crc32}
-    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), won=True)
-    desk.hands.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
+    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), applied=True)
+    desk.pipeline.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
 
     desk.store()
 
-    assert desk.records.outcomes == [(Outcome.REJECTED, {"reason": "GONE", **kept, "polls": 3})]
+    assert desk.records.settled == [(Outcome.REJECTED, {"reason": "GONE", **kept, "polls": 3})]
 
 
 @pytest.mark.parametrize(("there", "then"), [(RAW.bytes, "remember"), (RAW.bytes - 1, "copy"), (None, "copy")])
@@ -382,7 +295,7 @@ def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_
     there: int | None, then: str
 ) -> None:
     desk = Desk(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), won=True)
+    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
     desk.bucket.sizes = {RAW.key: there} if there else {}
 
     desk.store()
@@ -392,7 +305,7 @@ def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_
 
 def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(CallRefused("AccessDenied"))
+    desk.pipeline.copies = raises(CallRefused("AccessDenied"))
 
     assert told(desk.store()) == SETTLED
     assert desk.journal[-2:] == ["copy", "leave NOT_STORED AccessDenied"]
@@ -400,7 +313,7 @@ def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
 
 def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next_look() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(SourceError("reset"))
+    desk.pipeline.copies = raises(SourceError("reset"))
 
     assert told(desk.store()) == WAITING
     assert desk.journal[-1] == "release reset"
@@ -408,15 +321,15 @@ def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next
 
 def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(ClaimLost("export-1"))
+    desk.pipeline.copies = raises(ClaimLost("export-1"))
 
     assert told(desk.store()) == WAITING
-    assert desk.records.outcomes == []
+    assert desk.records.settled == []
 
 
 def test_what_may_pass_is_left_to_the_workflows_retry() -> None:
     desk = Desk(export())
-    desk.hands.copies = raises(ServiceError("SlowDown"))
+    desk.pipeline.copies = raises(ServiceError("SlowDown"))
 
     with pytest.raises(ServiceError, match="SlowDown"):
         desk.store()
@@ -431,14 +344,10 @@ def test_a_results_file_that_is_no_object_is_passed_over() -> None:
     assert desk.bucket.objects["manifests/export-1.json"]["actualStartTime"] is None
 
 
-@pytest.mark.parametrize(("rejected", "then"), [(True, ["discard"]), (False, [])])
-def test_what_a_slice_stored_of_an_export_that_another_has_rejected_is_removed(rejected: bool, then: list[str]) -> None:
+@pytest.mark.parametrize("where", ["copies", "unpacks"])
+def test_a_call_whose_time_is_spent_leaves_the_export_to_the_next(where: str) -> None:
     desk = Desk(export())
-    desk.hands.unpacks = lambda: Unfinished(4)
-    lost = raises(ClaimLost("export-1", rejected=rejected))
-    desk.records.remembers = lambda: lost() if "unpack" in desk.journal else None
+    setattr(desk.pipeline, where, Unfinished)
 
-    progress = desk.store()
-
-    assert progress == WAITING
-    assert desk.journal[-1 - len(then) :] == ["remember", *then]
+    assert desk.store() == UNFINISHED
+    assert desk.records.settled == []

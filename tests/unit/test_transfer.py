@@ -1,4 +1,4 @@
-"""What a copy carries, remembers, takes up again and leaves to others, with source and bucket in memory."""
+"""What a copy carries, remembers and takes up again, with source and bucket in memory."""
 
 import itertools
 import random
@@ -15,6 +15,7 @@ from exports.checksums import to_base64
 from exports.errors import CallRefused, ClaimLost, ServiceError, SourceChanged, SourceError
 from exports.links import Probe, Whole
 from exports.model import RawObject
+from exports.pipes import Pipe
 from exports.retries import OutOfTime, Patience
 from exports.transfer import copy
 from exports.uploads import MIB, Unfinished, Upload
@@ -65,7 +66,7 @@ class World:
     time_left: Callable[[], float] = lambda: 1000.0
     pauses: list[float] = field(default_factory=list)
 
-    def run(self, *, part_slice: tuple[int, int] = (0, 1), workers: int = 3, **more: Any) -> RawObject | Unfinished:
+    def run(self, *, workers: int = 3, **more: Any) -> RawObject | Unfinished:
         return copy(
             self.source,
             self.bucket,
@@ -73,7 +74,6 @@ class World:
             known=more.pop("known", self.remembered[-1] if self.remembered else None),
             remember=more.pop("remember", self.remembered.append),
             patience=Patience(3, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high),
-            part_slice=part_slice,
             workers=workers,
             **more,
         )
@@ -158,11 +158,11 @@ def test_time_that_is_spent_between_parts_costs_nothing(world: World) -> None:
 
 
 def test_call_without_time_does_nothing(world: World) -> None:
-    world.run(part_slice=(0, 2))
+    in_the_middle(world)
     fetched = world.source.fetched
     world.time_left = lambda: 0.0
 
-    assert world.run(part_slice=(1, 2)) == Unfinished()
+    assert world.run() == Unfinished()
     assert world.source.fetched == fetched
 
 
@@ -179,10 +179,9 @@ def test_part_in_flight_at_the_end_of_the_time_is_given_up(world: World) -> None
         if first >= 3 * PART:
             raise OutOfTime
 
-    world.run(slice_bytes=10 * MIB)
     world.source.before_read = late
 
-    assert world.run(workers=1, slice_bytes=10 * MIB) == Unfinished(slices=2)
+    assert world.run(workers=1) == Unfinished()
     assert set(next(iter(world.bucket.uploads.values())).parts) == {1, 2, 3}
     world.source.before_read = lambda first, last: None
     world.assert_stored(world.run())
@@ -273,56 +272,6 @@ def in_the_middle(world: World) -> None:
     world.time_left = lambda: 1000.0
 
 
-def test_slices_share_one_upload_and_the_last_completes_it(world: World) -> None:
-    begun = world.run(slice_bytes=10 * MIB)
-    assert begun == Unfinished(slices=4)
-    assert not world.source.ranges
-
-    results = [world.run(part_slice=(index, 3), slice_bytes=10 * MIB) for index in (2, 0, 1)]
-
-    assert results[:2] == [Unfinished(slices=3), Unfinished(slices=2)]
-    world.assert_stored(results[2])
-    assert world.source.fetched == len(BODY)
-
-
-def test_slices_at_the_same_time(world: World) -> None:
-    world.run(slice_bytes=10 * MIB)
-    results: dict[int, RawObject | Unfinished] = {}
-    known = world.remembered[0]
-
-    def carry(index: int) -> None:
-        results[index] = world.run(known=known, part_slice=(index, 4), slice_bytes=10 * MIB)
-
-    threads = [threading.Thread(target=carry, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(results) == 4
-    world.assert_stored(next(result for result in results.values() if isinstance(result, RawObject)))
-    assert world.source.fetched == len(BODY)
-
-
-def test_slice_that_is_not_the_first_begins_nothing(world: World) -> None:
-    assert world.run(part_slice=(1, 3)) == Unfinished()
-    assert not world.bucket.uploads
-    assert not world.source.probes
-
-
-@pytest.mark.parametrize(("size", "slices"), [(33 * MIB, 4), (10 * MIB, 1)])
-def test_number_of_slices_follows_what_is_missing(world: World, size: int, slices: int) -> None:
-    world.source.body = BODY[:size]
-
-    result = world.run(slice_bytes=10 * MIB)
-
-    assert result == Unfinished(slices) if slices > 1 else isinstance(result, RawObject)
-
-
-def test_slices_are_bounded(world: World) -> None:
-    assert world.run(slice_bytes=1000) == Unfinished(slices=40)
-
-
 def test_call_killed_after_the_end_finds_the_object(world: World) -> None:
     world.run()
     fetched = world.source.fetched
@@ -332,11 +281,13 @@ def test_call_killed_after_the_end_finds_the_object(world: World) -> None:
     assert world.source.fetched == fetched
 
 
-def test_slice_that_comes_late_leaves_the_result_to_the_next_round(world: World) -> None:
+def test_an_upload_that_is_gone_without_its_checksum_is_not_taken_for_the_object_that_is_there(world: World) -> None:
     world.run()
     stale = replace(world.remembered[0], crc32="")
 
-    assert world.run(known=stale) == Unfinished()
+    world.assert_stored(world.run(known=stale))
+
+    assert world.source.fetched == 2 * len(BODY)
 
 
 def test_upload_that_expired_is_begun_anew(world: World) -> None:
@@ -346,27 +297,11 @@ def test_upload_that_expired_is_begun_anew(world: World) -> None:
     world.assert_stored(world.run())
 
 
-def test_upload_that_expired_is_begun_anew_by_the_first_slice_only(world: World) -> None:
-    in_the_middle(world)
-    world.bucket.uploads.clear()
-
-    assert world.run(part_slice=(1, 2)) == Unfinished()
-    assert not world.bucket.uploads
-
-
 def test_changed_source_is_copied_anew_and_the_old_upload_aborted(world: World) -> None:
     in_the_middle(world)
     world.source.body, world.source.etag = BODY[::-1][: 20 * MIB], '"v2"'
 
     world.assert_stored(world.run())
-
-
-def test_changed_source_met_by_another_slice_is_left_to_the_first(world: World) -> None:
-    in_the_middle(world)
-    world.source.etag = '"v2"'
-
-    assert world.run(part_slice=(1, 2)) == Unfinished()
-    assert not world.bucket.uploads
 
 
 @pytest.mark.parametrize("size", [100_000, len(BODY)])
@@ -444,6 +379,16 @@ def test_source_that_ends_early_without_an_error_is_not_believed(world: World) -
         world.run(workers=1)
 
     assert not world.bucket.objects
+
+
+def test_a_pipe_gives_as_much_as_is_asked_for_however_little_comes_at_once(world: World) -> None:
+    world.source.chunk = 1_000
+    pipe = Pipe(world.source, 10, 100_009, world.source.etag, Patience())
+
+    pieces = [pipe.read(64 * 1024) for _ in range(3)]
+
+    assert b"".join(pieces) == BODY[10:100_010]
+    assert [len(piece) for piece in pieces] == [64 * 1024, 100_000 - 64 * 1024, 0]
 
 
 def test_breaks_with_good_progress_between_them_are_forgiven(world: World) -> None:

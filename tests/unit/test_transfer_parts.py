@@ -1,4 +1,4 @@
-"""How a file is cut into parts, and which slice carries which of them."""
+"""How a file is cut into parts."""
 
 import itertools
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.uploads import LARGEST_OBJECT, MIB, MOST_PARTS, SMALLEST_PART, USUAL_PART, Upload, part_size_for
-from exports.writing import FIRST_PART, buffered_part_size
 
 sizes = st.integers(1, LARGEST_OBJECT)
 
@@ -20,7 +19,7 @@ def upload(size: int) -> Upload:
 def test_every_size_fits_the_limits_of_s3(size: int) -> None:
     file = upload(size)
 
-    assert 1 <= file.part_count <= MOST_PARTS
+    assert 1 <= len(file.numbers) <= MOST_PARTS
     assert file.part_size >= SMALLEST_PART
     assert file.part_size % MIB == 0
 
@@ -43,26 +42,9 @@ def test_parts_are_as_large_as_they_need_to_be(size: int, part_size: int) -> Non
 def test_spans_cover_the_file_without_gap_or_overlap(size: int) -> None:
     file = upload(size)
 
-    spans = [file.span(number) for number in range(1, file.part_count + 1)]
+    spans = [file.span(number) for number in file.numbers]
 
     assert spans[0][0] == 0
     assert spans[-1][1] == size - 1
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(spans))
-    assert sum(file.length(number) for number in range(1, file.part_count + 1)) == size
-
-
-@given(st.integers(1, 4000 * MIB), st.integers(1, 40), st.sets(st.integers(1, 250)))
-def test_slices_share_the_missing_parts_out(size: int, slices: int, there: set[int]) -> None:
-    file = upload(size)
-
-    shares = [list(file.missing(there, (index, slices))) for index in range(slices)]
-
-    assert sorted(itertools.chain(*shares)) == sorted(set(range(1, file.part_count + 1)) - there)
-
-
-def test_buffered_parts_of_unknown_length_reach_five_tebibytes() -> None:
-    sizes = [buffered_part_size(number) for number in range(1, MOST_PARTS + 1)]
-
-    assert sum(sizes) >= 0.999 * LARGEST_OBJECT
-    assert sizes == sorted(sizes)
-    assert set(sizes[:5000]) == {FIRST_PART}
+    assert sum(map(file.length, file.numbers)) == size

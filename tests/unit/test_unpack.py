@@ -24,6 +24,7 @@ from exports.members import RATIO_FLOOR, Limits
 from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.unpack import Unpacked, unpack
 from exports.uploads import Unfinished
+from exports.zipfiles import CHUNK_BYTES
 from tests.unit.bucket import KEYS, Bucket, Files, NullBucket, zipped
 
 OS_INFO = b"accountNumber,agentId,osName,osVersion,cpuType,hostName,hypervisor,timestamp\n1,o-1,L,2,x,h,,2020\n"
@@ -273,7 +274,7 @@ def test_bad_input_22_headers_that_earlier_calls_have_read_count_too(monkeypatch
     def call(steps: int) -> Unpacked | Unfinished:
         return unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=countdown(steps))
 
-    assert call(1) == Unfinished(1)
+    assert call(1) == Unfinished()
     with pytest.raises(Rejected, match="TOO_LARGE"):
         call(1)
 
@@ -475,6 +476,64 @@ def test_no_time_means_nothing_begun() -> None:
     assert bucket.written == []
 
 
+def test_a_large_file_is_finished_although_the_budget_is_spent() -> None:
+    bucket = Bucket(chunk=1_000)
+    body = OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 50_000
+    raw = bucket.holds(zipped({"large_osInfo.csv": body, "next_osInfo.csv": OS_INFO}))
+
+    def call(budget: int) -> Unpacked | Unfinished:
+        return unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=countdown(budget))
+
+    assert call(1) == Unfinished()
+    assert bucket.data == {"agent_os_info/large_osInfo.csv": body}, "and the one behind it is not begun"
+    assert isinstance(call(1), Unpacked)
+    assert bucket.written == [KEYS.data("agent_os_info", f"{name}_osInfo.csv") for name in ("large", "next")]
+
+
+LONG = zipped({"a.csv": OS_INFO, "long.csv": OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 200_000, "z.csv": OS_INFO})
+
+
+def long_one(bucket: Bucket, raw: RawObject, looks: int) -> Unpacked | Unfinished:
+    """What a call makes of it that Lambda would soon end after so many chunks."""
+    return unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, call_left=countdown(looks))
+
+
+def test_a_file_that_a_call_did_not_finish_is_the_first_of_the_next() -> None:
+    whole, bucket = Bucket(), Bucket()
+    wanted = stored(whole, whole.holds(LONG))
+    raw = bucket.holds(LONG)
+
+    assert long_one(bucket, raw, 5) == Unfinished()
+    assert bucket.data == {"agent_os_info/a.csv": OS_INFO}, "nothing of the long one is visible"
+    assert long_one(bucket, raw, 99) == wanted
+
+    assert bucket.data == whole.data
+    assert Counter(bucket.written).most_common(1)[0][1] == 1, "nothing is written twice"
+
+
+def test_bad_input_22_a_file_that_takes_longer_than_a_whole_call_is_too_large() -> None:
+    bucket = Bucket()
+    raw = bucket.holds(LONG)
+
+    assert long_one(bucket, raw, 5) == Unfinished()
+    with pytest.raises(Rejected, match="TOO_LARGE"):
+        long_one(bucket, raw, 5)
+
+    assert set(bucket.objects) == {raw.key}
+
+
+def test_two_files_that_calls_did_not_finish_are_both_stored() -> None:
+    bucket = Bucket()
+    body = OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 200_000
+    raw = bucket.holds(zipped({"a.csv": OS_INFO, "b.csv": body, "c.csv": body}))
+
+    looks = -(-len(body) // CHUNK_BYTES)
+
+    assert long_one(bucket, raw, looks // 2) == Unfinished()
+    assert long_one(bucket, raw, looks + looks // 2) == Unfinished()
+    assert isinstance(long_one(bucket, raw, looks), Unpacked)
+
+
 def test_bad_input_22_what_all_zips_say_counts_together_before_anything_is_stored() -> None:
     bucket = Bucket()
     inner = zipped({"b.csv": bytes(100)})
@@ -501,7 +560,7 @@ def test_a_note_of_another_raw_object_is_not_believed() -> None:
 def test_a_note_of_another_shape_is_not_believed(note: object) -> None:
     bucket = Bucket()
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
-    bucket.put_json(KEYS.work("unpacked-0.json"), note)
+    bucket.put_json(KEYS.work("unpacked.json"), note)
 
     assert [file.name for file in stored(bucket, raw).files] == ["a.csv"]
 
@@ -510,9 +569,7 @@ def test_a_note_of_the_same_raw_object_in_another_shape_is_not_believed() -> Non
     bucket = Bucket()
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
     same = {"bytes": raw.bytes, "crc32": raw.crc32}
-    bucket.put_json(
-        KEYS.work("unpacked-0.json"), {"raw": same, "files": {"a.csv": {"columns": []}}, "zips": [], "spread": []}
-    )
+    bucket.put_json(KEYS.work("unpacked.json"), {"raw": same, "files": {"a.csv": {"columns": []}}, "zips": []})
 
     assert [file.rows for file in stored(bucket, raw).files] == [1]
 
@@ -530,7 +587,7 @@ def test_much_work_is_noted_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
     stored(bucket, bucket.holds(zipped({f"{number}.csv": OS_INFO for number in range(5)})))
 
-    assert len(bucket.read_json(KEYS.work("unpacked-0.json"))["files"]) == 4  # type: ignore[index]
+    assert len(bucket.read_json(KEYS.work("unpacked.json"))["files"]) == 4  # type: ignore[index]
 
 
 def test_our_own_trouble_is_never_called_corrupt() -> None:

@@ -317,7 +317,7 @@ class Sparse:
         self.start = start
         self.body = body
 
-    def read(self, _: str, first: int, last: int) -> Iterator[bytes]:
+    def read(self, first: int, last: int) -> Iterator[bytes]:
         assert first >= self.start - TAIL_BYTES
         empty = bytes(max(0, min(self.start, last + 1) - first))
         yield empty + self.body[max(0, first - self.start) : last + 1 - self.start]
@@ -336,7 +336,7 @@ def test_bad_input_24_a_member_behind_4_gb_is_read() -> None:
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, start + len(central), 1)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(central), 0xFFFFFFFF, 0)
     body = local + central + end_64 + locator + end
-    window = Window(Sparse(five_gb, body), "key", 0, five_gb + len(body))
+    window = Window(Sparse(five_gb, body).read, 0, five_gb + len(body))
 
     (entry,) = directory(window, max_entries=1)
 

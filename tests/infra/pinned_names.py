@@ -1,0 +1,186 @@
+"""The names of a deployment that others rely on, read from its template.
+
+A changed logical id replaces what it names, a bucket or a table among them; a changed metric or event is missed by
+those who wait for it. So the list, ``pinned_names.json``, changes on purpose only. It is rewritten by
+``PYTHONPATH=functions python -m tests.infra.pinned_names``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_kms as kms
+
+from exports import announcing
+from exports.measuring import measure, record_call, record_poll
+from exports.model import Outcome
+from exports.rows import Row
+from infra.exports import DiscoveryExports
+from infra.settings import Settings
+from infra.stack import DiscoveryExportsStack
+from tests.infra.template import Template, many
+from tests.infra.test_nag import ACCOUNT, EVERYTHING
+
+LIST = Path(__file__).with_suffix(".json")
+COMMAND = "PYTHONPATH=functions python -m tests.infra.pinned_names"
+ALL_ON = replace(EVERYTHING, sweep_max_age_days=30, download_hosts=("localhost:*",))
+"""What can be turned on, and what puts a variable into an environment that is left out by default."""
+
+Names = Mapping[str, list[str]]
+"""Sorted names by what they are names of."""
+
+
+def by_default(outdir: Path) -> Template:
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings())
+    return _synthesized(app)
+
+
+def with_everything(outdir: Path) -> Template:
+    """In a stack that knows its account and region, which a trigger beside a role asks for."""
+    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+    stack = Stack(app, "DiscoveryExports", env=Environment(account=ACCOUNT, region="us-east-1"))
+    key = kms.Key.from_key_arn(
+        stack, "Key", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"
+    )
+    DiscoveryExports(stack, "Exports", settings=ALL_ON, key=key)
+    return _synthesized(app)
+
+
+def _synthesized(app: App) -> Template:
+    app.synth()
+    return Template(json.loads((Path(app.outdir) / "DiscoveryExports.template.json").read_text("utf-8")))
+
+
+def names(template: Template) -> Names:
+    """Every name of the template that somebody or something may hold on to."""
+    kinds = {
+        "logical ids": set(_logical_ids(template)),
+        "outputs": set(template.document.get("Outputs", {})),
+        "environment variables": set(_environment(template)),
+        "prefixes": set(_prefixes(template)),
+        "metrics": {*_metrics_of_alarms(template), *_metrics_of_dashboards(template), *_metrics_of_functions(template)},
+        "events": {*_events_that_are_put(), *_events_that_are_matched(template)},
+    }
+    return {kind: sorted(found) for kind, found in kinds.items()}
+
+
+def pinned() -> Mapping[str, Names]:
+    """The list as it stands: names by default, and with everything turned on."""
+    found: Mapping[str, Names] = json.loads(LIST.read_text("utf-8"))
+    return found
+
+
+def differences(before: Names, now: Names) -> list[str]:
+    """A line for each name that came or went."""
+    return [
+        f"{sign} {kind}: {name}"
+        for kind in sorted({*before, *now})
+        for sign, one, other in (("-", before, now), ("+", now, before))
+        for name in one.get(kind, [])
+        if name not in other.get(kind, [])
+    ]
+
+
+def _logical_ids(template: Template) -> Iterator[str]:
+    for logical_id in template.names:
+        yield f"{logical_id} {template.document['Resources'][logical_id]['Type']}"
+
+
+def _environment(template: Template) -> Iterator[str]:
+    for name, function in template.of_type("AWS::Lambda::Function").items():
+        for variable in function["Properties"].get("Environment", {}).get("Variables", {}):
+            yield f"{name} {variable}"
+
+
+def _prefixes(template: Template) -> Iterator[str]:
+    """Of policies, lifecycle rules, tables and results of queries."""
+    bucket = "<Storage/Bucket.Arn>/"
+    for kind in ("AWS::IAM::Role", "AWS::IAM::Policy"):
+        for name in template.of_type(kind):
+            resources = (line.partition(" on ")[2] for line in template.permissions(name))
+            yield from (f"{name} {each.removeprefix(bucket)}" for each in resources if each.startswith(bucket))
+    for name, each in template.of_type("AWS::S3::Bucket").items():
+        for rule in each["Properties"].get("LifecycleConfiguration", {}).get("Rules", []):
+            yield f"{name} {rule['Id']} {rule.get('Prefix', '')}".rstrip()
+    for name, each in template.of_type("AWS::Glue::Table").items():
+        if location := each["Properties"]["TableInput"]["StorageDescriptor"].get("Location"):
+            yield f"{name} {template.text(location)}"
+    for name, each in template.of_type("AWS::Athena::WorkGroup").items():
+        results = each["Properties"]["WorkGroupConfiguration"]["ResultConfiguration"]
+        yield f"{name} {template.text(results['OutputLocation'])}"
+
+
+def _metrics_of_alarms(template: Template) -> Iterator[str]:
+    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
+        properties = alarm["Properties"]
+        dimensions = [dimension["Name"] for dimension in properties["Dimensions"]]
+        yield _metric("alarm", template.text(properties["Namespace"]), properties["MetricName"], dimensions)
+
+
+def _metrics_of_dashboards(template: Template) -> Iterator[str]:
+    for dashboard in template.of_type("AWS::CloudWatch::Dashboard").values():
+        for widget in json.loads(template.text(dashboard["Properties"]["DashboardBody"]))["widgets"]:
+            for metric in widget["properties"].get("metrics", []):
+                namespace, name, *rest = (part for part in metric if isinstance(part, str))
+                yield _metric("dashboard", namespace, name, rest[::2])
+
+
+def _metrics_of_functions(template: Template) -> Iterator[str]:
+    """What the functions write, with the namespace and the service that their environment names."""
+    variables = template.properties("Functions/CheckExports")["Environment"]["Variables"]
+    environment = {name: template.text(value) for name, value in variables.items() if name.startswith("POWERTOOLS_")}
+    with patch.dict("os.environ", environment), redirect_stdout(StringIO()) as written:
+        for outcome in Outcome:
+            measure(Row({"exportId": "export-1"}), outcome)
+        record_poll([timedelta()], [timedelta()])
+        record_call()
+    for line in written.getvalue().splitlines():
+        for block in json.loads(line)["_aws"]["CloudWatchMetrics"]:
+            for metric in block["Metrics"]:
+                name = f"{metric['Name']} ({metric['Unit']})"
+                yield _metric("function", block["Namespace"], name, *block["Dimensions"])
+
+
+def _metric(place: str, namespace: str, name: str, dimensions: list[str]) -> str:
+    return f"{place}: {namespace} {name} by {', '.join(sorted(dimensions)) or 'nothing'}"
+
+
+def _events_that_are_put() -> Iterator[str]:
+    """What the functions put on the bus, with the members of the detail."""
+    item = {"exportId": "export-1", "reason": "GONE", "kind": "agent", "manifestKey": "manifests/export-1.json"}
+    counts = {"bytes": 1, "rows": 1, "files": 1, "statusMessage": "said"}
+    for outcome in Outcome:
+        yield f"put: {announcing.SOURCE} {outcome.event_type} of {outcome}"
+    detail = announcing.detail(Row({**item, **counts}), Outcome.STORED, bucket="bucket")
+    for part, members in detail.items():
+        yield from (f"detail: {part}.{member}" for member in (members if isinstance(members, dict) else [""]))
+
+
+def _events_that_are_matched(template: Template) -> Iterator[str]:
+    for name, rule in template.of_type("AWS::Events::Rule").items():
+        pattern = rule["Properties"]["EventPattern"]
+        for source in pattern["source"]:
+            yield f"{name}: source {source}"
+        for detail_type in many(pattern["detail-type"]):
+            yield f"{name}: detail-type {json.dumps(detail_type)}"
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:
+        found = {
+            "by default": names(by_default(Path(folder) / "default")),
+            "with everything": names(with_everything(Path(folder) / "everything")),
+        }
+    LIST.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
