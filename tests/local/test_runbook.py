@@ -11,7 +11,7 @@ from local.servers import ROOT
 from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.sinks import DeadLetters
-from tests.local.stack import Stack
+from tests.local.stack import Run, Stack
 
 pytestmark = pytest.mark.alone
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -35,5 +35,10 @@ def test_the_commands_of_the_runbook_tell_what_broke_and_ask_again(
     assert "ExportsNotStored" in done.stdout
     assert done.stdout.count(letter) == len([*stack.resources("AWS::SQS::Queue")])
     assert '"reason": "URL_REFUSED"' in done.stdout
-    asked_again = re.findall(r"arn:\S+:execution:[\w-]+:[0-9a-f-]{36}$", done.stdout, re.MULTILINE)
-    assert [stack.ended(arn).counts for arn in asked_again if stack.ended(arn).status == "FAILED"] == [{"REJECTED": 1}]
+    arns = re.findall(r"arn:\S+:execution:[\w-]+:[0-9a-f-]{36}$", done.stdout, re.MULTILINE)
+    asked_again = [run for run in map(stack.ended, arns) if run.status == "FAILED" and holds(run, rejected)]
+    assert [run.counts for run in asked_again] == [{"REJECTED": 1}]
+
+
+def holds(run: Run, export_id: str) -> bool:
+    return any(export["exportId"] == export_id for export in (run.report or {"exports": ()})["exports"])
