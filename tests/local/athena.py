@@ -46,7 +46,7 @@ class Athena:
             QueryString=sql, WorkGroup=self._work_group, QueryExecutionContext={"Database": self._database}
         )
         query = started["QueryExecutionId"]
-        ended = until(lambda: self._ended(query), seconds=60, what="the end of a query")
+        ended = until(lambda: self._ended(query), what="the end of a query")
         assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"].get("StateChangeReason")
         pages = self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query)
         rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
