@@ -37,7 +37,8 @@ class Template:
         return copy.deepcopy(found)
 
     def properties(self, name: str) -> Json:
-        return self.resource(name)["Properties"]
+        properties: Json = self.resource(name)["Properties"]
+        return properties
 
     def of_type(self, type: str) -> dict[str, Json]:
         """Resources by name."""
