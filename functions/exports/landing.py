@@ -56,13 +56,8 @@ class Landing:
 
     @property
     def limits(self) -> Limits:
-        number = self.settings.number
-        return Limits(
-            max_files=number("MAX_FILES"),
-            max_file_bytes=number("MAX_FILE_BYTES"),
-            max_total_bytes=number("MAX_TOTAL_BYTES"),
-            max_ratio=number("MAX_RATIO"),
-        )
+        told = self.settings
+        return Limits(told.max_files, told.max_file_bytes, told.max_total_bytes, told.max_ratio)
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
         """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.
