@@ -1,5 +1,6 @@
 """What holds for every room: local AWSs for the whole session, brought up by need, and a count of tests by room."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +16,11 @@ from tests.local.session import SharedAws
 ROOMS = ("unit", "infra", "faults", "local")
 ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
+
+# No test, and nothing that a test starts, depends on the caller's AWS profiles, credentials, region or endpoints.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
 # The same examples each time, and no test that fails because a machine is busy.
 settings.register_profile("seeded", derandomize=True, deadline=None)

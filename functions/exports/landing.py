@@ -13,8 +13,9 @@ from exports.links import Download
 from exports.members import Limits
 from exports.model import Export, Keys, RawObject
 from exports.retries import Patience
+from exports.rows import Records
+from exports.runs import Service
 from exports.settings import Settings
-from exports.storing import Records, Service
 from exports.transfer import copy
 from exports.unpack import Unpacked, unpack
 from exports.uploads import Unfinished, Upload
@@ -25,8 +26,10 @@ RESERVE = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Copies and unpacks with what the stack's settings allow, in seconds: nothing is begun without ``time_left()``,
-    and without ``call_left()`` nothing goes on."""
+    """Copies and unpacks with what the stack's settings allow.
+
+    Nothing is begun once ``time_left()`` seconds are over, and nothing goes on once ``call_left()`` seconds are.
+    """
 
     service: Service
     bucket: Archive

@@ -11,7 +11,7 @@ def test_without_a_region_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) 
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setattr(sys, "argv", ["kept"])
+    monkeypatch.setattr(sys, "argv", ["kept", "-c", "stackId=Ours"])
 
-    with pytest.raises(SystemExit, match=r"^What the stack DiscoveryExports keeps cannot be looked up: .*region"):
+    with pytest.raises(SystemExit, match=r"^What the stack Ours keeps cannot be looked up: .*region"):
         kept.main()
