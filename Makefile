@@ -88,7 +88,7 @@ audit: setup ## Look the locked dependencies up in the database of known vulnera
 	  esac >&2; exit 1; \
 	fi
 
-bench: $(BENCH)/installed ## Measure the copy beside others, 20 minutes; QUICK=1 ends within two and writes nothing
+bench: $(BENCH)/installed ## Measure the copy beside others, 10 minutes; QUICK=1 ends within two and writes nothing
 	@$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 bench-polling: setup ## Simulate what waiting costs and how late it notices, beside other ways

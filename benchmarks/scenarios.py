@@ -49,4 +49,4 @@ def _scenarios(size: int, rounds: int, memory: tuple[int, ...]) -> tuple[Scenari
 
 
 FULL = Extent(_scenarios(256 * MIB, 3, (64 * MIB, 20 * 64 * MIB)), drops=160, drops_of_peers=20, kills=12)
-QUICK = Extent(_scenarios(64 * MIB, 1, (64 * MIB, 4 * 64 * MIB)), drops=20, drops_of_peers=3, kills=2)
+QUICK = Extent(_scenarios(64 * MIB, 1, (64 * MIB, 4 * 64 * MIB)), drops=12, drops_of_peers=2, kills=2)
