@@ -502,7 +502,7 @@ TestStorms.settings = settings(max_examples=25, stateful_step_count=25)
 
 @pytest.mark.parametrize(("kind", "every"), [("dies after", 1), ("fails before", 3), ("fails after", 3)])
 @pytest.mark.parametrize(
-    ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 50), ("export-damaged", 25)]
+    ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 30), ("export-damaged", 25)]
 )
 def test_fault_23_24_25_32_whatever_happens_at_any_call_of_a_store_all_ends_well(
     export_id: str, calls: int, kind: str, every: int
