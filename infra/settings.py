@@ -44,23 +44,7 @@ def _refuse_too_long(hosts: tuple[str, ...]) -> tuple[str, ...]:
 class Settings(ContextModel):
     """How a deployment waits, how much it does at once, and what it accepts. Refuses a value out of its bounds.
 
-    ``wait_floor_seconds`` and ``wait_ceiling_seconds`` bound the wait between two looks at an export, which grows
-    with the export's age. ``not_found_grace_seconds`` is how long an id may stay unknown to the service.
-    ``deadline_minutes`` and ``sweep_deadline_minutes`` are for runs whose input names no deadline.
-    ``sweep_max_age_days`` keeps a sweep from exports requested longer ago; none means no limit.
-    ``store_budget_seconds`` is how long one step of storing works before it gives its place to the next, well below
-    the function's 15 minutes because a part in flight is finished first. ``store_concurrency`` counts steps at once in
-    one batch (40 is what an inline Map runs), ``batch_concurrency`` batches of 100 exports at once.
-    ``download_hosts`` are further hosts that downloads may come from, ``max_…`` bound what is unpacked.
-    ``tables`` keeps rows as tables that Athena reads, a query of at most ``query_scan_limit_bytes``; ``named_queries``
-    saves the questions of ``docs/queries`` beside them, ``datasets`` are those that have tables beside the known ones.
-    ``schedules`` start runs by the clock, ``cloud_trail_trigger`` starts one for each new export; it takes events of
-    ``cloud_trail_sources``, too, which is for tests.
-    ``discovery_role_arn`` is a role to take for calls of the service, with ``discovery_external_id`` if its trust
-    policy asks for one: exports are then those of the role's account. ``discovery_region`` is that account's Migration
-    Hub home region; none means the stack's own.
-    ``raw_retention_days`` and ``data_retention_days`` end the life of what was received and of what was unpacked from
-    it; none keeps it for ever. ``noncurrent_days`` is for how long what was deleted or replaced can be brought back.
+    ``docs/settings.md`` says what each does.
     """
 
     wait_floor_seconds: Annotated[Number, whole(1, 3_600)] = 15

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from exports.checksums import crc32_of_parts, from_base64, to_base64
 from exports.crew import Crew
 from exports.errors import Rejected, SourceChanged, SourceError
-from exports.formats import ZipEnd, extension, is_error_page, is_zip
+from exports.formats import extension, is_error_page, is_zip
 from exports.links import CHUNK, Probe, Whole
 from exports.model import RawObject, Reason
 from exports.pipes import Pipe, Source
@@ -28,6 +28,7 @@ from exports.uploads import (
     UploadGone,
     part_size_for,
 )
+from exports.zipfiles import ZipEnd
 
 
 class Unverified(SourceError):
