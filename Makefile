@@ -120,7 +120,7 @@ deploy: $(DEPLOYING) ## Deploy to AWS with your credentials; CDK_FLAGS="-c key=v
 destroy: $(DEPLOYING) ## Remove the stack from AWS, after saying which data it keeps
 	@$(NOT_LOCAL)
 	@$(RUN) tools.credentials $(CDK_FLAGS)
-	@$(RUN) infra.kept $(CDK_FLAGS)
+	@$(RUN) tools.retained_resources $(CDK_FLAGS)
 	@$(CDK) destroy $(CDK_FLAGS)
 
 setup: $(VENV)/installed ## Install what `make check` needs; every other command installs what it needs beside that

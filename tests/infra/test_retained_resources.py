@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from infra import kept
+from tools import retained_resources
 
 
 def test_without_a_region_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,4 +14,4 @@ def test_without_a_region_it_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "argv", ["kept", "-c", "stackId=Ours"])
 
     with pytest.raises(SystemExit, match=r"^What the stack Ours keeps cannot be looked up: .*region"):
-        kept.main()
+        retained_resources.main()

@@ -41,7 +41,7 @@ def taking_up(cloudformation: "CloudFormationClient", stack: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.kept", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.retained_resources", description=__doc__)
     parser.add_argument("-c", "--context", action="append", default=[], help="as for cdk; only stackId is looked at")
     parser.add_argument("--profile", help="as for cdk")
     told, _ = parser.parse_known_args()
