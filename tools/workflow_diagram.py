@@ -1,6 +1,6 @@
 """Draws the workflow from its synthesized definition.
 
-``python -m tools.workflow_diagram`` renews the picture wherever a document has one: a Mermaid diagram between two comments.
+``python -m tools.workflow_diagram`` renews the diagram in each document that has one: Mermaid between two comments.
 """
 
 import json
