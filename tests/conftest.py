@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.local.session import SharedAws
 
-ROOMS = ("unit", "infra", "faults", "local")
+ROOMS = ("unit", "infra", "slow", "faults", "local")
 ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     room = room_of(item.nodeid)
     if room != "local":
-        return {"infra": 2, "faults": 3}.get(room, 4)
+        return {"infra": 2, "slow": 3, "faults": 3}.get(room, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
     return 5 if item.path.name == "test_elsewhere.py" else 6
@@ -59,13 +59,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """All files whose tests run alone are one process's; so is each other local file, whose set-up may take a while."""
+    """All files whose tests run alone are one process's; so is each other file of a room whose set-up takes a while.
+
+    So are all tests of the infrastructure, which share a few templates and the Node.js that makes them.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if room_of(nodeid) != "local":
-            return nodeid
-        return "alone" if runs_alone(self.config.rootpath / file) else file
+        file, room = nodeid.partition("::")[0], room_of(nodeid)
+        if room == "local" and runs_alone(self.config.rootpath / file):
+            return "alone"
+        return {"infra": "infra", "slow": file, "local": file}.get(room, nodeid)
 
 
 @pytest.fixture(scope="session")
