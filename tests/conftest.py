@@ -21,6 +21,8 @@ SHARED_AWS = pytest.StashKey[SharedAws]()
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+# The CDK would check every template once more by rules that cfn-lint has checked, which takes most of a synthesis.
+os.environ["CDK_VALIDATION"] = "false"
 
 # The same examples each time, and no test that fails because a machine is busy.
 settings.register_profile("seeded", derandomize=True, deadline=None)
