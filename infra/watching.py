@@ -121,7 +121,7 @@ class Watching(Construct):
     def _dead_letters(self, name: str, queue: sqs.Queue) -> Watched:
         return Watched(
             name=f"{name}DeadLetters",
-            section="letters-are-dead",
+            section="a-dead-letter-queue-is-not-empty",
             says="Something could not be delivered and waits in a dead-letter queue for 14 days.",
             metric=queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum"),
             missing=cloudwatch.TreatMissingData.IGNORE,

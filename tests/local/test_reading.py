@@ -1,0 +1,85 @@
+"""The commands of docs/reading.md, and the list of late exports in the runbook, print what the pages say."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+from local.servers import ROOT
+from tests.local.service import Service
+from tests.local.stack import Stack
+from tests.local.test_runbook import RUNBOOK, commands
+
+READING = ROOT / "docs" / "reading.md"
+
+
+def shell(aws: LocalAws, script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The script's result, run by bash in ``folder`` with the project's Python and the AWS CLI on the path."""
+    path = [str(Path(sys.executable).parent), str(ROOT / ".venv-awscli" / "bin"), os.environ["PATH"]]
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, **aws.env, "PATH": os.pathsep.join(path), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def requested(stack: Stack) -> Iterator[dict[int, str]]:
+    """IDs of pending exports in the catalog, by the hours since their request."""
+    now, ids = datetime.now(UTC), {hours: f"export-{uuid.uuid4()}" for hours in (23, 25, 49)}
+    for hours, export_id in ids.items():
+        item: Any = {
+            "exportId": {"S": export_id},
+            "status": {"S": "TIMED_OUT"},
+            "exportRequestTime": {"S": (now - timedelta(hours=hours)).isoformat()},
+            "firstSeenAt": {"S": now.isoformat()},
+        }
+        stack.dynamodb.put_item(TableName=stack.table, Item=item)
+    yield ids
+    for export_id in ids.values():
+        stack.dynamodb.delete_item(TableName=stack.table, Key={"exportId": {"S": export_id}})
+
+
+def test_the_runbook_lists_exports_that_are_late_and_no_others_oldest_first(
+    aws: LocalAws, tmp_path: Path, requested: dict[int, str]
+) -> None:
+    setup, *others = commands(RUNBOOK)
+    (late,) = (block for block in others if "late_after_hours=" in block)
+
+    done = shell(aws, setup + late, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    ours = [line for line in lines if line[2] in requested.values()]
+    assert [line[2] for line in ours] == [requested[49], requested[25]]
+    assert all(float(line[0].removesuffix(" h")) >= hours for line, hours in zip(ours, (49, 25), strict=True))
+
+
+def test_the_commands_of_the_page_download_and_verify_an_export_and_list_it_as_stored(
+    aws: LocalAws, stack: Stack, service: Service, tmp_path: Path
+) -> None:
+    export_id = service.has()
+    stack.run(exportIds=[export_id])
+    files = stack.manifest(export_id)["files"]
+
+    done = shell(aws, "".join(commands(READING)), tmp_path, export_id=export_id)
+
+    assert done.returncode == 0, done.stderr
+    assert {file["key"]: file["sha256"] for file in files} == {
+        file["key"]: hashlib.sha256((tmp_path / file["key"]).read_bytes()).hexdigest() for file in files
+    }
+    assert [f"{file['key']}: OK" for file in files] == [line for line in done.stdout.splitlines() if "OK" in line]
+    assert ["STORED", export_id, "summary", str(len(files))] in [
+        line.split("\t")[1:] for line in done.stdout.splitlines()
+    ]
