@@ -4,16 +4,16 @@ import sys
 
 from aws_cdk import App
 
-from infra.settings import Existing, Settings, SettingsError, read_stack_id
+from infra.context import SettingsError
+from infra.settings import Deployment
 from infra.stack import DiscoveryExportsStack
 
 
 def main() -> None:
     app = App()
-    context = app.node.get_all_context()
     try:
-        settings, existing = Settings.from_context(context), Existing.from_context(context)
-        DiscoveryExportsStack(app, read_stack_id(context), settings=settings, existing=existing)
+        deployment = Deployment.from_context(app.node.get_all_context())
+        DiscoveryExportsStack(app, deployment.stack_id, settings=deployment, existing=deployment)
     except SettingsError as error:
         sys.exit(str(error))
     app.synth()

@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 
 from benchmarks import tables
-from benchmarks.bystanders import Hush
 from benchmarks.copying import copies
 from benchmarks.dropping import drops
 from benchmarks.field import Field, opened, say
 from benchmarks.killing import kills
-from benchmarks.machine import machine
+from benchmarks.machine import OtherLoad, machine
 from benchmarks.page import write_page
 from benchmarks.peers import CONTESTANTS, versions
 from benchmarks.picture import picture
@@ -42,15 +41,16 @@ def bench(extent: Extent, seed: int) -> Results:
     results = Results(machine(), versions(), left_out, seed, list(extent.scenarios))
     for name, missing in left_out.items():
         say(f"left out: {name}, as there is no {', '.join(missing)} here")
+    load = OtherLoad()
     with opened(seed) as field:
         _run(results, field, extent)
+    results.others = load.share()
     return results
 
 
 def _run(results: Results, field: Field, extent: Extent) -> None:
-    hush = Hush(extent.patience_seconds)
     for scenario in extent.scenarios:
-        results.runs += copies(field, scenario, hush)
+        results.runs += copies(field, scenario)
     results.drops += drops(field, extent.drops, extent.drops_of_peers)
     results.kills += kills(field, extent.kills)
 

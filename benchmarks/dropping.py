@@ -3,15 +3,14 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from benchmarks.field import Field, Outcome, file, plan, say
-from benchmarks.loopback.bucket import SIDE as BUCKET
-from benchmarks.loopback.plans import How, Style
-from benchmarks.loopback.source import SIDE as SOURCE
-from benchmarks.peers import CONTESTANTS, PRODUCT, READ_LIMIT, WRITE_LIMIT, Contestant
+from benchmarks.field import Field, Outcome, say
+from benchmarks.peers import CONTESTANTS, PRODUCT, Contestant
 from benchmarks.results import Drops
 from benchmarks.scenarios import MIB
+from benchmarks.servers import Cut, File, Plan, Seen
+from tests.loopback.server import How
+from tests.loopback.source import Style
 
 SIZES = (3 * MIB, 9 * MIB, 20 * MIB, 33 * MIB)
 """A small file, the smallest that makes parts, and more parts than one."""
@@ -28,7 +27,7 @@ def drops(field: Field, copies: int, copies_of_peers: int) -> Iterator[Drops]:
     """The same files, cut at the same places, for each contestant."""
     files = drawn(field.seed, copies)
     for contestant in CONTESTANTS:
-        if contestant.missing or contestant.name in (READ_LIMIT, WRITE_LIMIT):
+        if contestant.missing or not contestant.copies:
             continue
         count = copies if contestant.name == PRODUCT else copies_of_peers
         found = _drop(field, contestant, dict(list(files.items())[:count]))
@@ -36,33 +35,33 @@ def drops(field: Field, copies: int, copies_of_peers: int) -> Iterator[Drops]:
         yield found
 
 
-def drawn(seed: int, copies: int) -> dict[str, dict[str, Any]]:
+def drawn(seed: int, copies: int) -> dict[str, File]:
     """Files and where they are cut, by name."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     return {f"drop-{number}.csv": _file(chance) for number in range(copies)}
 
 
-def _file(chance: random.Random) -> dict[str, Any]:
+def _file(chance: random.Random) -> File:
     size = chance.choice(SIZES)
     hopeless = [_cut(chance, size, lasting=True)] if chance.random() < HOPELESS else []
     source = [_cut(chance, size) for _ in range(chance.choice(SOURCE_CUTS))]
     bucket = [_cut(chance, size) for _ in range(chance.choice(BUCKET_CUTS))]
-    return file(size, chance.choice(STYLES), {SOURCE: source + hopeless, BUCKET: bucket})
+    return File(size, chance.choice(STYLES), (*source, *hopeless), tuple(bucket))
 
 
-def _cut(chance: random.Random, size: int, *, lasting: bool = False) -> dict[str, Any]:
-    return {"at": chance.randrange(size), "how": chance.choice(list(How)), "lasting": lasting}
+def _cut(chance: random.Random, size: int, *, lasting: bool = False) -> Cut:
+    return Cut(chance.randrange(size), chance.choice(list(How)), lasting)
 
 
-def _drop(field: Field, contestant: Contestant, files: dict[str, dict[str, Any]]) -> Drops:
-    field.servers.plan(plan(files))
+def _drop(field: Field, contestant: Contestant, files: dict[str, File]) -> Drops:
+    field.servers.plan(Plan(files))
     job = replace(field.job(*files), pause_seconds=PAUSE_SECONDS)
     _, outcomes = field.run(contestant, job, limit_seconds=1200 if contestant.module else 60)
-    return _counted(contestant.name, outcomes, field.servers.told())
+    return _counted(contestant.name, outcomes, field.servers.seen())
 
 
-def _counted(name: str, outcomes: list[Outcome], told: dict[str, dict[str, Any]]) -> Drops:
-    states = [told[outcome.name]["state"] for outcome in outcomes]
+def _counted(name: str, outcomes: list[Outcome], seen: dict[str, Seen]) -> Drops:
+    states = [seen[outcome.name].state for outcome in outcomes]
     return Drops(
         name,
         copies=len(outcomes),
@@ -72,5 +71,5 @@ def _counted(name: str, outcomes: list[Outcome], told: dict[str, dict[str, Any]]
         wrongly_fine=sum(
             state != "identical" and not outcome.error for state, outcome in zip(states, outcomes, strict=True)
         ),
-        lost_uploads=sum(told[outcome.name]["open"] for outcome in outcomes),
+        lost_uploads=sum(seen[outcome.name].open for outcome in outcomes),
     )

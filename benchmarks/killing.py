@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.contestants.job import Job
-from benchmarks.field import Field, file, plan, say
+from benchmarks.field import Field, say
 from benchmarks.peers import CONTESTANTS, PRODUCT, Contestant
-from benchmarks.results import Kills, Scenario
+from benchmarks.results import Kills
 from benchmarks.scenarios import MB, MIB
+from benchmarks.servers import File, Plan
+from tests.loopback.network import Network
 
 NAME = "killed.csv"
 SIZE = 512 * MIB
@@ -18,7 +20,7 @@ EACH = 2
 """Kills of one file; then it may end."""
 SOONEST, LATEST = 0.7, 2.5
 """Seconds after the start of a process, of which half a second goes by before the copy begins."""
-NETWORK = Scenario("kills", "512 MiB, 20 MB/s a connection", SIZE, 1, (PRODUCT,), rate=20 * MB, latency_seconds=0.03)
+NETWORK = Network(rate=20 * MB, latency_seconds=0.03)
 
 
 def kills(field: Field, count: int) -> Iterator[Kills]:
@@ -31,12 +33,12 @@ def kills(field: Field, count: int) -> Iterator[Kills]:
 
 
 def _kill(field: Field, contestant: Contestant, after: list[float], number: int) -> Kills:
-    field.servers.plan(plan({NAME: file(SIZE)}, NETWORK))
+    field.servers.plan(Plan({NAME: File(SIZE)}, NETWORK, NETWORK))
     job = replace(field.job(NAME), memory=str(field.folder / f"upload-{number}.json"))
     killed = sum(_dies(field, contestant, job, seconds) for seconds in after)
     field.run(contestant, job)
-    told = field.servers.told()[NAME]
-    return Kills(SIZE, killed, max(0, told["sent"] - SIZE), killed * WORKERS * PART, told["state"])
+    seen = field.servers.seen()[NAME]
+    return Kills(SIZE, killed, max(0, seen.sent - SIZE), killed * WORKERS * PART, seen.state)
 
 
 def _dies(field: Field, contestant: Contestant, job: Job, seconds: float) -> bool:

@@ -13,7 +13,6 @@ from benchmarks.contestants.job import BUCKET, Job
 
 PRODUCT = "discovery-exports"
 READ_LIMIT = "curl to /dev/null"
-WRITE_LIMIT = "boto3 upload_file from disk"
 PIPELINE = "curl | aws s3 cp -"
 FILEOBJ = "requests + upload_fileobj"
 SMART_OPEN = "smart_open"
@@ -78,7 +77,6 @@ _RCLONE_S3 = ["--s3-env-auth", "--s3-region", "us-east-1", "--s3-no-check-bucket
 CONTESTANTS = (
     Contestant(PRODUCT, ("boto3", "botocore", "urllib3"), "product"),
     Contestant(READ_LIMIT, ("curl",), commands=_read_only, copies=False),
-    Contestant(WRITE_LIMIT, ("boto3",), "upload_file", copies=False),
     Contestant(PIPELINE, ("curl", "awscli"), commands=_pipeline),
     Contestant(FILEOBJ, ("requests", "boto3"), "upload_fileobj"),
     Contestant(SMART_OPEN, ("smart_open", "boto3"), "smart_opened"),

@@ -7,24 +7,25 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
+from tests.loopback.network import UNLIMITED, Network
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A network, a file, and who copies it how often. Bytes a second: ``rate`` of a connection, ``cap`` each way."""
+    """A file, who copies it how often, and the networks of source and bucket."""
 
     name: str
     title: str
     size: int
     rounds: int
     contestants: tuple[str, ...]
-    rate: float = 0
-    cap: float = 0
-    latency_seconds: float = 0
+    source: Network = UNLIMITED
+    bucket: Network = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One copy. ``seconds`` and ``cpu_seconds`` are those of the copy, ``process_seconds`` those of the process."""
+    """One copy. A program of somebody else takes its ``seconds`` and ``cpu_seconds`` with its start."""
 
     scenario: str
     size: int
@@ -32,11 +33,8 @@ class Run:
     contestant: str
     seconds: float
     cpu_seconds: float
-    process_seconds: float
     peak_bytes: int
     state: str
-    others: float
-    """Share of the machine, from 0 to 1, that went to what is no part of the bench."""
     error: str = ""
 
 
@@ -74,19 +72,23 @@ class Results:
     runs: list[Run] = field(default_factory=list)
     drops: list[Drops] = field(default_factory=list)
     kills: list[Kills] = field(default_factory=list)
+    others: float = 0
+    """Share of the machine, from 0 to 1, that went to what is no part of the bench."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
         told = json.loads(path.read_text())
-        told["scenarios"] = [each | {"contestants": tuple(each["contestants"])} for each in told["scenarios"]]
+        told["scenarios"] = [
+            each
+            | {"contestants": tuple(each["contestants"])}
+            | {side: Network(**each[side]) for side in ("source", "bucket")}
+            for each in told["scenarios"]
+        ]
         kinds = {"scenarios": Scenario, "runs": Run, "drops": Drops, "kills": Kills}
         return cls(**told | {name: [kind(**each) for each in told[name]] for name, kind in kinds.items()})
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-    def scenario(self, name: str) -> Scenario | None:
-        return next((each for each in self.scenarios if each.name == name), None)
 
     def of(self, scenario: str, contestant: str, size: int | None = None) -> list[Run]:
         """The copies that went well."""

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from statistics import median
 
-from benchmarks.bystanders import QUIET
 from benchmarks.peers import PRODUCT
 from benchmarks.results import Results, Scenario
-from benchmarks.scenarios import GIB, MB, MEMORY, MIB
+from benchmarks.scenarios import MB, MEMORY, MIB
 from benchmarks.targets import Verdict, peaks_by_size, times_as_fast
 
 Row = Sequence[str]
@@ -32,7 +30,7 @@ def report(results: Results, found: Sequence[Verdict], draw: Drawn, heading: Cal
 
 
 def _scenario(results: Results, scenario: Scenario) -> list[Row]:
-    rows: list[Row] = [("who", "seconds", "MB/s", "ours is", "CPU s", "peak MB")]
+    rows: list[Row] = [("who", "seconds", "MB/s", "ours is", "CPU s per GB", "peak MB")]
     for name in scenario.contestants:
         if name in results.left_out:
             rows.append((name, f"left out: no {', '.join(results.left_out[name])}", "", "", "", ""))
@@ -55,18 +53,14 @@ def _contestant(results: Results, scenario: Scenario, name: str) -> Row:
         f"{seconds:.2f} ({low:.2f}-{high:.2f})",
         f"{scenario.size / MB / seconds:.0f}",
         "" if name == PRODUCT else f"{ratio:.2f} x",
-        f"{cpu_seconds:.2f}",
+        f"{cpu_seconds / scenario.size * 1000 * MB:.2f}",
         f"{peak / MB:.0f}",
     )
 
 
 def _memory(results: Results) -> list[Row]:
     peaks = peaks_by_size(results)
-    return [("file", "peak MB"), *((_size(size), f"{peak / MB:.1f}") for size, peak in peaks.items())]
-
-
-def _size(size: int) -> str:
-    return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB"
+    return [("file", "peak MB"), *((f"{size // MIB} MiB", f"{peak / MB:.1f}") for size, peak in peaks.items())]
 
 
 def _drops(results: Results) -> list[Row]:
@@ -98,13 +92,8 @@ def _verdicts(found: Sequence[Verdict]) -> list[Row]:
 
 
 def disturbance(results: Results) -> str:
-    """How much others on the machine disturbed the timed copies, in a sentence."""
-    shares = sorted(run.others for run in results.runs if run.scenario != MEMORY)
-    disturbed = sum(share > QUIET for share in shares)
-    return (
-        f"Others on the machine took {median(shares):.0%} of it in the median run and {shares[-1]:.0%} in the worst; "
-        f"in {disturbed} of {len(shares)} runs it was more than {QUIET:.0%}."
-    )
+    """How busy the machine was with something else, in a sentence."""
+    return f"What is no part of the bench took {results.others:.0%} of the machine meanwhile."
 
 
 def plain(rows: Sequence[Row]) -> str:

@@ -20,9 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from benchmarks.machine import machine
-from exports.members import Bucket, Limits
+from exports.members import Limits
 from exports.model import Keys, RawObject
 from exports.unpack import Unpacked, unpack
+from exports.uploads import Bucket
 from local.double.container import write_export
 from local.double.contents import Contents, Kind
 from local.fleet import Fleet

@@ -3,19 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.peers import FILEOBJ, OBSTORE, PRODUCT, READ_LIMIT, SMART_OPEN, WRITE_LIMIT
+from benchmarks.peers import FILEOBJ, OBSTORE, PRODUCT, READ_LIMIT
 from benchmarks.results import Results
-from benchmarks.scenarios import CAPPED, FREE, MB, MEMORY, SLOW
+from benchmarks.scenarios import LAMBDA, MB, MEMORY, REGION
 
 SPEEDS = (
-    (SLOW, FILEOBJ, 4.0),
-    (SLOW, SMART_OPEN, 7.0),
-    (SLOW, OBSTORE, 1.0),
-    (FREE, FILEOBJ, 1.3),
-    (FREE, WRITE_LIMIT, 0.8),
-    (CAPPED, READ_LIMIT, 0.95),
+    (LAMBDA, READ_LIMIT, 0.95),
+    (REGION, FILEOBJ, 4.0),
+    (REGION, OBSTORE, 0.95),
 )
-MOST_CPU = 0.75
+MOST_CPU = 1
 MOST_MEMORY = 80 * MB
 MOST_GROWTH = 5 * MB
 
@@ -70,8 +67,8 @@ def _speed(results: Results, scenario: str, peer: str, least: float) -> Verdict:
 
 
 def _cpu(results: Results) -> Verdict:
-    ratio = _over(results.middle(FREE, PRODUCT, "cpu_seconds"), results.middle(FREE, FILEOBJ, "cpu_seconds"))
-    return _judged(f"{FREE}: CPU beside {FILEOBJ}", f"≤ {MOST_CPU} x", ratio, lambda ratio: ratio <= MOST_CPU)
+    ratio = _over(results.middle(LAMBDA, PRODUCT, "cpu_seconds"), results.middle(LAMBDA, FILEOBJ, "cpu_seconds"))
+    return _judged(f"{LAMBDA}: CPU per GB beside {FILEOBJ}", f"≤ {MOST_CPU} x", ratio, lambda ratio: ratio <= MOST_CPU)
 
 
 def _peak(results: Results) -> Verdict:

@@ -10,9 +10,10 @@ from constructs import Construct
 
 from infra.announcements import Announcements
 from infra.cloudtrail import CloudTrailTrigger
+from infra.context import SettingsError
 from infra.functions import Functions
 from infra.schedules import Schedules
-from infra.settings import HOME_REGIONS, Settings, SettingsError
+from infra.settings import HOME_REGIONS, Settings
 from infra.storage import Storage
 from infra.tables import Tables
 from infra.watching import Watching

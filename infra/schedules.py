@@ -1,22 +1,21 @@
 """Schedules that start runs: what a deployment may ask for, and what they are made of."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 import fastjsonschema
+from annotated_types import Predicate
 from aws_cdk import Aws, Duration, TimeZone
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from infra.letters import dead_letters
 from infra.permissions import Permission, make_role
@@ -26,59 +25,62 @@ INPUT_SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "run_input.
 WINDOW = Duration.minutes(5)
 """Within which a schedule may start its run, so that many of them do not start at the same second."""
 
-_RATE = re.compile(r"rate\([1-9][0-9]{0,8} (minutes?|hours?|days?)\)")
-_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
-_CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
-_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
-_WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+
+def _cron_field(value: str, odd: str = "") -> str:
+    """A list of ``*``, values and ranges, perhaps by steps (``0/15``), and of what only this field may hold."""
+    item = rf"(?:(?:\*|(?:{value})(?:-(?:{value}))?)(?:/[1-9][0-9]?)?{odd})"
+    return f"{item}(?:,{item})*"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
+DAY = "0?[1-9]|[12][0-9]|3[01]"
+DAYS = _cron_field(DAY, odd=f"|L|LW|(?:{DAY})W")
+WEEKDAYS = _cron_field("[1-7]|(?i:SUN|MON|TUE|WED|THU|FRI|SAT)", odd="|L|[1-7]L|[1-7]#[1-5]")
+MONTHS = _cron_field("0?[1-9]|1[0-2]|(?i:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)")
+MINUTES, HOURS, YEARS = map(_cron_field, ("[0-5]?[0-9]", "[01]?[0-9]|2[0-3]", "19[7-9][0-9]|2[01][0-9]{2}"))
+CRON = rf"cron\({MINUTES} {HOURS} (?:{DAYS} {MONTHS} \?|\? {MONTHS} {WEEKDAYS}) {YEARS}\)"
+"""Of its two days, of the month and of the week, one is ``?``."""
+RATE = r"rate\([1-9][0-9]{0,8} (?:minute|hour|day)s?\)"
+AT = r"at\([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}\)"
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@cache
+def _input_check() -> Any:
+    schema = json.loads(INPUT_SCHEMA.read_text("utf-8"))
+    return fastjsonschema.compile(schema, use_default=False, fast_fail=False)
+
+
+def _refuse_what_a_run_would(given: object) -> object:
+    try:
+        return _input_check()(given)
+    except fastjsonschema.JsonSchemaValuesException as error:
+        faults = "; ".join(fault.message.replace("data", "input", 1) for fault in error.errors)
+        raise ValueError(f"would be refused by the run: {faults}") from None
+
+
+class Schedule(BaseModel):
     """Starts a run whenever ``expression`` says, in ``timezone``. Without an input it is a sweep.
 
     ``expression`` is EventBridge Scheduler's: ``rate(1 hour)``, ``cron(0 6 * * ? *)`` or ``at(2027-01-31T06:00:00)``.
-    Raises ValueError for an expression or zone that Scheduler would refuse, and for an input that a run would.
+    Refuses an expression or zone that Scheduler would refuse, and an input that a run would.
     """
 
-    expression: str
-    timezone: str = "UTC"
-    input: Mapping[str, Any] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        if not _fires(self.expression):
-            raise ValueError(f"expression must be rate(…), cron(…) with six fields or at(…), not {self.expression!r}")
-        if self.timezone not in available_timezones():
-            raise ValueError(f"timezone must be a name such as Europe/Berlin, not {self.timezone!r}")
-        try:
-            _input_check()(self.input)
-        except fastjsonschema.JsonSchemaValuesException as error:
-            faults = "; ".join(fault.message.replace("data", "input", 1) for fault in error.errors)
-            raise ValueError(f"input would be refused by the run: {faults}") from None
-
-
-class ScheduleList:
-    """Reads ``[{"expression": …, "timezone": …, "input": …}]``, or the same as JSON text."""
-
-    members = ("expression", "timezone", "input")
-
-    def read(self, value: object) -> tuple[Schedule, ...]:
-        schedules = _from_json(value) if isinstance(value, str) else value
-        if not isinstance(schedules, list | tuple):
-            raise ValueError(f"must be a list of schedules, not {value!r}")  # noqa: TRY004 - as every rule does
-        return tuple(self._one(number, each) for number, each in enumerate(schedules, start=1))
-
-    def _one(self, number: int, value: object) -> Schedule:
-        if isinstance(value, Schedule):
-            return value
-        if not isinstance(value, Mapping) or "expression" not in value or set(value) - set(self.members):
-            raise ValueError(
-                f"schedule {number} must hold {', '.join(self.members)} (the first at least), not {value!r}"
-            )
-        try:
-            return Schedule(**value)
-        except ValueError as fault:
-            raise ValueError(f"schedule {number}: {fault}") from None
+    expression: Annotated[
+        str,
+        Field(pattern=f"^(?:{RATE}|{CRON}|{AT})$", description="rate(…), cron(…) with six fields or at(…)"),
+    ]
+    timezone: Annotated[
+        str,
+        Predicate(lambda zone: zone in _time_zones()),
+        Field(description="a name such as Europe/Berlin"),
+    ] = "UTC"
+    input: Annotated[Mapping[str, Any], BeforeValidator(_refuse_what_a_run_would)] = {}
 
 
 class Schedules(Construct):
@@ -120,58 +122,3 @@ class Schedules(Construct):
                 Permission(actions=["sqs:SendMessage"], resources=[self.dead_letters.queue_arn]),
             ],
         )
-
-
-def _fires(expression: str) -> bool:
-    """Whether Scheduler takes the expression. Of cron's two days, of the month and of the week, one is ``?``."""
-    text = str(expression)
-    if once := _AT.fullmatch(text):
-        return _is_moment(once[1])
-    if not (cron := _CRON.fullmatch(text)):
-        return bool(_RATE.fullmatch(text))
-    minute, hour, day, month, weekday, year = cron.groups()
-    return (
-        (day == "?") != (weekday == "?")
-        and _within(minute, 0, 59)
-        and _within(hour, 0, 23)
-        and (day == "?" or _within(day, 1, 31, odd=r"L|LW|([1-9]|[12]\d|3[01])W"))
-        and _within(month, 1, 12, _MONTHS)
-        and (weekday == "?" or _within(weekday, 1, 7, _WEEKDAYS, odd=r"L|[1-7]L|[1-7]#[1-5]"))
-        and _within(year, 1970, 2199)
-    )
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _within(field: str, least: int, most: int, names: Sequence[str] = (), odd: str = "(?!)") -> bool:
-    """Whether each item of a cron field is ``*``, a value or a range, perhaps by steps (``/15``), or of an odd form."""
-
-    def is_value(text: str) -> bool:
-        return text.upper() in names or (text.isascii() and text.isdecimal() and least <= int(text) <= most)
-
-    def is_item(item: str) -> bool:
-        span, by, step = item.partition("/")
-        ends = span.split("-")
-        stepped = not by or (step.isascii() and step.isdecimal() and 0 < int(step) <= most)
-        return stepped and (span == "*" or (len(ends) <= 2 and all(map(is_value, ends))))
-
-    return all(is_item(item) or re.fullmatch(odd, item) for item in field.split(","))
-
-
-def _from_json(text: str) -> Any:
-    try:
-        return json.loads(text or "[]")
-    except ValueError:
-        raise ValueError(f"must be a list of schedules in JSON, not {text!r}") from None
-
-
-@cache
-def _input_check() -> Any:
-    schema = json.loads(INPUT_SCHEMA.read_text("utf-8"))
-    return fastjsonschema.compile(schema, use_default=False, fast_fail=False)

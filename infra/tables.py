@@ -131,7 +131,7 @@ class Tables(Construct):
             database_name=self.name,
             table_input=glue.CfnTable.TableInputProperty(name=name, **described),
         )
-        table.add_dependency(self.database)
+        table.add_resource_dependency(self.database)
         return table
 
     def _work_group(self, scan_limit_bytes: int, key: kms.IKey | None) -> athena.CfnWorkGroup:
@@ -169,7 +169,7 @@ class Tables(Construct):
             query_string=sql,
             work_group=self.work_group.ref,
         )
-        named.add_dependency(self.database)
+        named.add_resource_dependency(self.database)
 
 
 def known_tables() -> Mapping[str, list[tuple[str, str]]]:

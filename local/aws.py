@@ -227,7 +227,7 @@ class LocalAws:
     def _check_setup(self) -> None:
         for program in (MINISTACK_PYTHON, CDK_PROGRAM):
             if not program.exists():
-                raise NotSetUp(f"{program.relative_to(ROOT)} is missing: run `make setup` first.")
+                raise NotSetUp(f"{program.relative_to(ROOT)} is missing: `make local` installs it.")
 
     # --- ending it ---
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
 from local.aws import STATE, LocalAws, clean_up_when_ended
 from local.double.client import Double
 from local.failures import LocalAwsFailed
@@ -102,12 +105,12 @@ class Demo:
     def _start(self, played: Sequence[Act]) -> dict[str, Act]:
         print("\nStarting exports, as a pipeline would with StartExportTask:")
         discovery = self._aws.client("discovery")
-        self._double.script(*(act.script for act in played))
         started = {}
-        for act in played:
-            export_id = discovery.start_export_task(**act.request)["exportId"]
-            started[export_id] = act
-            print(f"  {export_id}  {act.title}")
+        with self._double.scripted(*(act.script for act in played)):
+            for act in played:
+                export_id = discovery.start_export_task(**act.request)["exportId"]
+                started[export_id] = act
+                print(f"  {export_id}  {act.title}")
         return started
 
     def _run(self, export_ids: Sequence[str]) -> dict[str, Any]:
@@ -229,8 +232,9 @@ def main() -> int:
     clean_up_when_ended()
     try:
         aws.up()
-        Demo(aws).play()
-    except (LocalAwsFailed, NotAsPromised) as failure:
+        with aws.state.only_one("demo"):
+            Demo(aws).play()
+    except (LocalAwsFailed, NotAsPromised, BotoCoreError, ClientError, HTTPError) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -21,6 +21,9 @@ CONTEXT = {
 DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
 """What the template and the Lambdas are made from."""
 
+QUIET_AND_QUICK = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}
+"""Validating the template takes most of a synthesis. A deployment to AWS does it; here cfn-lint does."""
+
 LOG_TAIL_LINES = 40
 
 
@@ -30,7 +33,7 @@ class Cdk:
     def __init__(self, program: Path, app: Path, *, env: Mapping[str, str], work: Path) -> None:
         self._program = program
         self._app = app
-        self._env = {**env, "CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1"}
+        self._env = {**env, **QUIET_AND_QUICK}
         self._work = work
 
     def bootstrap(self) -> None:

@@ -2,6 +2,7 @@
 
 LocalAwsFailed
 ├── NotSetUp            something must be done first; the message says what
+├── AlreadyRunning      another command is at the same; the message says which
 ├── StartFailed         a server did not come up; the message ends with its log
 ├── DeploymentFailed    the CDK refused; the message ends with what it said
 └── DoesNotEnd          a process survives its end
@@ -14,6 +15,10 @@ class LocalAwsFailed(Exception):
 
 class NotSetUp(LocalAwsFailed):
     """Something must be made or mended first."""
+
+
+class AlreadyRunning(LocalAwsFailed):
+    """Only one such command at a time."""
 
 
 class StartFailed(LocalAwsFailed):

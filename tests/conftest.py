@@ -1,5 +1,6 @@
 """What holds for every room: local AWSs for the whole session, brought up by need, and a count of tests by room."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -12,9 +13,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.local.session import SharedAws
 
-ROOMS = ("unit", "infra", "faults", "local")
+ROOMS = ("unit", "infra", "slow", "faults", "local")
 ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
+
+# No test, and nothing that a test starts, depends on the caller's AWS profiles, credentials, region or endpoints.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+# The CDK would check every template once more by rules that cfn-lint has checked, which takes most of a synthesis.
+os.environ["CDK_VALIDATION"] = "false"
 
 # The same examples each time, and no test that fails because a machine is busy.
 settings.register_profile("seeded", derandomize=True, deadline=None)
@@ -35,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     room = room_of(item.nodeid)
     if room != "local":
-        return {"infra": 2, "faults": 3}.get(room, 4)
+        return {"infra": 2, "slow": 3, "faults": 3}.get(room, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
     return 5 if item.path.name == "test_elsewhere.py" else 6
@@ -53,13 +61,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """All files whose tests run alone are one process's; so is each other local file, whose set-up may take a while."""
+    """All files whose tests run alone are one process's; so is each other file of a room whose set-up takes a while.
+
+    So are all tests of the infrastructure, which share a few templates and the Node.js that makes them.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if room_of(nodeid) != "local":
-            return nodeid
-        return "alone" if runs_alone(self.config.rootpath / file) else file
+        file, room = nodeid.partition("::")[0], room_of(nodeid)
+        if room == "local" and runs_alone(self.config.rootpath / file):
+            return "alone"
+        return {"infra": "infra", "slow": file, "local": file}.get(room, nodeid)
 
 
 @pytest.fixture(scope="session")

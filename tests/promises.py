@@ -9,6 +9,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -20,8 +21,8 @@ INTRODUCTION = """# Reliability
 
 What may go wrong, what is promised then, and the tests that fail when the promise breaks. This page is written by
 `python -m tests.promises` from [the list](../tests/promises.toml) and the tests' names; a row without a test fails the
-build. `tests/unit` and `tests/infra` need nothing, `tests/faults` has servers that misbehave on loopback, and
-`tests/local` runs the deployed stack on a local AWS.
+build. `tests/unit`, `tests/infra` and `tests/slow` need nothing else, `tests/faults` has servers that misbehave on
+loopback, and `tests/local` runs the deployed stack on a local AWS.
 
 `make soak` does more of the latter for a quarter of an hour: ten runs at once for the same twenty exports, ten rounds
 of twenty exports whose functions are killed at random moments (`SEED=n` for others), a service that throttles or
@@ -99,12 +100,19 @@ def _count(shown: Tests) -> str:
 
 def _functions(marked: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
     """File and name of every function of the tests; with ``marked``, of those with such a decorator."""
-    for file in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef) and (
-                not marked or any(mark in ast.unparse(each) for each in node.decorator_list for mark in marked)
-            ):
-                yield f"{file.relative_to(TESTS.parent).as_posix()}", node.name
+    for path, function in _every_function():
+        if not marked or any(mark in ast.unparse(each) for each in function.decorator_list for mark in marked):
+            yield path, function.name
+
+
+@cache
+def _every_function() -> Sequence[tuple[str, ast.FunctionDef]]:
+    return [
+        (file.relative_to(TESTS.parent).as_posix(), node)
+        for file in sorted(TESTS.rglob("test_*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
 
 
 def main() -> None:

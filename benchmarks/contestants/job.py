@@ -12,15 +12,14 @@ SIGNATURE = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=300&X-Amz-SignedHead
 class Job:
     """Copy each of the files ``names`` from ``source`` to the bucket at ``endpoint``, under its name.
 
-    ``on_disk`` is a file of the same bytes, for who reads from a disk. ``memory`` is where a copy that may be killed
-    keeps what the next process needs to go on. ``pause_seconds`` is the base of pauses between tries.
+    ``memory`` is where a copy that may be killed keeps what the next process needs to go on. ``pause_seconds`` is the
+    base of pauses between tries.
     """
 
     source: str
     endpoint: str
     certificates: str
     names: tuple[str, ...]
-    on_disk: str = ""
     memory: str = ""
     pause_seconds: float = 0.25
 

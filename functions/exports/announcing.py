@@ -41,9 +41,10 @@ class EventPublisher:
         self._refused = 0
 
     def publish(self, row: Row, outcome: Outcome) -> None:
-        """Tell what the row says.
+        """Publish the outcome that the row says.
 
-        Raises ServiceError with EventBridge's code when it keeps refusing the event, ``PublishingStopped`` without a try.
+        Raises ServiceError with EventBridge's code when it keeps refusing the event, and with ``PublishingStopped``,
+        without a call, once it has refused several in a row.
         """
         if self._refused >= MAX_CONSECUTIVE_FAILURES:
             raise ServiceError("RefusedBefore")

@@ -13,8 +13,9 @@ from exports.links import Download
 from exports.members import Limits
 from exports.model import Export, Keys, RawObject
 from exports.retries import Patience
+from exports.rows import Records
+from exports.runs import Service
 from exports.settings import Settings
-from exports.storing import Records, Service
 from exports.transfer import copy
 from exports.unpack import Unpacked, unpack
 from exports.uploads import Unfinished, Upload
@@ -25,8 +26,10 @@ RESERVE = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Copies and unpacks with what the stack's settings allow, in seconds: nothing is begun without ``time_left()``,
-    and without ``call_left()`` nothing goes on."""
+    """Copies and unpacks with what the stack's settings allow.
+
+    Nothing is begun once ``time_left()`` seconds are over, and nothing goes on once ``call_left()`` seconds are.
+    """
 
     service: Service
     bucket: Archive
@@ -53,13 +56,8 @@ class Landing:
 
     @property
     def limits(self) -> Limits:
-        number = self.settings.number
-        return Limits(
-            max_files=number("MAX_FILES"),
-            max_file_bytes=number("MAX_FILE_BYTES"),
-            max_total_bytes=number("MAX_TOTAL_BYTES"),
-            max_ratio=number("MAX_RATIO"),
-        )
+        told = self.settings
+        return Limits(told.max_files, told.max_file_bytes, told.max_total_bytes, told.max_ratio)
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
         """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.

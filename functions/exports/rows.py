@@ -78,7 +78,7 @@ class Row:
         return self.item.get("linklessSince")
 
     def is_final_for(self, requested_at: datetime | None) -> bool:
-        """Whether its outcome stands for a run that asked for the export by id at ``requested_at`` (None: not by id)."""
+        """Whether its outcome stands for a run that requested the export by id at ``requested_at``; None: not by id."""
         if self.outcome in LANDED:
             return True
         return self.outcome in SETTLED and (requested_at is None or self.settled_at >= utc_text(requested_at))

@@ -1,131 +1,104 @@
 """The settings of a function, read from its environment and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Generic, TypeVar
 
-from exports.datasets import Dataset, read_added
+from exports.datasets import read_added
+
+T = TypeVar("T")
 
 
 class SettingError(Exception):
     """A setting is missing or is not what it should be; the message names it."""
 
 
+class _Variable(Generic[T]):
+    """An environment variable, read each time it is used; ``default`` is its text where it is not set."""
+
+    def __init__(self, name: str, read: Callable[[str], T], default: str | None = None) -> None:
+        self._name = name
+        self._read = read
+        self._default = default
+
+    def __get__(self, settings: "Settings", owner: type) -> T:
+        text = settings.env.get(self._name, "").strip() or self._default
+        if text is None:
+            raise SettingError(f"the environment variable {self._name} is not set")
+        try:
+            return self._read(text)
+        except ValueError as error:
+            raise SettingError(f"the environment variable {self._name} {error}, not {text!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not 0 <= value < 1e15:
+        raise ValueError("must be at least 0 and finite")
+    return value
+
+
+def _whole(text: str) -> int:
+    return int(_number(text))
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=_number(text))
+
+
+def _minutes(text: str) -> timedelta:
+    return timedelta(minutes=_number(text))
+
+
+def _days(text: str) -> timedelta | None:
+    return timedelta(days=_number(text)) if text else None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each property reads one environment variable, so that a function needs only those that it uses."""
+    """Each attribute reads one environment variable, so that a function needs only those that it uses."""
 
     env: Mapping[str, str] = field(repr=False)
 
-    @property
-    def table(self) -> str:
-        return self._text("TABLE_NAME")
-
-    @property
-    def bucket(self) -> str:
-        return self._text("BUCKET_NAME")
-
-    @property
-    def account(self) -> str:
-        """The account of the stack, which owns the bucket."""
-        return self._text("ACCOUNT_ID")
-
-    @property
-    def discovery_account(self) -> str:
-        """The account that the exports belong to."""
-        return self._text("DISCOVERY_ACCOUNT_ID")
-
-    @property
-    def discovery_role(self) -> str:
-        """ARN of the role to take for calls of the service; empty where the function's own does."""
-        return self.env.get("DISCOVERY_ROLE_ARN", "")
-
-    @property
-    def discovery_external_id(self) -> str:
-        """What the role's trust policy may ask for; empty when it does not."""
-        return self.env.get("DISCOVERY_EXTERNAL_ID", "")
-
-    @property
-    def function_name(self) -> str:
-        """As Lambda tells it."""
-        return self._text("AWS_LAMBDA_FUNCTION_NAME")
-
-    @property
-    def event_bus(self) -> str:
-        return self._text("EVENT_BUS_NAME")
-
-    @property
-    def table_arn(self) -> str:
-        return self._text("TABLE_ARN")
-
-    @property
-    def database(self) -> str:
-        """The Glue database of the tables; empty when none are kept."""
-        return self.env.get("DATABASE_NAME", "")
-
-    @property
-    def datasets(self) -> tuple[Dataset, ...]:
-        """Those that the stack adds to the known ones."""
-        return read_added(self.env.get("DATASETS") or "[]")
-
-    @property
-    def discovery_region(self) -> str:
-        """The account's Migration Hub home region: the service answers nowhere else."""
-        return self._text("DISCOVERY_REGION")
-
-    @property
-    def wait_floor(self) -> timedelta:
-        return timedelta(seconds=self._number("WAIT_FLOOR_SECONDS"))
-
-    @property
-    def wait_ceiling(self) -> timedelta:
-        return timedelta(seconds=self._number("WAIT_CEILING_SECONDS"))
-
-    @property
-    def not_found_grace(self) -> timedelta:
-        return timedelta(seconds=self._number("NOT_FOUND_GRACE_SECONDS"))
-
-    @property
-    def deadline(self) -> timedelta:
-        return timedelta(minutes=self._number("DEADLINE_MINUTES"))
-
-    @property
-    def sweep_deadline(self) -> timedelta:
-        return timedelta(minutes=self._number("SWEEP_DEADLINE_MINUTES"))
-
-    @property
-    def sweep_max_age(self) -> timedelta | None:
-        return timedelta(days=self._number("SWEEP_MAX_AGE_DAYS")) if self.env.get("SWEEP_MAX_AGE_DAYS") else None
-
-    @property
-    def store_budget(self) -> timedelta:
-        return timedelta(seconds=self._number("STORE_BUDGET_SECONDS"))
-
-    @property
-    def download_hosts(self) -> tuple[str, ...]:
-        return tuple(host for host in self.env.get("DOWNLOAD_HOSTS", "").split(",") if host)
-
-    @property
-    def ca_bundle(self) -> str:
-        """A file or folder of certificates that are trusted beside the system's; the AWS SDKs read it, too."""
-        return self.env.get("AWS_CA_BUNDLE", "")
-
-    def number(self, name: str) -> int:
-        """A whole number above zero, such as a limit of unpacking."""
-        return int(self._number(name))
-
-    def _text(self, name: str) -> str:
-        value = self.env.get(name, "").strip()
-        if not value:
-            raise SettingError(f"the environment variable {name} is not set")
-        return value
-
-    def _number(self, name: str) -> float:
-        text = self._text(name)
-        try:
-            value = float(text)
-        except ValueError:
-            raise SettingError(f"the environment variable {name} must be a number, not {text!r}") from None
-        if not 0 <= value < 1e15:
-            raise SettingError(f"the environment variable {name} must be at least 0 and finite, not {text!r}")
-        return value
+    table = _Variable("TABLE_NAME", str)
+    table_arn = _Variable("TABLE_ARN", str)
+    bucket = _Variable("BUCKET_NAME", str)
+    event_bus = _Variable("EVENT_BUS_NAME", str)
+    account = _Variable("ACCOUNT_ID", str)
+    """The account of the stack, which owns the bucket."""
+    discovery_account = _Variable("DISCOVERY_ACCOUNT_ID", str)
+    """The account that the exports belong to."""
+    discovery_region = _Variable("DISCOVERY_REGION", str)
+    """The account's Migration Hub home region: the service answers in no other."""
+    discovery_role = _Variable("DISCOVERY_ROLE_ARN", str, "")
+    """ARN of the role to assume for calls of the service; empty: the function's own role."""
+    discovery_external_id = _Variable("DISCOVERY_EXTERNAL_ID", str, "")
+    """What the role's trust policy may demand; empty where it does not."""
+    function_name = _Variable("AWS_LAMBDA_FUNCTION_NAME", str)
+    """Set by Lambda."""
+    database = _Variable("DATABASE_NAME", str, "")
+    """The Glue database of the tables; empty when there are none."""
+    datasets = _Variable("DATASETS", read_added, "[]")
+    """Those that the stack adds to the known ones."""
+    wait_floor = _Variable("WAIT_FLOOR_SECONDS", _seconds)
+    wait_ceiling = _Variable("WAIT_CEILING_SECONDS", _seconds)
+    not_found_grace = _Variable("NOT_FOUND_GRACE_SECONDS", _seconds)
+    deadline = _Variable("DEADLINE_MINUTES", _minutes)
+    sweep_deadline = _Variable("SWEEP_DEADLINE_MINUTES", _minutes)
+    sweep_max_age = _Variable("SWEEP_MAX_AGE_DAYS", _days, "")
+    store_budget = _Variable("STORE_BUDGET_SECONDS", _seconds)
+    download_hosts = _Variable("DOWNLOAD_HOSTS", _names, "")
+    max_files = _Variable("MAX_FILES", _whole)
+    max_file_bytes = _Variable("MAX_FILE_BYTES", _whole)
+    max_total_bytes = _Variable("MAX_TOTAL_BYTES", _whole)
+    max_ratio = _Variable("MAX_RATIO", _whole)
+    ca_bundle = _Variable("AWS_CA_BUNDLE", str, "")
+    """A file or folder of certificates that are trusted beside the system's; the AWS SDKs read it, too."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from exports.checksums import crc32_of_parts, from_base64, to_base64
 from exports.crew import Crew
 from exports.errors import Rejected, SourceChanged, SourceError
-from exports.formats import ZipEnd, extension, is_error_page, is_zip
+from exports.formats import extension, is_error_page, is_zip
 from exports.links import CHUNK, Probe, Whole
 from exports.model import RawObject, Reason
 from exports.pipes import Pipe, Source
@@ -21,13 +21,14 @@ from exports.uploads import (
     LARGEST_OBJECT,
     SMALL,
     WORKERS,
+    Bucket,
     Part,
-    Target,
     Unfinished,
     Upload,
     UploadGone,
     part_size_for,
 )
+from exports.zipfiles import ZipEnd
 
 
 class Unverified(SourceError):
@@ -36,7 +37,7 @@ class Unverified(SourceError):
 
 def copy(
     source: Source,
-    target: Target,
+    target: Bucket,
     *,
     key: Callable[[str], str],
     known: Upload | None,
@@ -63,7 +64,7 @@ def copy(
 @dataclass(frozen=True, slots=True)
 class _Copying:
     source: Source
-    target: Target
+    target: Bucket
     key: Callable[[str], str]
     remember: Callable[[Upload], None]
     patience: Patience

@@ -38,6 +38,7 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _EXTRA = struct.Struct("<2H")
 _LONGEST_LOCAL = _LOCAL.size + 2 * 0xFFFF
+_LONGEST_END = _END_64.size + _LOCATOR.size + _END.size + 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def directory(zipped: Window, *, max_entries: int) -> list[Entry]:
     Raises Rejected: CORRUPT when it does not add up, TOO_LARGE above ``max_entries``, ENCRYPTED and UNSUPPORTED (a zip
     of several disks, another method than stored or deflated) when a member could not be read.
     """
-    tail = _Tail(zipped)
+    tail = _Tail.of(zipped)
     end = _end_record(tail)
     start = end.position - end.size
     moved = start - end.offset
@@ -101,7 +102,9 @@ def directory(zipped: Window, *, max_entries: int) -> list[Entry]:
         raise Rejected(Reason.TOO_LARGE, f"a zip of {end.entries} entries; {max_entries} are allowed")
     if end.size > max(TAIL_BYTES, max_entries * DIRECTORY_BYTES_PER_ENTRY):
         raise Rejected(Reason.TOO_LARGE, f"a zip whose directory has {end.size} bytes")
-    entries = list(_entries(_Feed(tail.read(start, end.size)), end, moved))
+    first = start - tail.start
+    listed = zipped.read(start, end.size) if first < 0 else iter((tail.data[first : first + end.size],))
+    entries = list(_entries(_Feed(listed), end, moved))
     return _without_overlap(entries, start)
 
 
@@ -186,18 +189,17 @@ class _End:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
 class _Tail:
-    """The last bytes of a zip, read once; what lies before them is read by ranges."""
+    """The last bytes of a zip, from ``start`` on."""
 
-    def __init__(self, zipped: Window) -> None:
-        self._zipped = zipped
-        self.start = max(0, zipped.size - TAIL_BYTES)
-        self.data = b"".join(zipped.read(self.start, zipped.size - self.start))
+    start: int
+    data: bytes
 
-    def read(self, first: int, size: int) -> Iterator[bytes]:
-        if first < self.start:
-            return self._zipped.read(first, size)
-        return iter((self.data[first - self.start : first - self.start + size],))
+    @classmethod
+    def of(cls, zipped: Window) -> "_Tail":
+        start = max(0, zipped.size - TAIL_BYTES)
+        return cls(start, b"".join(zipped.read(start, zipped.size - start)))
 
     def record(self, layout: struct.Struct, signature: bytes, position: int) -> tuple[int, ...] | None:
         """The numbers of the record at ``position``; None when none lies there."""
@@ -205,6 +207,26 @@ class _Tail:
         if first < 0 or first + layout.size > len(self.data) or not self.data.startswith(signature, first):
             return None
         return tuple(layout.unpack_from(self.data, first)[1:])
+
+
+class ZipEnd:
+    """Watches a stream go by and says whether it ended as a zip ends: the only sign of wholeness without a length."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._seen = 0
+
+    def update(self, chunk: bytes) -> None:
+        self._tail = (self._tail + chunk[-_LONGEST_END:])[-_LONGEST_END:]
+        self._seen += len(chunk)
+
+    def whole(self) -> bool:
+        """Whether the last bytes are an end record that speaks of a zip of exactly the size that went by."""
+        try:
+            end = _end_record(_Tail(self._seen - len(self._tail), self._tail))
+        except Rejected:
+            return False
+        return end.offset + end.size == end.position
 
 
 def _end_record(tail: _Tail) -> _End:

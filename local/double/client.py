@@ -1,7 +1,8 @@
 """For tests and the demo: script the double and read its counts. Exports are started and described with boto3."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ class Double:
     def script(self, *coming: Document, usual: Document | None = None) -> None:
         """Say how the coming exports go, one each, in turn; those after them go the usual way."""
         self._ask("PUT", "script", {"next": list(coming), "usual": usual or {}})
+
+    @contextmanager
+    def scripted(self, *coming: Document) -> Iterator[None]:
+        """The exports that are started in the block go so, one each; whatever it leaves over, no later one does."""
+        self.script(*coming)
+        try:
+            yield
+        finally:
+            self.script()
 
     def add(self, *exports: Document) -> list[str]:
         """Let these exports be there at once, and say their ids."""

@@ -7,26 +7,38 @@ from collections.abc import Iterator
 import pytest
 
 from exports import secrecy
-from tests.faults.copying import Certificate, Copying, assert_no_secret, csv_bytes, make_certificate
-from tests.faults.server import Server, serving
+from tests.faults.copying import Certificate, Copying, assert_no_secret, csv_bytes
+from tests.loopback.bucket import Bucket
+from tests.loopback.server import serving
+from tests.loopback.source import Source
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+    return Certificate.made_in(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")
 def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls") / "other.pem")
+    return Certificate.made_in(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def server(certificate: Certificate) -> Iterator[Server]:
+def server(certificate: Certificate) -> Iterator[Source]:
     """Serves 100 kB that look like a CSV."""
-    server = Server(certificate.serving, csv_bytes(100_000))
+    server = Source(certificate.serving, csv_bytes(100_000))
     with serving(server):
         yield server
+
+
+@pytest.fixture
+def bucket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """What S3 clients made from here on call."""
+    bucket = Bucket(certificate.serving)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate.path))
+    with serving(bucket):
+        yield bucket
 
 
 @pytest.fixture(autouse=True)
@@ -46,5 +58,5 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def copying(server: Server, certificate: Certificate) -> Copying:
-    return Copying(server, certificate)
+def copying(server: Source, bucket: Bucket, certificate: Certificate) -> Copying:
+    return Copying(server, bucket, certificate)

@@ -1,19 +1,16 @@
-"""A certificate to serve with, and a copy from a source that misbehaves into a bucket in memory."""
+"""A certificate to serve with, and a copy from a source that misbehaves into a bucket that may."""
 
-import datetime
-import ipaddress
 import random
 import ssl
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import boto3
 
+from exports.archive import Archive, s3_client
 from exports.checksums import to_base64
 from exports.connections import tls_context
 from exports.links import Download
@@ -22,22 +19,34 @@ from exports.pace import Pace
 from exports.retries import Patience, no_hurry
 from exports.transfer import copy
 from exports.uploads import Unfinished, Upload
-from tests.faults.bucket import FakeBucket
-from tests.faults.server import SECRET_PATH, SECRET_QUERY, Server
+from local.certificate import make_certificate
+from tests.loopback.bucket import Bucket
+from tests.loopback.content import Bytes
+from tests.loopback.source import SECRET_PATH, SECRET_QUERY, Source
 
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate for localhost: who serves with it and who trusts it."""
+    """A certificate for localhost that nobody else has: who serves with it and who trusts it."""
 
     path: Path
+
+    @classmethod
+    def made_in(cls, folder: Path) -> "Certificate":
+        certificate = cls(folder / "certificate.pem")
+        make_certificate(certificate.path, certificate.key)
+        return certificate
+
+    @property
+    def key(self) -> Path:
+        return self.path.with_name("key.pem")
 
     @property
     def serving(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.path)
+        context.load_cert_chain(self.path, self.key)
         return context
 
     @property
@@ -45,28 +54,10 @@ class Certificate:
         return tls_context(str(self.path))
 
 
-def make_certificate(path: Path) -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return Certificate(path)
+@cache
+def session() -> boto3.Session:
+    """One for all tests: it keeps the model of S3, which takes longer to read than a copy."""
+    return boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
 
 
 def csv_bytes(count: int, seed: int = 1) -> bytes:
@@ -91,9 +82,9 @@ def assert_quotes_no_link(error: BaseException | None) -> None:
 class Copying:
     """What takes part in a copy and what came of it. Pauses are noted, not slept, and last as long as can be."""
 
-    server: Server
+    server: Source
+    bucket: Bucket
     certificate: Certificate
-    bucket: FakeBucket = field(default_factory=FakeBucket)
     remembered: list[Upload] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
@@ -106,6 +97,9 @@ class Copying:
     @property
     def patience(self) -> Patience:
         return Patience(self.attempts, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high)
+
+    def archive(self) -> Archive:
+        return Archive(s3_client(session()), bucket="bucket", owner="123456789012", patience=self.patience)
 
     def renew(self) -> str:
         self.renewals += 1
@@ -133,7 +127,7 @@ class Copying:
         try:
             return copy(
                 self.download(link, hosts),
-                self.bucket,
+                self.archive(),
                 key="raw/export.{}".format,
                 known=known,
                 remember=self.remembered.append,
@@ -145,8 +139,9 @@ class Copying:
             assert_quotes_no_link(error)
             raise
 
-    def assert_stored(self, result: RawObject | Unfinished, body: bytes) -> None:
-        """The one visible object is ``body``, byte for byte, and the checksum of the whole is true."""
+    def assert_stored(self, result: RawObject | Unfinished, wanted: Bytes) -> None:
+        """The one visible object is ``wanted``, byte for byte, and the checksum of the whole is true."""
+        body = bytes(wanted[: len(wanted)])
         assert isinstance(result, RawObject)
         assert self.bucket.objects == {result.key: body}
         assert (result.bytes, result.crc32) == (len(body), to_base64(zlib.crc32(body)))

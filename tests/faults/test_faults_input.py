@@ -8,8 +8,9 @@ import pytest
 
 from exports.errors import Rejected, SourceError
 from exports.model import RawObject, Reason
-from tests.faults import server as faults
 from tests.faults.copying import Copying
+from tests.loopback import faults
+from tests.loopback.source import Fault, Get
 
 HTML = b"\n  <!DOCTYPE html><html><body>Sorry, try again later</body></html>"
 XML = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>'
@@ -30,7 +31,7 @@ def test_bad_input_16_host_with_another_port_than_the_listed_one(copying: Copyin
 
 
 @pytest.mark.parametrize("answer", [faults.well, faults.no_ranges(), faults.chunked(), faults.no_length()])
-def test_bad_input_19_zero_byte_body(copying: Copying, answer: faults.Fault) -> None:
+def test_bad_input_19_zero_byte_body(copying: Copying, answer: Fault) -> None:
     copying.server.body = b""
     copying.server.always = answer
 
@@ -55,7 +56,7 @@ def test_bad_input_19_zip_without_a_member(copying: Copying) -> None:
 
 @pytest.mark.parametrize("body", [HTML, XML, b"\xef\xbb\xbf" + HTML, b"<html>" + b" " * 200_000])
 def test_bad_input_20_error_page_with_status_200(copying: Copying, body: bytes) -> None:
-    copying.server.always = faults.page(body, "application/zip")
+    copying.server.always = faults.status(200, body, Content_Type="application/zip")
 
     with pytest.raises(Rejected) as caught:
         copying.run()
@@ -90,9 +91,9 @@ def test_bad_input_28_hostile_content_type_and_file_name_name_nothing(copying: C
 
 
 def test_bad_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) -> None:
-    def senseless(exchange: faults.Exchange) -> None:
+    def senseless(exchange: Get) -> None:
         exchange.head(206, Content_Length=5, Content_Range="bytes 7-3/-1", ETag='"v1"')
-        exchange.wfile.write(b"hello")
+        exchange.send(b"hello")
 
     copying.server.always = senseless
 

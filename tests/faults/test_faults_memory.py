@@ -4,54 +4,40 @@ import json
 import os
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from exports.checksums import crc32_of_parts, to_base64
+from exports.checksums import to_base64
 from tests.faults.copying import MIB, Certificate
-from tests.faults.s3server import S3Server
-from tests.faults.server import Server, serving
+from tests.loopback.bucket import Bucket
+from tests.loopback.content import Content
+from tests.loopback.server import serving
+from tests.loopback.source import Source
 
-BLOCK = b"0123456789,abcdef\n" * (MIB // 18 + 1)
-SMALL, LARGE = 40, 600
-"""MiB. The large one is more than twice what the process may allocate."""
-
-
-class Endless:
-    """``size`` bytes that exist only where they are looked at."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, wanted: slice) -> bytes:
-        length = wanted.stop - wanted.start
-        blocks: bytes = BLOCK[:MIB] * (length // MIB + 2)
-        return blocks[wanted.start % MIB :][:length]
+SMALL, LARGE = 40 * MIB, 600 * MIB
+"""Bytes. The large one is more than twice what the process may allocate."""
 
 
 @pytest.fixture
-def s3(certificate: Certificate) -> Iterator[S3Server]:
-    server = S3Server(certificate.serving, keeps=False)
-    with serving(server):
-        yield server
+def bucket(certificate: Certificate) -> Iterator[Bucket]:
+    bucket = Bucket(certificate.serving, keeps=False)
+    with serving(bucket):
+        yield bucket
 
 
-def carry(server: Server, s3: S3Server, certificate: Certificate, mebibytes: int) -> dict[str, Any]:
-    """What a fresh process says of carrying a file of so many MiB."""
-    server.body = cast(bytes, Endless(mebibytes * MIB))
+def carry(server: Source, bucket: Bucket, certificate: Certificate, size: int) -> dict[str, Any]:
+    """What a fresh process says of carrying a file of so many bytes."""
+    server.body = Content(1, size)
+    bucket.stored.clear()
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(sys.path),
-        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ENDPOINT_URL": bucket.endpoint,
         "AWS_CA_BUNDLE": str(certificate.path),
     }
-    command = [sys.executable, "-m", "tests.faults.carry", server.link, s3.endpoint, str(certificate.path)]
+    command = [sys.executable, "-m", "tests.faults.carry", server.link, bucket.endpoint, str(certificate.path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
@@ -59,12 +45,12 @@ def carry(server: Server, s3: S3Server, certificate: Certificate, mebibytes: int
 
 
 def test_fault_38_invariant_7_memory_does_not_grow_with_the_file(
-    server: Server, s3: S3Server, certificate: Certificate
+    server: Source, bucket: Bucket, certificate: Certificate
 ) -> None:
-    small = carry(server, s3, certificate, SMALL)
-    large = carry(server, s3, certificate, LARGE)
+    small = carry(server, bucket, certificate, SMALL)
+    large = carry(server, bucket, certificate, LARGE)
 
-    assert large["bytes"] == LARGE * MIB
-    assert large["crc32"] == to_base64(crc32_of_parts([(zlib.crc32(BLOCK[:MIB]), MIB)] * LARGE))
+    assert large["bytes"] == LARGE
+    assert large["crc32"] == to_base64(Content(1, LARGE).crc32(0, LARGE))
     assert large["peak"] - small["peak"] < 5 * MIB
     assert large["peak"] < 100 * MIB

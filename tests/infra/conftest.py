@@ -1,30 +1,35 @@
-"""One synthesis for all tests of the infrastructure."""
+"""Templates that the tests of the infrastructure share."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 
 from infra.settings import Settings
-from infra.stack import DiscoveryExportsStack
+from tests.infra import synthesis
 from tests.infra.template import Template
 
 
 @pytest.fixture(scope="session")
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cloud assembly made with the default settings."""
-    outdir = tmp_path_factory.mktemp("cdk.out")
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
-    stack = DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings())
-    app.synth()
-    return outdir / stack.template_file
+def template() -> Template:
+    return synthesis.by_default()
 
 
 @pytest.fixture(scope="session")
-def template(synthesized: Path) -> Template:
-    return Template(json.loads(synthesized.read_text("utf-8")))
+def everything() -> Template:
+    return synthesis.with_everything()
+
+
+@pytest.fixture(scope="session")
+def bare() -> Template:
+    """Of a stack without what can be left out."""
+    return synthesis.of_stack(Settings(tables=False, watching=False))
+
+
+@pytest.fixture(scope="session")
+def triggers() -> Template:
+    """Of a stack with all that starts runs by itself."""
+    schedules = (*synthesis.EVERYTHING.schedules, synthesis.DAILY)
+    return synthesis.of_stack(Settings(schedules=schedules, cloud_trail_trigger=True, cloud_trail_sources=("tests",)))
 
 
 @pytest.fixture(scope="session")

@@ -8,55 +8,23 @@ those who wait for it. So the list, ``pinned_names.json``, changes on purpose on
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import patch
-
-from aws_cdk import App, Environment, Stack
-from aws_cdk import aws_kms as kms
 
 from exports import announcing
 from exports.measuring import measure, record_call, record_poll
 from exports.model import Outcome
 from exports.rows import Row
-from infra.exports import DiscoveryExports
-from infra.settings import Settings
-from infra.stack import DiscoveryExportsStack
+from tests.infra.synthesis import by_default, with_everything
 from tests.infra.template import Template, many
-from tests.infra.test_nag import ACCOUNT, EVERYTHING
 
 LIST = Path(__file__).with_suffix(".json")
 COMMAND = "PYTHONPATH=functions python -m tests.infra.pinned_names"
-ALL_ON = replace(EVERYTHING, sweep_max_age_days=30, download_hosts=("localhost:*",))
-"""What can be turned on, and what puts a variable into an environment that is left out by default."""
 
 Names = Mapping[str, list[str]]
 """Sorted names by what they are names of."""
-
-
-def by_default(outdir: Path) -> Template:
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings())
-    return _synthesized(app)
-
-
-def with_everything(outdir: Path) -> Template:
-    """In a stack that knows its account and region, which a trigger beside a role asks for."""
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
-    stack = Stack(app, "DiscoveryExports", env=Environment(account=ACCOUNT, region="us-east-1"))
-    key = kms.Key.from_key_arn(
-        stack, "Key", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"
-    )
-    DiscoveryExports(stack, "Exports", settings=ALL_ON, key=key)
-    return _synthesized(app)
-
-
-def _synthesized(app: App) -> Template:
-    app.synth()
-    return Template(json.loads((Path(app.outdir) / "DiscoveryExports.template.json").read_text("utf-8")))
 
 
 def names(template: Template) -> Names:
@@ -174,11 +142,7 @@ def _events_that_are_matched(template: Template) -> Iterator[str]:
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder:
-        found = {
-            "by default": names(by_default(Path(folder) / "default")),
-            "with everything": names(with_everything(Path(folder) / "everything")),
-        }
+    found = {"by default": names(by_default()), "with everything": names(with_everything())}
     LIST.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 

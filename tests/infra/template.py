@@ -1,9 +1,11 @@
 """A synthesized template, read by the names that constructs have in the code."""
 
+import copy
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from infra.permissions import flat
@@ -18,7 +20,7 @@ class Template:
     document: Json
     root: str = "DiscoveryExports/Exports"
 
-    @property
+    @cached_property
     def names(self) -> Mapping[str, str]:
         """Logical ids and the names of what they are."""
         paths = {key: resource["Metadata"]["aws:cdk:path"] for key, resource in self._resources.items()}
@@ -32,10 +34,11 @@ class Template:
     def resource(self, name: str) -> Json:
         """The one resource of that name."""
         (found,) = (self._resources[key] for key, each in self.names.items() if each == name)
-        return dict(found)
+        return copy.deepcopy(found)
 
     def properties(self, name: str) -> Json:
-        return dict(self.resource(name)["Properties"])
+        properties: Json = self.resource(name)["Properties"]
+        return properties
 
     def of_type(self, type: str) -> dict[str, Json]:
         """Resources by name."""

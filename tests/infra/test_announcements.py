@@ -9,7 +9,7 @@ from tests.infra.template import Template
 def test_rule_carries_every_outcome_but_stored(template: Template) -> None:
     pattern = template.properties("Announcements/NotStored")["EventPattern"]
 
-    assert template.text(pattern.pop("resources")[0]) == "<Storage/Catalog.Arn>"
+    assert [template.text(arn) for arn in pattern.pop("resources")] == ["<Storage/Catalog.Arn>"]
     kept = [each.event_type for each in Outcome if not each.to_topic]
     assert pattern == {"source": [SOURCE], "detail-type": [{"anything-but": kept}]}
     assert announcements.SOURCE == SOURCE

@@ -50,7 +50,7 @@ def test_history_of_a_run_does_not_grow_with_its_batches(definition: dict[str, A
 
 @pytest.mark.parametrize(
     "pending",
-    [Pending(unlisted=tuple(IDS), look_at=NOW), Pending(waiting=tuple(IDS), look_at=NOW)],
+    [Pending(unlisted=tuple(IDS), next_poll_at=NOW), Pending(waiting=tuple(IDS), next_poll_at=NOW)],
     ids=["unlisted", "waiting"],
 )
 def test_fault_35_state_of_a_waiting_batch_is_small(pending: Pending) -> None:
@@ -86,8 +86,8 @@ def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
 
 def ready_batch() -> dict[str, Any]:
     """Every export finished."""
-    ready = [Item(export_id, MAX_POLLS, linkless=True) for export_id in IDS]
-    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, look_at=NOW)
+    ready = [Item(export_id, MAX_POLLS, without_url=True) for export_id in IDS]
+    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, next_poll_at=NOW)
     return {"batch": BATCH, **pending.to_json()}
 
 

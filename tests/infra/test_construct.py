@@ -1,7 +1,5 @@
 """The construct in somebody else's stack, beside their own bucket, table, key, bus and topic."""
 
-import json
-
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -12,13 +10,11 @@ from aws_cdk import aws_sns as sns
 
 from infra.exports import DiscoveryExports
 from infra.settings import Settings
+from tests.infra.synthesis import synthesized
 from tests.infra.template import Template
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    outdir = tmp_path_factory.mktemp("cdk.out")
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
+def in_their_stack(app: App) -> Stack:
     stack = Stack(app, "Theirs")
     DiscoveryExports(
         stack,
@@ -30,8 +26,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
         topic=sns.Topic(stack, "Topic"),
         settings=Settings(store_concurrency=3),
     )
-    app.synth()
-    return Template(json.loads((outdir / "Theirs.template.json").read_text("utf-8")), root="Theirs/Exports")
+    return stack
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return synthesized(in_their_stack)
 
 
 def test_nothing_is_made_that_was_given(template: Template) -> None:

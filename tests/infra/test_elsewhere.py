@@ -1,35 +1,33 @@
 """Exports of another account or region: who may call the service there, and what cannot be had with it."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_s3 as s3
 
+from infra.context import SettingsError
 from infra.exports import DiscoveryExports
-from infra.settings import HOME_REGIONS, Existing, Settings, SettingsError
-from infra.stack import DiscoveryExportsStack
+from infra.settings import HOME_REGIONS, Existing, Settings
+from tests.infra.synthesis import KEY_ARN, of_stack
 from tests.infra.template import Template
 
 THEIRS, OURS = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{THEIRS}:role/exports-reader"
 CALLING = ["PlanRun", "CheckExports", "StoreExport"]
+GIVEN = Existing(
+    bucket_name="our-bucket",
+    table_name="our-table",
+    key_arn=f"arn:aws:kms:us-east-1:{OURS}:key/0a1b",
+    bus_name="our-bus",
+    topic_arn=f"arn:aws:sns:us-east-1:{OURS}:our-topic",
+)
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Template:
+def elsewhere() -> Template:
     settings = Settings(discovery_role_arn=ROLE, discovery_external_id="wave-2026", discovery_region="eu-central-1")
-    return synthesized(tmp_path_factory.mktemp("cdk.out"), settings=settings)
-
-
-def synthesized(outdir: Path, *, stack_id: str = "DiscoveryExports", **given: Any) -> Template:
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
-    stack = DiscoveryExportsStack(app, stack_id, **given)
-    app.synth()
-    document = json.loads((outdir / stack.template_file).read_text("utf-8"))
-    return Template(document, root=f"{stack_id}/Exports")
+    return of_stack(settings, existing=GIVEN)
 
 
 @pytest.mark.parametrize("function", CALLING)
@@ -117,21 +115,7 @@ def test_a_stack_for_the_exports_of_another_region_may_be_deployed_anywhere(else
 # What is there already, by name
 
 
-GIVEN = Existing(
-    bucket_name="our-bucket",
-    table_name="our-table",
-    key_arn=f"arn:aws:kms:us-east-1:{OURS}:key/0a1b",
-    bus_name="our-bus",
-    topic_arn=f"arn:aws:sns:us-east-1:{OURS}:our-topic",
-)
-
-
-@pytest.fixture(scope="module")
-def over(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return synthesized(tmp_path_factory.mktemp("cdk.out"), settings=Settings(), existing=GIVEN)
-
-
-def test_nothing_that_is_named_is_made(over: Template) -> None:
+def test_nothing_that_is_named_is_made(elsewhere: Template) -> None:
     types = (
         "AWS::S3::Bucket",
         "AWS::DynamoDB::GlobalTable",
@@ -140,38 +124,36 @@ def test_nothing_that_is_named_is_made(over: Template) -> None:
         "AWS::SNS::Topic",
     )
 
-    assert not [name for kind in types for name in over.of_type(kind)]
+    assert not [name for kind in types for name in elsewhere.of_type(kind)]
 
 
-def test_functions_and_rule_use_what_is_named(over: Template) -> None:
-    variables = over.properties("Functions/StoreExport")["Environment"]["Variables"]
-    (target,) = over.properties("Announcements/NotStored")["Targets"]
+def test_functions_and_rule_use_what_is_named(elsewhere: Template) -> None:
+    variables = elsewhere.properties("Functions/StoreExport")["Environment"]["Variables"]
+    (target,) = elsewhere.properties("Announcements/NotStored")["Targets"]
 
     assert (variables["BUCKET_NAME"], variables["TABLE_NAME"]) == ("our-bucket", "our-table")
-    assert variables["EVENT_BUS_NAME"] == over.properties("Announcements/NotStored")["EventBusName"] == "our-bus"
+    assert variables["EVENT_BUS_NAME"] == elsewhere.properties("Announcements/NotStored")["EventBusName"] == "our-bus"
     assert target["Arn"] == GIVEN.topic_arn
 
 
-def test_the_key_may_be_used_by_functions_and_by_who_publishes(over: Template) -> None:
-    using = {line for line in over.permissions("Functions/StoreExportRole") if line.startswith("kms:")}
+def test_the_key_may_be_used_by_functions_and_by_who_publishes(elsewhere: Template) -> None:
+    using = {line for line in elsewhere.permissions("Functions/StoreExportRole") if line.startswith("kms:")}
 
     actions = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")
     assert using == {f"kms:{action} on {GIVEN.key_arn}" for action in actions}
-    assert over.permissions("Announcements/Publisher") == [
+    assert elsewhere.permissions("Announcements/Publisher") == [
         f"kms:Decrypt on {GIVEN.key_arn}",
         f"kms:GenerateDataKey on {GIVEN.key_arn}",
         f"sns:Publish on {GIVEN.topic_arn}",
     ]
 
 
-def test_what_is_made_is_encrypted_with_the_key_that_is_named(tmp_path: Path) -> None:
-    template = synthesized(tmp_path, settings=Settings(), existing=Existing(key_arn=GIVEN.key_arn))
-
-    (rule,) = template.properties("Storage/Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    (replica,) = template.properties("Storage/Catalog")["Replicas"]
-    assert rule["ServerSideEncryptionByDefault"] == {"KMSMasterKeyID": GIVEN.key_arn, "SSEAlgorithm": "aws:kms"}
-    assert replica["SSESpecification"]["KMSMasterKeyId"] == GIVEN.key_arn
-    assert template.properties("Announcements/Topic")["KmsMasterKeyId"] == GIVEN.key_arn
+def test_what_is_made_is_encrypted_with_the_key_that_is_named(everything: Template) -> None:
+    (rule,) = everything.properties("Storage/Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (replica,) = everything.properties("Storage/Catalog")["Replicas"]
+    assert rule["ServerSideEncryptionByDefault"] == {"KMSMasterKeyID": KEY_ARN, "SSEAlgorithm": "aws:kms"}
+    assert replica["SSESpecification"]["KMSMasterKeyId"] == KEY_ARN
+    assert everything.properties("Announcements/Topic")["KmsMasterKeyId"] == KEY_ARN
 
 
 def test_lifetimes_of_objects_are_refused_for_a_bucket_that_is_given() -> None:
@@ -182,10 +164,8 @@ def test_lifetimes_of_objects_are_refused_for_a_bucket_that_is_given() -> None:
         DiscoveryExports(stack, "Exports", bucket=bucket, settings=Settings(raw_retention_days=365))
 
 
-def test_two_stacks_share_no_physical_name(tmp_path: Path) -> None:
-    one, two = (
-        named(synthesized(tmp_path / stack_id, stack_id=stack_id, settings=Settings())) for stack_id in ("One", "Two")
-    )
+def test_two_stacks_share_no_physical_name(template: Template) -> None:
+    one, two = named(template), named(of_stack(Settings(), stack_id="Second"))
 
     assert one.keys() == two.keys() == {"Tables/Database", "Tables/WorkGroup", "Watching/Dashboard"}
     assert not set(one.values()) & set(two.values())

@@ -76,7 +76,7 @@ def test_storing_ends_long_before_its_function_is_ended(template: Template) -> N
 def test_every_setting_that_the_code_reads_is_given(template: Template) -> None:
     """To some function at least, by us or by Lambda; a sweep's greatest age is none by default."""
     source = (asset.FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
-    read = set(re.findall(r'(?:_text|_number)\("([A-Z_]+)"\)', source))
+    read = set(re.findall(r'_Variable\("([A-Z_]+)", \w+\)', source))
     given = {variable for name in NAMES for variable in template.properties(name)["Environment"]["Variables"]}
 
     assert read - {"SWEEP_MAX_AGE_DAYS", "AWS_LAMBDA_FUNCTION_NAME"} <= given

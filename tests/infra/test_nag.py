@@ -10,10 +10,9 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from infra import permissions
-from infra.datasets import DatasetList
 from infra.exports import DiscoveryExports
-from infra.schedules import Schedule
 from infra.settings import Settings
+from tests.infra.synthesis import ACCOUNT, EVERYTHING, REGION, make_app
 
 Finding = tuple[str, str]
 """The path of a construct and the id of a rule."""
@@ -35,19 +34,6 @@ class Explanations:
         self.given.add((self._path, acknowledgment.id))
 
 
-ACCOUNT = "111122223333"
-EVERYTHING = Settings(
-    schedules=(Schedule(expression="rate(1 hour)"),),
-    cloud_trail_trigger=True,
-    discovery_role_arn=f"arn:aws:iam::{ACCOUNT}:role/exports-reader",
-    discovery_external_id="wave-2026",
-    discovery_region="us-east-1",
-    raw_retention_days=365,
-    data_retention_days=365,
-    cloud_trail_sources=("tests",),
-    datasets=DatasetList().read([{"name": "disks", "pattern": "*_disk.csv", "columns": {"size": "bigint"}}]),
-)
-"""Beside a trigger, a role and a region have to be those of the stack."""
 FEATURES = {
     "none": Settings(tables=False, watching=False),
     "as it comes": Settings(),
@@ -56,8 +42,8 @@ FEATURES = {
 
 
 def checked(outdir: Path, settings: Settings) -> App:
-    app, everything = App(outdir=str(outdir)), settings is EVERYTHING
-    stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region="us-east-1") if everything else None)
+    app, everything = make_app(outdir), settings is EVERYTHING
+    stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region=REGION) if everything else None)
     key = kms.Key(stack, "Key", enable_key_rotation=True) if everything else None
     DiscoveryExports(stack, "Exports", key=key, settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
@@ -85,6 +71,5 @@ def test_explanations_are_exactly_what_is_found(tmp_path: Path, monkeypatch: pyt
     assert findings(tmp_path) == explanations.given
 
 
-@pytest.mark.parametrize("features", FEATURES)
-def test_explanations_are_accepted(tmp_path: Path, features: str) -> None:
-    checked(tmp_path, FEATURES[features]).synth()
+def test_explanations_are_accepted(tmp_path: Path) -> None:
+    checked(tmp_path, EVERYTHING).synth()

@@ -1,17 +1,9 @@
 """No name that others rely on comes or goes by accident."""
 
-from dataclasses import fields
-
-import pytest
-
 from infra.settings import Settings
 from tests.infra import pinned_names
+from tests.infra.synthesis import EVERYTHING
 from tests.infra.template import Template
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return pinned_names.with_everything(tmp_path_factory.mktemp("cdk.out"))
 
 
 def compare(which: str, template: Template) -> None:
@@ -36,9 +28,9 @@ def test_names_of_the_stack_with_everything_are_those_that_are_pinned(everything
 
 def test_the_stack_with_everything_has_all_that_is_off_by_default(everything: Template, template: Template) -> None:
     """A feature that is not turned on here would have names that nothing compares."""
-    off = [setting.name for setting in fields(Settings) if not setting.default]
+    off = [name for name, setting in Settings.model_fields.items() if not setting.default]
 
-    assert [name for name in off if not getattr(pinned_names.ALL_ON, name)] == []
+    assert [name for name in off if not getattr(EVERYTHING, name)] == []
     assert set(template.names) < set(everything.names)
 
 

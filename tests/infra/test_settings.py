@@ -1,22 +1,49 @@
 """Settings are refused by name, all bad ones together, before anything is made."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic.alias_generators import to_camel
 
-from infra.settings import GB, HOME_REGIONS, Existing, Settings, SettingsError, read_stack_id
+from infra.context import SettingsError
+from infra.settings import GB, HOME_REGIONS, Deployment, Existing, Settings
 
-CDK_JSON = Path(__file__).parents[2] / "cdk.json"
+ROOT = Path(__file__).parents[2]
+CDK_JSON, SETTINGS_PAGE = ROOT / "cdk.json", ROOT / "docs" / "settings.md"
 
 
-def test_cdk_json_shows_every_setting_with_its_default() -> None:
+def test_cdk_json_can_be_deployed() -> None:
+    """With whatever values it has by now: the defaults are in the documents."""
     context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
 
-    assert Settings.from_context(context) == Settings()
-    assert read_stack_id(context) == "DiscoveryExports"
-    assert Existing.from_context(context) == Existing()
-    assert len(context) == len(vars(Settings())) + len(vars(Existing())) + 1
+    Deployment.from_context(context)
+
+
+def test_the_page_of_settings_names_each_with_its_default() -> None:
+    told = dict(documented())
+
+    assert told.keys() == {to_camel(name) for name in Deployment.model_fields}
+    for name, field in Deployment.model_fields.items():
+        assert told[to_camel(name)] in shown(field.default), name
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Names in the table of the page, and their defaults; a row may have several of either."""
+    for row in re.findall(r"^\| (`.*?`) \| (.*?) \|", SETTINGS_PAGE.read_text("utf-8"), re.MULTILINE):
+        names, defaults = (cell.replace("`", "").split(", ") for cell in row)
+        yield from zip(names, defaults, strict=True)
+
+
+def shown(default: object) -> set[str]:
+    """The ways to write a default."""
+    if default is None:
+        return {"none", "made", "default bus", "the stack's"}
+    if isinstance(default, int) and not isinstance(default, bool):
+        return {f"{default:,}", f"{default // GB} GB" if default % GB == 0 else ""}
+    return {"none"} if default == () else {str(default), str(default).lower()}
 
 
 def test_values_may_come_from_a_command_line() -> None:
@@ -48,6 +75,10 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("waitCeilingSeconds", -1),
         ("waitCeilingSeconds", 14),
         ("notFoundGraceSeconds", 1.5),
+        ("notFoundGraceSeconds", 600.0),
+        ("deadlineMinutes", "60.0"),
+        ("deadlineMinutes", "1e3"),
+        ("deadlineMinutes", "1_000"),
         ("deadlineMinutes", 10_081),
         ("sweepDeadlineMinutes", True),
         ("sweepMaxAgeDays", "never"),
@@ -75,6 +106,9 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("dataRetentionDays", 0),
         ("noncurrentDays", None),
         ("logRetentionDays", 91),
+        ("logRetentionDays", True),
+        ("tables", "maybe"),
+        ("tables", None),
         ("waitFloorSecond", 5),
         ("wait_floor_seconds", 5),
     ],
@@ -94,16 +128,20 @@ def dataset(**changed: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("datasets", "fault"),
     [
-        ("{", "must be JSON"),
+        ("{", "must be a list"),
         ({}, "must be a list"),
-        ([{"name": "agent_disk"}], "dataset 1 must hold columns, name, pattern"),
-        ([dataset(name=5)], "dataset 1: name cannot be 5"),
+        ([{"name": "agent_disk"}], "dataset 1: pattern is needed; dataset 1: columns is needed"),
+        ([dataset(name=5)], "dataset 1: name must be small letters, digits and _, up to 64, not 5"),
+        ([5], "dataset 1: must hold name, pattern, columns, not 5"),
         ([dataset(name="Disks")], "small letters"),
-        ([dataset(name="agent_os_info")], "agent_os_info is taken"),
-        ([dataset(name="exports")], "exports is taken"),
+        ([dataset(name="agent_os_info")], "another than 'agent_os_info', which is taken"),
+        ([dataset(name="exports")], "another than 'exports', which is taken"),
         ([dataset(pattern="*")], "pattern must be a file's name"),
         ([dataset(columns={})], "at least one header"),
-        ([dataset(columns={"a": "text"})], "'a' must be one of string, bigint, double, timestamp, not 'text'"),
+        (
+            [dataset(columns={"a": "text"})],
+            "columns 'a' must be 'string', 'bigint', 'double' or 'timestamp', not 'text'",
+        ),
         ([dataset(columns={"a b": "string", "A-B": "string"})], "different names in SQL"),
         ([dataset(columns={"Other": "string"})], "different names in SQL"),
         ([dataset(columns={"%": "string"})], "different names in SQL"),
@@ -147,7 +185,7 @@ def test_what_cannot_be_there_already_is_refused_by_name(name: str, value: objec
 
 def test_a_misspelt_name_of_what_is_there_already_is_refused() -> None:
     with pytest.raises(SettingsError, match="bucketname: is not known; bucketName is"):
-        Settings.from_context({"bucketname": "ours"})
+        Deployment.from_context({"bucketname": "ours"})
 
 
 @pytest.mark.parametrize("region", HOME_REGIONS)
@@ -170,9 +208,21 @@ def test_days_of_logs_may_come_from_a_command_line() -> None:
 
 def test_all_bad_values_are_told_together() -> None:
     with pytest.raises(SettingsError) as refused:
-        Settings.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5})
+        Deployment.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5, "keyArn": "alias/ours"})
 
-    assert set(refused.value.faults) == {"maxFiles", "deadlineMinute", "downloadHosts"}
+    assert refused.value.faults == {
+        "maxFiles": "must be a whole number from 1 to 1000000, not 'many'",
+        "deadlineMinute": "is not known; deadlineMinutes is",
+        "downloadHosts": "must be hosts (host, host:port or host:*) in a list or with commas between them, not 5",
+        "keyArn": "must be the ARN of a KMS key, not of an alias, not 'alias/ours'",
+    }
+
+
+def test_values_that_contradict_each_other_are_told_together() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings(wait_ceiling_seconds=14, max_total_bytes=1, discovery_external_id="wave-2026")
+
+    assert set(refused.value.faults) == {"waitCeilingSeconds", "maxTotalBytes", "discoveryExternalId"}
 
 
 def test_the_name_that_was_meant_is_told() -> None:
@@ -187,11 +237,17 @@ def test_context_of_others_is_left_alone() -> None:
 
 
 def test_settings_made_in_code_are_checked_too() -> None:
-    with pytest.raises(SettingsError, match="storeConcurrency"):
-        Settings(store_concurrency=100)
+    with pytest.raises(SettingsError) as refused:
+        Settings(store_concurrency=100, batch_concurency=5, colour="red")  # type: ignore[call-arg]
+
+    assert refused.value.faults == {
+        "storeConcurrency": "must be a whole number from 1 to 40, not 100",
+        "batch_concurency": "is not known; batchConcurrency is",
+        "colour": "is not known",
+    }
 
 
 @pytest.mark.parametrize("value", ["", "1st", "my stack", "a/b", "x" * 129, None, 5])
 def test_stack_id_that_cannot_name_a_stack_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="stackId"):
-        read_stack_id({"stackId": value})
+        Deployment.from_context({"stackId": value})

@@ -1,14 +1,11 @@
 """What holds data keeps it, from loss and from strangers."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 
 from infra.settings import Settings
-from infra.stack import DiscoveryExportsStack
+from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
 
 BUCKETS = ["Storage/Bucket", "Storage/AccessLogs"]
@@ -81,12 +78,10 @@ def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 
 
-def test_lifetimes_are_those_that_are_asked_for(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
-    settings = Settings(raw_retention_days=30, data_retention_days=400, noncurrent_days=7, log_retention_days=365)
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=settings)
-    app.synth()
-    template = Template(json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8")))
+def test_lifetimes_are_those_that_are_asked_for() -> None:
+    template = of_stack(
+        Settings(raw_retention_days=30, data_retention_days=400, noncurrent_days=7, log_retention_days=365)
+    )
 
     rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
 

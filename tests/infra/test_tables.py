@@ -3,17 +3,17 @@
 import base64
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 
 from exports.datasets import read_added
 from exports.tables import OTHER, known_tables
 from infra.datasets import AddedDataset
 from infra.settings import Settings
-from infra.stack import DiscoveryExportsStack
+from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
 
 
@@ -101,57 +101,39 @@ def test_every_table_is_there_before_the_function_that_adds_partitions(template:
     assert {template.names[each] for each in waited_for} >= {f"Tables/{name}" for name in (*known_tables(), "exports")}
 
 
-def test_added_datasets_may_be_called_like_anything_else_here(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def added() -> Template:
+    """With datasets that are called like other things here, and without the questions of the docs."""
     names = ("database", "work_group", "a_b", "a__b")
-    added = tuple(AddedDataset(name=name, pattern=f"*_{name}.csv", columns={"a": "string"}) for name in names)
-    app = App(outdir=str(tmp_path))
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(datasets=added))
-
-    app.synth()
-
-    resources = json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8"))["Resources"].values()
-    tables = [each["Properties"]["TableInput"]["Name"] for each in resources if each["Type"] == "AWS::Glue::Table"]
-    assert set(names) <= set(tables)
+    columns: Mapping[str, Any] = {"agentId": "string", "Size (GB)": "double"}
+    datasets = tuple(AddedDataset(name=name, pattern=f"*_{name}.csv", columns=columns) for name in names)
+    return of_stack(Settings(datasets=datasets, named_queries=False))
 
 
-def test_an_added_dataset_has_a_table_and_is_handed_to_the_function(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
-    added = AddedDataset(name="agent_disk", pattern="*_disk.csv", columns={"agentId": "string", "Size (GB)": "double"})
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(datasets=(added,)))
-    app.synth()
+def test_added_datasets_may_be_called_like_anything_else_here(added: Template) -> None:
+    assert {"database", "work_group", "a_b", "a__b"} <= tables(added).keys()
 
-    template = Template(json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8")))
 
-    table = tables(template)["agent_disk"]
+def test_an_added_dataset_has_a_table_and_is_handed_to_the_function(added: Template) -> None:
+    table = tables(added)["a_b"]
+
     columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
     assert columns == {"agentid": "string", "size_gb": "double", OTHER: "map<string,string>"}
-    environment = template.properties("Functions/StoreExport")["Environment"]["Variables"]
-    (read,) = read_added(environment["DATASETS"])
-    assert (read.name, read.file, read.columns["Size (GB)"]) == ("agent_disk", "*_disk.csv", ("Size_GB", "double"))
-    assert "latest_agent_disk" not in views(template)
+    environment = added.properties("Functions/StoreExport")["Environment"]["Variables"]
+    (read,) = (each for each in read_added(environment["DATASETS"]) if each.name == "a_b")
+    assert (read.file, read.columns["Size (GB)"]) == ("*_a_b.csv", ("Size_GB", "double"))
+    assert "latest_a_b" not in views(added)
 
 
-def test_without_named_queries_there_are_none(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path))
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(named_queries=False))
-    app.synth()
-
-    document = json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8"))
-
-    types = [each["Type"] for each in document["Resources"].values()]
-    assert "AWS::Athena::WorkGroup" in types
-    assert "AWS::Athena::NamedQuery" not in types
+def test_without_named_queries_there_are_none(added: Template) -> None:
+    assert added.of_type("AWS::Athena::WorkGroup")
+    assert not added.of_type("AWS::Athena::NamedQuery")
 
 
-def test_without_tables_there_is_nothing_of_glue_or_athena(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path), context={"aws:cdk:enable-path-metadata": True})
-    DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings(tables=False))
-    app.synth()
-    document = json.loads((tmp_path / "DiscoveryExports.template.json").read_text("utf-8"))
+def test_without_tables_there_is_nothing_of_glue_or_athena(bare: Template) -> None:
+    types = [each["Type"] for each in bare.document["Resources"].values()]
 
-    template = Template(document)
-
-    assert not [each for each in document["Resources"].values() if each["Type"].split("::")[1] in ("Glue", "Athena")]
-    assert not {"DatabaseName", "WorkGroupName"} & document["Outputs"].keys()
-    assert not [line for line in template.permissions("Functions/StoreExportRole") if line.startswith("glue:")]
-    assert "DATABASE_NAME" not in template.properties("Functions/StoreExport")["Environment"]["Variables"]
+    assert not [each for each in types if each.split("::")[1] in ("Glue", "Athena")]
+    assert not {"DatabaseName", "WorkGroupName"} & bare.document["Outputs"].keys()
+    assert not [line for line in bare.permissions("Functions/StoreExportRole") if line.startswith("glue:")]
+    assert "DATABASE_NAME" not in bare.properties("Functions/StoreExport")["Environment"]["Variables"]

@@ -1,34 +1,15 @@
 """What starts runs by itself, and what keeps anybody else from doing so."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
 
-from infra.exports import DiscoveryExports
+from infra.context import SettingsError
 from infra.schedules import Schedule
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
+from tests.infra.synthesis import DAILY
 from tests.infra.template import Template
 from tests.infra.test_permissions import LOG_DELIVERIES
-
-DAILY: Any = {"expression": "cron(0 6 * * ? *)", "timezone": "Europe/Berlin", "input": {"deadlineMinutes": 30}}
-
-
-@pytest.fixture(scope="module")
-def triggers(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    outdir = tmp_path_factory.mktemp("cdk.out")
-    app = App(outdir=str(outdir), context={"aws:cdk:enable-path-metadata": True})
-    stack = Stack(app, "DiscoveryExports")
-    settings = Settings(
-        schedules=(Schedule(expression="rate(1 hour)"), Schedule(**DAILY)),
-        cloud_trail_trigger=True,
-        cloud_trail_sources=("tests",),
-    )
-    DiscoveryExports(stack, "Exports", settings=settings)
-    app.synth()
-    return Template(json.loads(Path(outdir / stack.template_file).read_text("utf-8")))
 
 
 def test_nothing_starts_by_itself_unless_asked_for(template: Template) -> None:
@@ -168,9 +149,10 @@ def test_schedules_that_fire(expression: str) -> None:
         ({"expression": "rate(1 hour)", "input": {"exportIds": []}}, "input would be refused"),
         ({"expression": "rate(1 hour)", "input": {"deadline": 5}}, "input would be refused"),
         ({"expression": "rate(1 hour)", "input": []}, "input would be refused"),
-        ({"expression": "rate(1 hour)", "when": "now"}, "must hold expression, timezone, input"),
-        ({}, "must hold expression, timezone, input"),
-        ("rate(1 hour)", "must hold expression, timezone, input"),
+        ({"expression": "rate(1 hour)", "when": "now"}, "when is not known"),
+        ({"expression": "every hour", "timezone": "Berlin"}, "not 'every hour'; schedule 2: timezone must be"),
+        ({}, "expression is needed"),
+        ("rate(1 hour)", "must hold expression, timezone, input, not 'rate(1 hour)'"),
     ],
 )
 def test_bad_input_31_a_schedule_that_cannot_work_is_refused_by_name_at_synth(schedule: object, told: str) -> None:
@@ -188,7 +170,7 @@ def test_bad_input_31_schedules_that_are_no_list_are_refused(value: object) -> N
 
 
 def test_schedules_may_come_from_a_command_line() -> None:
-    settings = Settings.from_context({"schedules": json.dumps([DAILY]), "cloudTrailTrigger": "true"})
+    settings = Settings.from_context({"schedules": f"[{DAILY.model_dump_json()}]", "cloudTrailTrigger": "true"})
 
-    assert settings.schedules == (Schedule(**DAILY),)
+    assert settings.schedules == (DAILY,)
     assert settings.cloud_trail_trigger

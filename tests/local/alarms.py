@@ -31,4 +31,4 @@ class Alarms:
         self._watch.put_metric_data(Namespace=found["Namespace"], MetricData=[point])
 
     def rings(self, name: str) -> None:
-        until(lambda: self[name]["StateValue"] == "ALARM", seconds=20, what=f"{name} rings")
+        until(lambda: self[name]["StateValue"] == "ALARM", what=f"{name} rings")

@@ -5,9 +5,9 @@ import io
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from exports.tables import Sheet, Sink, known_tables
+from exports.tables import Sheet, known_tables
 from local.aws import LocalAws
 from tests.local.stack import Stack
 from tests.local.waiting import until
@@ -46,7 +46,7 @@ class Athena:
             QueryString=sql, WorkGroup=self._work_group, QueryExecutionContext={"Database": self._database}
         )
         query = started["QueryExecutionId"]
-        ended = until(lambda: self._ended(query), seconds=60, what="the end of a query")
+        ended = until(lambda: self._ended(query), what="the end of a query")
         assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"].get("StateChangeReason")
         pages = self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query)
         rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
@@ -90,7 +90,7 @@ class Place:
     def put_rows(self, dataset: str, export_id: str, header: Sequence[str], rows: Iterable[list[str]]) -> None:
         """Rows as they would be written from a CSV with this header."""
         sink = io.BytesIO()
-        sheet = Sheet(cast(Sink, sink), known_tables()[dataset])
+        sheet = Sheet(sink.write, known_tables()[dataset])
         take = sheet.begin(header)
         for row in rows:
             take(row)

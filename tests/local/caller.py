@@ -42,7 +42,7 @@ class Caller:
             roleArn=self.role,
         )
         arn = self._stack.steps.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(asked))
-        return until(lambda: self._ended(arn["executionArn"]), seconds=60, what="the end of the caller")
+        return until(lambda: self._ended(arn["executionArn"]), what="the end of the caller")
 
     def _ended(self, arn: str) -> Mapping[str, Any] | None:
         execution: Any = self._stack.steps.describe_execution(executionArn=arn)

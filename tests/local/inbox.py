@@ -62,7 +62,7 @@ class Inbox:
             "Detail": detail,
         }
         self._events.put_events(Entries=[entry])
-        until(lambda: self._has_come(last), seconds=20, what=f"an event in {self._name}")
+        until(lambda: self._has_come(last), what=f"an event in {self._name}")
         while self._receive():
             pass
         return [event for event in self._caught if event["detail-type"] != LAST]

@@ -1,7 +1,7 @@
 """Application Discovery Service as the double plays it for the tests: exports that are there, and what was asked."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ class Service:
         self._client: ApplicationDiscoveryServiceClient = aws.client("discovery")
         self._elsewhere: S3Client = aws.client("s3", account=ACCOUNT)
         self._marker = marker
-        self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=30.0)
+        self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=300.0)
 
     def has(self, **script: object) -> str:
         """There is an export, finished unless scripted otherwise; its id. Members: `local.double.script`."""
@@ -46,6 +46,16 @@ class Service:
         self.double.script(script)
         filters: Any = [{"name": "agentIds", "condition": "EQUALS", "values": [agent_id]}]
         return self._client.start_export_task(exportDataFormat=["CSV"], filters=filters)["exportId"]
+
+    @contextmanager
+    def never_done(self, *scripts: Mapping[str, object]) -> Iterator[list[str]]:
+        """There are exports that go so for the block, and then like any other: no later sweep has to wait for them."""
+        export_ids = self.double.add(*scripts)
+        try:
+            yield export_ids
+        finally:
+            for export_id in export_ids:
+                self.now_plays(export_id)
 
     def now_plays(self, export_id: str, **script: object) -> None:
         """From now on the export goes so."""

@@ -9,6 +9,7 @@ from typing import Any
 from local.aws import LocalAws
 from tests.local.inbox import Inbox
 from tests.local.stack import Stack
+from tests.local.waiting import until
 
 Place = tuple[str, str]
 """Where a text stands, and the text."""
@@ -36,10 +37,20 @@ class DeadLetters:
         """Each queue has a letter with this text for the block."""
         for queue in self._queues:
             self._sqs.send_message(QueueUrl=queue, MessageBody=text)
-        yield
-        for queue, letter in list(self._letters()):
-            if letter["Body"] == text:
-                self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+        try:
+            yield
+        finally:
+            holding = {*self._queues}
+
+            def deleted() -> bool:
+                """A letter that somebody has just looked at is hidden for a while."""
+                for queue, letter in list(self._letters()):
+                    if letter["Body"] == text:
+                        self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+                        holding.discard(queue)
+                return not holding
+
+            until(deleted, what="the end of our letters")
 
 
 class Sinks:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-PATIENCE_SECONDS = 240
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -97,10 +95,10 @@ class Stack:
         name, text = f"test-{uuid.uuid4()}", json.dumps(asked)
         return self.steps.start_execution(stateMachineArn=self.machine, name=name, input=text)["executionArn"]
 
-    def ended(self, arn: str, *, seconds: float = PATIENCE_SECONDS) -> Run:
+    def ended(self, arn: str) -> Run:
         """The run, once it has ended. One that does not end in time is stopped, so that it disturbs no other test."""
         try:
-            execution: Any = until(lambda: self._ended(arn), seconds=seconds, what=f"the end of {arn}")
+            execution: Any = until(lambda: self._ended(arn), what=f"the end of {arn}")
         except NeverHappened:
             self.steps.stop_execution(executionArn=arn)
             raise

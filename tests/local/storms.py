@@ -106,7 +106,7 @@ def run_until_stored(stack: Stack, export_ids: Sequence[str], *, most: int = 20)
     A run whose planning or reporting was killed at every try has no report: it failed, and the next takes over.
     """
     for runs in range(1, most + 1):
-        run = stack.ended(stack.start({"exportIds": export_ids, "onFailure": "report"}), seconds=240)
+        run = stack.ended(stack.start({"exportIds": export_ids, "onFailure": "report"}))
         if run.report and run.counts == {"STORED": len(export_ids)}:
             return runs
     raise AssertionError(f"not stored after {most} runs")

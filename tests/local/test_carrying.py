@@ -102,7 +102,7 @@ def test_fault_29_a_call_that_hangs_until_its_time_is_over_is_taken_up_by_the_ne
     functions.update_function_configuration(FunctionName=function, Timeout=RESERVE_SECONDS + 5)
     try:
         arn = stack.start({"exportIds": [export_id], "onFailure": "report"})
-        until(lambda: service.gets(export_id) > 0, seconds=30, what="the download")
+        until(lambda: service.gets(export_id) > 0, what="the download")
         for worker in workers_of(aws, function):
             os.kill(worker, signal.SIGSTOP)
         hung = stack.ended(arn)

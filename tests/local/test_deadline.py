@@ -42,23 +42,22 @@ class Overdue:
 
 @pytest.fixture(scope="module")
 def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> Overdue:
-    """Nothing is left in progress: a sweep of another test would have to wait for it."""
-    swept, sweep_stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-    sweep = stack.start({"deadlineMinutes": 1})
-    until(lambda: settled(stack, sweep_stored) and stack.row(swept), seconds=60, what="the sweep's first look")
+    with service.never_done(WHILE_WAITING) as (swept,):
+        sweep_stored = service.has(kind="agent")
+        sweep = stack.start({"deadlineMinutes": 1})
+        until(lambda: settled(stack, sweep_stored) and stack.row(swept), what="the sweep's first look")
 
-    waited_for, stored = service.has(**WHILE_WAITING), service.has(kind="agent")
-    never_opened, left = service.has(refused_gets=1_000_000), service.has(**WHILE_WAITING)
-    run = stack.start({"exportIds": [waited_for, never_opened, left, stored], "deadlineMinutes": 1})
-    ended = [stack.ended(arn, seconds=120) for arn in (sweep, run)]
-    late = [swept, waited_for, never_opened]
-    rows = {export_id: stack.row(export_id) or {} for export_id in late}
-    announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in late}
-    published = {export_id: messages.of(export_id) for export_id in late}
+        late = service.never_done(WHILE_WAITING, WHILE_WAITING, {"refused_gets": 1_000_000})
+        with late as (waited_for, left, never_opened):
+            stored = service.has(kind="agent")
+            asked = [waited_for, never_opened, left, stored]
+            run = stack.start({"exportIds": asked, "deadlineMinutes": 1})
+            ended = [stack.ended(arn) for arn in (sweep, run)]
+            rows = {export_id: stack.row(export_id) or {} for export_id in (swept, *asked)}
+            announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in rows}
+            published = {export_id: messages.of(export_id) for export_id in rows}
 
-    for export_id in (*late, left):
-        service.now_plays(export_id)
-    later = stack.run(exportIds=late)
+    later = stack.run(exportIds=[swept, waited_for, never_opened])
     refused = service.has(kind="agent")
     with service.behaving(home_region="eu-central-1"):
         stack.run(exportIds=[refused])

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from infra import kept
 from local.aws import LocalAws
 from local.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
+from tools import retained_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -44,7 +44,10 @@ def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack
     assert_whose_it_is(stack, export_id, events.of(export_id))
     assert messages.of(export_id) == [], "the other stack's topic is told of its own exports"
 
-    told, flags = kept.kept(cloudformation, "Third"), kept.taking_up(cloudformation, "Third")
+    told, flags = (
+        retained_resources.kept(cloudformation, "Third"),
+        retained_resources.taking_up(cloudformation, "Third"),
+    )
     assert [kind for kind, _ in told] == ["AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::S3::Bucket"]
     assert {stack.bucket, stack.table} < {name for _, name in told}
     assert flags == f"-c bucketName={stack.bucket} -c tableName={stack.table}"

@@ -1,8 +1,6 @@
 """Every example, run as a user would run it."""
 
 import json
-import os
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -11,24 +9,18 @@ from typing import Any
 import pytest
 
 from local.aws import LocalAws
-from local.servers import ROOT
 from tests.local.caller import EXAMPLES, Caller, make_role
+from tests.local.commands import run_command
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
-AWS_CLI = ROOT / ".venv-awscli" / "bin"
-
-
-def tried(aws: LocalAws, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **aws.env, "PATH": f"{AWS_CLI}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def run(aws: LocalAws, *command: str | Path) -> str:
-    done = tried(aws, *command)
+    done = run_command(aws, *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -67,7 +59,7 @@ def test_no_export_is_started_for_a_state_machine_that_is_not_there(
     before = starts()
     programs = [(sys.executable, EXAMPLES / "start_and_wait.py"), (EXAMPLES / "start_and_wait.sh",)]
 
-    told = [tried(aws, *program, f"{stack.machine}-typo") for program in programs]
+    told = [run_command(aws, *program, f"{stack.machine}-typo") for program in programs]
 
     assert starts() == before
     assert all(each.returncode and "StateMachineDoesNotExist" in each.stderr for each in told)
@@ -147,7 +139,7 @@ def test_nothing_is_asked_for_again_of_a_run_that_stored_everything(
 def test_asking_again_for_what_a_refused_run_asked_for_says_that_it_has_no_report(aws: LocalAws, stack: Stack) -> None:
     refused = stack.run(deadlineMinutes=0)
 
-    told = tried(aws, sys.executable, EXAMPLES / "ask_again.py", refused.arn)
+    told = run_command(aws, sys.executable, EXAMPLES / "ask_again.py", refused.arn)
 
     assert (told.returncode, told.stderr) == (1, "The run has no report: FAILED InvalidInput\n")
 
@@ -181,7 +173,7 @@ def test_a_queue_hears_of_agent_exports_as_they_are_stored(aws: LocalAws, stack:
         heard.update(json.loads(message["Body"])["detail"]["data"]["exportId"] for message in messages)
         return heard.issuperset(agents)
 
-    until(all_heard, seconds=20, what="the events of both agent exports")
+    until(all_heard, what="the events of both agent exports")
     assert summary not in heard
 
 

@@ -100,7 +100,7 @@ def ended_starts(stack: Stack, export_id: str, count: int) -> list[str] | None:
 
 
 def run_of(stack: Stack, name: str) -> Run:
-    until(lambda: name in executions(stack), seconds=30, what=f"the start of {name}")
+    until(lambda: name in executions(stack), what=f"the start of {name}")
     return stack.ended(f"{stack.machine.replace(':stateMachine:', ':execution:')}:{name}")
 
 
@@ -114,7 +114,7 @@ def test_fault_27_an_export_that_cloudtrail_tells_of_three_times_is_run_once(
     run = run_of(second, export_id)
 
     assert run.counts == {"STORED": 1}
-    statuses = until(lambda: ended_starts(second, export_id, 3), seconds=30, what="the end of three starts")
+    statuses = until(lambda: ended_starts(second, export_id, 3), what="the end of three starts")
     assert statuses == ["SUCCEEDED"] * 3, "who comes late finds it started"
     assert [name for name in executions(second) if name == export_id] == [export_id]
     assert service.gets(export_id) == 1
@@ -137,7 +137,7 @@ def test_an_id_that_no_execution_can_be_named_after_is_hashed(second: Stack, ser
 
     calls.tell(export_id)
 
-    until(lambda: second.row(export_id), seconds=30, what="a row of the export")
+    until(lambda: second.row(export_id), what="a row of the export")
     hashed = [name for name in executions(second) if name.startswith("sha256_")]
     assert hashed == [f"sha256_{hashlib.sha256(export_id.encode()).hexdigest()}"]
     assert run_of(second, hashed[0]).counts == {"STORED": 1}
@@ -174,7 +174,6 @@ def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Servic
 
     row = until(
         lambda: (row := second.row(export_id)) and row["status"] == "STORED" and row,
-        seconds=90,
         what="the schedule's run",
     )
 
@@ -196,7 +195,7 @@ def test_fault_40_a_run_goes_on_while_the_stack_is_deployed_anew(
 ) -> None:
     export_ids = [service.has(kind="agent", in_progress_seconds=seconds) for seconds in (1, 25)]
     arn = second.start({"exportIds": export_ids})
-    until(lambda: second.row(export_ids[1]), seconds=30, what="the run's first look")
+    until(lambda: second.row(export_ids[1]), what="the run's first look")
 
     aws.deploy_beside({**context, "storeConcurrency": "5", "storeBudgetSeconds": "60"}, outputs)
     run = second.ended(arn)

@@ -86,13 +86,16 @@ def _error(status: int, code: str) -> _Answer:
     return _Answer(status, code)
 
 
+SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
+"""One for all tests: each new one reads the descriptions of the services again."""
+
+
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
     with mock_aws():
-        client = s3_client(session)
+        client = s3_client(SESSION)
         client.create_bucket(Bucket=BUCKET)
         yield Bucket(client)
 

@@ -4,14 +4,13 @@ import csv
 import gzip
 import io
 import json
-import tracemalloc
 import zipfile
 from dataclasses import replace
 
 import pytest
 
-from local.double.container import export_file, write_export
-from local.double.contents import Compression, Container, Contents, CsvFile, Kind
+from local.double.container import write_export
+from local.double.contents import Container, Contents, CsvFile, Kind
 from local.double.files import csv_files
 from local.fleet import Fleet
 
@@ -182,32 +181,6 @@ def test_folder_and_prefix_change_the_names() -> None:
 
     assert "2024/o-1/o-1_osInfo.csv" in data
     assert list(members(written(replace(EC2, name_prefix="x")))) == ["EC2InstanceRecommendations_x.csv"]
-
-
-def size_and_peak_memory(contents: Contents) -> tuple[int, int]:
-    tracemalloc.start()
-    try:
-        with export_file(FLEET, contents) as file:
-            size = file.seek(0, io.SEEK_END)
-        return size, tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.parametrize(
-    ("contents", "min_bytes"),
-    [(AGENT, 3_000_000), (SUMMARY, 3_000_000), (EC2, 200_000)],
-    ids=lambda value: value.kind if isinstance(value, Contents) else "",
-)
-def test_a_large_export_is_as_large_as_asked_for_and_takes_no_more_memory(contents: Contents, min_bytes: int) -> None:
-    stored = replace(contents, compression=Compression.STORED)
-
-    size, peak = size_and_peak_memory(replace(stored, min_bytes=min_bytes))
-    larger_size, larger_peak = size_and_peak_memory(replace(stored, min_bytes=3 * min_bytes))
-
-    assert size > min_bytes
-    assert larger_size > 3 * min_bytes
-    assert larger_peak < peak + min_bytes / 4
 
 
 def test_rows_start_anew_at_every_reading() -> None:

@@ -36,6 +36,21 @@ def test_scripts_are_used_in_turn_and_then_the_usual_one(running: Running) -> No
     assert ids[1] == "export-mine"
 
 
+def test_what_a_block_leaves_of_its_scripts_no_later_export_plays(running: Running) -> None:
+    ids: list[str] = []
+
+    def interrupted() -> None:
+        with running.double.scripted({"outcome": "ODD"}, {"outcome": "FAILED"}):
+            ids.append(running.start())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    ids.append(running.start())
+
+    assert [running.status(export_id) for export_id in ids] == ["ODD", "SUCCEEDED"]
+
+
 def test_added_exports_have_their_ids_kinds_ages_and_statuses(running: Running) -> None:
     ids = running.double.add(
         {"id": "export-old", "age_seconds": 86400},

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from local.failures import AlreadyRunning
 from local.processes import Process
 from local.state import Instance, State
 
@@ -57,6 +60,18 @@ def test_forgetting_all_leaves_no_folder(tmp_path: Path) -> None:
         state.remove_folder()
 
     assert not state.folder.exists()
+
+
+def test_what_only_one_may_do_is_refused_to_a_second_in_a_sentence(tmp_path: Path) -> None:
+    with (
+        _state(tmp_path).only_one("demo"),
+        pytest.raises(AlreadyRunning, match=r"^another demo runs on this local AWS: wait for its end\.$"),
+        State(tmp_path).only_one("demo"),
+    ):
+        pass
+
+    with State(tmp_path).only_one("demo"):
+        pass
 
 
 def _state(folder: Path) -> State:

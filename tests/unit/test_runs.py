@@ -152,7 +152,9 @@ def test_the_cause_is_bounded_however_many_faults_there_are() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=10,
     )
 )
 def test_no_input_does_anything_but_run_or_be_refused(asked: Any) -> None:

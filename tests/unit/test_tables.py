@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from exports.datasets import known_datasets, read_added
 from exports.tables import known_tables
 from exports.unpack import Unpacked, unpack
-from tests.unit.bucket import KEYS, Bucket, NullBucket, zipped
-from tests.unit.test_unpack import LIMITS, forever, peak_memory
+from tests.unit.bucket import KEYS, Bucket, zipped
+from tests.unit.test_unpack import LIMITS, forever
 
 PERFORMANCE = list(known_tables()["agent_system_performance"])
 CONNECTION = list(known_tables()["agent_source_process_connection"])
@@ -220,19 +220,6 @@ def test_no_cell_of_a_typed_table_is_lost(row: list[str]) -> None:
     for header, cell in zip(PERFORMANCE, row, strict=True):
         value = found[names[header]]
         assert others.get(header) == cell or value == cell or (value is None and cell == "") or value == float(cell)
-
-
-def test_a_table_costs_little_memory_however_many_rows_there_are() -> None:
-    body = zipped({"1_osInfo.csv": written([OS_INFO, *[[f"{row}-{'x' * 50}"] * 7 for row in range(20_000)]])})
-
-    def peak(with_tables: bool) -> int:
-        bucket = NullBucket()
-        raw = bucket.holds(body)
-        return peak_memory(
-            lambda: unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=with_tables)
-        )
-
-    assert peak(True) - peak(False) < 1 << 20
 
 
 def test_the_same_rows_always_make_the_same_bytes() -> None:

@@ -19,7 +19,7 @@ from exports.pipes import Pipe
 from exports.retries import OutOfTime, Patience
 from exports.transfer import copy
 from exports.uploads import MIB, Unfinished, Upload
-from tests.faults.bucket import FakeBucket
+from tests.unit.multipart import FakeBucket
 
 PART = 5 * MIB
 BODY = b"agentId,name\n" + random.Random(7).randbytes(32 * MIB + 100)

@@ -606,17 +606,6 @@ def test_our_own_trouble_is_never_called_corrupt() -> None:
     assert bucket.written == []
 
 
-def test_memory_does_not_grow_with_the_size() -> None:
-    rows = b"".join(b"%d,%d,%s\n" % (number, number * 7919, b"command" * 40) for number in range(10_000))
-
-    def peak(times: int) -> int:
-        bucket = NullBucket()
-        raw = bucket.holds(zipped({"a.csv": b"a,b\n" + rows * times}))
-        return peak_memory(lambda: stored(bucket, raw))
-
-    assert peak(44) - peak(22) < 100_000
-
-
 def test_bad_input_26_cells_that_look_like_formulas_are_stored_as_they_are() -> None:
     body = b'name,value\n=HYPERLINK("x"),+1\n"@SUM(A1)",-2\n'
     bucket = Bucket()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.settings import STACK_ID, read_stack_id
+from infra.settings import Deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -41,13 +41,15 @@ def taking_up(cloudformation: "CloudFormationClient", stack: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.kept", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.retained_resources", description=__doc__)
     parser.add_argument("-c", "--context", action="append", default=[], help="as for cdk; only stackId is looked at")
     parser.add_argument("--profile", help="as for cdk")
     told, _ = parser.parse_known_args()
-    context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
-    context |= dict(each.split("=", 1) for each in told.context if each.startswith(f"{STACK_ID}="))
-    stack = read_stack_id(context)
+    context = [
+        *json.loads(CDK_JSON.read_text("utf-8"))["context"].items(),
+        *(each.split("=", 1) for each in told.context),
+    ]
+    stack = Deployment.from_context(dict(each for each in context if each[0] == "stackId")).stack_id
     try:
         session = boto3.Session(profile_name=told.profile, region_name=os.environ.get("AWS_REGION"))
         cloudformation = session.client("cloudformation")

@@ -1,6 +1,6 @@
 """Draws the workflow from its synthesized definition.
 
-``python -m infra.picture`` renews the picture wherever a document has one: a Mermaid diagram between two comments.
+``python -m tools.workflow_diagram`` renews the diagram in each document that has one: Mermaid between two comments.
 """
 
 import json
@@ -17,7 +17,7 @@ from infra.settings import Settings
 from infra.stack import DiscoveryExportsStack
 
 ROOT = Path(__file__).parent.parent
-BEGIN = "<!-- the workflow, drawn by `python -m infra.picture` -->"
+BEGIN = "<!-- the workflow, drawn by `python -m tools.workflow_diagram` -->"
 END = "<!-- end of the workflow -->"
 SHAPES = {
     "Task": '["{}"]',

@@ -2,20 +2,22 @@
 
 from typing import Any
 
-from infra import picture
+from tools import workflow_diagram
 
 
 def test_pictures_in_the_documents_are_current(definition: dict[str, Any]) -> None:
-    drawn = picture.draw(definition)
+    drawn = workflow_diagram.draw(definition)
 
-    assert picture.documents()
-    for path in picture.documents():
+    assert workflow_diagram.documents()
+    for path in workflow_diagram.documents():
         document = path.read_text("utf-8")
-        assert document == picture.renewed(document, drawn), f"{path} is out of date: python -m infra.picture"
+        assert document == workflow_diagram.renewed(document, drawn), (
+            f"{path} is out of date: python -m tools.workflow_diagram"
+        )
 
 
 def test_picture_shows_every_state_once(definition: dict[str, Any]) -> None:
-    drawn = picture.draw(definition)
+    drawn = workflow_diagram.draw(definition)
 
     for name in ("Plan run", "Check exports", "Store export", "Storing failed", "Run done"):
         assert drawn.count(f'"{name}"') == 1

@@ -1,0 +1,72 @@
+"""Stacks in the process of the tests. Those that several tests look at are synthesized once."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_kms as kms
+
+from infra.datasets import AddedDataset
+from infra.exports import DiscoveryExports
+from infra.schedules import Schedule
+from infra.settings import Existing, Settings
+from infra.stack import DiscoveryExportsStack
+from tests.infra.template import Template
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"
+DAILY = Schedule(expression="cron(0 6 * * ? *)", timezone="Europe/Berlin", input={"deadlineMinutes": 30})
+EVERYTHING = Settings(
+    sweep_max_age_days=30,
+    download_hosts=("localhost:*",),
+    datasets=(AddedDataset(name="disks", pattern="*_disk.csv", columns={"size": "bigint"}),),
+    schedules=(Schedule(expression="rate(1 hour)"),),
+    cloud_trail_trigger=True,
+    cloud_trail_sources=("tests",),
+    discovery_role_arn=f"arn:aws:iam::{ACCOUNT}:role/exports-reader",
+    discovery_external_id="wave-2026",
+    discovery_region="us-east-1",
+    raw_retention_days=365,
+    data_retention_days=365,
+)
+"""What can be turned on, and what puts a variable into an environment that is left out by default."""
+
+
+def make_app(outdir: str | Path) -> App:
+    """Without the CDK's own validation, which takes ten seconds to load; cfn-lint looks at the template, too."""
+    context = {"aws:cdk:enable-path-metadata": True}
+    return App(outdir=str(outdir), context=context, builtin_cloud_formation_validation=False)
+
+
+def synthesized(make: Callable[[App], Stack]) -> Template:
+    """The template of the stack that ``make`` adds to an app, with the construct ``Exports`` in it."""
+    with TemporaryDirectory() as outdir:
+        app = make_app(outdir)
+        stack = make(app)
+        app.synth()
+        document = json.loads((Path(outdir) / stack.template_file).read_text("utf-8"))
+    return Template(document, root=f"{stack.node.id}/Exports")
+
+
+def of_stack(settings: Settings, existing: Existing | None = None, stack_id: str = "DiscoveryExports") -> Template:
+    return synthesized(lambda app: DiscoveryExportsStack(app, stack_id, settings=settings, existing=existing))
+
+
+@cache
+def by_default() -> Template:
+    return of_stack(Settings())
+
+
+@cache
+def with_everything() -> Template:
+    """In a stack that knows its account and region, which a trigger beside a role asks for."""
+
+    def make(app: App) -> Stack:
+        stack = Stack(app, "DiscoveryExports", env=Environment(account=ACCOUNT, region=REGION))
+        DiscoveryExports(stack, "Exports", settings=EVERYTHING, key=kms.Key.from_key_arn(stack, "Key", KEY_ARN))
+        return stack
+
+    return synthesized(make)

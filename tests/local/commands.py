@@ -1,0 +1,37 @@
+"""Commands as a user would run them, with the project's Python and the AWS CLI on the path."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from local.aws import LocalAws
+from local.servers import ROOT
+from tests.local.waiting import until
+
+AWS_CLI = ROOT / ".venv-awscli" / "bin"
+
+
+def run_command(aws: LocalAws, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """What the command said and ended with; it has as long as it likes, if only it goes on saying something."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(AWS_CLI), os.environ["PATH"]])
+    env = {**os.environ, **aws.env, "PATH": path}
+    with (
+        TemporaryFile("w+") as output,
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=errors, start_new_session=True) as process,
+    ):
+        try:
+            until(
+                lambda: process.poll() is not None,
+                what=f"the end of {command[0]}",
+                progress=lambda: [os.fstat(file.fileno()).st_size for file in (output, errors)],
+            )
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(command, process.wait(), output.read(), errors.read())

@@ -1,0 +1,130 @@
+"""A file behind a presigned link, as S3 gives it: GET only, nothing asked for that was not signed, ranges, If-Match."""
+
+import re
+import ssl
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+
+from tests.loopback.content import Bytes
+from tests.loopback.server import PIECE, Exchange, How, Request, Server
+
+SECRET_PATH = "canary-in-the-path"
+SECRET_QUERY = "canary-in-the-signature"
+CHUNK = 16 * 1024
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+
+
+class Style(StrEnum):
+    """How a GET is answered."""
+
+    RANGES = "ranges"
+    LENGTH = "length"
+    """The whole with its length, whatever range was asked for."""
+    CHUNKED = "chunked"
+    """The whole in chunks, with no length."""
+
+
+class Get(Exchange):
+    """One GET being answered with ``body``, or with whatever a fault makes of it."""
+
+    server: "Source"
+    body: Bytes
+    etag: str
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+        self.body, self.etag = self.server.body, self.server.etag
+        with self.server.lock:
+            self.server.requests.append(Request("GET", self.path, self.headers))
+            fault = self.server.faults.popleft() if self.server.faults else self.server.always
+        fault(self)
+
+    def changes_to(self, body: Bytes, etag: str) -> None:
+        """From now on the source is another one."""
+        self.server.body = self.body = body
+        self.server.etag = self.etag = etag
+
+    def span(self) -> tuple[int, int]:
+        """The first byte that was asked for and the one after the last, within the body."""
+        found = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if not found:
+            return 0, len(self.body)
+        return int(found[1]), min(int(found[2] or len(self.body)) + 1, len(self.body))
+
+    def wanted(self) -> bytes:
+        first, end = self.span()
+        return bytes(self.body[first:end])
+
+    def range_head(self, length: int | None = None) -> None:
+        """Send the head of a ranged answer, with another ``length`` than it has if one is given."""
+        first, end = self.span()
+        self.head(
+            206,
+            Content_Length=end - first if length is None else length,
+            Content_Range=f"bytes {first}-{end - 1}/{len(self.body)}",
+            ETag=self.etag,
+        )
+
+    def serve(self, style: Style = Style.RANGES, *, until: int | None = None, how: How = How.LOST) -> None:
+        """Answer without a fault; with ``until`` the connection ends so before that byte of the body."""
+        if style is Style.RANGES and self._is_refused():
+            return
+        first, end = self.span() if style is Style.RANGES else (0, len(self.body))
+        if style is Style.CHUNKED:
+            self.head(200, Transfer_Encoding="chunked", ETag=self.etag)
+        elif "Range" in self.headers and style is Style.RANGES:
+            self.range_head()
+        else:
+            self.head(200, Content_Length=len(self.body), ETag=self.etag)
+        self._send(first, end if until is None else until, chunked=style is Style.CHUNKED)
+        if until is not None:
+            self.cut(how)
+        if style is Style.CHUNKED:
+            self.send(b"0\r\n\r\n")
+
+    def _is_refused(self) -> bool:
+        if any(name.lower().startswith("x-amz-") for name in self.headers):
+            self.answer(403)
+        elif self.headers.get("If-Match", self.etag) != self.etag:
+            self.answer(412)
+        elif "Range" in self.headers and self.span()[0] >= len(self.body):
+            self.answer(416, Content_Range=f"bytes */{len(self.body)}")
+        else:
+            return False
+        return True
+
+    def _send(self, first: int, end: int, *, chunked: bool) -> None:
+        size = CHUNK if chunked else PIECE
+        for at in range(first, end, size):
+            piece = self.body[at : min(at + size, end)]
+            self.send(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")) if chunked else piece)
+            self.server.sent(self, len(piece))
+
+
+Fault = Callable[[Get], None]
+
+
+def well(exchange: Get) -> None:
+    """No fault: answers as S3 does."""
+    exchange.serve()
+
+
+class Source(Server):
+    """Serves ``body`` at any path. ``faults`` are used up one by one; ``always`` answers when there is none left."""
+
+    def __init__(self, context: ssl.SSLContext, body: Bytes = b"") -> None:
+        super().__init__(context, Get)
+        self.body = body
+        self.etag = '"v1"'
+        self.faults: deque[Fault] = deque()
+        self.always: Fault = well
+
+    @property
+    def link(self) -> str:
+        """A link as the service gives it: path and query are secret."""
+        return (
+            f"{self.endpoint}/{SECRET_PATH}/export.zip?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SECRET_QUERY}"
+        )
+
+    def sent(self, exchange: Get, count: int) -> None:
+        """Hear of bytes of the body that were sent."""

@@ -1,0 +1,70 @@
+"""Memory does not grow with an export. Every allocation is traced, which makes the code many times slower."""
+
+import io
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from exports.unpack import unpack
+from local.double.container import export_file
+from local.double.contents import Compression, Contents, Kind
+from local.fleet import Fleet
+from tests.unit.bucket import KEYS, NullBucket, zipped
+from tests.unit.test_tables import OS_INFO, written
+from tests.unit.test_unpack import LIMITS, forever, peak_memory, stored
+
+FLEET = Fleet()
+AGENT = Contents(kind=Kind.AGENT, agent_id=FLEET.server(3).agent_id, rows=4)
+SUMMARY = Contents(kind=Kind.SUMMARY)
+EC2 = Contents(kind=Kind.EC2_RECOMMENDATIONS)
+
+
+def test_memory_does_not_grow_with_the_size() -> None:
+    rows = b"".join(b"%d,%d,%s\n" % (number, number * 7919, b"command" * 40) for number in range(10_000))
+
+    def peak(times: int) -> int:
+        bucket = NullBucket()
+        raw = bucket.holds(zipped({"a.csv": b"a,b\n" + rows * times}))
+        return peak_memory(lambda: stored(bucket, raw))
+
+    assert peak(44) - peak(22) < 100_000
+
+
+def test_a_table_costs_little_memory_however_many_rows_there_are() -> None:
+    body = zipped({"1_osInfo.csv": written([OS_INFO, *[[f"{row}-{'x' * 50}"] * 7 for row in range(20_000)]])})
+
+    def peak(with_tables: bool) -> int:
+        bucket = NullBucket()
+        raw = bucket.holds(body)
+        return peak_memory(
+            lambda: unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=with_tables)
+        )
+
+    assert peak(True) - peak(False) < 1 << 20
+
+
+def size_and_peak_memory(contents: Contents) -> tuple[int, int]:
+    tracemalloc.start()
+    try:
+        with export_file(FLEET, contents) as file:
+            size = file.seek(0, io.SEEK_END)
+        return size, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("contents", "min_bytes"),
+    [(AGENT, 3_000_000), (SUMMARY, 3_000_000), (EC2, 200_000)],
+    ids=lambda value: value.kind if isinstance(value, Contents) else "",
+)
+def test_a_large_export_is_as_large_as_asked_for_and_takes_no_more_memory(contents: Contents, min_bytes: int) -> None:
+    stored = replace(contents, compression=Compression.STORED)
+
+    size, peak = size_and_peak_memory(replace(stored, min_bytes=min_bytes))
+    larger_size, larger_peak = size_and_peak_memory(replace(stored, min_bytes=3 * min_bytes))
+
+    assert size > min_bytes
+    assert larger_size > 3 * min_bytes
+    assert larger_peak < peak + min_bytes / 4
