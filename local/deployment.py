@@ -22,7 +22,7 @@ DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infr
 """What the template and the Lambdas are made from."""
 
 QUIET_AND_QUICK = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}
-"""The validation of templates takes most of a synthesis, and finds nothing that a deployment to AWS would not be told."""
+"""The validation of templates takes most of a synthesis, and says nothing that cfn-lint does not say in the tests."""
 
 LOG_TAIL_LINES = 40
 
