@@ -45,9 +45,9 @@ def uv_variables(listed: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 def main() -> None:
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-    uv = str(Path(sys.executable).with_name("uv"))
+    uv = Path(sys.executable).with_name("uv")
     environ = {**os.environ, **uv_variables(listed.stdout, os.environ)}
-    os.execve(uv, [uv, *sys.argv[1:]], environ)  # noqa: S606  # no shell is wanted
+    sys.exit(subprocess.run([uv, *sys.argv[1:]], env=environ, check=False).returncode)
 
 
 if __name__ == "__main__":
