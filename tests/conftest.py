@@ -1,5 +1,7 @@
 """What holds for every room: local AWSs for the whole session, brought up by need, and a count of tests by room."""
 
+import io
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from exports import secrecy
 from tests.local.session import SharedAws
 
 ROOMS = ("unit", "infra", "slow", "faults", "local")
@@ -71,6 +74,21 @@ class Rooms(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xd
         if room == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
         return {"infra": "infra", "slow": file, "local": file}.get(room, nodeid)
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that any logger writes from here on, at DEBUG, through a plain handler of the root logger."""
+    before, level = logging.getLogRecordFactory(), logging.root.level
+    secrecy.install()
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.DEBUG)
+    yield text
+    logging.root.removeHandler(handler)
+    logging.root.setLevel(level)
+    logging.setLogRecordFactory(before)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import boto3
+import pytest
 
 from exports.archive import Archive, s3_client
 from exports.checksums import to_base64
 from exports.connections import tls_context
+from exports.errors import Rejected
 from exports.links import Download
-from exports.model import RawObject
+from exports.model import RawObject, Reason
 from exports.pace import Pace
 from exports.retries import Patience, no_hurry
 from exports.transfer import copy
@@ -23,6 +26,7 @@ from local.certificate import make_certificate
 from tests.loopback.bucket import Bucket
 from tests.loopback.content import Bytes
 from tests.loopback.source import SECRET_PATH, SECRET_QUERY, Source
+from tests.unit.fakes import FakeClock
 
 MIB = 1024 * 1024
 
@@ -86,7 +90,7 @@ class Copying:
     bucket: Bucket
     certificate: Certificate
     remembered: list[Upload] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
+    clock: FakeClock = field(default_factory=FakeClock)
     links: list[str] = field(default_factory=list)
     """Links that a renewal finds, in order; the server's own when there is none left."""
     renewals: int = 0
@@ -96,7 +100,11 @@ class Copying:
 
     @property
     def patience(self) -> Patience:
-        return Patience(self.attempts, time_left=self.time_left, sleep=self.pauses.append, draw=lambda low, high: high)
+        return self.clock.patience(self.attempts, self.time_left)
+
+    @property
+    def pauses(self) -> list[float]:
+        return self.clock.pauses
 
     def archive(self) -> Archive:
         return Archive(s3_client(session()), bucket="bucket", owner="123456789012", patience=self.patience)
@@ -138,6 +146,13 @@ class Copying:
         except Exception as error:
             assert_quotes_no_link(error)
             raise
+
+    def refused(self, **options: Any) -> Reason:
+        """Why a copy is rejected; nothing of it may be visible."""
+        with pytest.raises(Rejected) as caught:
+            self.run(**options)
+        self.assert_nothing_visible()
+        return caught.value.reason
 
     def assert_stored(self, result: RawObject | Unfinished, wanted: Bytes) -> None:
         """The one visible object is ``wanted``, byte for byte, and the checksum of the whole is true."""

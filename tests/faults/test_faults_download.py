@@ -4,7 +4,6 @@ import io
 import itertools
 import socket
 import threading
-import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,29 +11,19 @@ from typing import Any
 
 import pytest
 
-from exports.errors import LinkExpired, Rejected, SourceError
+from exports.errors import LinkExpired, SourceError
 from exports.model import Reason
 from exports.pace import Pace
 from exports.uploads import Unfinished
 from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
 from tests.loopback import faults
 from tests.loopback.source import Fault, Get
+from tests.unit.builders import countdown, zipped
 
 
 def zip_bytes(size: int) -> bytes:
     """A whole zip of about ``size`` bytes."""
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        archive.writestr("123456789012_osInfo.csv", csv_bytes(size))
-    return body.getvalue()
-
-
-def rejection(copying: Copying, **options: Any) -> Rejected:
-    """Why the copy was rejected; nothing of it may be visible."""
-    with pytest.raises(Rejected) as caught:
-        copying.run(**options)
-    copying.assert_nothing_visible()
-    return caught.value
+    return zipped({"123456789012_osInfo.csv": csv_bytes(size)})
 
 
 def test_fault_01_connection_refused(copying: Copying) -> None:
@@ -134,7 +123,7 @@ def test_fault_04_no_length_and_a_zip_that_is_cut(copying: Copying, missing: int
     copying.server.body = zip_bytes(200_000)
     copying.server.always = faults.no_length(len(copying.server.body) - missing)
 
-    assert rejection(copying).reason == Reason.CORRUPT
+    assert copying.refused() is Reason.CORRUPT
 
 
 def test_fault_04_no_length_and_a_zip_cut_once(copying: Copying) -> None:
@@ -148,14 +137,14 @@ def test_fault_04_no_length_and_a_zip_cut_once(copying: Copying) -> None:
 def test_fault_04_no_length_and_nothing_to_tell_the_end_by(copying: Copying) -> None:
     copying.server.always = faults.no_length()
 
-    assert rejection(copying).reason == Reason.CORRUPT
+    assert copying.refused() is Reason.CORRUPT
 
 
 def test_fault_05_length_lies_low(copying: Copying) -> None:
     copying.server.body = zip_bytes(200_000)
     copying.server.always = faults.no_ranges(length=150_000)
 
-    assert rejection(copying).reason == Reason.CORRUPT
+    assert copying.refused() is Reason.CORRUPT
 
 
 def test_fault_05_range_with_extra_bytes(copying: Copying) -> None:
@@ -342,7 +331,7 @@ def test_fault_09_retry_after_longer_than_the_time_left_is_not_waited_for(copyin
 def test_fault_10_purged_export(copying: Copying, code: int) -> None:
     copying.server.always = faults.status(code)
 
-    assert rejection(copying).reason == Reason.GONE
+    assert copying.refused() is Reason.GONE
     assert len(copying.server.requests) == 1
 
 
@@ -352,7 +341,7 @@ def test_fault_10_purged_export(copying: Copying, code: int) -> None:
 def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str) -> None:
     copying.server.faults.append(faults.status(302, Location=elsewhere.format(copying.server.server_port)))
 
-    assert rejection(copying).reason == Reason.URL_REFUSED
+    assert copying.refused() is Reason.URL_REFUSED
     assert len(copying.server.requests) == 1
 
 
@@ -362,14 +351,14 @@ def test_fault_12_private_address_of_an_allowed_name(copying: Copying, monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
-    assert rejection(copying, link="https://bucket.s3.amazonaws.com/key").reason == Reason.URL_REFUSED
+    assert copying.refused(link="https://bucket.s3.amazonaws.com/key") is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
 def test_fault_13_untrusted_certificate(copying: Copying, other_certificate: Certificate) -> None:
     copying.certificate = other_certificate
 
-    assert rejection(copying).reason == Reason.URL_REFUSED
+    assert copying.refused() is Reason.URL_REFUSED
     assert not copying.pauses
     assert not copying.server.requests
 
@@ -379,9 +368,7 @@ def test_fault_13_certificate_of_another_host(copying: Copying, monkeypatch: pyt
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args, **more: resolve("127.0.0.1", *args, **more))
     elsewhere = copying.server.link.replace("localhost", "elsewhere.example")
 
-    rejected = rejection(copying, link=elsewhere, hosts=("elsewhere.example:*",))
-
-    assert rejected.reason == Reason.URL_REFUSED
+    assert copying.refused(link=elsewhere, hosts=("elsewhere.example:*",)) is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
@@ -431,7 +418,7 @@ def test_fault_14_etag_changes_and_the_server_ignores_if_match(copying: Copying)
 
 def test_fault_14_etag_changes_between_calls(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB, seed=1)
-    copying.time_left = itertools.chain([10.0] * 20, itertools.repeat(0.0)).__next__
+    copying.time_left = countdown(20)
     assert copying.run(workers=1) == Unfinished()
     stale = copying.remembered[-1]
     copying.time_left = lambda: 1000.0
@@ -458,13 +445,13 @@ def test_fault_14_source_that_keeps_changing_is_left_to_the_next_round(copying: 
     assert not copying.bucket.uploads
 
 
-def test_fault_37_request_lines_in_the_log_hide_the_link(copying: Copying, log: io.StringIO) -> None:
+def test_fault_37_request_lines_in_the_log_hide_the_link(copying: Copying, logged: io.StringIO) -> None:
     copying.server.faults.append(faults.status(503))
 
     copying.run()
 
-    assert 'GET <hidden> HTTP/1.1" 503' in log.getvalue()
-    assert 'GET <hidden> HTTP/1.1" 206' in log.getvalue()
+    assert 'GET <hidden> HTTP/1.1" 503' in logged.getvalue()
+    assert 'GET <hidden> HTTP/1.1" 206' in logged.getvalue()
 
 
 def test_fault_37_download_shows_no_link(copying: Copying) -> None:

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from exports.errors import Rejected, SourceError
-from exports.model import RawObject, Reason
+from exports.errors import SourceError
+from exports.model import Reason
 from tests.faults.copying import Copying
 from tests.loopback import faults
 from tests.loopback.source import Fault, Get
@@ -23,10 +23,7 @@ def test_bad_input_16_listed_host_with_another_port_and_sigv2(copying: Copying) 
 
 
 def test_bad_input_16_host_with_another_port_than_the_listed_one(copying: Copying) -> None:
-    with pytest.raises(Rejected) as caught:
-        copying.run(hosts=("localhost:8443",))
-
-    assert caught.value.reason == Reason.URL_REFUSED
+    assert copying.refused(hosts=("localhost:8443",)) is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
@@ -35,11 +32,7 @@ def test_bad_input_19_zero_byte_body(copying: Copying, answer: Fault) -> None:
     copying.server.body = b""
     copying.server.always = answer
 
-    with pytest.raises(Rejected) as caught:
-        copying.run()
-
-    assert caught.value.reason == Reason.CORRUPT
-    copying.assert_nothing_visible()
+    assert copying.refused() is Reason.CORRUPT
 
 
 def test_bad_input_19_zip_without_a_member(copying: Copying) -> None:
@@ -50,19 +43,14 @@ def test_bad_input_19_zip_without_a_member(copying: Copying) -> None:
     result = copying.run()
 
     copying.assert_stored(result, copying.server.body)
-    assert isinstance(result, RawObject)
-    assert result.key == "raw/export.zip"
+    assert list(copying.bucket.objects) == ["raw/export.zip"]
 
 
 @pytest.mark.parametrize("body", [HTML, XML, b"\xef\xbb\xbf" + HTML, b"<html>" + b" " * 200_000])
 def test_bad_input_20_error_page_with_status_200(copying: Copying, body: bytes) -> None:
     copying.server.always = faults.status(200, body, Content_Type="application/zip")
 
-    with pytest.raises(Rejected) as caught:
-        copying.run()
-
-    assert caught.value.reason == Reason.CORRUPT
-    copying.assert_nothing_visible()
+    assert copying.refused() is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("size", [1_000, 300_000])
@@ -73,8 +61,7 @@ def test_bad_input_27_gzip_content_encoding_is_stored_as_received(copying: Copyi
     result = copying.run()
 
     copying.assert_stored(result, copying.server.body)
-    assert isinstance(result, RawObject)
-    assert result.key == "raw/export.csv.gz"
+    assert list(copying.bucket.objects) == ["raw/export.csv.gz"]
     assert {request.headers["Accept-Encoding"] for request in copying.server.requests} == {"identity"}
 
 
@@ -86,8 +73,7 @@ def test_bad_input_28_hostile_content_type_and_file_name_name_nothing(copying: C
     result = copying.run()
 
     copying.assert_stored(result, copying.server.body)
-    assert isinstance(result, RawObject)
-    assert result.key == "raw/export.csv"
+    assert list(copying.bucket.objects) == ["raw/export.csv"]
 
 
 def test_bad_input_28_range_and_length_headers_that_make_no_sense(copying: Copying) -> None:
@@ -115,18 +101,11 @@ def test_bad_input_28_status_that_does_not_fit_the_request(copying: Copying, cod
 
 
 def test_download_larger_than_the_limit_is_rejected(copying: Copying) -> None:
-    with pytest.raises(Rejected) as caught:
-        copying.run(max_bytes=99_999)
-
-    assert caught.value.reason == Reason.TOO_LARGE
+    assert copying.refused(max_bytes=99_999) is Reason.TOO_LARGE
     assert len(copying.server.requests) == 1
 
 
 def test_download_without_length_stops_at_the_limit(copying: Copying) -> None:
     copying.server.always = faults.chunked()
 
-    with pytest.raises(Rejected) as caught:
-        copying.run(max_bytes=99_999)
-
-    assert caught.value.reason == Reason.TOO_LARGE
-    copying.assert_nothing_visible()
+    assert copying.refused(max_bytes=99_999) is Reason.TOO_LARGE

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -28,23 +28,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from moto import mock_aws
 
 from exports.announcing import EventPublisher
-from exports.archive import Archive
 from exports.catalog import Catalog
 from exports.checksums import to_base64
-from exports.errors import ExportsError, ServiceError, SourceChanged, SourceError
+from exports.errors import ExportsError, ServiceError, SourceError
 from exports.ledger import ANNOUNCE_GRACE, OutcomeRecorder
-from exports.links import Probe, Whole
 from exports.members import Limits
 from exports.model import Export, Keys, Outcome, RawObject
-from exports.retries import Patience
 from exports.rows import Row
 from exports.runs import Batch, Filters, Item
 from exports.storing import Storing
 from exports.transfer import copy
-from exports.unpack import Unpacked, unpack
-from exports.uploads import Part, Unfinished, Upload, UploadGone
-from tests.unit.bucket import Bucket, zipped
-from tests.unit.builders import NOW, batch, export
+from exports.unpack import Unpacked
+from exports.uploads import Unfinished, Upload
+from tests.unit.builders import batch, countdown, create_catalog, export, unpacking, zipped
+from tests.unit.fakes import FakeBucket, FakeClock, FakeSource
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -158,84 +155,6 @@ class Mortal:
             writer.write(body)
 
 
-class Store(Bucket):
-    """The bucket, which also takes uploads in parts, and lets go of a key's other uploads when one is completed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
-        self._ids = itertools.count(1)
-
-    def put_json_once(self, key: str, document: Any) -> bool:
-        if key in self.objects:
-            return False
-        self.put_json(key, document)
-        return True
-
-    def begin(self, key: str) -> str:
-        upload_id = f"upload-{next(self._ids)}"
-        self.uploads[upload_id] = key, {}
-        return upload_id
-
-    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        sent = self._sent(upload_id)
-        return {number: Part(number, len(body), "etag", to_base64(zlib.crc32(body))) for number, body in sent.items()}
-
-    def put_part(self, key: str, upload_id: str, number: int, body: Any, size: int) -> Part:
-        data = b"".join(iter(lambda: body.read(1_000), b""))
-        if len(data) != size:
-            raise ServiceError("IncompleteBody")
-        self._sent(upload_id)[number] = data
-        return self.parts(key, upload_id)[number]
-
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None:
-        sent = self._sent(upload_id)
-        body = b"".join(sent[part.number] for part in parts)
-        assert len(body) == size
-        assert self.objects.setdefault(key, body) == body, f"another object lies at {key}"
-        self.uploads = {each: upload for each, upload in self.uploads.items() if upload[0] != key}
-
-    def abort(self, key: str, upload_id: str) -> None:
-        self.uploads.pop(upload_id, None)
-
-    def _sent(self, upload_id: str) -> dict[int, bytes]:
-        if upload_id not in self.uploads:
-            raise UploadGone
-        return self.uploads[upload_id][1]
-
-
-@dataclass
-class Source:
-    """The link of an export; it breaks once, after ``breaks_after`` bytes."""
-
-    body: bytes
-    breaks_after: int | None = None
-    changed: bool = False
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.changed}"'
-
-    def probe(self) -> Probe:
-        return Probe(len(self.body), self.etag, ranges=True, head=self.body[:64])
-
-    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
-        if etag != self.etag:
-            raise SourceChanged("changed")
-        for at in range(first, last + 1, 500):
-            self._break(at)
-            yield self.body[at : min(at + 500, last + 1)]
-
-    @contextmanager
-    def whole(self) -> Iterator[Whole]:
-        yield Whole(len(self.body), framed=False, chunks=iter([self.body]))
-
-    def _break(self, at: int) -> None:
-        if self.breaks_after is not None and at >= self.breaks_after:
-            self.breaks_after = None
-            raise SourceError("reset")
-
-
 @dataclass
 class Bus:
     """EventBridge; it keeps what it was told."""
@@ -251,33 +170,25 @@ class Bus:
 class Hands:
     """What ``Landing`` is to storing, with a link in memory and as much time as ``parts`` parts take."""
 
-    bucket: Archive
-    source: Source
+    bucket: Any
+    source: FakeSource
     records: OutcomeRecorder
     parts: int
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
-        left = iter(range(self.parts, 0, -1))
         return copy(
             self.source,
             self.bucket,
             key=keys.raw,
             known=known,
             remember=lambda upload: self.records.remember(export.id, upload=upload),
-            patience=Patience(2, time_left=lambda: next(left, 0.0), sleep=lambda seconds: None),
+            patience=FakeClock().patience(2, countdown(self.parts)),
             workers=1,
         )
 
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
-        left = iter(range(self.parts, 0, -1))
-        return unpack(
-            raw,
-            keys=keys,
-            archive=self.bucket,
-            limits=Limits(max_ratio=1_000),
-            time_left=lambda: next(left, 0.0),
-            with_tables=True,
-        )
+        limits = Limits(max_ratio=1_000)
+        return unpacking(self.bucket, raw, keys=keys, limits=limits, time_left=countdown(self.parts), with_tables=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -301,14 +212,9 @@ class Storms(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr("exports.transfer.part_size_for", lambda _: PART)
         self.patch.setattr("exports.transfer.SMALL", PART)
-        self.dynamodb.create_table(
-            TableName="catalog",
-            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self.bucket, self.bus, self.now = Store(), Bus(), NOW
-        self.sources = {export_id: Source(body) for export_id, body in BODIES.items()}
+        create_catalog(self.dynamodb)
+        self.bucket, self.bus, self.clock = FakeBucket(chunk=1_000), Bus(), FakeClock()
+        self.sources = {export_id: FakeSource(body, chunk=500, head=64) for export_id, body in BODIES.items()}
         self.concerns(*BODIES)
         self.first: dict[str, str] = {}
         self.settled: dict[str, str] = {}
@@ -346,15 +252,24 @@ class Storms(RuleBasedStateMachine):
     @rule(minutes=st.integers(1, 40))
     def time_passes(self, minutes: int) -> None:
         """Claims expire, and so does the time that a winner has for telling."""
-        self.now += timedelta(minutes=minutes)
+        self.clock.now += timedelta(minutes=minutes)
 
     @rule(export_id=st.sampled_from(sorted(BODIES)), after=st.integers(0, 40_000))
     def source_breaks(self, export_id: str, after: int) -> None:
-        self.sources[export_id].breaks_after = after
+        """Once, as far into it as said."""
+        source = self.sources[export_id]
+        before = source.before_chunk
+
+        def reset(_: int, at: int) -> None:
+            if at >= after:
+                source.before_chunk = before
+                raise SourceError("reset")
+
+        source.before_chunk = reset
 
     @rule(export_id=st.sampled_from(sorted(BODIES)))
     def source_has_another_etag(self, export_id: str) -> None:
-        self.sources[export_id].changed ^= True
+        self.sources[export_id].etag = self.sources[export_id].etag.swapcase()
 
     @invariant()
     def invariant_1_what_is_stored_is_whole(self) -> None:
@@ -395,16 +310,16 @@ class Storms(RuleBasedStateMachine):
         for _ in range(ROUNDS):
             for export_id in self.outcomes:
                 self._store(export_id, "run-3", 12, Fate())
-            self.now += timedelta(minutes=5)
+            self.clock.now += timedelta(minutes=5)
             if len(self.settled_rows()) == len(self.outcomes):
                 break
         self.invariant_3_every_export_is_settled()
-        self.now += ANNOUNCE_GRACE + timedelta(minutes=1)
+        self.clock.now += ANNOUNCE_GRACE + timedelta(minutes=1)
         self._report("run-3", Fate())
         self.invariant_4_every_outcome_is_told()
         self.invariant_1_what_is_stored_is_whole()
         assert {key.partition("/")[0] for key in self._objects() if "export-damaged" in key} <= {"raw", "work"}
-        assert not [key for key, _ in self.bucket.uploads.values() if key in self.bucket.objects]
+        assert not [upload for upload in self.bucket.uploads.values() if upload.key in self.bucket.objects]
 
     def invariant_3_every_export_is_settled(self) -> None:
         """In one state, within bounds."""
@@ -430,7 +345,7 @@ class Storms(RuleBasedStateMachine):
             pipeline=Hands(bucket, self.sources[export_id], records, parts),
             show_tables=lambda _: None,
             claim_duration=SPAN,
-            clock=self._clock,
+            clock=self.clock,
         )
         try:
             storing.store(Item(export_id, polls=1))
@@ -450,10 +365,10 @@ class Storms(RuleBasedStateMachine):
         closed = ConnectionClosedError(endpoint_url=f"https://example.com/?X-Amz-Signature={CANARY}")
         catalog = self._catalog(cast(Any, Mortal(self.dynamodb, fate, closed)))
         bus = EventPublisher(cast(Any, Mortal(self.bus, fate, closed)), "bus", bucket="bucket", catalog="catalog")
-        return OutcomeRecorder(self._batch(run), catalog, bus.publish, lambda row, outcome: None, self._clock)
+        return OutcomeRecorder(self._batch(run), catalog, bus.publish, lambda row, outcome: None, self.clock)
 
     def _catalog(self, client: Any) -> Catalog:
-        return Catalog(client, "catalog", account="111122223333", region="us-west-2", clock=self._clock)
+        return Catalog(client, "catalog", account="111122223333", region="us-west-2", clock=self.clock)
 
     def _batch(self, run: str) -> Batch:
         return batch(*BODIES, run_id=run)
@@ -463,9 +378,6 @@ class Storms(RuleBasedStateMachine):
         link = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
         failed = {"export-failed": export("export-failed", "FAILED")}
         return {export_id: failed.get(export_id) or export(export_id, link=link) for export_id in export_ids}
-
-    def _clock(self) -> datetime:
-        return self.now
 
     def _rows(self) -> dict[str, Row]:
         if not hasattr(self, "bucket"):

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from exports.unpack import unpack
 from local.double.container import export_file
 from local.double.contents import Compression, Contents, Kind
 from local.fleet import Fleet
-from tests.unit.bucket import KEYS, NullBucket, zipped
+from tests.unit.builders import peak_memory, unpacked, unpacking, zipped
+from tests.unit.fakes import FakeBucket
 from tests.unit.test_tables import OS_INFO, written
-from tests.unit.test_unpack import LIMITS, forever, peak_memory, stored
 
 FLEET = Fleet()
 AGENT = Contents(kind=Kind.AGENT, agent_id=FLEET.server(3).agent_id, rows=4)
@@ -24,9 +23,9 @@ def test_memory_does_not_grow_with_the_size() -> None:
     rows = b"".join(b"%d,%d,%s\n" % (number, number * 7919, b"command" * 40) for number in range(10_000))
 
     def peak(times: int) -> int:
-        bucket = NullBucket()
+        bucket = FakeBucket(keeps=False)
         raw = bucket.holds(zipped({"a.csv": b"a,b\n" + rows * times}))
-        return peak_memory(lambda: stored(bucket, raw))
+        return peak_memory(lambda: unpacked(bucket, raw))
 
     assert peak(44) - peak(22) < 100_000
 
@@ -35,11 +34,9 @@ def test_a_table_costs_little_memory_however_many_rows_there_are() -> None:
     body = zipped({"1_osInfo.csv": written([OS_INFO, *[[f"{row}-{'x' * 50}"] * 7 for row in range(20_000)]])})
 
     def peak(with_tables: bool) -> int:
-        bucket = NullBucket()
+        bucket = FakeBucket(keeps=False)
         raw = bucket.holds(body)
-        return peak_memory(
-            lambda: unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=with_tables)
-        )
+        return peak_memory(lambda: unpacking(bucket, raw, with_tables=with_tables))
 
     assert peak(True) - peak(False) < 1 << 20
 

@@ -1,14 +1,25 @@
 """Builders with defaults for what the domain's tests arrange."""
 
+import io
+import itertools
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.model import Export
+from exports.members import Limits
+from exports.model import Export, Keys, RawObject
 from exports.rows import Row
 from exports.runs import Batch
+from exports.unpack import Unpacked, unpack
+from exports.uploads import Bucket, Unfinished
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SIGNED = "https://prod-exports.s3.us-west-2.amazonaws.com/key.zip?X-Amz-Signature=s3cr3t"
+KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
+
+Files = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 
 
 def export(export_id: str = "export-1", status: str = "SUCCEEDED", *, age_minutes: float = 30, **more: Any) -> Export:
@@ -26,3 +37,57 @@ def batch(*export_ids: str, **more: Any) -> Batch:
 
 def row(export_id: str = "export-1", status: str = "STORED", **attributes: Any) -> Row:
     return Row({"exportId": export_id, "status": status, "announcedAt": "2026-11-23T11:00:00.000Z", **attributes})
+
+
+def create_catalog(dynamodb: Any) -> None:
+    """The table ``catalog``, empty."""
+    dynamodb.create_table(
+        TableName="catalog",
+        KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def zipped(files: Files, *, method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:
+    """A zip as the standard library writes it; names may come twice."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.comment = comment
+        for name, body in files.items() if isinstance(files, Mapping) else files:
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # the constructor would cut it at a NUL
+            info.compress_type = method
+            archive.writestr(info, body)
+    return buffer.getvalue()
+
+
+def in_chunks(body: bytes, size: int) -> Iterator[bytes]:
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+def countdown(looks: int) -> Callable[[], float]:
+    """Seconds that are left at as many looks as said; none after."""
+    return itertools.chain([100.0] * looks, itertools.repeat(0.0)).__next__
+
+
+def unpacking(bucket: Bucket, raw: RawObject, **options: Any) -> Unpacked | Unfinished:
+    """What one call makes of the raw object; in no hurry and with the usual limits unless told otherwise."""
+    usual: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900}
+    return unpack(raw, archive=bucket, **{**usual, **options})
+
+
+def unpacked(bucket: Bucket, raw: RawObject, **options: Any) -> Unpacked:
+    result = unpacking(bucket, raw, **options)
+    assert isinstance(result, Unpacked)
+    return result
+
+
+def peak_memory(action: Callable[[], object]) -> int:
+    """Bytes at the highest point while ``action`` runs."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -1,28 +1,42 @@
-"""What the domain's tests put in the place of the service, the records, the bucket and the clock."""
+"""What the domain's tests put in the place of the service, the records, the bucket, the link and the clock."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exports.errors import ServiceError
+from exports.checksums import to_base64
+from exports.errors import ServiceError, SourceChanged
+from exports.links import Probe, Whole
 from exports.model import Export, Keys, Outcome, RawObject
+from exports.retries import Patience, no_hurry
 from exports.rows import Row, Write
 from exports.runs import Batch, Filters
-from exports.uploads import Upload
-from tests.unit.builders import NOW, row
+from exports.uploads import Part, Upload, UploadGone
+from tests.unit.builders import KEYS, NOW, row
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 NO_URL_SINCE = "2026-11-23T12:00:00.000Z"
 
 
 @dataclass
-class Clock:
-    """Says ``now`` until a test moves it."""
+class FakeClock:
+    """Says ``now`` until a test moves it. Pauses are noted, not slept, and each is as long as it may be."""
 
     now: datetime = NOW
+    pauses: list[float] = field(default_factory=list)
 
     def __call__(self) -> datetime:
         return self.now
+
+    def patience(self, attempts: int = 4, time_left: Callable[[], float] = no_hurry) -> Patience:
+        return Patience(attempts, time_left=time_left, sleep=self.pauses.append, draw=lambda low, high: high)
 
 
 @dataclass
@@ -125,28 +139,169 @@ class FakeBus:
 
 
 @dataclass
+class FakeUpload:
+    key: str
+    parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
+
+
+@dataclass
 class FakeBucket:
-    """Documents by key, and the sizes of other objects; what is written goes into ``journal``."""
+    """Objects in memory, as strict as S3 is to us: a part has its declared length, no object changes but a document.
+
+    ``uploads`` are not visible yet. ``journal`` has aborts and documents that may be put once, ``reads`` each range
+    that was asked for, ``written`` each key that became visible, ``received`` the bytes of each part. ``before_part``
+    is told a part's number, ``before_chunk`` the offset of what is read next, and either may raise. Without ``keeps``,
+    what comes in a stream is let go of: for measuring memory.
+    """
 
     journal: list[str] = field(default_factory=list)
-    objects: dict[str, Any] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    chunk: int = 64 << 10
+    keeps: bool = True
+    uploads: dict[str, FakeUpload] = field(default_factory=dict)
+    reads: list[tuple[str, int, int]] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    before_part: Callable[[int], None] = lambda number: None
+    before_chunk: Callable[[int], None] = lambda at: None
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def read_json(self, key: str) -> Any:
-        return self.objects.get(key)
+    def holds(self, body: bytes, extension: str = "zip") -> RawObject:
+        """Put a raw object there."""
+        raw = RawObject(KEYS.raw(extension), len(body), to_base64(zlib.crc32(body)))
+        self.objects[raw.key] = body
+        return raw
+
+    @property
+    def data(self) -> dict[str, bytes]:
+        """What was stored, by dataset and file."""
+        return {
+            f"{key.split('/')[1]}/{key.rpartition('/')[2]}": body
+            for key, body in self.objects.items()
+            if key.startswith("data/")
+        }
 
     def size(self, key: str) -> int | None:
-        return self.sizes.get(key)
+        return len(self.objects[key]) if key in self.objects else None
 
-    def abort(self, key: str, upload_id: str) -> None:
-        self.journal.append(f"abort {upload_id}")
+    def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        body = self.objects[key]
+        assert 0 <= first <= last < len(body)
+        self.reads.append((key, first, last))
+        for at in range(first, last + 1, self.chunk):
+            self.before_chunk(at)
+            yield body[at : min(at + self.chunk, last + 1)]
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.objects[key]) if key in self.objects else None
 
     def put_json(self, key: str, document: Any) -> None:
-        self.objects[key] = document
+        self.objects[key] = json.dumps(document, ensure_ascii=False).encode()
 
     def put_json_once(self, key: str, document: Any) -> bool:
         self.journal.append(f"put {key}")
-        return self.objects.setdefault(key, document) is document
+        if key in self.objects:
+            return False
+        self.put_json(key, document)
+        return True
+
+    def remove(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator["_Writer"]:
+        writer = _Writer(self.keeps)
+        yield writer
+        self._show(key, bytes(writer.body))
+
+    def begin(self, key: str) -> str:
+        upload_id = f"upload-{next(self._ids)}"
+        self.uploads[upload_id] = FakeUpload(key)
+        return upload_id
+
+    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
+        return {number: part for number, (part, _) in self._upload(upload_id).parts.items()}
+
+    def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part:
+        self.before_part(number)
+        data = b"".join(iter(lambda: body.read(self.chunk), b""))
+        if len(data) != size:
+            raise ServiceError("IncompleteBody")
+        part = Part(number, size, f'"{upload_id}-{number}"', to_base64(zlib.crc32(data)))
+        self._upload(upload_id).parts[number] = part, data
+        self.received.append(size)
+        return part
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
+        if upload_id not in self.uploads and self.size(key) == size:
+            return
+        there = self._upload(upload_id).parts
+        assert all(there[part.number][0] == part for part in parts)
+        body = b"".join(there[part.number][1] for part in parts)
+        if len(body) != size:
+            raise ServiceError("InvalidRequest")
+        self._show(key, body)
+        self.uploads = {each: upload for each, upload in self.uploads.items() if upload.key != key}
+
+    def abort(self, key: str, upload_id: str) -> None:
+        self.journal.append(f"abort {upload_id}")
+        self.uploads.pop(upload_id, None)
+
+    def _upload(self, upload_id: str) -> FakeUpload:
+        if upload_id not in self.uploads:
+            raise UploadGone
+        return self.uploads[upload_id]
+
+    def _show(self, key: str, body: bytes) -> None:
+        self.written.append(key)
+        if self.keeps:
+            assert self.objects.setdefault(key, body) == body, f"another object lies at {key}"
+
+
+class _Writer:
+    def __init__(self, keeps: bool) -> None:
+        self.body = bytearray()
+        self._keeps = keeps
+
+    def write(self, data: bytes) -> None:
+        assert len(data) <= 512 << 10, "what is written comes in small pieces"
+        if self._keeps:
+            self.body += data
+
+
+@dataclass
+class FakeSource:
+    """``body`` behind a link, ``head`` bytes of which are told at once; read in pieces of ``chunk``.
+
+    ``before_chunk``, told where a read began and where it is, may raise.
+    """
+
+    body: bytes
+    etag: str = '"v1"'
+    chunk: int = 256 << 10
+    head: int = 64 << 10
+    probes: int = 0
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    before_chunk: Callable[[int, int], None] = lambda first, at: None
+
+    def probe(self) -> Probe:
+        self.probes += 1
+        return Probe(len(self.body), self.etag, ranges=True, head=self.body[: self.head])
+
+    def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
+        self.ranges.append((first, last))
+        if etag != self.etag:
+            raise SourceChanged("changed")
+        for at in range(first, last + 1, self.chunk):
+            self.before_chunk(first, at)
+            yield self.body[at : min(at + self.chunk, last + 1)]
+
+    def whole(self) -> AbstractContextManager[Whole]:
+        raise NotImplementedError("it is read by ranges")
+
+    @property
+    def fetched(self) -> int:
+        return sum(last - first + 1 for first, last in self.ranges)
 
 
 @dataclass

@@ -21,8 +21,8 @@ from exports.rows import Write
 from exports.runs import Batch
 from exports.uploads import Upload
 from exports.wiring import CONFIG
-from tests.unit.builders import NOW, batch, export
-from tests.unit.fakes import Clock
+from tests.unit.builders import NOW, batch, create_catalog, export
+from tests.unit.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
 
@@ -35,22 +35,17 @@ SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret",
 def dynamodb() -> Iterator[Any]:
     with mock_aws():
         client = SESSION.client("dynamodb")
-        client.create_table(
-            TableName="catalog",
-            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_catalog(client)
         yield client
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def catalog(dynamodb: Any, clock: Clock) -> Catalog:
+def catalog(dynamodb: Any, clock: FakeClock) -> Catalog:
     return Catalog(dynamodb, "catalog", account="111122223333", region="us-west-2", clock=clock)
 
 
@@ -112,7 +107,7 @@ def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("settled", [outcome for outcome in Outcome if outcome.settled])
-def test_a_settled_row_never_goes_back(catalog: Catalog, clock: Clock, settled: Outcome) -> None:
+def test_a_settled_row_never_goes_back(catalog: Catalog, clock: FakeClock, settled: Outcome) -> None:
     settle(catalog, settled)
     clock.now += HOUR
 
@@ -130,7 +125,7 @@ def test_a_settled_row_never_goes_back(catalog: Catalog, clock: Clock, settled: 
 
 @pytest.mark.parametrize("settled", [each for each in Outcome if each.settled and not each.landed])
 def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(
-    catalog: Catalog, clock: Clock, settled: Outcome
+    catalog: Catalog, clock: FakeClock, settled: Outcome
 ) -> None:
     settle(catalog, settled, reason="CORRUPT")
 
@@ -143,7 +138,7 @@ def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(
     assert anew.row.reason is None
 
 
-def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clock: Clock) -> None:
+def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clock: FakeClock) -> None:
     clock.now += HOUR
     settle(catalog, Outcome.REJECTED)
 
@@ -151,7 +146,7 @@ def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clo
     assert catalog.rows(["export-1"])["export-1"].is_final_for(NOW)
 
 
-def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog, clock: Clock) -> None:
+def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog, clock: FakeClock) -> None:
     assert claim(catalog, "run-1").applied
     clock.now = NOW + timedelta(minutes=14)
     assert not claim(catalog, "run-2").applied
@@ -209,7 +204,7 @@ def test_what_is_remembered_of_an_upload_comes_back(catalog: Catalog) -> None:
     assert (row.upload, row.raw) == (None, raw)
 
 
-def test_who_lost_its_claim_remembers_nothing(catalog: Catalog, clock: Clock) -> None:
+def test_who_lost_its_claim_remembers_nothing(catalog: Catalog, clock: FakeClock) -> None:
     claim(catalog, "run-1")
     clock.now += HOUR
     claim(catalog, "run-2")
@@ -270,7 +265,7 @@ def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: C
     assert not catalog.rows(["export-1"])["export-1"].announced
 
 
-def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog, clock: Clock) -> None:
+def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog, clock: FakeClock) -> None:
     settle(catalog, Outcome.FAILED)
     before = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR)
     clock.now += HOUR
@@ -281,7 +276,9 @@ def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog:
     assert (before.applied, after.applied) == (False, True)
 
 
-def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(catalog: Catalog, clock: Clock) -> None:
+def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(
+    catalog: Catalog, clock: FakeClock
+) -> None:
     settle(catalog, Outcome.REJECTED, reason="GONE")
     clock.now += HOUR
 
@@ -338,17 +335,12 @@ def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog
 def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
     with mock_aws():
         throttled = SESSION.client("dynamodb", config=CONFIG)
-        throttled.create_table(
-            TableName="catalog",
-            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_catalog(throttled)
         refusals = [refusal(code) for _ in range(2)]
         refuse: Any = lambda **_: refusals.pop() if refusals else None  # noqa: E731
         throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", refuse)
 
-        write = settle(Catalog(throttled, "catalog", account="1", region="r", clock=Clock()), Outcome.STORED)
+        write = settle(Catalog(throttled, "catalog", account="1", region="r", clock=FakeClock()), Outcome.STORED)
 
     assert (refusals, write.applied) == ([], True)
 
@@ -365,7 +357,7 @@ def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
         stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
         stubber.add_response("batch_get_item", {"Responses": {"catalog": [key]}, "UnprocessedKeys": {}})
 
-        assert list(Catalog(dynamodb, "catalog", account="1", region="r", clock=Clock()).rows(["a"])) == ["a"]
+        assert list(Catalog(dynamodb, "catalog", account="1", region="r", clock=FakeClock()).rows(["a"])) == ["a"]
 
 
 def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog: Catalog, dynamodb: Any) -> None:
@@ -388,4 +380,4 @@ def test_a_failed_write_carries_its_code(dynamodb: Any, code: str, kind: type[Ex
         stubber.add_client_error("update_item", code, "arn:…")
 
         with pytest.raises(kind, match=f"^{code}$"):
-            settle(Catalog(dynamodb, "catalog", account="1", region="r", clock=Clock()), Outcome.STORED)
+            settle(Catalog(dynamodb, "catalog", account="1", region="r", clock=FakeClock()), Outcome.STORED)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import tracemalloc
 from collections.abc import Iterator
 from itertools import repeat
 
@@ -13,14 +12,11 @@ from hypothesis import strategies as st
 from exports.csvfiles import HEADER_CHARACTERS, RECORD_BYTES, Table, read_table, sample_header
 from exports.errors import Rejected
 from exports.model import Reason
+from tests.unit.builders import in_chunks, peak_memory
 
 CELLS = st.text(st.sampled_from('ab,"\n\r\0é\ufeff '), max_size=6)
 WRITTEN = st.lists(st.lists(CELLS, max_size=4), max_size=6)
 SCRAPS = st.lists(st.sampled_from([b"a", b",", b'"', b"\n", b"\r", b"\r\n", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\0"]))
-
-
-def in_chunks(body: bytes, size: int) -> Iterator[bytes]:
-    return (body[at : at + size] for at in range(0, len(body), size))
 
 
 def as_csv_reads_it(body: bytes) -> tuple[tuple[str, ...], int]:
@@ -105,12 +101,11 @@ def test_bad_input_25_a_record_without_an_end_is_malformed_and_costs_no_memory(f
     chunk = filler * (64_000 // len(filler))
     chunks = iter([b"a,b\n1,2\n", *repeat(chunk, 500)])
 
-    tracemalloc.start()
-    found = read_table(chunks)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    found: list[Table] = []
 
-    assert found == Table(("a", "b"), None, {"malformed": f"a record longer than {RECORD_BYTES} bytes"})
+    peak = peak_memory(lambda: found.append(read_table(chunks)))
+
+    assert found == [Table(("a", "b"), None, {"malformed": f"a record longer than {RECORD_BYTES} bytes"})]
     assert next(chunks, None) is None
     assert peak < 20 * RECORD_BYTES
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,7 @@ import pytest
 
 from local import discovery
 from local.certificate import make_certificate
-from tests.unit.doubles import START, Running, discovery_client, running_double
-
-
-@pytest.fixture(scope="module")
-def module_double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_double(tmp_path_factory.mktemp("double")) as running:
-        yield running
-
-
-@pytest.fixture
-def running(module_double: Running) -> Running:
-    return module_double.fresh()
+from tests.unit.doubles import START, Running, discovery_client
 
 
 def test_scripts_are_used_in_turn_and_then_the_usual_one(running: Running) -> None:

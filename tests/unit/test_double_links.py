@@ -3,7 +3,6 @@
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,18 +10,7 @@ import pytest
 
 from local.double.script import LARGE_BYTES, LARGE_ROWS
 from local.double.shelf import BUCKET
-from tests.unit.doubles import Running, running_double
-
-
-@pytest.fixture(scope="module")
-def module_double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_double(tmp_path_factory.mktemp("double")) as running:
-        yield running
-
-
-@pytest.fixture
-def running(module_double: Running) -> Running:
-    return module_double.fresh()
+from tests.unit.doubles import Running
 
 
 def names_in(body: bytes) -> list[str]:

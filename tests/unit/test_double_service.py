@@ -1,7 +1,7 @@
 """The double answers StartExportTask and DescribeExportTasks as the service does: asked by boto3's own client."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.double.wire import Wire, WrongAnswer
-from tests.unit.doubles import START, Running, running_double
+from tests.unit.doubles import START, Running
 
 STARTED = datetime.fromtimestamp(START, UTC)
 RECOMMEND = {"ec2RecommendationsPreferences": {"enabled": True}}
@@ -17,17 +17,6 @@ RECOMMEND = {"ec2RecommendationsPreferences": {"enabled": True}}
 
 def of_agent(*agent_ids: str) -> dict[str, Any]:
     return {"filters": [{"name": "agentIds", "condition": "EQUALS", "values": list(agent_ids)}]}
-
-
-@pytest.fixture(scope="module")
-def module_double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_double(tmp_path_factory.mktemp("double")) as running:
-        yield running
-
-
-@pytest.fixture
-def running(module_double: Running) -> Running:
-    return module_double.fresh()
 
 
 def error_of(call: Callable[[], object]) -> tuple[str, str]:

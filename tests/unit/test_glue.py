@@ -34,13 +34,6 @@ def stubbed() -> Iterator[tuple[GlueTables, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
-def test_without_a_database_nothing_is_shown(stubbed: tuple[GlueTables, Stubber]) -> None:
-    def connect() -> Any:
-        raise AssertionError("Glue is asked")
-
-    GlueTables(connect, database="", bucket="b").show({"files": [FILE]})
-
-
 def test_each_dataset_gets_one_partition_with_the_columns_of_its_table(stubbed: tuple[GlueTables, Stubber]) -> None:
     tables, stubber = stubbed
     stubber.add_response("get_table", TABLE, ASKED)
@@ -65,9 +58,12 @@ def test_a_missing_permission_is_told_by_its_code(stubbed: tuple[GlueTables, Stu
         tables.show({"files": [FILE]})
 
 
-@pytest.mark.parametrize("manifest", [{"files": []}, {"files": [NO_TABLE]}, {"files": [{"dataset": "agent_process"}]}])
-def test_nothing_is_asked_of_glue_where_there_is_no_table(manifest: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("database", "files"),
+    [("", [FILE]), ("db", []), ("db", [NO_TABLE]), ("db", [{"dataset": "agent_process"}])],
+)
+def test_nothing_is_asked_of_glue_where_there_is_no_database_or_no_table(database: str, files: list[Any]) -> None:
     def connect() -> Any:
         raise AssertionError("no client is needed")
 
-    GlueTables(connect, database="", bucket="b").show(manifest)
+    GlueTables(connect, database=database, bucket="b").show({"files": files})

@@ -43,28 +43,23 @@ def test_the_winner_of_the_write_announces_measures_and_notes_it() -> None:
     assert desk.catalog.announced_ids == ["export-1"]
 
 
-def test_the_loser_announces_nothing_while_the_winner_has_time() -> None:
-    desk = Desk(Write(owed(), applied=False))
+@pytest.mark.parametrize("run_id", ["run-1", "run-2"], ids=["another call of the run", "another run"])
+def test_the_loser_announces_nothing_while_the_winner_has_time(run_id: str) -> None:
+    desk = Desk(Write(owed(run_id=run_id), applied=False))
 
     desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
 
     assert desk.bus.told == []
 
 
-def test_two_calls_of_one_run_that_settle_an_export_announce_it_once() -> None:
-    desk = Desk(Write(owed(run_id="run-1"), applied=False))
-
-    desk.ledger.settle(export(), Outcome.STORED, {}, polls=1)
-
-    assert desk.bus.told == []
-
-
-def test_fault_24_what_a_run_still_owes_at_its_end_is_announced_then() -> None:
+def test_fault_24_what_a_run_still_owes_at_its_end_and_nothing_else_is_announced_then() -> None:
     desk = Desk(Write(owed(), applied=False))
 
     desk.ledger.announce_pending(owed(run_id="run-1"))
     desk.ledger.announce_pending(owed("NOT_STORED", run_id="run-1"))
     desk.ledger.announce_pending(owed(run_id="run-2"))
+    desk.ledger.announce_pending(owed("IN_PROGRESS", run_id="run-1"))
+    desk.ledger.announce_pending(row(runId="run-1"))
 
     assert desk.bus.told == [Outcome.STORED, Outcome.NOT_STORED]
 
@@ -110,15 +105,6 @@ def test_fault_24_another_runs_event_is_caught_up_once_its_time_is_over(age: tim
     desk.ledger.announce_overdue(owed(age=age))
 
     assert desk.bus.told == told
-
-
-def test_what_is_announced_or_in_progress_is_not_announced() -> None:
-    desk = Desk(Write(owed(), applied=False))
-
-    desk.ledger.announce_pending(row(runId="run-1"))
-    desk.ledger.announce_pending(owed("IN_PROGRESS", run_id="run-1"))
-
-    assert desk.bus.told == []
 
 
 def test_another_runs_unsettled_outcome_is_its_own_to_announce() -> None:

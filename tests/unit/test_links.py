@@ -13,7 +13,7 @@ from exports.errors import LinkExpired, Rejected, SourceError
 from exports.linkrules import Target
 from exports.links import Download, seconds_asked
 from exports.pace import Pace
-from exports.retries import Patience
+from tests.unit.fakes import FakeClock
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 HOST = "bucket.s3.amazonaws.com"
@@ -135,8 +135,7 @@ def test_renewed_link_is_held_to_the_same_rules(monkeypatch: pytest.MonkeyPatch)
 
 def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [])
-    pauses: list[float] = []
-    patience = Patience(3, sleep=pauses.append)
+    patience = FakeClock().patience(3)
     download = Download(f"https://{HOST}/key", renew=lambda: None, hosts=(), context=tls_context(), patience=patience)
 
     with pytest.raises(SourceError):

@@ -94,7 +94,7 @@ def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> 
     bucket, ids = FakeBucket(), [f"e{number}" for number in range(count)]
 
     pointers = write_batches(run(), ids, bucket.put_json)
-    documents = bucket.objects
+    documents = {key: bucket.read_json(key) for key in bucket.objects}
 
     assert list(documents)[-1] == "runs/run-1/plan.json", "it is there only when all of its batches are"
     assert documents.pop("runs/run-1/plan.json")["batches"] == len(sizes)

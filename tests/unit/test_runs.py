@@ -27,26 +27,22 @@ def faults(asked: Any) -> str:
     return str(refused.value)
 
 
-def test_empty_input_is_a_sweep_that_reports_and_waits_55_minutes() -> None:
-    asked = run({})
+@pytest.mark.parametrize(
+    ("members", "is_sweep", "retries_rejected", "on_failure", "minutes"),
+    [
+        ({}, True, False, "report", 55),
+        ({"exportIds": ["export-1"]}, False, True, "fail", 720),
+        ({"filters": [AGENTS]}, False, False, "report", 720),
+    ],
+    ids=["sweep", "ids", "filters"],
+)
+def test_each_way_to_ask_has_its_defaults(
+    members: dict[str, Any], is_sweep: bool, retries_rejected: bool, on_failure: str, minutes: int
+) -> None:
+    asked = run(members)
 
-    assert asked.is_sweep
-    assert asked.on_failure == "report"
-    assert asked.deadline - asked.started_at == timedelta(minutes=55)
-
-
-def test_ids_are_asked_for_again_fail_the_run_and_wait_12_hours() -> None:
-    asked = run({"exportIds": ["export-1"]})
-
-    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (False, True, "fail")
-    assert asked.deadline - asked.started_at == timedelta(hours=12)
-
-
-def test_filters_report_and_wait_12_hours() -> None:
-    asked = run({"filters": [AGENTS]})
-
-    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (False, False, "report")
-    assert asked.deadline - asked.started_at == timedelta(hours=12)
+    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (is_sweep, retries_rejected, on_failure)
+    assert asked.deadline - asked.started_at == timedelta(minutes=minutes)
 
 
 def test_given_members_win_over_defaults() -> None:

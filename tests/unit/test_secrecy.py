@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import botocore.parsers
@@ -119,28 +118,13 @@ def test_bad_input_33_clean_message_is_always_json_and_utf_8(text: str) -> None:
     assert shown.encode("utf-8").decode("utf-8").isprintable() or not shown.isascii()
 
 
-@pytest.fixture
-def sink() -> Iterator[io.StringIO]:
-    """What any logger writes, at DEBUG, through a plain handler of the root logger."""
-    before, level = logging.getLogRecordFactory(), logging.root.level
-    secrecy.install()
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    logging.root.addHandler(handler)
-    logging.root.setLevel(logging.DEBUG)
-    yield text
-    logging.root.removeHandler(handler)
-    logging.root.setLevel(level)
-    logging.setLogRecordFactory(before)
-
-
 def assert_clean(text: str) -> None:
     assert text
     assert PATH not in text
     assert QUERY not in text
 
 
-def test_messages_and_arguments_are_cleaned(sink: io.StringIO) -> None:
+def test_messages_and_arguments_are_cleaned(logged: io.StringIO) -> None:
     log = logging.getLogger("somebody.elses")
 
     log.debug("got %s and %r", LINK, LINK.encode())
@@ -149,21 +133,21 @@ def test_messages_and_arguments_are_cleaned(sink: io.StringIO) -> None:
     log.error("%(link)s", {"link": LINK})
     log.error(ValueError(LINK))
 
-    assert_clean(sink.getvalue())
-    assert sink.getvalue().count("<hidden>") >= 8
+    assert_clean(logged.getvalue())
+    assert logged.getvalue().count("<hidden>") >= 8
 
 
-def test_percent_signs_survive(sink: io.StringIO) -> None:
+def test_percent_signs_survive(logged: io.StringIO) -> None:
     logging.getLogger("x").info("100%% of %s", LINK)
     logging.getLogger("x").info("100% of nothing")
 
-    assert sink.getvalue() == "100% of <hidden>\n100% of nothing\n"
+    assert logged.getvalue() == "100% of <hidden>\n100% of nothing\n"
 
 
-def test_arguments_that_do_not_fit_are_not_quoted(sink: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_do_not_fit_are_not_quoted(logged: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("x").info("%d", LINK)
 
-    assert_clean(sink.getvalue())
+    assert_clean(logged.getvalue())
     assert PATH not in capsys.readouterr().err
 
 
@@ -178,27 +162,27 @@ def failing() -> None:
         raise ValueError("bad") from error
 
 
-def test_fault_37_exceptions_are_cleaned_with_their_causes(sink: io.StringIO) -> None:
+def test_fault_37_exceptions_are_cleaned_with_their_causes(logged: io.StringIO) -> None:
     try:
         failing()
     except ValueError:
         logging.getLogger("x").exception("failed")
 
-    assert_clean(sink.getvalue())
-    assert "no route to <hidden>" in sink.getvalue()
-    assert "in failing" in sink.getvalue()
+    assert_clean(logged.getvalue())
+    assert "no route to <hidden>" in logged.getvalue()
+    assert "in failing" in logged.getvalue()
 
 
-def test_honest_exceptions_stay_what_they_are(sink: io.StringIO) -> None:
+def test_honest_exceptions_stay_what_they_are(logged: io.StringIO) -> None:
     try:
         dict[str, str]()["exportId"]
     except KeyError:
         logging.getLogger("x").exception("failed")
 
-    assert "KeyError: 'exportId'" in sink.getvalue()
+    assert "KeyError: 'exportId'" in logged.getvalue()
 
 
-def test_powertools_logger_is_cleaned(sink: io.StringIO) -> None:
+def test_powertools_logger_is_cleaned(logged: io.StringIO) -> None:
     stream = io.StringIO()
     log = Logger(service="test", stream=stream, level="DEBUG")
 
@@ -213,7 +197,7 @@ def test_powertools_logger_is_cleaned(sink: io.StringIO) -> None:
     assert stream.getvalue().count("<hidden>") >= 3
 
 
-def test_botocore_at_debug_is_cleaned(sink: io.StringIO) -> None:
+def test_botocore_at_debug_is_cleaned(logged: io.StringIO) -> None:
     model = botocore.session.Session().get_service_model("discovery")
     shape = model.operation_model("DescribeExportTasks").output_shape
     body = json.dumps({"exportsInfo": [{"exportId": "export-1", "configurationsDownloadUrl": LINK}]})
@@ -223,11 +207,11 @@ def test_botocore_at_debug_is_cleaned(sink: io.StringIO) -> None:
     parsed = botocore.parsers.create_parser("json").parse(answer, shape)
 
     assert parsed["exportsInfo"][0]["configurationsDownloadUrl"] == LINK
-    assert_clean(sink.getvalue())
-    assert "Response body" in sink.getvalue()
+    assert_clean(logged.getvalue())
+    assert "Response body" in logged.getvalue()
 
 
-def test_credentials_of_a_role_are_hidden(sink: io.StringIO) -> None:
+def test_credentials_of_a_role_are_hidden(logged: io.StringIO) -> None:
     model = botocore.session.Session().get_service_model("sts")
     shape = model.operation_model("AssumeRole").output_shape
     keys = f"<SecretAccessKey>{PATH}</SecretAccessKey><SessionToken>{QUERY}</SessionToken>"
@@ -237,22 +221,22 @@ def test_credentials_of_a_role_are_hidden(sink: io.StringIO) -> None:
     parsed = botocore.parsers.create_parser("query").parse({"body": body, "headers": {}, "status_code": 200}, shape)
 
     assert parsed["Credentials"]["SessionToken"] == QUERY
-    assert_clean(sink.getvalue())
-    assert "<SessionToken><hidden></SessionToken>" in sink.getvalue()
+    assert_clean(logged.getvalue())
+    assert "<SessionToken><hidden></SessionToken>" in logged.getvalue()
 
 
-def test_urllib3_at_debug_is_cleaned(sink: io.StringIO) -> None:
+def test_urllib3_at_debug_is_cleaned(logged: io.StringIO) -> None:
     pool = urllib3.HTTPSConnectionPool("localhost", 1, retries=urllib3.Retry(1, backoff_factor=0))
     try:
         pool.urlopen("GET", TARGET)
     except urllib3.exceptions.HTTPError:
         logging.getLogger("x").exception("failed")
 
-    assert_clean(sink.getvalue())
-    assert "Starting new HTTPS connection" in sink.getvalue()
+    assert_clean(logged.getvalue())
+    assert "Starting new HTTPS connection" in logged.getvalue()
 
 
-def test_installing_twice_changes_nothing(sink: io.StringIO) -> None:
+def test_installing_twice_changes_nothing(logged: io.StringIO) -> None:
     first = logging.getLogRecordFactory()
 
     secrecy.install()
@@ -277,10 +261,10 @@ def test_a_factory_that_was_there_still_makes_the_records() -> None:
     assert record.getMessage() == "see <hidden>"
 
 
-def test_stack_traces_are_cleaned(sink: io.StringIO) -> None:
+def test_stack_traces_are_cleaned(logged: io.StringIO) -> None:
     logging.getLogger("x").info("where", stack_info=True)
 
-    assert "test_stack_traces_are_cleaned" in sink.getvalue()
+    assert "test_stack_traces_are_cleaned" in logged.getvalue()
 
 
 def test_stand_in_keeps_the_traceback_as_text() -> None:

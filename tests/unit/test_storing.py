@@ -1,5 +1,6 @@
 """One export settled, and the order of writes that makes it safe."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -42,7 +43,7 @@ class Desk:
     def __init__(self, there: Export | None) -> None:
         self.journal: list[str] = []
         self.service = FakeService([there] if there else [])
-        self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": RESULTS})
+        self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": json.dumps(RESULTS).encode()})
         self.records = FakeRecords(journal=self.journal)
         self.pipeline = FakeHands(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
@@ -109,7 +110,7 @@ def test_the_manifest_names_everything_but_the_link() -> None:
 
     desk.store()
 
-    assert desk.bucket.objects["manifests/export-1.json"] == {
+    assert desk.bucket.read_json("manifests/export-1.json") == {
         "version": "1",
         "exportId": "export-1",
         "kind": "agent",
@@ -177,16 +178,16 @@ def test_fault_26_of_two_manifests_the_first_stands() -> None:
     desk = Desk(export())
     first = Desk(export())
     first.store()
-    manifest = {**first.bucket.objects["manifests/export-1.json"], "runId": "run-0", "kind": "summary"}
+    manifest = {**first.bucket.read_json("manifests/export-1.json"), "runId": "run-0", "kind": "summary"}
 
     def meanwhile() -> Unpacked:
-        desk.bucket.objects["manifests/export-1.json"] = manifest
+        desk.bucket.put_json("manifests/export-1.json", manifest)
         return Unpacked(FILES, Kind.AGENT)
 
     desk.pipeline.unpacks = meanwhile
 
     assert told(desk.store()) == SETTLED
-    assert desk.bucket.objects["manifests/export-1.json"] == manifest
+    assert desk.bucket.read_json("manifests/export-1.json") == manifest
     assert desk.records.settled[0][1]["kind"] == "summary"
 
 
@@ -215,7 +216,7 @@ def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
 def test_bytes_that_are_ours_already_need_no_link() -> None:
     desk = Desk(export(link=None))
     desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    desk.bucket.sizes = {RAW.key: RAW.bytes}
+    desk.bucket.objects[RAW.key] = bytes(RAW.bytes)
 
     desk.store(replace(ITEM, without_url=True))
 
@@ -296,7 +297,8 @@ def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_
 ) -> None:
     desk = Desk(export())
     desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    desk.bucket.sizes = {RAW.key: there} if there else {}
+    if there:
+        desk.bucket.objects[RAW.key] = bytes(there)
 
     desk.store()
 
@@ -337,11 +339,11 @@ def test_what_may_pass_is_left_to_the_workflows_retry() -> None:
 
 def test_a_results_file_that_is_no_object_is_passed_over() -> None:
     desk = Desk(export())
-    desk.bucket.objects["data/agent_results/r.json"] = ["odd"]
+    desk.bucket.put_json("data/agent_results/r.json", ["odd"])
 
     desk.store()
 
-    assert desk.bucket.objects["manifests/export-1.json"]["actualStartTime"] is None
+    assert desk.bucket.read_json("manifests/export-1.json")["actualStartTime"] is None
 
 
 @pytest.mark.parametrize("where", ["copies", "unpacks"])

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.datasets import known_datasets, read_added
+from exports.model import StoredFile
 from exports.tables import known_tables
-from exports.unpack import Unpacked, unpack
-from tests.unit.bucket import KEYS, Bucket, zipped
-from tests.unit.test_unpack import LIMITS, forever
+from tests.unit.builders import unpacked, unpacking, zipped
+from tests.unit.fakes import FakeBucket
 
 PERFORMANCE = list(known_tables()["agent_system_performance"])
 CONNECTION = list(known_tables()["agent_source_process_connection"])
@@ -29,27 +29,33 @@ def written(rows: Sequence[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def stored(bucket: Bucket, name: str, body: bytes, *, with_tables: bool = True) -> Unpacked:
-    raw = bucket.holds(zipped({name: body}))
-    result = unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=with_tables)
-    assert isinstance(result, Unpacked)
-    return result
+def stored(bucket: FakeBucket, name: str, body: bytes, **options: Any) -> StoredFile:
+    """What becomes of the one file of an export."""
+    (file,) = unpacked(bucket, bucket.holds(zipped({name: body})), **{"with_tables": True, **options}).files
+    return file
+
+
+def tables(bucket: FakeBucket) -> list[str]:
+    return [key for key in bucket.objects if key.startswith("tables/")]
 
 
 def rows_of(name: str, header: Sequence[str], *rows: Sequence[str]) -> list[dict[str, Any]]:
     """What is in the table of a file with this header and these rows."""
-    bucket = Bucket()
-    (file,) = stored(bucket, name, written([header, *rows])).files
+    bucket = FakeBucket()
+    file = stored(bucket, name, written([header, *rows]))
     assert file.table_key
     lines = gzip.decompress(bucket.objects[file.table_key]).decode().split("\n")
     assert lines.pop() == ""
     return [json.loads(line) for line in lines]
 
 
-def test_rows_lie_by_column_name_where_partitions_are_told_by_the_key() -> None:
-    bucket = Bucket()
+@pytest.fixture
+def bucket() -> FakeBucket:
+    return FakeBucket()
 
-    (file,) = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1", "o-1", "Linux", "7", "x86", "h", "", ""]])).files
+
+def test_rows_lie_by_column_name_where_partitions_are_told_by_the_key(bucket: FakeBucket) -> None:
+    file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1", "o-1", "Linux", "7", "x86", "h", "", ""]]))
 
     key = "tables/agent_os_info/requested_date=2026-11-23/export_id=export-1/1_osInfo.csv.jsonl.gz"
     assert file.table_key == key
@@ -141,61 +147,46 @@ def test_a_file_with_a_header_only_has_an_empty_table() -> None:
     assert rows_of("1_osInfo.csv", OS_INFO) == []
 
 
-def test_a_malformed_file_and_an_unknown_one_have_no_table() -> None:
-    bucket = Bucket()
-
-    (malformed,) = stored(bucket, "1_osInfo.csv", written([OS_INFO]) + b'"' + b"x" * 200_000).files
-    (unknown,) = stored(bucket, "what.csv", b"a,b\n1,2\n").files
-    (odd,) = stored(bucket, "notes.txt", b"no table at all").files
+def test_a_malformed_file_and_an_unknown_one_have_no_table(bucket: FakeBucket) -> None:
+    malformed = stored(bucket, "1_osInfo.csv", written([OS_INFO]) + b'"' + b"x" * 200_000)
+    unknown = stored(bucket, "what.csv", b"a,b\n1,2\n")
+    odd = stored(bucket, "notes.txt", b"no table at all")
 
     assert (malformed.rows, malformed.table_key, unknown.table_key) == (None, None, None)
     assert unknown.notes == odd.notes == {"noTable": "unknown dataset"}
-    assert not [key for key in bucket.objects if key.startswith("tables/")]
+    assert not tables(bucket)
 
 
 def test_a_table_too_large_for_one_call_is_left_out_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.unpack.LARGEST_TABLE", 100)
 
-    (file,) = stored(Bucket(), "1_osInfo.csv", written([OS_INFO, ["1"] * 8])).files
+    file = stored(FakeBucket(), "1_osInfo.csv", written([OS_INFO, ["1"] * 8]))
 
     assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
 
 
-def test_a_table_whose_size_nobody_told_is_left_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_whose_size_nobody_told_is_left_out_too(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.unpack.LARGEST_TABLE", 100)
-    bucket = Bucket()
 
     raw = bucket.holds(gzip.compress(written([OS_INFO, ["1"] * 8])), "csv.gz")
-    result = unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=True)
+    (file,) = unpacked(bucket, raw, with_tables=True).files
 
-    assert isinstance(result, Unpacked)
-    (file,) = result.files
     assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
-    assert not [key for key in bucket.objects if key.startswith("tables/")]
+    assert not tables(bucket)
 
 
-def test_tables_can_be_left_out() -> None:
-    bucket = Bucket()
+def test_tables_can_be_left_out(bucket: FakeBucket) -> None:
+    file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8]), with_tables=False)
 
-    (file,) = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8]), with_tables=False).files
-
-    assert (file.table_key, [key for key in bucket.objects if key.startswith("tables/")]) == (None, [])
+    assert (file.table_key, tables(bucket)) == (None, [])
 
 
-def test_tables_of_a_rejected_export_are_removed_with_its_files() -> None:
-    bucket = Bucket()
+def test_tables_of_a_rejected_export_are_removed_with_its_files(bucket: FakeBucket) -> None:
     body = bytearray(zipped({"1_osInfo.csv": written([OS_INFO, ["1"] * 8]), "z": b"damaged" * 9}, method=0))
     body[body.rindex(b"damaged")] ^= 1
 
     with pytest.raises(Exception, match="CORRUPT"):
-        unpack(
-            bucket.holds(bytes(body)),
-            keys=KEYS,
-            archive=bucket,
-            limits=LIMITS,
-            time_left=forever,
-            with_tables=True,
-        )
+        unpacking(bucket, bucket.holds(bytes(body)), with_tables=True)
 
     assert len(bucket.written) == 2
     assert [key for key in bucket.objects if not key.startswith("raw/")] == []
@@ -225,23 +216,19 @@ def test_no_cell_of_a_typed_table_is_lost(row: list[str]) -> None:
 def test_the_same_rows_always_make_the_same_bytes() -> None:
     bodies = []
     for _ in range(2):
-        bucket = Bucket()
-        (file,) = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8])).files
+        bucket = FakeBucket()
+        file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8]))
         bodies.append(bucket.objects[str(file.table_key)])
 
     assert bodies[0] == bodies[1]
 
 
-def test_rows_of_an_added_dataset_lie_in_a_table_of_its_own() -> None:
-    bucket = Bucket()
+def test_rows_of_an_added_dataset_lie_in_a_table_of_its_own(bucket: FakeBucket) -> None:
     columns = '{"agentId": ["agentId", "string"], "Size (GB)": ["Size_GB", "double"]}'
     added = read_added(f'[{{"name": "agent_disk", "pattern": "*_disk.csv", "columns": {columns}}}]')
-    raw = bucket.holds(zipped({"1_disk.csv": b"Size (GB),agentId,new\n1.5,o-1,x\n"}))
 
-    result = unpack(raw, keys=KEYS, archive=bucket, limits=LIMITS, time_left=forever, with_tables=True, added=added)
+    file = stored(bucket, "1_disk.csv", b"Size (GB),agentId,new\n1.5,o-1,x\n", added=added)
 
-    assert isinstance(result, Unpacked)
-    (file,) = result.files
     assert (file.key, file.notes["added"]) == ("data/agent_disk/2026-11-23/export-1/1_disk.csv", ["new"])
     assert file.table_key == "tables/agent_disk/requested_date=2026-11-23/export_id=export-1/1_disk.csv.jsonl.gz"
     row = json.loads(gzip.decompress(bucket.objects[file.table_key]))

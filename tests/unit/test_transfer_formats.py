@@ -1,7 +1,6 @@
 """What bytes are, told from the bytes."""
 
 import gzip
-import io
 import zipfile
 
 import pytest
@@ -10,29 +9,27 @@ from hypothesis import strategies as st
 
 from exports.formats import extension, is_error_page
 from exports.zipfiles import ZipEnd
+from tests.unit.builders import in_chunks, zipped
 
 
-def zipped(*, members: int = 1, comment: bytes = b"", size: int = 100) -> bytes:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for number in range(members):
-            archive.writestr(zipfile.ZipInfo(f"{number}.csv"), "x" * size)
-        archive.comment = comment
-    return body.getvalue()
+def zip_of(members: int = 1, *, comment: bytes = b"") -> bytes:
+    return zipped(
+        {f"{number}.csv": bytes(100) for number in range(members)}, method=zipfile.ZIP_STORED, comment=comment
+    )
 
 
 def ends_whole(body: bytes, step: int = 1000) -> bool:
     end = ZipEnd()
-    for at in range(0, len(body), step):
-        end.update(body[at : at + step])
+    for chunk in in_chunks(body, step):
+        end.update(chunk)
     return end.whole()
 
 
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (zipped(), "zip"),
-        (zipped(members=0), "zip"),
+        (zip_of(), "zip"),
+        (zip_of(0), "zip"),
         (gzip.compress(b"a,b\n", mtime=0), "csv.gz"),
         (b"a,b\n", "csv"),
         (b"PK,name\n", "csv"),
@@ -48,35 +45,35 @@ def test_error_pages(head: bytes) -> None:
     assert is_error_page(head)
 
 
-@pytest.mark.parametrize("head", [b"", b"a<html>,b\n", b"<5,>5\n", zipped(), b"\xef\xbb\xbfagentId,name\n"])
+@pytest.mark.parametrize("head", [b"", b"a<html>,b\n", b"<5,>5\n", zip_of(), b"\xef\xbb\xbfagentId,name\n"])
 def test_no_error_pages(head: bytes) -> None:
     assert not is_error_page(head)
 
 
 @given(st.integers(0, 300), st.binary(max_size=400), st.integers(1, 5000))
 def test_whole_zip_ends_whole(members: int, comment: bytes, step: int) -> None:
-    assert ends_whole(zipped(members=members, comment=comment), step)
+    assert ends_whole(zip_of(members, comment=comment), step)
 
 
 def test_longest_comment() -> None:
-    assert ends_whole(zipped(comment=b"c" * 65_535))
+    assert ends_whole(zip_of(comment=b"c" * 65_535))
 
 
 @given(st.integers(1, 20_000))
 def test_zip_cut_anywhere_does_not(missing: int) -> None:
-    body = zipped(members=60, size=300)
+    body = zip_of(120)
 
     assert not ends_whole(body[: -min(missing, len(body))])
 
 
 def test_zip_with_bytes_behind_or_before_it_does_not() -> None:
-    assert not ends_whole(zipped() + b"x")
-    assert not ends_whole(b"x" + zipped())
+    assert not ends_whole(zip_of() + b"x")
+    assert not ends_whole(b"x" + zip_of())
 
 
 def test_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
-    body = zipped(members=3)
+    body = zip_of(3)
 
     assert b"PK\x06\x06" in body
     assert ends_whole(body)
