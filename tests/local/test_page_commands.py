@@ -1,9 +1,7 @@
 """The commands of docs/reading.md, and some of the runbook, print what the pages say and nothing of other stacks."""
 
 import hashlib
-import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +12,7 @@ import pytest
 
 from local.aws import LocalAws
 from local.servers import ROOT
+from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.test_runbook import RUNBOOK, commands
@@ -21,17 +20,9 @@ from tests.local.test_runbook import RUNBOOK, commands
 READING = ROOT / "docs" / "reading.md"
 
 
-def shell(aws: LocalAws, script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The script's result, run by bash in ``folder`` with the project's Python and the AWS CLI on the path."""
-    path = [str(Path(sys.executable).parent), str(ROOT / ".venv-awscli" / "bin"), os.environ["PATH"]]
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env={**os.environ, **aws.env, "PATH": os.pathsep.join(path), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run_in_bash(aws: LocalAws, *blocks: str) -> subprocess.CompletedProcess[str]:
+    """The blocks' result, one after the other in one shell that ends at the first error."""
+    return run_command(aws, "bash", "-euxo", "pipefail", "-c", "\n".join(blocks))
 
 
 @pytest.fixture
@@ -52,12 +43,12 @@ def requested(stack: Stack) -> Iterator[dict[int, str]]:
 
 
 def test_the_runbook_lists_exports_that_are_late_and_no_others_oldest_first(
-    aws: LocalAws, tmp_path: Path, requested: dict[int, str]
+    aws: LocalAws, requested: dict[int, str]
 ) -> None:
     setup, *others = commands(RUNBOOK)
     (late,) = (block for block in others if "late_after_hours=" in block)
 
-    done = shell(aws, setup + late, tmp_path)
+    done = run_in_bash(aws, setup, late)
 
     assert done.returncode == 0, done.stderr
     lines = [line.split("\t") for line in done.stdout.splitlines()]
@@ -83,13 +74,11 @@ def neighbour(aws: LocalAws) -> Iterator[str]:
     sqs.delete_queue(QueueUrl=queue)
 
 
-def test_the_runbook_shows_no_alarms_and_dead_letters_of_other_stacks(
-    aws: LocalAws, tmp_path: Path, neighbour: str
-) -> None:
+def test_the_runbook_shows_no_alarms_and_dead_letters_of_other_stacks(aws: LocalAws, neighbour: str) -> None:
     setup, *others = commands(RUNBOOK)
     shown = [block for block in others if "describe-alarms" in block or "receive-message" in block]
 
-    done = shell(aws, "".join([setup, *shown]), tmp_path)
+    done = run_in_bash(aws, setup, *shown)
 
     assert (done.returncode, len(shown)) == (0, 2), done.stderr
     assert neighbour not in done.stdout
@@ -102,7 +91,7 @@ def test_the_commands_of_the_page_download_and_verify_an_export_and_list_it_as_s
     stack.run(exportIds=[export_id])
     files = stack.manifest(export_id)["files"]
 
-    done = shell(aws, "".join(commands(READING)), tmp_path, export_id=export_id)
+    done = run_in_bash(aws, f"cd '{tmp_path}' && export_id={export_id}", *commands(READING))
 
     assert done.returncode == 0, done.stderr
     assert {file["key"]: file["sha256"] for file in files} == {
