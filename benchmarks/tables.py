@@ -35,8 +35,8 @@ def _tables(results: Results) -> Iterator[tuple[str, list[Row]]]:
     yield "Memory", [("file", "peak MB"), *((f"{size // MIB} MiB", f"{peak / MB:.1f}") for size, peak in peaks)]
     heads = ("who", "copies", "stored whole", "not visible", "truncated", "told fine, but not")
     yield "Cut connections", [heads, *([str(value) for value in astuple(each)] for each in results.drops)]
-    heads = ("kills", "object", "MB fetched again", "MB in flight at most")
-    yield "Killed processes", [heads, *map(_killed, results.kills)]
+    of_kills = ("kills", "object", "MB fetched again", "MB in flight at most")
+    yield "Killed processes", [of_kills, *map(_killed, results.kills)]
     yield "Targets", [("what", "target", "found", ""), *verdicts(results)]
 
 
