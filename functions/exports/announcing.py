@@ -47,7 +47,7 @@ class EventPublisher:
         without a call, once it has refused several in a row.
         """
         if self._refused >= MAX_CONSECUTIVE_FAILURES:
-            raise ServiceError("RefusedBefore")
+            raise ServiceError("PublishingStopped")
         try:
             self._put(row, outcome)
         except ServiceError:

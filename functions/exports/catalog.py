@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from exports.calls import aws_call
 from exports.errors import ClaimLost, ServiceError
-from exports.model import IN_PROGRESS, Export, Outcome, RawObject, utc_text
+from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, utc_text
 from exports.retries import Patience
 from exports.rows import Row, Write
 from exports.runs import Batch
@@ -30,18 +30,16 @@ MAX_KEYS_PER_READ = 100
 READ_RETRY = Patience(attempts=8, base_seconds=0.05)
 """For keys that DynamoDB leaves unprocessed, about six seconds in all; botocore repeats what fails as a whole."""
 
-_SETTLED = tuple(outcome for outcome in Outcome if outcome.settled)
-
 
 def _in(outcomes: Iterable[Outcome]) -> str:
     """A condition's list of outcomes, each by a placeholder of its own name."""
     return f"({', '.join(f':{outcome}' for outcome in outcomes)})"
 
 
-_NOT_SETTLED = f"attribute_not_exists(#status) OR NOT #status IN {_in(_SETTLED)}"
+_NOT_SETTLED = f"attribute_not_exists(#status) OR NOT #status IN {_in(SETTLED)}"
 _MAY_SETTLE = (
     f"({_NOT_SETTLED}"
-    f" OR (#status IN {_in(outcome for outcome in _SETTLED if not outcome.landed)} AND settledAt < :requested_at))"
+    f" OR (#status IN {_in(outcome for outcome in SETTLED if not outcome.landed)} AND settledAt < :requested_at))"
 )
 _NOT_CLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
 _MAY_RECORD_UNSETTLED = (
@@ -196,7 +194,7 @@ class Catalog:
         names = {f"#{name}": name for name in (*values, *remove, "status", "firstSeenAt")}
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
-        arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in _SETTLED}
+        arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in SETTLED}
         if ":requested_at" in condition:  # DynamoDB refuses values that nothing uses
             arguments[":requested_at"] = utc_text(batch.requested_at) if batch.requested_at else ""
         if keep_status:

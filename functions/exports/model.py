@@ -51,8 +51,8 @@ class Outcome(StrEnum):
         return self is not Outcome.STORED
 
 
-LANDED = frozenset(outcome for outcome in Outcome if outcome.landed)
-SETTLED = frozenset(outcome for outcome in Outcome if outcome.settled)
+LANDED = tuple(outcome for outcome in Outcome if outcome.landed)
+SETTLED = tuple(outcome for outcome in Outcome if outcome.settled)
 IN_PROGRESS = "IN_PROGRESS"
 """Status of a catalog row whose export has no outcome yet."""
 

@@ -1,5 +1,7 @@
 """Exports that are asked for more than once, one after the other and at the same time."""
 
+import pytest
+
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -34,16 +36,21 @@ def test_fault_26_two_runs_at_once_store_an_export_once(stack: Stack, service: S
         assert len(events.of(export_id)) == 1
 
 
-def test_a_rejected_export_is_looked_at_again_when_asked_for(stack: Stack, service: Service, events: Inbox) -> None:
-    export_id = service.has(link="http://exports.example/")
+@pytest.mark.parametrize(
+    ("before", "outcome"), [({"link": "http://exports.example/"}, "REJECTED"), ({"outcome": "FAILED"}, "FAILED")]
+)
+def test_a_rejected_or_failed_export_is_stored_when_asked_for_again(
+    stack: Stack, service: Service, events: Inbox, before: dict[str, str], outcome: str
+) -> None:
+    export_id = service.has(**before)
     first = stack.run(exportIds=[export_id])
 
     service.now_plays(export_id)
     second = stack.run(exportIds=[export_id])
 
-    assert (first.outcome(export_id), second.outcome(export_id)) == ("REJECTED", "STORED")
+    assert (first.outcome(export_id), second.outcome(export_id)) == (outcome, "STORED")
     assert "reason" not in (stack.row(export_id) or {})
-    assert [event["detail-type"] for event in events.of(export_id)] == ["Export Rejected", "Export Stored"]
+    assert [event["detail-type"] for event in events.of(export_id)] == [f"Export {outcome.title()}", "Export Stored"]
 
 
 def test_rejected_bytes_are_kept_until_others_take_their_place(stack: Stack, service: Service) -> None:
@@ -72,17 +79,6 @@ def test_a_rejected_export_that_has_no_link_when_asked_for_again_is_gone(stack: 
     second = stack.run(exportIds=[export_id])
 
     assert [run.reason(export_id) for run in (first, second)] == ["CORRUPT", "GONE"]
-
-
-def test_a_failed_export_is_read_again_when_asked_for(stack: Stack, service: Service, events: Inbox) -> None:
-    export_id = service.has(outcome="FAILED")
-    first = stack.run(exportIds=[export_id])
-
-    service.now_plays(export_id)
-    second = stack.run(exportIds=[export_id])
-
-    assert (first.outcome(export_id), second.outcome(export_id)) == ("FAILED", "STORED")
-    assert [event["detail-type"] for event in events.of(export_id)] == ["Export Failed", "Export Stored"]
 
 
 def test_an_export_that_still_is_failed_is_announced_once(stack: Stack, service: Service, events: Inbox) -> None:

@@ -100,6 +100,9 @@ def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes:
     keeps_to_schema(event(outcome, **attributes))
 
 
+NOT_FOUND = event(Outcome.NOT_FOUND)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -109,21 +112,14 @@ def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes:
         event(Outcome.REJECTED),
         event(Outcome.REJECTED, reason="AccessDenied"),
         event(Outcome.NOT_STORED),
-        {**event(Outcome.NOT_FOUND), "detail-type": "Export Failed"},
-        {**event(Outcome.NOT_FOUND), "source": "somebody.else"},
+        {**NOT_FOUND, "detail-type": "Export Failed"},
+        {**NOT_FOUND, "source": "somebody.else"},
+        {**NOT_FOUND, "detail": {**NOT_FOUND["detail"], "data": {**NOT_FOUND["detail"]["data"], "more": "https://x"}}},
     ],
 )
 def test_the_schema_takes_no_event_that_says_something_else(broken: dict[str, Any]) -> None:
     with pytest.raises(JsonSchemaException):
         keeps_to_schema(broken)
-
-
-def test_the_schema_takes_no_member_that_it_does_not_name() -> None:
-    more = event(Outcome.NOT_FOUND)
-    more["detail"]["data"]["configurationsDownloadUrl"] = "https://x"
-
-    with pytest.raises(JsonSchemaException):
-        keeps_to_schema(more)
 
 
 def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
@@ -150,7 +146,7 @@ def test_fault_34_a_bus_that_refused_several_events_of_a_call_is_asked_no_more(s
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         stubber.add_client_error("put_events", "InternalException")
 
-    for code in ["InternalException"] * MAX_CONSECUTIVE_FAILURES + ["RefusedBefore"] * 2:
+    for code in ["InternalException"] * MAX_CONSECUTIVE_FAILURES + ["PublishingStopped"] * 2:
         with pytest.raises(ServiceError, match=f"^{code}$"):
             bus.publish(STORED, Outcome.STORED)
 

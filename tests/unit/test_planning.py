@@ -33,11 +33,9 @@ def planned(
 def test_ids_are_taken_as_they_are_without_a_call() -> None:
     service = FakeService()
 
-    assert plan(run(export_ids=("b", "a")), service=service, rows=rows_of(), max_age=None).export_ids == (
-        "b",
-        "a",
-    )
-    assert service.calls == []
+    found = plan(run(export_ids=("b", "a")), service=service, rows=rows_of(), max_age=None)
+
+    assert (found.export_ids, service.calls) == (("b", "a"), [])
 
 
 def test_filters_are_resolved_by_the_service_settled_exports_included() -> None:
