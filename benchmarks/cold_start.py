@@ -5,10 +5,8 @@ boto3 that is installed here. Processor time is taken, not time by the clock: a 
 """
 
 import argparse
-import json
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,11 +15,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
+from benchmarks.page import keep, markdown
 from infra import asset
 
-KEPT = Path("docs") / "benchmarks" / "cold-start.json"
-PAGE = Path("docs") / "performance.md"
-MARKS = re.compile(r"<!-- cold start -->.*<!-- /cold start -->", re.DOTALL)
 TARGET = 1.15
 CLIENTS: Mapping[str, tuple[str, ...]] = {
     "plan_run": ("discovery", "dynamodb", "s3"),
@@ -57,16 +53,13 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
         found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
     print(table(found))
-    KEPT.write_text(
-        json.dumps({"machine": machine(), "python": sys.version.split()[0], "functions": found}, indent=1) + "\n"
-    )
-    PAGE.write_text(MARKS.sub(lambda _: f"<!-- cold start -->\n{table(found)}\n<!-- /cold start -->", PAGE.read_text()))
-    print(f"Kept in {KEPT} and {PAGE}")
+    facts = {"machine": machine(), "python": sys.version.split()[0], "functions": found}
+    keep("cold-start", facts, "performance.md", table(found))
 
 
 def measured(function: str, folder: Path, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of processor time of each round, ours and the bare script's in changing order."""
-    programs = {"ours": ours(function), "bare": bare(function), "boto3": "import boto3"}
+    programs = {"ours": ours(function), "bare": bare(function)}
     found: dict[str, list[float]] = {name: [] for name in programs}
     for number in range(rounds + 1):
         names = list(programs)
@@ -98,15 +91,12 @@ def run(program: str, folder: Path) -> float:
 
 
 def table(found: Mapping[str, Mapping[str, list[float]]]) -> str:
-    lines = [
-        f"| function | ms | bare script with the same clients | ours is | target ≤ {TARGET} x |",
-        "| --- | ---: | ---: | ---: | --- |",
-    ]
+    rows = [("function", "ms", "bare script with the same clients", "ours is", f"target ≤ {TARGET} x")]
     for name, times in found.items():
-        ratio = median(times["ours"]) / median(times["bare"])
-        met = "met" if ratio <= TARGET else "NOT MET"
-        lines.append(f"| {name} | {median(times['ours']):.0f} | {median(times['bare']):.0f} | {ratio:.2f} x | {met} |")
-    return "\n".join(lines)
+        ours, bare = median(times["ours"]), median(times["bare"])
+        met = "met" if ours / bare <= TARGET else "NOT MET"
+        rows.append((name, f"{ours:.0f}", f"{bare:.0f}", f"{ours / bare:.2f} x", met))
+    return markdown(*rows)
 
 
 if __name__ == "__main__":

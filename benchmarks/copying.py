@@ -1,39 +1,30 @@
 """The timed copies: every contestant in turn, round after round, so that a slow minute of the machine hits them all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from benchmarks.field import Field, say
-from benchmarks.peers import CONTESTANTS, Contestant
+from benchmarks.peers import READ_LIMIT
 from benchmarks.results import Run, Scenario
-from benchmarks.servers import File, Plan
+from benchmarks.servers import File
 
 NAME = "export.csv"
 
 
 def copies(field: Field, scenario: Scenario) -> Iterator[Run]:
     """Interleaved runs; each round begins with another contestant."""
-    present = [each for each in CONTESTANTS if each.name in scenario.contestants and not each.missing]
-    for number in range(1, scenario.rounds + 1):
-        for contestant in _rotated(present, number - 1):
-            run = _copy_once(field, scenario, contestant, number)
-            say(f"{scenario.name} {number}/{scenario.rounds}: {run.contestant}, {run.seconds:.2f} s {run.error}")
+    for number in range(scenario.rounds):
+        turn = number % len(scenario.contestants)
+        for contestant in scenario.contestants[turn:] + scenario.contestants[:turn]:
+            run = _copy_once(field, scenario, contestant, number + 1)
+            say(f"{scenario.name} {run.round}/{scenario.rounds}: {contestant}, {run.seconds:.2f} s {run.error}")
             yield run
 
 
-def _copy_once(field: Field, scenario: Scenario, contestant: Contestant, number: int) -> Run:
-    field.servers.plan(Plan({NAME: File(scenario.size)}, scenario.source, scenario.bucket))
-    taken, outcomes = field.run(contestant, field.job(NAME))
-    state = field.servers.seen()[NAME].state
-    seconds, cpu_seconds, error = taken.seconds, taken.cpu_seconds, "it ended without a word"
-    for outcome in outcomes:
-        seconds, cpu_seconds, error = outcome.seconds, outcome.cpu_seconds, outcome.error or ""
-    if contestant.copies and state != "identical":
-        error = error or f"the object is {state}"
-    return Run(
-        scenario.name, scenario.size, number, contestant.name, seconds, cpu_seconds, taken.peak_bytes, state, error
-    )
-
-
-def _rotated(contestants: list[Contestant], by: int) -> Iterable[Contestant]:
-    turn = by % len(contestants)
-    return contestants[turn:] + contestants[:turn]
+def _copy_once(field: Field, scenario: Scenario, contestant: str, number: int) -> Run:
+    job = field.plan({NAME: File(scenario.size)}, scenario.source, scenario.bucket)
+    [found] = field.run(contestant, job)
+    state = field.bucket.state(NAME)
+    whole = contestant == READ_LIMIT or state == "identical"
+    error = found.error or ("" if whole else f"the object is {state}")
+    figures = (found.seconds, found.cpu_seconds, found.peak_bytes)
+    return Run(scenario.name, scenario.size, number, contestant, *figures, error)

@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.field import Field, Outcome, say
-from benchmarks.peers import CONTESTANTS, PRODUCT, Contestant
+from benchmarks.field import SEED, Field, say
+from benchmarks.peers import MODULES, PRODUCT, READ_LIMIT
 from benchmarks.results import Drops
 from benchmarks.scenarios import MIB
-from benchmarks.servers import Cut, File, Plan, Seen
+from benchmarks.servers import Cut, File
 from tests.loopback.server import How
 from tests.loopback.source import Style
 
@@ -25,20 +25,16 @@ PAUSE_SECONDS = 0.02
 
 def drops(field: Field, copies: int, copies_of_peers: int) -> Iterator[Drops]:
     """The same files, cut at the same places, for each contestant."""
-    files = drawn(field.seed, copies)
-    for contestant in CONTESTANTS:
-        if contestant.missing or not contestant.copies:
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+    files = {f"drop-{number}.csv": _file(chance) for number in range(copies)}
+    for contestant in MODULES:
+        if contestant == READ_LIMIT:
             continue
-        count = copies if contestant.name == PRODUCT else copies_of_peers
-        found = _drop(field, contestant, dict(list(files.items())[:count]))
-        say(f"cut connections: {contestant.name}, {found.copies} copies, {found.truncated} truncated")
+        found = _drop(
+            field, contestant, dict(list(files.items())[: copies if contestant == PRODUCT else copies_of_peers])
+        )
+        say(f"cut connections: {contestant}, {found.copies} copies, {found.truncated} truncated")
         yield found
-
-
-def drawn(seed: int, copies: int) -> dict[str, File]:
-    """Files and where they are cut, by name."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    return {f"drop-{number}.csv": _file(chance) for number in range(copies)}
 
 
 def _file(chance: random.Random) -> File:
@@ -53,17 +49,11 @@ def _cut(chance: random.Random, size: int, *, lasting: bool = False) -> Cut:
     return Cut(chance.randrange(size), chance.choice(list(How)), lasting)
 
 
-def _drop(field: Field, contestant: Contestant, files: dict[str, File]) -> Drops:
-    field.servers.plan(Plan(files))
-    job = replace(field.job(*files), pause_seconds=PAUSE_SECONDS)
-    _, outcomes = field.run(contestant, job, limit_seconds=1200 if contestant.module else 60)
-    return _counted(contestant.name, outcomes, field.servers.seen())
-
-
-def _counted(name: str, outcomes: list[Outcome], seen: dict[str, Seen]) -> Drops:
-    states = [seen[outcome.name].state for outcome in outcomes]
+def _drop(field: Field, contestant: str, files: dict[str, File]) -> Drops:
+    outcomes = field.run(contestant, replace(field.plan(files), pause_seconds=PAUSE_SECONDS))
+    states = [field.bucket.state(outcome.name) for outcome in outcomes]
     return Drops(
-        name,
+        contestant,
         copies=len(outcomes),
         identical=states.count("identical"),
         absent=states.count("absent"),
@@ -71,5 +61,4 @@ def _counted(name: str, outcomes: list[Outcome], seen: dict[str, Seen]) -> Drops
         wrongly_fine=sum(
             state != "identical" and not outcome.error for state, outcome in zip(states, outcomes, strict=True)
         ),
-        lost_uploads=sum(seen[outcome.name].open for outcome in outcomes),
     )

@@ -2,55 +2,66 @@
 
 import json
 import os
+import ssl
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.contestants.job import Job
-from benchmarks.peers import Contestant
-from benchmarks.processes import Taken, run
-from benchmarks.servers import Loopback, loopback
+from benchmarks.peers import MODULES
+from benchmarks.servers import File, PlannedBucket, PlannedSource
+from local.certificate import make_certificate
+from tests.loopback.network import UNLIMITED, Network
+from tests.loopback.server import serving
+
+SEED = 1
+"""Decides bytes, cuts and kills."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One copy as its process tells it, or its exit code where it is a program of somebody else."""
+    """One copy as its process tells it; see ``benchmarks.measuring.Taken``. ``error`` is empty if it went well."""
 
     name: str
+    error: str
     seconds: float
     cpu_seconds: float
-    error: str | None
+    peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``seed`` decides everything that is left to chance."""
-
-    servers: Loopback
+    source: PlannedSource
+    bucket: PlannedBucket
+    certificate: Path
     folder: Path
-    seed: int
 
-    def job(self, *names: str) -> Job:
-        return Job(self.servers.source.endpoint, self.servers.bucket.endpoint, str(self.servers.certificates), names)
+    def plan(self, files: Mapping[str, File], source: Network = UNLIMITED, bucket: Network = UNLIMITED) -> Job:
+        """Begin anew, with an empty bucket; the job that copies the files."""
+        self.source.plan(files, source)
+        self.bucket.plan(files, bucket)
+        return Job(self.source.endpoint, self.bucket.endpoint, str(self.certificate), tuple(files))
 
-    def run(self, contestant: Contestant, job: Job, *, limit_seconds: float = 300) -> tuple[Taken, list[Outcome]]:
-        """Have the job done in a fresh process; one process for each file if it is a program of somebody else."""
-        if contestant.module:
-            started = contestant.start(job, "")
-            taken = run(started, env=self._env(), sent=job.to_text(), limit_seconds=limit_seconds)
-            return taken, [Outcome(**json.loads(line)) for line in taken.output.splitlines()]
-        outcomes = []
-        for name in job.names:
-            taken = run(contestant.start(job, name), env=self._env(), limit_seconds=limit_seconds)
-            outcomes.append(Outcome(name, taken.seconds, taken.cpu_seconds, "it failed" if taken.failed else None))
-        return taken, outcomes
+    def run(self, contestant: str, job: Job, *, limit_seconds: float = 1200) -> list[Outcome]:
+        """Have the job done in a fresh process. Raises TimeoutExpired when it had to be killed at the limit."""
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.contestants", MODULES[contestant]],
+            input=job.to_text(),
+            env=self._env(),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=limit_seconds,
+        )
+        return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
 
     def _env(self) -> dict[str, str]:
         """No more of our own environment than is needed: no proxy, no profile, no credentials."""
-        trusted = str(self.servers.certificates)
+        trusted = str(self.certificate)
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -61,16 +72,23 @@ class Field:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL_S3": self.servers.bucket.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.bucket.endpoint,
             "AWS_CA_BUNDLE": trusted,
             "REQUESTS_CA_BUNDLE": trusted,
         }
 
 
 @contextmanager
-def opened(seed: int) -> Iterator[Field]:
-    with TemporaryDirectory(prefix="discovery-exports-bench-") as name, loopback(Path(name), seed) as servers:
-        yield Field(servers, Path(name), seed)
+def opened() -> Iterator[Field]:
+    with TemporaryDirectory(prefix="discovery-exports-bench-") as name:
+        folder = Path(name)
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        make_certificate(certificate, key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        source, bucket = PlannedSource(context, SEED), PlannedBucket(context, SEED)
+        with serving(source), serving(bucket):
+            yield Field(source, bucket, certificate, folder)
 
 
 def say(text: str) -> None:

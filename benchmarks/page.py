@@ -1,28 +1,27 @@
-"""Puts the tables into the page that explains them, between two marks."""
+"""Raw figures in docs/benchmarks/, and tables of them between two marks of the page that explains them."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks import tables
-from benchmarks.results import Results
-from benchmarks.targets import verdicts
+DOCS = Path("docs")
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
-
-
-def write_page(page: Path, results: Results) -> None:
-    """Replace what is between the marks of ``page``; the rest is written by hand."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    found = tables.report(results, verdicts(results), tables.markdown, lambda title: f"### {title}")
-    page.write_text(f"{before}{BEGIN}\n{_taken(results)}\n\n{found}{END}{after}")
+Row = Sequence[str]
 
 
-def _taken(results: Results) -> str:
-    """When, on what and with what."""
-    machine = results.machine
-    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
-    return (
-        f"Taken on {machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
-        f"{machine['system']}. {tables.disturbance(results)}\n"
-        f"Seed {results.seed}. Versions: {versions}."
-    )
+def keep(name: str, facts: Mapping[str, Any], page: str, text: str) -> None:
+    """Write ``facts`` to docs/benchmarks/NAME.json, and ``text`` between the marks NAME of ``page``."""
+    kept, written = DOCS / "benchmarks" / f"{name}.json", DOCS / page
+    kept.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    marked = re.compile(f"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.DOTALL)
+    written.write_text(marked.sub(lambda found: found[1] + text + found[2], written.read_text("utf-8")), "utf-8")
+    print(f"\nKept in {kept} and {written}")
+
+
+def markdown(*rows: Row) -> str:
+    """A table whose first row is its head; all columns but the first are figures."""
+    head, *body = rows
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

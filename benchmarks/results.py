@@ -1,11 +1,8 @@
 """What a bench found, as it is kept in docs/benchmarks/."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Self
+from typing import Any
 
 from tests.loopback.network import UNLIMITED, Network
 
@@ -25,7 +22,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One copy. A program of somebody else takes its ``seconds`` and ``cpu_seconds`` with its start."""
+    """One copy, measured as ``benchmarks.measuring.Taken`` says; ``error`` is empty if the object was the source."""
 
     scenario: str
     size: int
@@ -34,13 +31,12 @@ class Run:
     seconds: float
     cpu_seconds: float
     peak_bytes: int
-    state: str
-    error: str = ""
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """What became of ``copies`` files whose connections were cut. ``lost_uploads`` are kept by S3 until aborted."""
+    """What became of ``copies`` files whose connections were cut."""
 
     contestant: str
     copies: int
@@ -48,12 +44,11 @@ class Drops:
     absent: int
     truncated: int
     wrongly_fine: int
-    lost_uploads: int
 
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """One file whose copying process was killed ``kills`` times, gone on with each time."""
+    """One file whose copying process was killed ``kills`` times, gone on with each time. Sizes are bytes."""
 
     size: int
     kills: int
@@ -66,43 +61,21 @@ class Kills:
 class Results:
     machine: dict[str, Any]
     versions: dict[str, str]
-    left_out: dict[str, list[str]]
-    seed: int
-    scenarios: list[Scenario] = field(default_factory=list)
+    scenarios: tuple[Scenario, ...]
     runs: list[Run] = field(default_factory=list)
     drops: list[Drops] = field(default_factory=list)
     kills: list[Kills] = field(default_factory=list)
     others: float = 0
     """Share of the machine, from 0 to 1, that went to what is no part of the bench."""
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        told = json.loads(path.read_text())
-        told["scenarios"] = [
-            each
-            | {"contestants": tuple(each["contestants"])}
-            | {side: Network(**each[side]) for side in ("source", "bucket")}
-            for each in told["scenarios"]
-        ]
-        kinds = {"scenarios": Scenario, "runs": Run, "drops": Drops, "kills": Kills}
-        return cls(**told | {name: [kind(**each) for each in told[name]] for name, kind in kinds.items()})
-
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-    def of(self, scenario: str, contestant: str, size: int | None = None) -> list[Run]:
-        """The copies that went well."""
+    def found(self, scenario: str, contestant: str, what: str, size: int | None = None) -> list[float]:
+        """One figure of each copy that went well."""
         return [
-            run
+            getattr(run, what)
             for run in self.runs
             if (run.scenario, run.contestant) == (scenario, contestant) and size in (None, run.size) and not run.error
         ]
 
-    def middle(self, scenario: str, contestant: str, what: str, size: int | None = None) -> float | None:
-        """The median over the rounds."""
-        return middle(getattr(run, what) for run in self.of(scenario, contestant, size))
-
-
-def middle(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return median(found) if found else None
+    def middle(self, scenario: str, contestant: str, what: str, size: int | None = None) -> float:
+        """The median over the rounds; NaN, which meets no target, when none went well."""
+        return median(self.found(scenario, contestant, what, size) or [float("nan")])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.peers import CONTESTANTS, FILEOBJ, OBSTORE, PRODUCT, READ_LIMIT
+from benchmarks.peers import FILEOBJ, OBSTORE, PRODUCT, READ_LIMIT
 from benchmarks.results import Scenario
 from tests.loopback.network import Network
 
@@ -13,7 +13,6 @@ LAMBDA = "one Lambda"
 REGION = "another region"
 MEMORY = "memory"
 
-EVERYBODY = tuple(contestant.name for contestant in CONTESTANTS)
 CAPPED = Network(cap=75 * MB)
 DISTANT = Network(rate=15 * MB, cap=75 * MB, latency_seconds=0.12)
 
@@ -29,21 +28,13 @@ class Extent:
     kills: int
 
 
-def _scenarios(size: int, rounds: int, memory: tuple[int, ...]) -> tuple[Scenario, ...]:
-    megabytes = f"{size // MIB} MiB"
+def _scenarios(size: int, rounds: int, memory: tuple[int, int]) -> tuple[Scenario, ...]:
+    everybody = (PRODUCT, READ_LIMIT, FILEOBJ, OBSTORE)
+    capped = f"{size // MIB} MiB, 75 MB/s for the whole machine each way"
+    distant = f"{size // MIB} MiB, a source that gives 15 MB/s a connection, 120 ms to the first byte, and the same cap"
     return (
-        Scenario(
-            LAMBDA, f"{megabytes}, 75 MB/s for the whole machine each way", size, rounds, EVERYBODY, CAPPED, CAPPED
-        ),
-        Scenario(
-            REGION,
-            f"{megabytes}, a source that gives 15 MB/s a connection, 120 ms to the first byte, and the same cap",
-            size,
-            rounds,
-            (PRODUCT, READ_LIMIT, FILEOBJ, OBSTORE),
-            DISTANT,
-            CAPPED,
-        ),
+        Scenario(LAMBDA, capped, size, rounds, everybody, CAPPED, CAPPED),
+        Scenario(REGION, distant, size, rounds, (PRODUCT, FILEOBJ, OBSTORE), DISTANT, CAPPED),
         *(Scenario(MEMORY, f"{each // MIB} MiB, nothing slowed down", each, rounds, (PRODUCT,)) for each in memory),
     )
 

@@ -6,14 +6,16 @@ AWS, since every concurrent call is a process of this machine.
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.measuring import peak_bytes
+from benchmarks.page import keep, markdown
 from benchmarks.polling.product import DEFINITION
 from local.aws import LocalAws
 from tests.infra import history
@@ -21,9 +23,6 @@ from tests.local.service import Service
 from tests.local.stack import Execution, Stack
 from tests.local.storms import workers_of
 
-KEPT = Path("docs") / "benchmarks" / "sweep.json"
-PAGE = Path("docs") / "polling.md"
-MARKS = re.compile(r"<!-- sweep -->.*<!-- /sweep -->", re.DOTALL)
 CONTEXT = {"batchConcurrency": "2", "storeConcurrency": "4"}
 KINDS: tuple[tuple[float, dict[str, object]], ...] = (
     (0.90, {"kind": "summary", "container": "none"}),
@@ -34,6 +33,7 @@ KINDS: tuple[tuple[float, dict[str, object]], ...] = (
 EXPECTED = {"STORED": 0.97, "FAILED": 0.03}
 FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
 PROGRESS_SECONDS = 10.0
+MB = 1_000_000
 
 
 def main() -> None:
@@ -44,9 +44,7 @@ def main() -> None:
         found = swept(aws, count)
     print(table(found))
     if count == 10_000:
-        KEPT.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
-        PAGE.write_text(MARKS.sub(lambda _: f"<!-- sweep -->\n{table(found)}\n<!-- /sweep -->", PAGE.read_text()))
-        print(f"Kept in {KEPT} and {PAGE}")
+        keep("sweep", {"machine": machine(), **found}, "polling.md", table(found))
 
 
 def swept(aws: LocalAws, count: int) -> dict[str, Any]:
@@ -91,13 +89,8 @@ def _until_ended(aws: LocalAws, stack: Stack, arn: str, count: int) -> dict[str,
 
 def _peaks(aws: LocalAws, function: str) -> Iterator[float]:
     for worker in workers_of(aws, function):
-        try:
-            status = Path(f"/proc/{worker}/status").read_text()
-        except OSError:
-            continue
-        yield next(
-            (round(int(line.split()[1]) / 1000, 1) for line in status.splitlines() if line.startswith("VmHWM")), 0
-        )
+        with suppress(OSError):  # it has ended
+            yield round(peak_bytes(worker) / MB, 1)
 
 
 def _of_histories(executions: Iterable[Execution]) -> dict[str, Any]:
@@ -157,7 +150,7 @@ def table(found: Mapping[str, Any]) -> str:
         f"peak memory of {name} after each quarter of the time": f"{', '.join(f'{peak:.0f}' for peak in peaks)} MB"
         for name, peaks in found["peak_mb"].items()
     }
-    return "\n".join(["| what | found |", "| --- | --- |", *(f"| {what} | {told} |" for what, told in rows.items())])
+    return markdown(("what", "found"), *rows.items())
 
 
 if __name__ == "__main__":

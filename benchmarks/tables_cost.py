@@ -7,10 +7,8 @@ not time by the clock: a bystander then costs neither.
 
 import argparse
 import json
-import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,16 +18,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from benchmarks.machine import machine
-from exports.members import Bucket, Limits
+from benchmarks.measuring import Meter
+from benchmarks.page import keep, markdown
+from exports.members import Limits
 from exports.model import Keys, RawObject
 from exports.unpack import Unpacked, unpack
+from exports.uploads import Bucket
 from local.double.container import write_export
 from local.double.contents import Contents, Kind
 from local.fleet import Fleet
 
-KEPT = Path("docs") / "benchmarks" / "tables.json"
-PAGE = Path("docs") / "performance.md"
-MARKS = re.compile(r"<!-- tables -->.*<!-- /tables -->", re.DOTALL)
 KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
 ROWS = 16_000
 """Samples; no file of the export comes to 8 MiB, so that each is written in one piece."""
@@ -84,9 +82,7 @@ def main() -> None:
     found = rounds(asked.rounds)
     print(table(found))
     facts = {"machine": machine(), "python": sys.version.split()[0], "rows": ROWS, "runs": found}
-    KEPT.write_text(json.dumps(facts, indent=1) + "\n")
-    PAGE.write_text(MARKS.sub(lambda _: f"<!-- tables -->\n{table(found)}\n<!-- /tables -->", PAGE.read_text()))
-    print(f"Kept in {KEPT} and {PAGE}")
+    keep("tables", facts, "performance.md", table(found))
 
 
 def rounds(count: int) -> dict[str, list[dict[str, float]]]:
@@ -108,7 +104,7 @@ def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
     """One unpacking in this process: processor seconds, peak memory, and bytes read and written."""
     shelf = Shelf(path)
     raw = RawObject(KEYS.raw("zip"), path.stat().st_size, "")
-    begun = time.process_time()
+    meter = Meter()
     result = unpack(
         raw,
         keys=KEYS,
@@ -117,12 +113,12 @@ def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
         time_left=lambda: 900.0,
         with_tables=with_tables,
     )
-    seconds = time.process_time() - begun
+    taken = meter.taken()
     if not isinstance(result, Unpacked):
         raise TypeError("it was not unpacked in one go")
     return {
-        "seconds": round(seconds, 3),
-        "peak": peak_bytes(),
+        "seconds": round(taken.cpu_seconds, 3),
+        "peak": taken.peak_bytes,
         "raw": raw.bytes,
         "data": shelf.written["data"],
         "tables": shelf.written["tables"],
@@ -130,23 +126,15 @@ def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
     }
 
 
-def peak_bytes() -> int:
-    """The most resident memory of this process; what getrusage says includes its parent's at the fork."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
-
-
 def table(found: dict[str, list[dict[str, float]]]) -> str:
-    lines = ["| tables | CPU s | MB of CSV a second | peak MB | MB in `data/` | MB in `tables/` |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for way in WAYS:
-        runs = found[way]
+    rows = [("tables", "CPU s", "MB of CSV a second", "peak MB", "MB in `data/`", "MB in `tables/`")]
+    for way, runs in found.items():
         seconds = [run["seconds"] for run in runs]
         spread = f"{median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
         data, tables = runs[0]["data"] / MB, runs[0]["tables"] / MB
         peak = median(run["peak"] for run in runs) / MB
-        lines.append(f"| {way} | {spread} | {data / median(seconds):.0f} | {peak:.1f} | {data:.1f} | {tables:.1f} |")
-    return "\n".join(lines)
+        rows.append((way, spread, f"{data / median(seconds):.0f}", f"{peak:.1f}", f"{data:.1f}", f"{tables:.1f}"))
+    return markdown(*rows)
 
 
 if __name__ == "__main__":

@@ -55,12 +55,12 @@ def runs_alone(path: Path) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Rooms":
     config.option.loadscopereorder = False
     return Rooms(config, log)
 
 
-class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+class Rooms(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist tells no types
     """All files whose tests run alone are one process's; so is each other file of a room whose set-up takes a while.
 
     So are all tests of the infrastructure, which share a few templates and the Node.js that makes them.

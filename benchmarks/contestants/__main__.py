@@ -3,34 +3,28 @@
 import importlib
 import json
 import sys
-import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks.contestants.job import Job
+from benchmarks.measuring import Meter
 
 
 def main(name: str) -> None:
     job = Job.from_text(sys.stdin.read())
     copy = importlib.import_module(f"benchmarks.contestants.{name}").ready(job)
     for each in job.names:
-        print(json.dumps(_timed(copy, each)), flush=True)
+        print(json.dumps(_measured(copy, each)), flush=True)
 
 
-def _timed(copy: Callable[[str], object], name: str) -> dict[str, Any]:
-    """Seconds of the clock and of this process's CPU, from clients that are built to a copy that is done."""
-    started, worked = time.perf_counter(), time.process_time()
-    error = None  # whatever a peer raises, it has not copied
+def _measured(copy: Callable[[str], object], name: str) -> dict[str, Any]:
+    meter, error = Meter(), ""
     try:
         copy(name)
-    except Exception as failure:
+    except Exception as failure:  # whatever a peer raises, it has not copied
         error = type(failure).__name__
-    return {
-        "name": name,
-        "seconds": time.perf_counter() - started,
-        "cpu_seconds": time.process_time() - worked,
-        "error": error,
-    }
+    return {"name": name, "error": error} | asdict(meter.taken())
 
 
 if __name__ == "__main__":

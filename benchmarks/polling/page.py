@@ -1,14 +1,11 @@
 """What was found beside the targets, as the tables of docs/polling.md."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from benchmarks.page import markdown
 from benchmarks.polling.contest import DAY, EACH_60, EARLIER_RULE, LARGE, MINUTE, OURS, Found
-
-MARKS = re.compile(r"<!-- figures -->.*<!-- /figures -->", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +53,21 @@ def tables(found: Found) -> str:
 
 
 def _of_targets(found: Found) -> str:
-    lines = ["| exports of | at most | found | |", "| --- | ---: | ---: | --- |"]
-    lines += [
-        f"| {each.what} | {each.most_shown} | {each.found_shown} | {'met' if each.met else 'NOT MET'} |"
-        for each in targets(found)
-    ]
-    return "\n".join(lines)
+    met = {True: "met", False: "NOT MET"}
+    rows = ((each.what, each.most_shown, each.found_shown, met[each.met]) for each in targets(found))
+    return markdown(("exports of", "at most", "found", ""), *rows)
 
 
 def _of_case(ways: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [
-        "| way to wait | transitions | $ of them | Lambda calls | $ in all | describes | mean s late | p95 | longest |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {name} | {way['transitions']:,} | {way['transitions_price']:.4f} | {way['lambda_calls']:,} | "
-        f"{way['price']:.4f} | {way['describes']:,} | {way['mean_delay']} | {way['p95_delay']} | "
-        f"{way['longest_delay']} |"
-        for name, way in ways.items()
-    ]
-    return "\n".join(lines)
-
-
-def write_page(page: Path, found: Found) -> None:
-    """Put the tables between the page's marks."""
-    figures = f"<!-- figures -->\n{tables(found)}\n<!-- /figures -->"
-    page.write_text(MARKS.sub(lambda _: figures, page.read_text("utf-8")), "utf-8")
+    shown = {
+        "transitions": "{transitions:,}",
+        "$ of them": "{transitions_price:.4f}",
+        "Lambda calls": "{lambda_calls:,}",
+        "$ in all": "{price:.4f}",
+        "describes": "{describes:,}",
+        "mean s late": "{mean_delay}",
+        "p95": "{p95_delay}",
+        "longest": "{longest_delay}",
+    }
+    rows = ([name, *(form.format(**way) for form in shown.values())] for name, way in ways.items())
+    return markdown(["way to wait", *shown], *rows)

@@ -10,7 +10,7 @@ from functools import partial
 from exports.errors import ExportsError
 from exports.pipes import Pipe, Source, Stopped
 from exports.retries import OutOfTime, Patience, may_pass
-from exports.uploads import Part, Target, Upload
+from exports.uploads import Bucket, Part, Upload
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Crew:
     """
 
     source: Source
-    target: Target
+    target: Bucket
     upload: Upload
     numbers: Sequence[int]
     patience: Patience

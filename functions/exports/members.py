@@ -3,19 +3,15 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
 
 from exports import zipfiles
 from exports.errors import Rejected
 from exports.filenames import Filenames
 from exports.model import Keys, RawObject, Reason
+from exports.uploads import Bucket
 from exports.zipfiles import Entry, Window
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
 
 DEEPEST = 3
 """Zips in zips that are followed. A deeper one is refused: kept packed, its data would be missed without a word."""
@@ -25,17 +21,6 @@ SAMPLE_BYTES = 64 << 10
 """Looked at before an object is begun, because its key holds the dataset, and that may depend on the header."""
 NO_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
 """How an error page (HTML, XML, JSON) begins, or something binary; never the header of a CSV."""
-
-
-class Bucket(Protocol):
-    """Where the raw object lies and its members go: :class:`exports.archive.Archive`, or one in memory in tests."""
-
-    def size(self, key: str) -> int | None: ...
-    def read(self, key: str, first: int, last: int) -> Iterator[bytes]: ...
-    def read_json(self, key: str) -> Any | None: ...
-    def put_json(self, key: str, document: Any) -> None: ...
-    def remove(self, key: str) -> None: ...
-    def writer(self, key: str) -> "AbstractContextManager[SupportsWrite[bytes]]": ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from exports.members import Bucket
 from exports.model import Keys, RawObject, StoredFile
+from exports.uploads import Bucket
 
 NOTED_EVERY = 256 << 20
 """Bytes after which what is finished is noted although there is time left: what a killed call has to do again."""

@@ -16,7 +16,7 @@ from exports.model import Export, Keys, Outcome, RawObject, Reason, Status, Stor
 from exports.rows import Records, Row
 from exports.runs import Batch, Item, Service
 from exports.unpack import Unpacked
-from exports.uploads import Unfinished, Upload
+from exports.uploads import Bucket, Unfinished, Upload
 
 SETTLED = {"progress": "settled"}
 """The export has its outcome."""
@@ -25,13 +25,6 @@ UNFINISHED = {"progress": "unfinished"}
 WAITING = {"progress": "waiting"}
 """Nothing can be done for now: another run has it, or its link does not work yet. The next look takes it up."""
 MAX_RESULTS_BYTES = 1024 * 1024
-
-
-class Bucket(Protocol):
-    def size(self, key: str) -> int | None: ...
-    def read_json(self, key: str) -> Any: ...
-    def put_json_once(self, key: str, document: Any) -> bool: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
 
 
 class Hands(Protocol):

@@ -21,8 +21,8 @@ from exports.uploads import (
     LARGEST_OBJECT,
     SMALL,
     WORKERS,
+    Bucket,
     Part,
-    Target,
     Unfinished,
     Upload,
     UploadGone,
@@ -37,7 +37,7 @@ class Unverified(SourceError):
 
 def copy(
     source: Source,
-    target: Target,
+    target: Bucket,
     *,
     key: Callable[[str], str],
     known: Upload | None,
@@ -64,7 +64,7 @@ def copy(
 @dataclass(frozen=True, slots=True)
 class _Copying:
     source: Source
-    target: Target
+    target: Bucket
     key: Callable[[str], str]
     remember: Callable[[Upload], None]
     patience: Patience

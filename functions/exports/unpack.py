@@ -17,12 +17,12 @@ from exports.csvfiles import Table, read_table, sample_header
 from exports.datasets import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
 from exports.errors import Rejected
 from exports.filenames import kept_name
-from exports.members import Bucket, Counted, Limits, Member, Walk, drain, sample_of
+from exports.members import Counted, Limits, Member, Walk, drain, sample_of
 from exports.model import Keys, Kind, RawObject, Reason, StoredFile
 from exports.notes import Notes
 from exports.retries import no_hurry
 from exports.tables import Sheet, known_tables
-from exports.uploads import Unfinished
+from exports.uploads import Bucket, Unfinished
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -1,19 +1,12 @@
 """Writing a stream of unknown length as one object, whole or not at all, in little memory."""
 
 import io
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from exports.uploads import SMALL, Part
 
-
-class Uploads(Protocol):
-    """What a writer needs of the bucket."""
-
-    def put_once(self, key: str, body: bytes) -> None: ...
-    def begin(self, key: str) -> str: ...
-    def put_buffer(self, key: str, upload_id: str, number: int, buffer: io.BytesIO) -> Part: ...
-    def complete(self, key: str, upload_id: str, parts: list[Part], size: int) -> None: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
+if TYPE_CHECKING:
+    from exports.archive import Archive
 
 
 class Writer:
@@ -22,10 +15,10 @@ class Writer:
     S3 takes 10,000 parts: 84 GB, which is more than a function carries in its life.
     """
 
-    def __init__(self, uploads: Uploads, key: str) -> None:
+    def __init__(self, archive: "Archive", key: str) -> None:
         self.key = key
         self.size = 0
-        self._uploads = uploads
+        self._archive = archive
         self._buffer = io.BytesIO()
         self._upload_id = ""
         self._parts: list[Part] = []
@@ -39,21 +32,21 @@ class Writer:
     def finish(self) -> None:
         """Make the object visible. Called by ``Archive.writer`` when its block ends well."""
         if not self._parts:
-            self._uploads.put_once(self.key, self._buffer.getvalue())
+            self._archive.put_once(self.key, self._buffer.getvalue())
             return
         if self._buffer.tell():
             self._send()
-        self._uploads.complete(self.key, self._upload_id, self._parts, self.size)
+        self._archive.complete(self.key, self._upload_id, self._parts, self.size)
 
     def abort(self) -> None:
         """Let go of everything written."""
         if self._upload_id:
-            self._uploads.abort(self.key, self._upload_id)
+            self._archive.abort(self.key, self._upload_id)
 
     def _send(self) -> None:
         if not self._upload_id:
-            self._upload_id = self._uploads.begin(self.key)
+            self._upload_id = self._archive.begin(self.key)
         number = len(self._parts) + 1
-        self._parts.append(self._uploads.put_buffer(self.key, self._upload_id, number, self._buffer))
+        self._parts.append(self._archive.put_buffer(self.key, self._upload_id, number, self._buffer))
         self._buffer.seek(0)
         self._buffer.truncate()

@@ -1,9 +1,10 @@
 """The files of an agent export: six tables and a results.json."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 
-from local.double import headers
-from local.double.contents import Contents, CsvFile, Row, member_name
+from local.double.contents import Contents, CsvFile, Row, csv_file
 from local.fleet import Fleet, Server, Span, time_text
 
 
@@ -11,26 +12,19 @@ def agent_files(fleet: Fleet, server: Server, contents: Contents) -> list[CsvFil
     span = contents.covered()
     count = contents.rows
     width = contents.connection_columns
-    connection = headers.AGENT_CONNECTION[:width]
+    file = partial(csv_file, fleet, contents)
 
-    def file(name: str, header: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> CsvFile:
-        return CsvFile(member_name(fleet, contents, name), header, rows)
+    def connections(name: str, rows: Callable[[Server, Span, int], Iterable[Row]]) -> CsvFile:
+        whole = file(name, lambda: (row[:width] for row in rows(server, span, count)))
+        return replace(whole, header=whole.header[:width])
 
     return [
-        file("osInfo.csv", headers.AGENT_OS_INFO, lambda: [_os_info(fleet, server, span)]),
-        file("networkInterface.csv", headers.AGENT_NETWORK_INTERFACE, lambda: _interfaces(fleet, server, span)),
-        file("process.csv", headers.AGENT_PROCESS, lambda: fleet.processes(server, span, contents.padding)),
-        file("systemPerformance.csv", headers.AGENT_SYSTEM_PERFORMANCE, lambda: fleet.performance(server, span, count)),
-        file(
-            "sourceProcessConnection.csv",
-            connection,
-            lambda: (row[:width] for row in fleet.outgoing(server, span, count)),
-        ),
-        file(
-            "destinationProcessConnection.csv",
-            connection,
-            lambda: (row[:width] for row in fleet.incoming(server, span, count)),
-        ),
+        file("osInfo.csv", lambda: [_os_info(fleet, server, span)]),
+        file("networkInterface.csv", lambda: _interfaces(fleet, server, span)),
+        file("process.csv", lambda: fleet.processes(server, span, contents.padding)),
+        file("systemPerformance.csv", lambda: fleet.performance(server, span, count)),
+        connections("sourceProcessConnection.csv", fleet.outgoing),
+        connections("destinationProcessConnection.csv", fleet.incoming),
     ]
 
 

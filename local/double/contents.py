@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, islice
 
+from local.double.headers import HEADERS
 from local.fleet import LATEST, PAD_BYTES, Fleet, Span, time_text
 
 Row = Sequence[object]
@@ -75,7 +76,7 @@ class CsvFile:
     """A member of an export. ``rows`` starts anew at every call, so that files of any size need no memory."""
 
     name: str
-    header: tuple[str, ...]
+    header: Sequence[str]
     rows: Callable[[], Iterable[Row]]
 
     def chunks(self) -> Iterator[bytes]:
@@ -89,6 +90,11 @@ class CsvFile:
             separator = "\n"
 
 
+def csv_file(fleet: Fleet, contents: Contents, name: str, rows: Callable[[], Iterable[Row]]) -> CsvFile:
+    """The file under its name inside the zip, with the header that belongs to its own name."""
+    return CsvFile(member_name(fleet, contents, name), HEADERS[contents.kind][name], rows)
+
+
 def member_name(fleet: Fleet, contents: Contents, name: str) -> str:
     """The name inside the zip: ``{account}_Server.csv``, unless a folder or another prefix is asked for."""
     return in_folder(contents, f"{contents.name_prefix or fleet.account}_{name}")
@@ -98,7 +104,7 @@ def in_folder(contents: Contents, name: str) -> str:
     return f"{contents.folder}/{name}" if contents.folder else name
 
 
-def by_name(header: tuple[str, ...], values: Mapping[str, object]) -> Row:
+def by_name(header: Sequence[str], values: Mapping[str, object]) -> Row:
     """A row in the header's order, empty cells where nothing is known; a name that is not in the header is a slip."""
     if unknown := values.keys() - set(header):
         raise KeyError(*sorted(unknown))

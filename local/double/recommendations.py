@@ -1,8 +1,10 @@
 """The file of EC2 recommendations: one row a server, 57 columns."""
 
-from local.double import headers
-from local.double.contents import LATER, Contents, CsvFile, Row, by_name, in_folder
+from local.double.contents import LATER, Contents, CsvFile, Kind, Row, by_name, in_folder
+from local.double.headers import HEADERS
 from local.fleet import Fleet, Server
+
+HEADER = HEADERS[Kind.EC2_RECOMMENDATIONS]["EC2InstanceRecommendations.csv"]
 
 
 def recommendation_file(fleet: Fleet, contents: Contents) -> CsvFile:
@@ -10,16 +12,14 @@ def recommendation_file(fleet: Fleet, contents: Contents) -> CsvFile:
     shortest_row = 256
     count = max(fleet.size, -(-contents.min_bytes // shortest_row))
     name = in_folder(contents, f"EC2InstanceRecommendations{contents.name_prefix and '_' + contents.name_prefix}.csv")
-    return CsvFile(
-        name, headers.EC2_RECOMMENDATIONS, lambda: (_recommendation(fleet, fleet.server(i)) for i in range(count))
-    )
+    return CsvFile(name, HEADER, lambda: (_recommendation(fleet, fleet.server(i)) for i in range(count)))
 
 
 def _recommendation(fleet: Fleet, server: Server) -> Row:
     load = server.index * 11 % 1000 / 10
     model = {1: "m5.large", 2: "m5.large", 4: "m5.xlarge", 8: "m5.2xlarge", 16: "m5.4xlarge"}[server.cores]
     return by_name(
-        headers.EC2_RECOMMENDATIONS,
+        HEADER,
         {
             "ServerId": server.id,
             "Server.HostName": server.host_name,

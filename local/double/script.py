@@ -1,18 +1,22 @@
 """What can be asked of the double: how exports go, and how the service behaves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic.dataclasses import dataclass
 
 from local.double.contents import Compression, Container, Contents, Kind
-from local.double.typed import BadControl, changed
+from local.double.typed import changed
 from local.fleet import Fleet, Span
 
+KNOWN_MEMBERS = ConfigDict(extra="forbid")
+Share = Annotated[float, Field(ge=0, le=1)]
 LARGE_BYTES = 8 << 20
 LARGE_ROWS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Script:
     """How one export goes, from the answer to StartExportTask to its download. Every member may be left out.
 
@@ -51,31 +55,22 @@ class Script:
     error_message: str = ""
     existing_id: str = ""
     export_id: str = ""
-    appears_after_seconds: float = 0.0
-    in_progress_seconds: float = 0.0
+    appears_after_seconds: NonNegativeFloat = 0.0
+    in_progress_seconds: NonNegativeFloat = 0.0
     outcome: str = "SUCCEEDED"
     status_message: str = ""
     is_truncated: bool = False
     container: Container = Container.ZIP
     compression: Compression = Compression.DEFLATED
-    rows: int = 24
-    min_bytes: int = 0
-    connection_columns: int = 12
+    rows: NonNegativeInt = 24
+    min_bytes: NonNegativeInt = 0
+    connection_columns: Literal[10, 12] = 12
     folder: str = ""
     name_prefix: str = ""
-    link_lifetime_seconds: int = 3600
+    link_lifetime_seconds: Annotated[int, Field(ge=1, le=604800)] = 3600
     link: str | None = None
     no_link: bool = False
-    refused_gets: int = 0
-
-    def __post_init__(self) -> None:
-        if self.connection_columns not in (10, 12):
-            raise BadControl(f"connection_columns: {self.connection_columns} is neither 10 nor 12")
-        if not 1 <= self.link_lifetime_seconds <= 604800:
-            raise BadControl(f"link_lifetime_seconds: {self.link_lifetime_seconds} is not between 1 and 604800")
-        for name in ("rows", "min_bytes", "refused_gets", "appears_after_seconds", "in_progress_seconds"):
-            if getattr(self, name) < 0:
-                raise BadControl(f"{name}: {getattr(self, name)} is less than 0")
+    refused_gets: NonNegativeInt = 0
 
     @property
     def large(self) -> bool:
@@ -98,7 +93,7 @@ class Script:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Settings:
     """How the service behaves, for every call from now on.
 
@@ -114,25 +109,16 @@ class Settings:
 
     home_region: str = "us-east-1"
     refuse_with: str = ""
-    throttle_rate: float = 0.0
-    error_rate: float = 0.0
-    busy_rate: float = 0.0
+    throttle_rate: Share = 0.0
+    error_rate: Share = 0.0
+    busy_rate: Share = 0.0
     fault_seed: int = 0
-    page_size: int = 100
+    page_size: Annotated[int, Field(ge=1, le=100)] = 100
     concurrent_agent_exports: int = 5
-    marker: str = "unmarked"
-
-    def __post_init__(self) -> None:
-        for name in ("throttle_rate", "error_rate", "busy_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadControl(f"{name}: {getattr(self, name)} is not between 0 and 1")
-        if not 1 <= self.page_size <= 100:
-            raise BadControl(f"page_size: {self.page_size} is not between 1 and 100")
-        if not self.marker.replace("-", "").isalnum() or not self.marker.isascii():
-            raise BadControl(f"marker: {self.marker!r} is not made of letters, digits and -")
+    marker: Annotated[str, Field(pattern="^[A-Za-z0-9-]+$")] = "unmarked"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Addition:
     """An export that is there without StartExportTask.
 

@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         if not wanted or not task:
             self._send(404, b"", {})
             return
-        self.server.counts.requested(task.id, self.command)
+        self.server.counts.count("gets" if self.command == "GET" else "heads", [task.id])
         if self.command == "GET" and task.refuse_get():
             self._send(403, EXPIRED, {"Content-Type": "application/xml"})
             return
@@ -153,7 +153,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             for chunk in answer.stream(CHUNK_BYTES, decode_content=False):
-                self.server.counts.sent(task.id, len(chunk))
+                # Counted before it is sent, so that whoever has it finds it counted.
+                self.server.counts.count("bytes", [task.id], len(chunk))
                 self.wfile.write(chunk)
         except urllib3.exceptions.HTTPError:
             self.close_connection = True

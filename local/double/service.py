@@ -65,9 +65,10 @@ class Service:
             answer = self._start(parameters) if operation == "StartExportTask" else self._describe(parameters)
             self._wire.check_answer(operation, answer)
         except Refused as refused:
-            self._counts.called(operation, refused.code)
+            self._counts.failed(refused.code)
             raise
-        self._counts.called(operation)
+        finally:
+            self._counts.called(operation)
         return answer
 
     def add(self, additions: Iterable[Addition]) -> list[str]:
@@ -104,11 +105,11 @@ class Service:
             if script.error_code:
                 raise Refused(script.error_code, script.error_message or AS_TOLD)
             if script.existing_id:
-                self._counts.started(script.existing_id)
+                self._counts.count("starts", [script.existing_id])
                 raise Refused("OperationNotPermittedException", EXISTING_EXPORT.format(script.existing_id))
             task = self._task(replace(addition, script=script))
             self._keep([task])
-        self._counts.started(task.id)
+        self._counts.count("starts", [task.id])
         return {"exportId": task.id}
 
     def _agents_are_busy(self) -> bool:
@@ -144,7 +145,7 @@ class Service:
             raise Refused("InvalidParameterValueException", "maxResults: less than 1")
         page = list(islice(self._matching(query, position), size + 1))
         found = page[:size]
-        self._counts.described([*query.get("exportIds", []), *(task.id for task in found)])
+        self._counts.count("describes", [*query.get("exportIds", []), *(task.id for task in found)])
         token = {"nextToken": token_after(found[-1], query)} if len(page) > size else {}
         return {"exportsInfo": [self._info(task) for task in found], **token}
 

@@ -1,28 +1,28 @@
 """The files of a summary: what is known of every server, application and tag."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from local.double import headers
-from local.double.contents import LATER, Contents, CsvFile, Row, by_name, member_name
+from local.double.contents import LATER, Contents, CsvFile, Kind, Row, by_name, csv_file
+from local.double.headers import HEADERS
 from local.fleet import Fleet, Server, time_text
 
 
 def summary_files(fleet: Fleet, contents: Contents) -> list[CsvFile]:
-    def file(name: str, header: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> CsvFile:
-        return CsvFile(member_name(fleet, contents, name), header, rows)
+    file = partial(csv_file, fleet, contents)
 
     def of_servers(row: Callable[[Fleet, Server], Row]) -> Callable[[], Iterable[Row]]:
         return lambda: (row(fleet, server) for server in fleet.servers())
 
     return [
-        file("Application.csv", headers.APPLICATION, lambda: _applications(fleet)),
-        file("ApplicationResourceAssociation.csv", headers.APPLICATION_RESOURCE_ASSOCIATION, of_servers(_association)),
-        file("ImportTemplate", headers.IMPORT_TEMPLATE, of_servers(_import_template)),
-        file("NetworkInterface.csv", headers.NETWORK_INTERFACE, of_servers(_network_interface)),
-        file("Server.csv", headers.SERVER, of_servers(_server)),
-        file("SystemPerformance.csv", headers.SYSTEM_PERFORMANCE, of_servers(_system_performance)),
-        file("Tags.csv", headers.TAGS, lambda: _tags(fleet, contents.padding)),
-        file("VMwareInfo.csv", headers.VMWARE_INFO, lambda: _vmware_info(fleet)),
+        file("Application.csv", lambda: _applications(fleet)),
+        file("ApplicationResourceAssociation.csv", of_servers(_association)),
+        file("ImportTemplate", of_servers(_import_template)),
+        file("NetworkInterface.csv", of_servers(_network_interface)),
+        file("Server.csv", of_servers(_server)),
+        file("SystemPerformance.csv", of_servers(_system_performance)),
+        file("Tags.csv", lambda: _tags(fleet, contents.padding)),
+        file("VMwareInfo.csv", lambda: _vmware_info(fleet)),
     ]
 
 
@@ -99,7 +99,7 @@ def _system_performance(fleet: Fleet, server: Server) -> Row:
 
 def _import_template(fleet: Fleet, server: Server) -> Row:
     return by_name(
-        headers.IMPORT_TEMPLATE,
+        HEADERS[Kind.SUMMARY]["ImportTemplate"],
         {
             "SMBiosId": server.smbios_id,
             "IPAddress": server.ip,

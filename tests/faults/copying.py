@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate for localhost: who serves with it and who trusts it."""
+    """A certificate for localhost that nobody else has: who serves with it and who trusts it."""
 
     path: Path
 

@@ -84,14 +84,14 @@ def test_added_agent_exports_take_the_agents_in_turn(running: Running) -> None:
 @pytest.mark.parametrize(
     ("member", "value", "complaint"),
     [
-        ("rowz", 1, "unknown: rowz; known: appears_after_seconds, "),
-        ("rows", "1", "rows: '1' is not int"),
-        ("rows", True, "rows: True is not int"),
-        ("rows", -1, "rows: -1 is less than 0"),
-        ("container", "tar", "container: 'tar' is not zip/nested/csv/gzip/none"),
-        ("connection_columns", 11, "connection_columns: 11 is neither 10 nor 12"),
-        ("link_lifetime_seconds", 0, "link_lifetime_seconds: 0 is not between 1 and 604800"),
-        ("link", 1, "link: 1 is not str or NoneType"),
+        ("rowz", 1, "rowz: Unexpected"),
+        ("rows", "1", "rows: Input should be a valid integer"),
+        ("rows", True, "rows: Input should be a valid integer"),
+        ("rows", -1, "rows: Input should be greater than or equal to 0"),
+        ("container", "tar", "container: Input should be 'zip', 'nested', 'csv', 'gzip' or 'none'"),
+        ("connection_columns", 11, "connection_columns: Input should be 10 or 12"),
+        ("link_lifetime_seconds", 0, "link_lifetime_seconds: Input should be greater than or equal to 1"),
+        ("link", 1, "link: Input should be a valid string"),
     ],
 )
 def test_a_faulty_script_is_refused_by_name_and_changes_nothing(
@@ -99,7 +99,7 @@ def test_a_faulty_script_is_refused_by_name_and_changes_nothing(
 ) -> None:
     running.double.script(usual={"outcome": "ODD"})
 
-    with pytest.raises(ValueError, match="^" + complaint.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=f"^{complaint}"):
         running.double.script({member: value})
 
     assert running.status(running.start()) == "ODD"
@@ -108,10 +108,10 @@ def test_a_faulty_script_is_refused_by_name_and_changes_nothing(
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"throttle_rate": 2}, "throttle_rate: 2.0 is not between 0 and 1"),
-        ({"page_size": 0}, "page_size: 0 is not between 1 and 100"),
-        ({"marker": "a/b"}, "marker: 'a/b' is not made of"),
-        ({"speed": 1}, "unknown: speed"),
+        ({"throttle_rate": 2}, "throttle_rate: Input should be less than or equal to 1"),
+        ({"page_size": 0}, "page_size: Input should be greater than or equal to 1"),
+        ({"marker": "a/b"}, "marker: String should match pattern"),
+        ({"speed": 1}, "speed: Unexpected"),
     ],
 )
 def test_faulty_settings_are_refused(running: Running, changes: dict[str, Any], complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""The commands of docs/reading.md, and the list of late exports in the runbook, print what the pages say."""
+"""The commands of docs/reading.md, and some of the runbook, print what the pages say and nothing of other stacks."""
 
 import hashlib
 import os
@@ -64,6 +64,35 @@ def test_the_runbook_lists_exports_that_are_late_and_no_others_oldest_first(
     ours = [line for line in lines if line[2] in requested.values()]
     assert [line[2] for line in ours] == [requested[49], requested[25]]
     assert all(float(line[0].removesuffix(" h")) >= hours for line, hours in zip(ours, (49, 25), strict=True))
+
+
+@pytest.fixture
+def neighbour(aws: LocalAws) -> Iterator[str]:
+    """A name of another stack's alarm, which is in ALARM, of its dead-letter queue, and of the message in it."""
+    name = f"Neighbour-WatchingDeadLetters{uuid.uuid4().hex[:8]}"
+    alarm: Any = {"Namespace": name, "MetricName": name, "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1}
+    watch, sqs = aws.client("cloudwatch"), aws.client("sqs")
+    watch.put_metric_alarm(
+        AlarmName=name, Threshold=0, ComparisonOperator="GreaterThanThreshold", ActionsEnabled=False, **alarm
+    )
+    watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="for a test")
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody=name)
+    yield name
+    watch.delete_alarms(AlarmNames=[name])
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_the_runbook_shows_no_alarms_and_dead_letters_of_other_stacks(
+    aws: LocalAws, tmp_path: Path, neighbour: str
+) -> None:
+    setup, *others = commands(RUNBOOK)
+    shown = [block for block in others if "describe-alarms" in block or "receive-message" in block]
+
+    done = shell(aws, "".join([setup, *shown]), tmp_path)
+
+    assert (done.returncode, len(shown)) == (0, 2), done.stderr
+    assert neighbour not in done.stdout
 
 
 def test_the_commands_of_the_page_download_and_verify_an_export_and_list_it_as_stored(
