@@ -136,7 +136,7 @@ def test_results_tell_what_was_generated() -> None:
 
 
 def test_a_truncated_export_ends_early_and_says_where() -> None:
-    data = members(written(replace(AGENT, is_truncated=True, rows=10_000)))
+    data = members(written(replace(AGENT, is_truncated=True, rows=1_000)))
     results = json.loads(data["123456789012_results.json"])
     sampled = [row[-1] for row in rows(data["123456789012_systemPerformance.csv"])[1:]]
 
