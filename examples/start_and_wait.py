@@ -1,4 +1,4 @@
-"""Start an export and have it stored: ``python examples/start_and_wait.py STATE_MACHINE_ARN``."""
+"""Start an export and store it: ``python examples/start_and_wait.py STATE_MACHINE_ARN``."""
 
 import hashlib
 import json
@@ -11,18 +11,19 @@ from botocore.exceptions import ClientError
 
 
 def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
-    """Run the workflow for one export and return its entry of the run's output.
+    """Run the workflow for one export and return the entry of this export in the output of the run.
 
-    The execution is named after the export, so that starting it twice stores it once.
+    The name of the execution is the export id, so a second start does not run it again. An id that is not a valid
+    execution name is hashed. Raises SystemExit if the run does not succeed.
     """
     steps = boto3.client("stepfunctions")
     fits = re.fullmatch("[A-Za-z0-9_-]{1,80}", export_id)
     name = export_id if fits else f"sha256_{hashlib.sha256(export_id.encode()).hexdigest()}"
-    asked = json.dumps({"exportIds": [export_id], "onFailure": "report"})
+    run_input = json.dumps({"exportIds": [export_id], "onFailure": "report"})
     try:
-        steps.start_execution(stateMachineArn=state_machine_arn, name=name, input=asked)
+        steps.start_execution(stateMachineArn=state_machine_arn, name=name, input=run_input)
     except steps.exceptions.ExecutionAlreadyExists:
-        print(f"{name} has been started before", file=sys.stderr)
+        print(f"The execution {name} was started before", file=sys.stderr)
     arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
     while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(5)
@@ -35,9 +36,9 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
-    try:  # before an export is started that nobody would wait for
+    try:  # start no export if the state machine does not exist
         boto3.client("stepfunctions").describe_state_machine(stateMachineArn=sys.argv[1])
     except ClientError as error:
         raise SystemExit(str(error)) from None
-    started = boto3.client("discovery").start_export_task()["exportId"]
-    print(json.dumps(store(sys.argv[1], started), indent=2))
+    export_id = boto3.client("discovery").start_export_task()["exportId"]
+    print(json.dumps(store(sys.argv[1], export_id), indent=2))

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Start an export and have it stored: examples/start_and_wait.sh STATE_MACHINE_ARN
+# Start an export and store it: examples/start_and_wait.sh STATE_MACHINE_ARN
 set -euo pipefail
 state_machine=${1:?usage: examples/start_and_wait.sh STATE_MACHINE_ARN}
 
-# Before an export is started that nobody would wait for.
+# Start no export if the state machine does not exist.
 aws stepfunctions describe-state-machine --state-machine-arn "$state_machine" --query name --output text >/dev/null
 
 export_id=$(aws discovery start-export-task --query exportId --output text)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sweep everything that the service lists, every hour: examples/sweep_every_hour.sh STATE_MACHINE_ARN ROLE_ARN
-# The role is assumed by scheduler.amazonaws.com and may call states:StartExecution on the state machine.
+# Create a schedule that starts a sweep every hour: examples/sweep_every_hour.sh STATE_MACHINE_ARN ROLE_ARN
+# The role must trust scheduler.amazonaws.com and allow states:StartExecution on the state machine.
 set -euo pipefail
 
 aws scheduler create-schedule --name discovery-exports-sweep --schedule-expression 'rate(1 hour)' \

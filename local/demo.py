@@ -1,4 +1,4 @@
-"""The show: exports are started as a pipeline would, the workflow runs, and everything that landed is verified."""
+"""The demo: starts exports as a pipeline would, runs the workflow, and verifies everything that it stored."""
 
 import argparse
 import hashlib
@@ -24,7 +24,7 @@ FAILURE = "The agent has not reported any data in the requested range."
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One export of the show: how it is asked for, how the double is told to play it, what must become of it."""
+    """One export of the demo: its request, its script for the double, and its expected outcome."""
 
     title: str
     expected: str
@@ -145,12 +145,14 @@ class Demo:
 
     def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, Act]) -> None:
         print(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
-        print(f"  {'export':<43} {'asked for':<24} {'outcome':<10} kind")
+        rows = [("export", "asked for", "outcome", "kind", "message")]
         for export in output["exports"]:
             act = started.get(export["exportId"])
             title = act.title if act else "(stored earlier)"
-            told = export.get("kind") or export.get("statusMessage", "")
-            print(f"  {export['exportId']:<43} {title:<24} {export['outcome']:<10} {told}")
+            details = export.get("kind", ""), export.get("statusMessage", "")
+            rows.append((export["exportId"], title, export["outcome"], *details))
+        for export_id, title, outcome, kind, message in rows:
+            print(f"  {export_id:<43} {title:<24} {outcome:<10} {kind:<19} {message}".rstrip())
 
     def _verify(self, output: Mapping[str, Any], started: Mapping[str, Act], earlier: Sequence[str]) -> None:
         """Every outcome as scripted, and every file of every manifest byte for byte what the manifest says."""

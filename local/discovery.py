@@ -10,18 +10,20 @@ from threading import Event
 from local.double.script import Addition, Script, Settings
 from local.double.server import Server, serving, tls_context
 from local.double.shelf import ACCOUNT, BUCKET, REGION, Place
+from local.environment import ACCOUNT as CUSTOMER_ACCOUNT
 from local.fleet import Fleet
 
 EPILOG = f"""
-requests:
-  POST /                        the service, JSON 1.1: StartExportTask, DescribeExportTasks
-  GET, HEAD /BUCKET/KEY?X-Amz-… a download link, passed on to --s3 and counted
-  GET    /_double/counts        what was asked for; DELETE starts again from zero
-  PUT    /_double/script        {{"next": [SCRIPT, …], "usual": SCRIPT}}: how the coming exports go; GET shows it
-  PATCH  /_double/settings      SETTINGS: how the service behaves; GET shows it
-  POST   /_double/exports       {{"exports": [ADDITION, …]}} or {{"count": N, "each": ADDITION}}: exports that are there
-  GET    /_double/fleet         the servers' agents
-  POST   /_double/reset         forget exports, scripts, settings and counts
+requests (docs/local-aws.md describes every member):
+  POST   /                      the service, JSON 1.1: StartExportTask, DescribeExportTasks
+  GET, HEAD /BUCKET/KEY?X-Amz-… a download URL; the request is counted and forwarded to --s3
+  GET    /_double/counts        the number of calls, errors and downloads; DELETE sets it to zero
+  GET    /_double/signatures    the signatures of all download URLs
+  PUT    /_double/script        {{"next": [SCRIPT, …], "usual": SCRIPT}}: scripts of the next exports; GET shows them
+  PATCH  /_double/settings      SETTINGS: the behavior of the service; GET shows it
+  POST   /_double/exports       {{"exports": [ADDITION, …]}} or {{"count": N, "each": ADDITION}}: adds exports
+  GET    /_double/fleet         the agents of the servers
+  POST   /_double/reset         removes exports, scripts, settings and counts
 
 SCRIPT: {Script.__doc__}
 SETTINGS: {Settings.__doc__}
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         region=options.region,
         ca=str(options.ca) if options.ca else os.environ.get("AWS_CA_BUNDLE"),
     )
-    fleet = Fleet(seed=options.seed, size=options.servers)
+    fleet = Fleet(seed=options.seed, size=options.servers, account=CUSTOMER_ACCOUNT)
     server.serve_for(place, fleet, Settings(home_region=options.region))
     with serving(server):
         print(server.url, flush=True)

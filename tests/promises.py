@@ -1,6 +1,6 @@
 """Writes docs/reliability.md from the list of promises and the names of the tests: ``python -m tests.promises``.
 
-A test belongs to the rows whose kind and numbers its name holds: ``test_fault_23_24_killed_…`` shows faults 23 and 24.
+The name of a test contains the kind and the numbers of its rows: ``test_fault_23_24_killed_…`` tests faults 23 and 24.
 """
 
 import ast
@@ -19,15 +19,21 @@ _NAMED = re.compile(r"(fault|bad_input|invariant)((?:_\d\d?(?=_))+)_")
 
 INTRODUCTION = """# Reliability
 
-What may go wrong, what is promised then, and the tests that fail when the promise breaks. This page is written by
-`python -m tests.promises` from [the list](../tests/promises.toml) and the tests' names; a row without a test fails the
-build. `tests/unit`, `tests/infra` and `tests/slow` need nothing else, `tests/faults` has servers that misbehave on
-loopback, and `tests/local` runs the deployed stack on a local AWS.
+This page lists faults and invalid input, the guaranteed behavior for each, and the tests that fail if the behavior
+changes. `python -m tests.promises` writes it from [promises.toml](../tests/promises.toml) and the names of the tests. A
+row without a test fails the build.
 
-`make soak` does more of the latter for a quarter of an hour: ten runs at once for the same twenty exports, ten rounds
-of twenty exports whose functions are killed at random moments (`SEED=n` for others), a service that throttles or
-fails a third of all calls and downloads, every permission of every function taken away once, and a look for links in
-all that this left.
+- `tests/unit`, `tests/infra` and `tests/slow` need no server.
+- `tests/faults` uses HTTP servers on loopback that produce faults.
+- `tests/local` runs the deployed stack on a local AWS.
+
+`make soak` runs more tests on a local AWS, for about a quarter of an hour:
+
+- ten runs at the same time for the same twenty exports;
+- ten rounds of twenty exports, in which the functions are killed at random moments (`SEED=n` selects other moments);
+- a service that throttles or fails a third of all calls and downloads;
+- runs without one permission of one function, for every permission of every function;
+- a search for download URLs in all logs and data of these runs.
 """
 
 
@@ -43,11 +49,11 @@ class Row:
 
 
 Tests = Mapping[tuple[str, int], Sequence[str]]
-"""Tests by kind and number of the rows they show: ``tests/unit/test_x.py::test_y``."""
+"""Tests by kind and number of their rows: ``tests/unit/test_x.py::test_y``."""
 
 
 def rows() -> dict[str, list[Row]]:
-    """Rows by kind, as the list has them."""
+    """Rows by kind, in the order of the list."""
     listed = tomllib.loads(LIST.read_text("utf-8"))
     return {
         kind: [Row(kind, number, *row) for number, row in enumerate(table["rows"], start=1)]
@@ -65,12 +71,12 @@ def tests() -> Tests:
 
 
 def skipped() -> list[str]:
-    """Tests of rows that are marked to be skipped or to fail, whatever the condition."""
+    """Tests of rows that have a ``skip`` or ``xfail`` marker, with or without a condition."""
     return [f"{path}::{name}" for path, name in _functions(marked=("skip", "xfail")) if _NAMED.search(name)]
 
 
 def page() -> str:
-    """The page as it should be."""
+    """The text of docs/reliability.md."""
     listed, shown = tomllib.loads(LIST.read_text("utf-8")), tests()
     parts = [INTRODUCTION]
     for kind, of_kind in rows().items():
@@ -80,7 +86,7 @@ def page() -> str:
 
 
 def _table(of_kind: Sequence[Row], shown: Tests) -> str:
-    lines = ["| # | what | where | promise | tests |", "| ---: | --- | --- | --- | --- |"]
+    lines = ["| # | what | where | behavior | tests |", "| ---: | --- | --- | --- | --- |"]
     for row in of_kind:
         by = "<br>".join(_link(test) for test in shown.get((row.kind, row.number), ()))
         lines.append(f"| {row.number} | {row.fault} | {row.place} | {row.promise} | {by} |")
@@ -95,7 +101,7 @@ def _link(test: str) -> str:
 def _count(shown: Tests) -> str:
     every = [row for of_kind in rows().values() for row in of_kind]
     distinct = {test for found in shown.values() for test in found}
-    return f"{len(every)} rows, {len(distinct)} tests that show them, {len(skipped())} of them skipped."
+    return f"{len(every)} rows, {len(distinct)} tests, {len(skipped())} of them skipped."
 
 
 def _functions(marked: Sequence[str] = ()) -> Iterator[tuple[str, str]]:

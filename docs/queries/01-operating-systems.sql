@@ -1,4 +1,4 @@
--- How many servers run which operating system, in which version?
+-- How many servers run each operating system and version?
 WITH newest AS (
     SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )

@@ -1,4 +1,4 @@
--- Which servers do next to nothing? Less than 5 % of the processor on average, and never more than 20 %.
+-- Which servers are idle? Their CPU use is below 5 % on average and below 20 % at peak.
 WITH newest AS (
     SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )

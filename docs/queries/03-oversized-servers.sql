@@ -1,4 +1,4 @@
--- Which servers have more processors or memory than the instance that is recommended for them?
+-- Which servers have more processors or more memory than the EC2 instance that is recommended for them?
 WITH newest AS (
     SELECT exportid FROM exports WHERE kind = 'ec2-recommendations' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )

@@ -1,4 +1,4 @@
--- Which servers run a system whose vendor's regular support has ended? Complete the list for your estate.
+-- Which servers run an operating system whose standard support has ended? Extend the list as you need.
 WITH ended (pattern, support_ended) AS (
     VALUES
         ('%Windows Server 2003%', DATE '2015-07-14'),

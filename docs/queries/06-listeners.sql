@@ -1,4 +1,4 @@
--- Which processes answer on port 5432, and for how many clients?
+-- Which processes accept connections on port 5432, and from how many clients?
 WITH newest AS (
     SELECT agentid, max_by(export_id, exportrequesttime) AS export_id
     FROM agent_os_info JOIN exports ON exportid = export_id

@@ -1,4 +1,4 @@
--- Which instance types are recommended, how many of each, and what do they cost in a month of 730 hours?
+-- Which instance types are recommended, for how many servers, and at what price for a month of 730 hours?
 WITH newest AS (
     SELECT exportid FROM exports WHERE kind = 'ec2-recommendations' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )

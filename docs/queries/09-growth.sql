@@ -1,4 +1,4 @@
--- Which servers are new in the newest summary, and which are gone since the one before?
+-- Which servers are new in the newest summary, and which are only in the summary before it?
 WITH summaries AS (
     SELECT exportid, row_number() OVER (ORDER BY exportrequesttime DESC, exportid DESC) AS age
     FROM exports

@@ -1,4 +1,4 @@
--- How old was the last sample of each agent on the day of its newest export?
+-- How many days before its newest export did each agent send its last sample?
 WITH newest AS (
     SELECT agentid, max_by(export_id, exportrequesttime) AS export_id
     FROM agent_os_info JOIN exports ON exportid = export_id

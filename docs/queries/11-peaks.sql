@@ -1,4 +1,4 @@
--- What must a new home of each server bear? Its highest processor use, and the most memory it had in use.
+-- What is the peak load of each server? The highest CPU use and the most memory in use.
 WITH newest AS (
     SELECT agentid, max_by(export_id, exportrequesttime) AS export_id
     FROM agent_os_info JOIN exports ON exportid = export_id

@@ -1,4 +1,4 @@
--- How many servers are in which migration wave, going by their tag "wave", and how many have no such tag?
+-- How many servers are in each migration wave, according to their tag "wave", and how many have no such tag?
 WITH newest AS (
     SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )

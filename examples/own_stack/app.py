@@ -1,4 +1,4 @@
-"""A team's own stack that lands exports in what the team has: its key, bucket, table, bus and topic."""
+"""A stack that stores exports with the key, bucket, table, bus and topic that a team already has."""
 
 from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -15,7 +15,7 @@ STRING = dynamodb.AttributeType.STRING
 
 
 class MigrationData(Stack):
-    """Everything is encrypted with the team's key, and stays when the stack goes."""
+    """The resources of the team and the construct. The key encrypts the bucket, the table and the topic."""
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
         super().__init__(scope, id)
@@ -35,7 +35,10 @@ class MigrationData(Stack):
         CfnOutput(self, "EventBusName", value=bus.event_bus_name)
 
     def _bucket(self, key: kms.Key) -> s3.Bucket:
-        """What is under ``work/`` and ``queries/`` may go after a month, as may uploads that nobody completed."""
+        """The bucket, with the lifecycle rules that the construct does not add to an existing bucket.
+
+        Working files and query results expire after 30 days, and incomplete multipart uploads after 7 days.
+        """
         month = Duration.days(30)
         return s3.Bucket(
             self,
@@ -53,7 +56,7 @@ class MigrationData(Stack):
         )
 
     def _table(self, key: kms.Key) -> dynamodb.Table:
-        """The key and the index that a catalog has to have."""
+        """The table, with the partition key and the index that the catalog requires."""
         table = dynamodb.Table(
             self,
             "Catalog",

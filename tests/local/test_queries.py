@@ -14,10 +14,12 @@ import pytest
 from local.aws import LocalAws
 from local.fleet import Fleet, Server, Span
 from tests.local.athena import Cells, Place, sql_of
+from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack
 
 QUERIES = Path(__file__).parents[2] / "docs" / "queries"
+PAGE = QUERIES.parent / "queries.md"
 FLEET = Fleet()
 SERVERS = list(FLEET.servers())
 SAMPLES = 5
@@ -49,7 +51,7 @@ def answers(place: Place, stack: Stack, service: Service) -> Answers:
 
 
 def test_there_are_twelve_and_the_page_names_each() -> None:
-    page = (QUERIES.parent / "queries.md").read_text("utf-8")
+    page = PAGE.read_text("utf-8")
 
     names = [query.name for query in QUERIES.glob("*.sql")]
 
@@ -59,8 +61,8 @@ def test_there_are_twelve_and_the_page_names_each() -> None:
 
 def test_every_statement_uses_the_functions_that_both_athenas_have(aws: LocalAws) -> None:
     """Those that ``docs/local-aws.md`` names."""
-    page = (QUERIES.parents[1] / "docs" / "local-aws.md").read_text("utf-8")
-    section = page.partition("one meaning in Trino and in DuckDB:")[2].partition(".")[0]
+    page = (PAGE.parent / "local-aws.md").read_text("utf-8")
+    section = page.partition("the same meaning in Trino and in DuckDB:")[2].partition(".")[0]
     pages = aws.client("glue").get_paginator("get_tables").paginate(DatabaseName=aws.outputs["DatabaseName"])
     views = [sql_of(table) for page in pages for table in page["TableList"] if table["TableType"] == "VIRTUAL_VIEW"]
     statements = [*(query.read_text("utf-8") for query in QUERIES.glob("*.sql")), *views]
@@ -69,6 +71,18 @@ def test_every_statement_uses_the_functions_that_both_athenas_have(aws: LocalAws
 
     assert used - {"CAST"} <= set(re.findall(r"`(\w+)`", section))
     assert len(views) == 15
+
+
+def test_the_commands_of_the_page_print_the_rows_and_the_file_of_the_result(answers: Answers, aws: LocalAws) -> None:
+    """In the stack's own database, where other tests store exports meanwhile: the columns are all that is certain."""
+    commands = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+    done = run_command(aws, "bash", "-euo", "pipefail", "-c", "\n".join(commands))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    state, header, *_ = (line.rstrip("\t") for line in done.stdout.splitlines())
+    assert (state, header.lower()) == ("SUCCEEDED", "osname\tosversion\tservers")
+    assert "\nosname,osversion,servers\n" in done.stdout.lower()
 
 
 def test_01_operating_systems(answers: Answers) -> None:
@@ -103,15 +117,17 @@ def test_04_unsupported_systems(answers: Answers) -> None:
     assert wanted
 
 
-def test_05_dependencies(answers: Answers) -> None:
-    by_ip = {server.ip: server.agent_id for server in SERVERS}
-    wanted = Counter(
-        (server.agent_id, by_ip[connection.destination_ip], str(connection.destination_port))
-        for server in SERVERS
-        for connection in FLEET.outgoing(server, Span(), SAMPLES)
-    )
+def test_05_dependencies_have_host_names_or_else_agent_ids(answers: Answers) -> None:
+    by_ip = {server.ip: server for server in SERVERS}
+    wanted: Counter[Cells] = Counter()
+    for client in SERVERS:
+        for connection in FLEET.outgoing(client, Span(), SAMPLES):
+            server = by_ip[connection.destination_ip]
+            names = client.host_name or client.agent_id, server.host_name or server.agent_id
+            wanted[(*names, str(connection.destination_port), client.agent_id, server.agent_id)] += 1
 
-    assert Counter({row[:3]: int(row[3] or 0) for row in answers(5)}) == wanted
+    assert Counter({(*row[:3], *row[4:]): int(row[3] or 0) for row in answers(5)}) == wanted
+    assert {bool(server.host_name) for server in SERVERS} == {True, False}
 
 
 def test_06_listeners(answers: Answers) -> None:
@@ -194,7 +210,7 @@ def test_09_growth(answers: Answers, aws: LocalAws, stack: Stack, service: Servi
 
 
 def test_the_guard_against_formulas_touches_nothing_else(answers: Answers, place: Place) -> None:
-    page = (QUERIES.parent / "queries.md").read_text("utf-8")
+    page = PAGE.read_text("utf-8")
     guard = page.partition("```sql\n")[2].partition("```")[0]
 
     guarded = {row[0]: row[1] for row in place.athena.rows(guard)}

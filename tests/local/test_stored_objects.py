@@ -153,6 +153,7 @@ def test_the_manifest_says_what_the_service_says_of_the_export(stack: Stack, ser
         "correlationId": "wave-7",
     }
     assert {name: manifest[name] for name in expected} == expected
+    assert {file["name"].partition("_")[0] for file in manifest["files"]} == {ACCOUNT}
     assert datetime.fromisoformat(manifest["exportRequestTime"]) == info["exportRequestTime"]
     assert all(MOMENT.fullmatch(moment) for moment in manifest["timings"].values())
 

@@ -1,9 +1,11 @@
 """The double's control requests, its command line, and its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from local import discovery
 from local.certificate import make_certificate
+from local.double.script import Addition, Script, Settings
 from tests.unit.doubles import START, Running, discovery_client
 
 
@@ -148,6 +151,17 @@ def test_help_explains_every_member_of_a_script(capsys: pytest.CaptureFixture[st
     text = capsys.readouterr().out
     for word in ("--s3", "/_double/counts", "in_progress_seconds", "refused_gets", "throttle_rate", "age_seconds"):
         assert word in text
+
+
+def test_the_page_names_every_control_request_and_every_member(running: Running) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "local-aws.md").read_text("utf-8")
+    refusal = running.http.request("GET", f"{running.server.url}/_double/nothing").json()["error"]
+    requests = set(re.findall(r"/_double/\w+", refusal)) - {"/_double/nothing"}
+    members = {member.name for part in (Script, Settings, Addition) for member in fields(part)} - {"script"}
+
+    assert {request for request in requests if f" {request}`" not in page} == set()
+    assert {member for member in members if f"`{member}`" not in page} == set()
+    assert (len(requests), len(members)) == (7, 34)
 
 
 def test_a_missing_certificate_is_named(capsys: pytest.CaptureFixture[str]) -> None:
