@@ -25,11 +25,11 @@ from local import ministack
 from local.certificate import PUBLIC, make_certificate, write_bundle
 from local.deployment import CONTEXT, Cdk, fingerprint
 from local.environment import REGION, SECRET, Preset, client_environment, env_file, inherited
-from local.failures import LocalAwsFailed, NotSetUp
+from local.failures import LocalAwsFailed
 from local.servers import MINISTACK_PYTHON, ROOT, is_whole, start_double, start_ministack
 from local.state import Instance, State
 
-__all__ = ["STATE", "LocalAws", "LocalAwsFailed", "NotSetUp"]
+__all__ = ["STATE", "LocalAws", "LocalAwsFailed"]
 
 STATE = ROOT / ".local"
 CDK_PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
@@ -131,7 +131,7 @@ class LocalAws:
     def instance(self) -> Instance:
         if instance := self.state.load():
             return instance
-        raise NotSetUp(f"No local AWS is up in {self.state.folder}: `make local` brings one up.")
+        raise LocalAwsFailed(f"No local AWS is up in {self.state.folder}: `make local` brings one up.")
 
     @property
     def env(self) -> dict[str, str]:
@@ -227,7 +227,7 @@ class LocalAws:
     def _check_setup(self) -> None:
         for program in (MINISTACK_PYTHON, CDK_PROGRAM):
             if not program.exists():
-                raise NotSetUp(f"{program.relative_to(ROOT)} is missing: `make local` installs it.")
+                raise LocalAwsFailed(f"{program.relative_to(ROOT)} is missing: `make local` installs it.")
 
     # --- ending it ---
 
@@ -274,13 +274,12 @@ def clean_up_when_ended() -> None:
 def main() -> int:
     """Do what the command line asks for; a failure is told in a sentence, not in a trace."""
     parser = argparse.ArgumentParser(prog="python -m local.aws", description="The local AWS of this project.")
-    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("command", choices=("up", "down"))
     parser.add_argument("--state", type=Path, default=STATE, help="the folder that it lives in (default: .local)")
     arguments = parser.parse_args()
     clean_up_when_ended()
-    command = {"up": _up, "down": _down, "status": _status}[arguments.command]
     try:
-        return command(arguments.state)
+        return _up(arguments.state) if arguments.command == "up" else _down(arguments.state)
     except LocalAwsFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -298,15 +297,6 @@ def _up(state: Path) -> int:
 
 def _down(state: Path) -> int:
     print("The local AWS is down." if LocalAws(state).down() else "No local AWS was up.")
-    return 0
-
-
-def _status(state: Path) -> int:
-    aws = LocalAws(state)
-    if not aws.running:
-        print(f"No local AWS is up in {_shown(aws.state.folder)}.")
-        return 1
-    print(f"The local AWS is up at {aws.instance.endpoint}, the discovery service at {aws.instance.discovery}.")
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from local.environment import ACCOUNT, REGION
-from local.failures import DeploymentFailed
+from local.failures import LocalAwsFailed
 
 CONTEXT = {
     "waitFloorSeconds": "1",
@@ -58,7 +58,7 @@ class Cdk:
                 command, cwd=cwd, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
             )
         if done.returncode:
-            raise DeploymentFailed(f"cdk {arguments[0]} failed; {log} ends with:\n{tail(log)}")
+            raise LocalAwsFailed(f"cdk {arguments[0]} failed; {log} ends with:\n{tail(log)}")
 
 
 def _values(context: Mapping[str, str]) -> list[str]:

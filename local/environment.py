@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.certificate import ADDRESS
-from local.failures import NotSetUp
+from local.failures import LocalAwsFailed
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -30,12 +30,12 @@ class Preset:
     def of(cls, environ: Mapping[str, str]) -> "Preset":
         """Read it from the caller's environment, where our own file, by now outdated, may have been sourced.
 
-        NotSetUp: the caller's CA bundle does not exist.
+        LocalAwsFailed: the caller's CA bundle does not exist.
         """
         service, trust = environ.get(DISCOVERY), environ.get("AWS_CA_BUNDLE")
         if trust and not Path(trust).exists():
             if OWN_DOUBLE not in environ:
-                raise NotSetUp(f"AWS_CA_BUNDLE names {trust}, which does not exist.")
+                raise LocalAwsFailed(f"AWS_CA_BUNDLE names {trust}, which does not exist.")
             trust = None
         return cls(
             service=service if service and service != environ.get(OWN_DOUBLE) else None,

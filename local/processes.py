@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.failures import DoesNotEnd
+from local.failures import LocalAwsFailed
 
 GATE = 'read -r _ && { ulimit -S -n 8192 2>/dev/null; exec "$@" </dev/null; }'
 """Waits for one line before it turns into the command. Who dies before having saved the process id leaves nothing:
@@ -39,7 +39,7 @@ class Process:
         deadline = time.monotonic() + patience_seconds
         while _members(self.pid):
             if time.monotonic() > deadline:
-                raise DoesNotEnd(f"{self.name} (process {self.pid}) does not end")
+                raise LocalAwsFailed(f"{self.name} (process {self.pid}) does not end")
             time.sleep(0.02)
         if child := _children.pop(self.pid, None):
             child.wait()

@@ -12,7 +12,7 @@ from pathlib import Path
 from local import ministack
 from local.deployment import tail
 from local.environment import inherited
-from local.failures import StartFailed
+from local.failures import LocalAwsFailed
 from local.processes import Gate, Process
 from local.state import Instance, State
 
@@ -76,7 +76,7 @@ def _await(state: State, process: Process, url: str) -> None:
         if not process.alive or time.monotonic() > deadline:
             log = state.log(process.name)
             why = f"did not answer within {START_SECONDS} s" if process.alive else "ended at once"
-            raise StartFailed(f"{process.name} {why}; {log} ends with:\n{tail(log)}")
+            raise LocalAwsFailed(f"{process.name} {why}; {log} ends with:\n{tail(log)}")
         time.sleep(0.05)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from local.certificate import ADDRESS
-from local.failures import AlreadyRunning
+from local.failures import LocalAwsFailed
 from local.processes import Process
 
 
@@ -82,12 +82,12 @@ class State:
 
     @contextmanager
     def only_one(self, name: str) -> Iterator[None]:
-        """Nobody else does the same with what is up meanwhile. Raises AlreadyRunning; who dies gives the lock back."""
+        """Nobody else does the same with what is up meanwhile. Raises LocalAwsFailed; who dies gives the lock back."""
         with (self.work / f"{name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise AlreadyRunning(f"another {name} runs on this local AWS: wait for its end.") from None
+                raise LocalAwsFailed(f"another {name} runs on this local AWS: wait for its end.") from None
             yield
 
     def remove_folder(self) -> None:

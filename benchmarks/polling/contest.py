@@ -18,7 +18,6 @@ SEED = 1
 OURS = "discovery-exports"
 EACH_60 = "an execution each, 60 s waits"
 BATCHES_60 = "batches of 100, 60 s waits"
-EARLIER_RULE = "batches of 100, the earlier rule"
 
 MINUTE = "100 exports of a minute, a run each"
 LARGE = "10,000 exports of 10 to 60 minutes, one run"
@@ -26,16 +25,6 @@ DAY = "300 exports of a day, one run"
 
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By case and way to wait: transitions, lambda_calls, describes, dollars, and seconds from finished to noticed."""
-
-EARLIER = {
-    MINUTE: (Bill(2_632, 844, 644), 7.6, 15.1, 16.2),
-    LARGE: (Bill(39_970, 9_990, 6_476), 40.2, 86.4, 117.0),
-    DAY: (Bill(3_990, 1_230, 1_159), 152.8, 284.0, 320.3),
-}
-"""What this simulation found for the earlier rule; mean, p95 and longest delay in seconds.
-
-The wait was the square root of 3.24 s times the age, from 15 s to 5 minutes, up to a tenth more or less.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,6 @@ def contest() -> Found:
             OURS: _product(case),
             EACH_60: _an_execution_each(case, 60),
             BATCHES_60: _product(case, minutely),
-            EARLIER_RULE: _figures(*EARLIER[name]),
         }
         for name, case in CASES.items()
     }
@@ -99,17 +87,13 @@ def _an_execution_each(case: Case, wait: float) -> dict[str, Any]:
 
 
 def _measured(bill: Bill, delays: Sequence[float]) -> dict[str, Any]:
-    return _figures(bill, mean(delays), sorted(delays)[int(0.95 * len(delays))], max(delays))
-
-
-def _figures(bill: Bill, mean_delay: float, p95_delay: float, longest_delay: float) -> dict[str, Any]:
     return {
         "transitions": bill.transitions,
         "lambda_calls": bill.lambda_calls,
         "describes": bill.describes,
         "transitions_price": round(bill.transitions_price, 4),
         "price": round(bill.price, 4),
-        "mean_delay": round(mean_delay, 1),
-        "p95_delay": round(p95_delay, 1),
-        "longest_delay": round(longest_delay, 1),
+        "mean_delay": round(mean(delays), 1),
+        "p95_delay": round(sorted(delays)[int(0.95 * len(delays))], 1),
+        "longest_delay": round(max(delays), 1),
     }

@@ -9,6 +9,8 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk.aws_cloudwatch import CfnDashboard
 
+from exports.model import Outcome
+from infra import watching
 from infra.exports import DiscoveryExports
 from infra.permissions import flat
 from infra.settings import Settings
@@ -152,3 +154,8 @@ def test_the_name_of_the_dashboard_fits_wherever_the_construct_stands() -> None:
 def test_watching_can_be_left_out(bare: Template) -> None:
     assert alarms(bare) == bare.of_type("AWS::CloudWatch::Dashboard") == {}
     assert "DashboardName" not in bare.document["Outputs"]
+
+
+def test_the_dashboard_shows_every_outcome_and_the_data_of_those_that_have_some() -> None:
+    assert tuple(Outcome) == watching.OUTCOMES
+    assert tuple(outcome for outcome in Outcome if outcome.landed) == watching.LANDED

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.aws import LocalAws
-from local.failures import NotSetUp
+from local.failures import LocalAwsFailed
 from local.state import Instance
 
 
@@ -24,7 +24,7 @@ def recorded(aws: LocalAws) -> LocalAws:
 
 
 def test_without_one_the_way_to_one_is_told(aws: LocalAws) -> None:
-    with pytest.raises(NotSetUp, match="make local"):
+    with pytest.raises(LocalAwsFailed, match="make local"):
         _ = aws.env
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.deployment import CONTEXT, Cdk, fingerprint
-from local.failures import DeploymentFailed
+from local.failures import LocalAwsFailed
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_deployment_hands_the_context_to_the_cdk(app: Path) -> None:
 def test_failed_deployment_tells_what_the_cdk_said(app: Path) -> None:
     cdk = _cdk(app, "echo maxFiles is not a number; exit 1")
 
-    with pytest.raises(DeploymentFailed, match="maxFiles is not a number"):
+    with pytest.raises(LocalAwsFailed, match="maxFiles is not a number"):
         cdk.deploy(CONTEXT, app / "outputs.json")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from local import ministack
 from local.environment import DISCOVERY, OWN_DOUBLE, Preset, client_environment, env_file, inherited
-from local.failures import NotSetUp
+from local.failures import LocalAwsFailed
 
 
 def test_env_file_survives_a_shell() -> None:
@@ -63,7 +63,7 @@ def test_certificates_set_beforehand_are_taken(tmp_path: Path) -> None:
 
 
 def test_missing_certificates_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NotSetUp, match=r"AWS_CA_BUNDLE names .*typo\.pem"):
+    with pytest.raises(LocalAwsFailed, match=r"AWS_CA_BUNDLE names .*typo\.pem"):
         Preset.of({"AWS_CA_BUNDLE": str(tmp_path / "typo.pem")})
 
 

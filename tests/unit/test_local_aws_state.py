@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.failures import AlreadyRunning
+from local.failures import LocalAwsFailed
 from local.processes import Process
 from local.state import Instance, State
 
@@ -65,7 +65,7 @@ def test_forgetting_all_leaves_no_folder(tmp_path: Path) -> None:
 def test_what_only_one_may_do_is_refused_to_a_second_in_a_sentence(tmp_path: Path) -> None:
     with (
         _state(tmp_path).only_one("demo"),
-        pytest.raises(AlreadyRunning, match=r"^another demo runs on this local AWS: wait for its end\.$"),
+        pytest.raises(LocalAwsFailed, match=r"^another demo runs on this local AWS: wait for its end\.$"),
         State(tmp_path).only_one("demo"),
     ):
         pass
