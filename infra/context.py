@@ -33,7 +33,14 @@ def _number(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        return value
+    return [item.strip() for item in items if item.strip()]
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _json(value: object) -> object:
@@ -49,7 +56,7 @@ def _none(value: object) -> object:
 
 # A command line has text alone: digits, true or false, nothing, names with commas between them, JSON.
 Number = Annotated[int, Field(strict=True), BeforeValidator(_number)]
-Flag = Annotated[bool, Field(description="true or false")]
+Flag = Annotated[bool, Field(strict=True, description="true or false"), BeforeValidator(_flag)]
 NONE, NAMES, JSON = BeforeValidator(_none), BeforeValidator(_names), BeforeValidator(_json)
 
 

@@ -123,7 +123,7 @@ class Functions(Construct):
                 self._telling_what_is_missing("s3:ListBucketMultipartUploads"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
-                self._on_objects("raw/*", "data/*", actions=["s3:ListMultipartUploadParts"]),
+                self._on_objects("raw/*", actions=["s3:ListMultipartUploadParts"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=["s3:AbortMultipartUpload", "s3:DeleteObject"]),
                 *self._tabulating(),
                 self._announcing(),

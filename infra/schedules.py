@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from infra.letters import dead_letters
 from infra.permissions import Permission, make_role
@@ -26,21 +27,32 @@ WINDOW = Duration.minutes(5)
 """Within which a schedule may start its run, so that many of them do not start at the same second."""
 
 
-def _cron_field(value: str, odd: str = "") -> str:
+def _cron_field(value: str, step: str, odd: str = "") -> str:
     """A list of ``*``, values and ranges, perhaps by steps (``0/15``), and of what only this field may hold."""
-    item = rf"(?:(?:\*|(?:{value})(?:-(?:{value}))?)(?:/[1-9][0-9]?)?{odd})"
+    item = rf"(?:(?:\*|(?:{value})(?:-(?:{value}))?)(?:/(?:{step}))?{odd})"
     return f"{item}(?:,{item})*"
 
 
 DAY = "0?[1-9]|[12][0-9]|3[01]"
-DAYS = _cron_field(DAY, odd=f"|L|LW|(?:{DAY})W")
-WEEKDAYS = _cron_field("[1-7]|(?i:SUN|MON|TUE|WED|THU|FRI|SAT)", odd="|L|[1-7]L|[1-7]#[1-5]")
-MONTHS = _cron_field("0?[1-9]|1[0-2]|(?i:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)")
-MINUTES, HOURS, YEARS = map(_cron_field, ("[0-5]?[0-9]", "[01]?[0-9]|2[0-3]", "19[7-9][0-9]|2[01][0-9]{2}"))
+DAYS = _cron_field(DAY, DAY, odd=f"|L|LW|(?:{DAY})W")
+WEEKDAYS = _cron_field("[1-7]|(?i:SUN|MON|TUE|WED|THU|FRI|SAT)", "[1-7]", odd="|L|[1-7]L|[1-7]#[1-5]")
+MONTHS = _cron_field("0?[1-9]|1[0-2]|(?i:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)", "[1-9]|1[0-2]")
+MINUTES = _cron_field("[0-5]?[0-9]", "[1-9]|[1-5][0-9]")
+HOURS = _cron_field("[01]?[0-9]|2[0-3]", "[1-9]|1[0-9]|2[0-3]")
+YEARS = _cron_field("19[7-9][0-9]|2[01][0-9]{2}", "[1-9][0-9]?")
 CRON = rf"cron\({MINUTES} {HOURS} (?:{DAYS} {MONTHS} \?|\? {MONTHS} {WEEKDAYS}) {YEARS}\)"
 """Of its two days, of the month and of the week, one is ``?``."""
 RATE = r"rate\([1-9][0-9]{0,8} (?:minute|hour|day)s?\)"
 AT = r"at\([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}\)"
+
+
+def _refuse_no_date(expression: str) -> str:
+    if expression.startswith("at("):
+        try:
+            datetime.fromisoformat(expression[3:-1])
+        except ValueError:
+            raise ValueError(f"must name a date that there is, not {expression!r}") from None
+    return expression
 
 
 @cache
@@ -74,6 +86,7 @@ class Schedule(BaseModel):
     expression: Annotated[
         str,
         Field(pattern=f"^(?:{RATE}|{CRON}|{AT})$", description="rate(…), cron(…) with six fields or at(…)"),
+        AfterValidator(_refuse_no_date),
     ]
     timezone: Annotated[
         str,

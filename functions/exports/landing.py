@@ -28,7 +28,7 @@ RESERVE = timedelta(seconds=30)
 class Landing:
     """Copies and unpacks with what the stack's settings allow.
 
-    Nothing is begun once ``time_left()`` seconds are over, and nothing goes on once ``call_left()`` seconds are.
+    Nothing is begun once ``time_left()`` seconds are over, and no member goes on once ``call_left()`` seconds are.
     """
 
     service: Service

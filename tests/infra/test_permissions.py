@@ -52,7 +52,7 @@ ALLOWED = {
             for action in ("AbortMultipartUpload", "DeleteObject")
             for prefix in ("raw", "data", "work")
         ),
-        *(f"s3:ListMultipartUploadParts on <Storage/Bucket.Arn>/{prefix}/*" for prefix in ("raw", "data")),
+        "s3:ListMultipartUploadParts on <Storage/Bucket.Arn>/raw/*",
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/tables/*"
             for action in ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")

@@ -108,6 +108,8 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("logRetentionDays", 91),
         ("logRetentionDays", True),
         ("tables", "maybe"),
+        ("tables", "yes"),
+        ("tables", 1),
         ("tables", None),
         ("waitFloorSecond", 5),
         ("wait_floor_seconds", 5),
