@@ -52,7 +52,7 @@ class Product:
         execution = {"Name": "run", "StartTime": self.world.moment.isoformat(), "Input": dict(asked)}
         run = read_run(execution, self._settings)
         ids = plan(run, service=self.world, rows=self.world.rows, max_age=None).export_ids
-        write_batches(run, ids, _forget)
+        write_batches(run, ids, lambda key, document: None)
         # Plan run, Input accepted?, Settle each batch, Report run, All stored?, Run done
         self.transitions += sum(name not in {"Invalid input", "Exports not stored"} for name in self._states)
         self.lambda_calls += 2  # Plan run, Report run
@@ -84,7 +84,7 @@ class Product:
         self.lambda_calls += 1
         self.world.now += CALL_SECONDS
         moment, jitter = self.world.moment, self._draw.random()
-        check = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, _unmeasured)
+        check = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, lambda *_: None)
         return _through_json(check.next(pending if pending is not None else check.start()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
@@ -119,11 +119,3 @@ def _through_json(pending: Pending) -> Pending:
 
 def _with_results(pending: Pending, results: Sequence[Mapping[str, str]]) -> Pending:
     return Pending.from_json({**pending.to_json(), "results": list(results)})
-
-
-def _forget(key: str, document: Any) -> None:
-    """What is written to the bucket is read by nothing here."""
-
-
-def _unmeasured(*_: object) -> None:
-    """The simulation measures for itself."""

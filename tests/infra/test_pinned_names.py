@@ -32,9 +32,3 @@ def test_the_stack_with_everything_has_all_that_is_off_by_default(everything: Te
 
     assert [name for name in off if not getattr(EVERYTHING, name)] == []
     assert set(template.names) < set(everything.names)
-
-
-def test_what_came_and_what_went_is_named() -> None:
-    before, now = {"outputs": ["BucketName", "TableName"]}, {"outputs": ["BucketName", "Release"]}
-
-    assert pinned_names.differences(before, now) == ["- outputs: TableName", "+ outputs: Release"]
