@@ -56,7 +56,7 @@ format: setup ## Format the code and mend what the linter can
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed ## Run every test, on local AWSs of its own, twelve minutes
+test: $(LOCAL_AWS) $(AWSCLI)/installed ## Run every test, on local AWSs of its own, about a quarter of an hour
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 test-more: ## Run what is too slow for every change or needs the network: other Pythons, soak, scanners
