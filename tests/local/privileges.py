@@ -25,6 +25,7 @@ from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.storms import open_uploads
 from tests.local.tell import Tell
+from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
 
@@ -196,6 +197,7 @@ class Day:
 
     def _begun(self, export_id: str, key: str) -> None:
         """As if a call had been killed after it began to copy the export."""
+        until(lambda: self._service.described(export_id).get("configurationsDownloadUrl"), what="the export has a link")
         body = self._service.download(export_id)
         upload_id = self._stack.s3.create_multipart_upload(
             Bucket=self._stack.bucket, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE"
