@@ -9,25 +9,25 @@ LISTED = """\
 :env:.cert='/etc/ssl/ca.pem'
 :env:.default-timeout='180'
 global.cert='/etc/ssl/other.pem'
-global.extra-index-url='https://one.example/simple\\nhttps://two.example/simple'
+global.extra-index-url='https://one.example/index\\nhttps://two.example/index'
 global.find-links='/wheels /more-wheels'
-global.index-url='https://pypi.example/simple'
-install.index-url='https://mirror.example/simple'
+global.index-url='https://pypi.example/index'
+install.index-url='https://mirror.example/index'
 """
 
 
 def test_uv_is_told_what_pip_is_configured_with() -> None:
     assert uv_variables(LISTED, {}) == {
         "SSL_CERT_FILE": "/etc/ssl/ca.pem",
-        "UV_INDEX": "https://one.example/simple https://two.example/simple",
+        "UV_INDEX": "https://one.example/index https://two.example/index",
         "UV_FIND_LINKS": "/wheels,/more-wheels",
-        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "UV_DEFAULT_INDEX": "https://mirror.example/index",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
 
 
 def test_what_uv_was_told_itself_is_left_alone() -> None:
-    told = uv_variables(LISTED, {"UV_DEFAULT_INDEX": "https://own.example/simple", "SSL_CERT_FILE": "/own.pem"})
+    told = uv_variables(LISTED, {"UV_DEFAULT_INDEX": "https://own.example/index", "SSL_CERT_FILE": "/own.pem"})
 
     assert told.keys() == {"UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_STRATEGY"}
 
