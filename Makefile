@@ -41,12 +41,12 @@ demo: $(LOCAL_AWS) ## Start exports on a local AWS, store them, show what landed
 	@$(RUN) local.demo
 
 local: $(LOCAL_AWS) ## Bring up the local AWS with the stack deployed; then: . .local/env
-	@$(RUN) local.aws up
+	@$(RUN) local.stack.aws up
 
 local-stop: ## End the local AWS and forget what it held
-	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.aws down; else echo "Nothing to stop: nothing was set up."; fi
+	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.stack.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
-check: setup ## Format, lint, types and the fast tests; TESTS=tests/unit/test_runs.py runs that file alone
+check: setup ## Format, lint, types and the fast tests; TESTS=tests/unit/workflow/test_run_input.py runs that file alone
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy

@@ -4,8 +4,8 @@ import sys
 
 from aws_cdk import App
 
-from infra.context import SettingsError
-from infra.settings import Deployment
+from infra.settings.rules import SettingsError
+from infra.settings.settings import Deployment
 from infra.stack import DiscoveryExportsStack
 
 

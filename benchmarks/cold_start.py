@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
 from benchmarks.page import keep, markdown
-from infra import asset
+from infra import lambda_asset
 
 TARGET = 1.15
 CLIENTS: Mapping[str, tuple[str, ...]] = {
@@ -26,7 +26,7 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
     "report_run": ("dynamodb", "s3", "events"),
 }
 ADAPTERS = {"discovery": "service", "dynamodb": "catalog", "s3": "bucket", "events": "bus"}
-"""What makes each client in ``exports.wiring``."""
+"""What makes each client in ``exports.dependencies``."""
 ENVIRONMENT = {
     "PATH": os.defpath,
     "AWS_ACCESS_KEY_ID": "key",
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (%(default)s)")
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as folder:
-        asset.build(Path(folder))
+        lambda_asset.build(Path(folder))
         subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
         found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
     print(table(found))

@@ -32,7 +32,7 @@ class OtherLoad:
     def __init__(self) -> None:
         self._began = _now()
 
-    def share(self) -> float:
+    def progress(self) -> float:
         """From 0 to 1."""
         clock, busy, own = (now - then for now, then in zip(_now(), self._began, strict=True))
         return round(min(1.0, max(0.0, (busy - own) / (clock * CORES))), 2)

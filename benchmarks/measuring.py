@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Usage:
     """``seconds`` by the clock; ``cpu_seconds``, those of children that have ended too; ``peak_bytes`` since the start.
 
     Memory is that of this process alone.
@@ -25,9 +25,9 @@ class Meter:
     def __init__(self) -> None:
         self._began = time.perf_counter(), _cpu_seconds()
 
-    def taken(self) -> Taken:
+    def taken(self) -> Usage:
         clock, worked = self._began
-        return Taken(time.perf_counter() - clock, _cpu_seconds() - worked, peak_bytes())
+        return Usage(time.perf_counter() - clock, _cpu_seconds() - worked, peak_bytes())
 
 
 def peak_bytes(process: int | str = "self") -> int:

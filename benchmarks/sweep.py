@@ -13,15 +13,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.local.storms import workers_of
+
 from benchmarks.machine import machine
 from benchmarks.measuring import peak_bytes
 from benchmarks.page import keep, markdown
 from benchmarks.polling.product import DEFINITION
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.infra import history
 from tests.local.service import Service
 from tests.local.stack import Execution, Stack
-from tests.local.storms import workers_of
 
 CONTEXT = {"batchConcurrency": "2", "storeConcurrency": "4"}
 KINDS: tuple[tuple[float, dict[str, object]], ...] = (

@@ -1,6 +1,6 @@
 """`make bench-tables`: what keeping tables costs while an export is unpacked, in seconds, bytes and memory.
 
-The product's own `exports.unpack.unpack` takes a generated agent export apart, with tables and without, in fresh
+The product's own `exports.unpack.unpacking.unpack` takes a generated agent export apart, with tables and without, in fresh
 processes that take turns. The bucket is a file to read from, and a count of what is written. Processor time is taken,
 not time by the clock: a bystander then costs neither.
 """
@@ -20,13 +20,14 @@ from typing import Any, cast
 from benchmarks.machine import machine
 from benchmarks.measuring import Meter
 from benchmarks.page import keep, markdown
-from exports.members import Limits
-from exports.model import Keys, RawObject
-from exports.unpack import Unpacked, unpack
-from exports.uploads import Bucket
-from local.double.container import write_export
-from local.double.contents import Contents, Kind
-from local.fleet import Fleet
+from exports.keys import Keys
+from exports.model import RawObject
+from exports.s3.multipart import ObjectStore
+from exports.unpack.members import Limits
+from exports.unpack.unpacking import Unpacked, unpack
+from local.double.data.archive import write_export
+from local.double.data.contents import Contents, Kind
+from local.double.data.data_center import DataCenter
 
 KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
 ROWS = 16_000
@@ -35,7 +36,7 @@ WAYS = ("without", "with")
 MB = 10**6
 
 
-class Shelf:
+class ExportBucket:
     """A bucket that holds one raw object, in a file, and counts what is written, by the first part of its key."""
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +92,9 @@ def rounds(count: int) -> dict[str, list[dict[str, float]]]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "export.zip"
         with path.open("wb") as file:
-            write_export(Fleet(), Contents(kind=Kind.AGENT, agent_id=next(Fleet().servers()).agent_id, rows=ROWS), file)
+            write_export(
+                DataCenter(), Contents(kind=Kind.AGENT, agent_id=next(DataCenter().servers()).agent_id, rows=ROWS), file
+            )
         for number in range(count):
             for way in WAYS if number % 2 else reversed(WAYS):
                 command = [sys.executable, "-m", "benchmarks.tables_cost", "--one", str(path), way]
@@ -102,13 +105,13 @@ def rounds(count: int) -> dict[str, list[dict[str, float]]]:
 
 def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
     """One unpacking in this process: processor seconds, peak memory, and bytes read and written."""
-    shelf = Shelf(path)
+    shelf = ExportBucket(path)
     raw = RawObject(KEYS.raw("zip"), path.stat().st_size, "")
     meter = Meter()
     result = unpack(
         raw,
         keys=KEYS,
-        archive=cast(Bucket, shelf),
+        archive=cast(ObjectStore, shelf),
         limits=Limits(),
         time_left=lambda: 900.0,
         with_tables=with_tables,

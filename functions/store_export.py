@@ -4,32 +4,34 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exports import wiring
-from exports.landing import Landing
+from exports import dependencies
 from exports.runs import Item
-from exports.storing import Storing
+from exports.storing.pipeline import Pipeline
+from exports.storing.storing import Storing
 
-logger = wiring.logger
+logger = dependencies.logger
 
 
-@wiring.function
+@dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``event`` holds a pointer to the ``batch`` and the ``item`` to store; the answer says how far it came."""
-    batch, item, settings = wiring.batch(event["batch"]), Item.from_json(event["item"]), wiring.settings()
+    batch, item, settings = dependencies.batch(event["batch"]), Item.from_json(event["item"]), dependencies.settings()
     logger.append_keys(export_id=item.export_id)
-    records = wiring.ledger(batch)
+    records = dependencies.recorder(batch)
     storing = Storing(
         batch,
         account=settings.discovery_account,
         region=settings.discovery_region,
-        service=wiring.service(),
+        service=dependencies.service(),
         records=records,
-        bucket=wiring.bucket(),
-        pipeline=Landing.within(settings, wiring.service(), wiring.bucket(), records, wiring.time_left(context)),
-        show_tables=wiring.tables().show,
-        claim_duration=wiring.time_left(context),
-        clock=wiring.utc_now,
+        bucket=dependencies.bucket(),
+        pipeline=Pipeline.for_invocation(
+            settings, dependencies.service(), dependencies.bucket(), records, dependencies.time_left(context)
+        ),
+        add_partitions=dependencies.tables().add_partitions,
+        claim_duration=dependencies.time_left(context),
+        clock=dependencies.utc_now,
     )
     progress = storing.store(item)
-    logger.info("stored", **progress)
-    return {name: value for name, value in progress.items() if name != "because"}
+    logger.info("store export finished", **progress)
+    return {name: value for name, value in progress.items() if name != "detail"}

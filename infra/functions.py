@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -10,18 +11,19 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import asset
-from infra.announcements import SOURCE
-from infra.datasets import environment_text
-from infra.logs import log_group
-from infra.permissions import Permission, acknowledge, make_role
-from infra.settings import Settings
-from infra.storage import Storage
-from infra.tables import Tables
+from . import lambda_asset
+from .glue_tables import Tables
+from .logs import log_group
+from .notifications import SOURCE
+from .permissions import Permission, acknowledge, make_role
+from .settings.dataset import environment_text
+from .settings.settings import Settings
+from .storage import Storage
 
 SERVICE = "discovery-exports"
 METRICS_NAMESPACE = f"DiscoveryExports/{Aws.STACK_NAME}"
-"""Of our own metrics; two stacks in one account do not mix theirs."""
+"""Namespace of the functions' own metrics. It contains the stack's name, so that two stacks do not share metrics."""
+METRICS_PERIOD = Duration.minutes(5)
 POWERTOOLS = {
     "POWERTOOLS_SERVICE_NAME": SERVICE,
     "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
@@ -49,7 +51,7 @@ class Functions(Construct):
         self._bus = bus
         self._settings = settings
         self._key = key
-        with asset.code() as self._code:
+        with lambda_asset.code() as self._code:
             self.plan_run = self._plan_run()
             self.check_exports = self._check_exports()
             self.store_export = self._store_export()
@@ -71,7 +73,7 @@ class Functions(Construct):
                 "SWEEP_MAX_AGE_DAYS": str(self._settings.sweep_max_age_days or ""),
             },
             permissions=[
-                self._describing(),
+                self._describe_permission(),
                 self._on_table("dynamodb:BatchGetItem"),
                 self._on_objects("runs/*", actions=["s3:PutObject"]),
             ],
@@ -83,16 +85,16 @@ class Functions(Construct):
             "Looks at a batch of exports: which are ready, which have ended, when to look again",
             timeout=Duration.minutes(2),
             environment={
-                **self._told(),
+                **self._event_environment(),
                 "WAIT_FLOOR_SECONDS": str(self._settings.wait_floor_seconds),
                 "WAIT_CEILING_SECONDS": str(self._settings.wait_ceiling_seconds),
                 "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
             },
             permissions=[
-                self._describing(),
+                self._describe_permission(),
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
-                self._announcing(),
+                self._publish_permission(),
             ],
         )
 
@@ -107,7 +109,7 @@ class Functions(Construct):
             memory=1769,
             timeout=Duration.minutes(15),
             environment={
-                **self._told(),
+                **self._event_environment(),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
                 "MAX_FILES": str(self._settings.max_files),
@@ -118,15 +120,15 @@ class Functions(Construct):
                 "DATASETS": environment_text(self._settings.datasets),
             },
             permissions=[
-                self._describing(),
+                self._describe_permission(),
                 self._on_table("dynamodb:UpdateItem"),
-                self._telling_what_is_missing("s3:ListBucketMultipartUploads"),
+                self._list_bucket_permission("s3:ListBucketMultipartUploads"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
                 self._on_objects("raw/*", actions=["s3:ListMultipartUploadParts"]),
                 self._on_objects("raw/*", "data/*", "work/*", actions=["s3:AbortMultipartUpload", "s3:DeleteObject"]),
-                *self._tabulating(),
-                self._announcing(),
+                *self._table_permissions(),
+                self._publish_permission(),
             ],
         )
 
@@ -135,11 +137,11 @@ class Functions(Construct):
             "ReportRun",
             "Writes the report of a run and says how it ended",
             timeout=Duration.minutes(5),
-            environment=self._told(),
+            environment=self._event_environment(),
             permissions=[
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 self._on_objects("runs/*", actions=["s3:GetObject", "s3:PutObject"]),
-                self._announcing(),
+                self._publish_permission(),
             ],
         )
 
@@ -169,7 +171,9 @@ class Functions(Construct):
             memory_size=memory,
             timeout=timeout,
             environment={
-                name: value for name, value in {**self._places(), **environment, **POWERTOOLS}.items() if value
+                name: value
+                for name, value in {**self._common_environment(), **environment, **POWERTOOLS}.items()
+                if value
             },
             role=make_role(
                 self,
@@ -184,7 +188,7 @@ class Functions(Construct):
         )
         return function
 
-    def _places(self) -> dict[str, str]:
+    def _common_environment(self) -> dict[str, str]:
         return {
             "TABLE_NAME": self._storage.table.table_name,
             "BUCKET_NAME": self._storage.bucket.bucket_name,
@@ -195,18 +199,18 @@ class Functions(Construct):
             "DISCOVERY_EXTERNAL_ID": self._settings.discovery_external_id or "",
         }
 
-    def _told(self) -> dict[str, str]:
+    def _event_environment(self) -> dict[str, str]:
         """Where events go, and whose they are."""
         return {"EVENT_BUS_NAME": self._bus.event_bus_name, "TABLE_ARN": self._storage.table.table_arn}
 
-    def _describing(self) -> Permission:
+    def _describe_permission(self) -> Permission:
         """In the stack's own account, or by a role that may do it in another."""
         if role := self._settings.discovery_role_arn:
             return Permission(actions=["sts:AssumeRole"], resources=[role])
         return Permission(
             actions=["discovery:DescribeExportTasks"],
             resources=["*"],
-            because="Export tasks are no resources that a policy could name.",
+            reason="Export tasks are no resources that a policy could name.",
         )
 
     def _on_table(self, *actions: str) -> Permission:
@@ -216,21 +220,21 @@ class Functions(Construct):
         return Permission(
             actions=actions,
             resources=[self._storage.bucket.arn_for_objects(pattern) for pattern in patterns],
-            because="Keys hold the ids of exports and runs; the function is kept to the prefixes that it works on.",
+            reason="Keys hold the ids of exports and runs; the function is kept to the prefixes that it works on.",
         )
 
-    def _telling_what_is_missing(self, *more: str) -> Permission:
+    def _list_bucket_permission(self, *more: str) -> Permission:
         """Whoever may not list a bucket is told 403 for a key that is not there, not 404."""
         return Permission(actions=["s3:ListBucket", *more], resources=[self._storage.bucket.bucket_arn])
 
-    def _tabulating(self) -> list[Permission]:
+    def _table_permissions(self) -> list[Permission]:
         """Writing tables, taking them away again when the export is rejected, and adding partitions."""
         if not self._tables:
             return []
         actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
-        return [self._on_objects("tables/*", actions=actions), self._tables.showing]
+        return [self._on_objects("tables/*", actions=actions), self._tables.partition_permission]
 
-    def _announcing(self) -> Permission:
+    def _publish_permission(self) -> Permission:
         """Under our own source only; one call may put several events, so the condition is for all of them."""
         return Permission(
             actions=["events:PutEvents"],
@@ -253,3 +257,15 @@ def logging_to(log: logs.LogGroup) -> Permission:
 def module(id: str) -> str:
     """``PlanRun`` lives in ``plan_run.py``."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in id).removeprefix("_")
+
+
+def own_metric(name: str, statistic: str, label: str | None = None, **dimensions: str) -> cloudwatch.Metric:
+    """A metric that the functions emit. Alarms need one without a label: the CDK makes metric math of any other."""
+    return cloudwatch.Metric(
+        namespace=METRICS_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": SERVICE, **dimensions},
+        statistic=statistic,
+        period=METRICS_PERIOD,
+        label=dimensions.get("outcome", label),
+    )

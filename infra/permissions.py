@@ -12,11 +12,11 @@ from constructs import Construct, IConstruct
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Actions on resources; where a resource has a wildcard, ``because`` says why it must."""
+    """Actions on resources; where a resource has a wildcard, ``reason`` says why it must."""
 
     actions: Sequence[str]
     resources: Sequence[str]
-    because: str = ""
+    reason: str = ""
     conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def statement(self) -> iam.PolicyStatement:
@@ -38,8 +38,8 @@ def acknowledge_wildcards(construct: Construct, permissions: Iterable[Permission
     for permission in permissions:
         names = [flat(Stack.of(construct).resolve(resource)) for resource in permission.resources]
         for name in names:
-            if "*" in name and permission.because:
-                acknowledge(construct, f"AwsSolutions-IAM5[Resource::{name}]", permission.because)
+            if "*" in name and permission.reason:
+                acknowledge(construct, f"AwsSolutions-IAM5[Resource::{name}]", permission.reason)
 
 
 def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
@@ -60,3 +60,19 @@ def flat(value: Any) -> str:
             return f"<{name}>"
         case _:
             return json.dumps(value, separators=(",", ":"))
+
+
+DELIVERING_LOGS = Permission(
+    actions=[
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ],
+    resources=["*"],
+    reason="Log deliveries, which Step Functions needs to log at all, are no resources that a policy could name.",
+)

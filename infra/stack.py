@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.exports import DiscoveryExports
-from infra.settings import Existing, Settings
+from .discovery_exports import DiscoveryExports
+from .settings.settings import Existing, Settings
 
 KEPT = "Kept when the stack is destroyed; give its name to take it up again"
 
@@ -38,5 +38,5 @@ class DiscoveryExportsStack(Stack):
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)
-        if exports.watching:
-            CfnOutput(self, "DashboardName", value=exports.watching.dashboard.dashboard_name)
+        if exports.monitoring:
+            CfnOutput(self, "DashboardName", value=exports.monitoring.dashboard.dashboard_name)

@@ -10,9 +10,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
 from constructs import Construct
 
-from infra.functions import Functions
-from infra.logs import log_group
-from infra.permissions import Permission, acknowledge, acknowledge_wildcards, make_role
+from .functions import Functions
+from .logs import log_group
+from .permissions import DELIVERING_LOGS, Permission, acknowledge, acknowledge_wildcards, make_role
 
 INPUT = "{% $states.input %}"
 PAYLOAD = "{% $states.result.Payload %}"
@@ -31,20 +31,6 @@ MAY_PASS = [
     "States.Timeout",
 ]
 """Throttling and faults of Lambda, by name for readers; then every error, as outcomes that will not pass are data."""
-DELIVERING_LOGS = Permission(
-    actions=[
-        "logs:CreateLogDelivery",
-        "logs:DeleteLogDelivery",
-        "logs:DescribeLogGroups",
-        "logs:DescribeResourcePolicies",
-        "logs:GetLogDelivery",
-        "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy",
-        "logs:UpdateLogDelivery",
-    ],
-    resources=["*"],
-    because="Log deliveries, which Step Functions needs to log at all, are no resources that a policy could name.",
-)
 
 
 def failure(length: int) -> dict[str, str]:
@@ -127,9 +113,9 @@ class Workflow(Construct):
             Permission(
                 actions=["states:DescribeExecution", "states:StopExecution"],
                 resources=[f"{children}:*"],
-                because=unnamed,
+                reason=unnamed,
             ),
-            Permission(actions=["states:RedriveExecution"], resources=[f"{children}/{LABEL}:*"], because=unnamed),
+            Permission(actions=["states:RedriveExecution"], resources=[f"{children}/{LABEL}:*"], reason=unnamed),
         ]
 
     def _plan_run(self) -> sfn.TaskStateBase:
@@ -242,7 +228,7 @@ class Workflow(Construct):
             retry_on_service_exceptions=False,
         )
         # Where the name of an error is kept, what will not pass is not tried again.
-        return task.add_retry(errors=["CallRefused", *final], max_attempts=0).add_retry(
+        return task.add_retry(errors=["NonRetryableError", *final], max_attempts=0).add_retry(
             errors=MAY_PASS,
             interval=Duration.seconds(3),
             backoff_rate=8 if attempts == 2 else 2,

@@ -14,37 +14,37 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from local.aws import STATE, LocalAws, clean_up_when_ended
 from local.double.client import Double
-from local.failures import LocalAwsFailed
+from local.stack.aws import STATE, LocalAws, clean_up_when_ended
+from local.stack.errors import LocalAwsFailed
 
 PATIENCE_SECONDS = 180
 FAILURE = "The agent has not reported any data in the requested range."
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One export of the demo: its request, its script for the double, and its expected outcome."""
+class DemoExport:
+    """One export of the demo: its request, its scenario for the double, and its expected outcome."""
 
     title: str
     expected: str
     request: Mapping[str, Any] = field(default_factory=dict)
-    script: Mapping[str, Any] = field(default_factory=dict)
+    scenario: Mapping[str, Any] = field(default_factory=dict)
 
 
-def acts(agents: Sequence[str]) -> list[Act]:
+def demo_exports(agents: Sequence[str]) -> list[DemoExport]:
     def of_agent(agent: str) -> Mapping[str, Any]:
         return {"filters": [{"name": "agentIds", "condition": "EQUALS", "values": [agent]}]}
 
     recommend: Mapping[str, Any] = {"preferences": {"ec2RecommendationsPreferences": {"enabled": True}}}
     return [
-        Act("summary", "STORED", {}, {"in_progress_seconds": 2}),
-        Act("agent", "STORED", of_agent(agents[0]), {"in_progress_seconds": 4, "rows": 2000}),
-        Act("ec2-recommendations", "STORED", recommend, {"in_progress_seconds": 1}),
-        Act(
+        DemoExport("summary", "STORED", {}, {"in_progress_seconds": 2}),
+        DemoExport("agent", "STORED", of_agent(agents[0]), {"in_progress_seconds": 4, "rows": 2000}),
+        DemoExport("ec2-recommendations", "STORED", recommend, {"in_progress_seconds": 1}),
+        DemoExport(
             "agent, at its size cap", "TRUNCATED", of_agent(agents[1]), {"in_progress_seconds": 3, "is_truncated": True}
         ),
-        Act(
+        DemoExport(
             "agent, without data",
             "FAILED",
             of_agent(agents[2]),
@@ -68,12 +68,12 @@ class Demo:
         self._table = aws.client("dynamodb")
         self._steps = aws.client("stepfunctions")
 
-    def play(self) -> None:
+    def run(self) -> None:
         """Start, run, show, verify. Raises NotAsPromised."""
         if not self._aws.instance.own_double:
             raise NotAsPromised("the local AWS runs with a service of yours; end it first: make local-stop")
         earlier = self._stored_earlier()
-        started = self._start(acts(self._double.agents()))
+        started = self._start(demo_exports(self._double.agents()))
         gets_before = self._double.gets(earlier) if earlier else 0
         output = self._run([*earlier, *started])
         self._show_outcomes(output, started)
@@ -102,15 +102,15 @@ class Demo:
             print(f"\nAlready stored by an earlier run, and asked for again: {len(found)}")
         return found[:90]
 
-    def _start(self, played: Sequence[Act]) -> dict[str, Act]:
+    def _start(self, wanted: Sequence[DemoExport]) -> dict[str, DemoExport]:
         print("\nStarting exports, as a pipeline would with StartExportTask:")
         discovery = self._aws.client("discovery")
         started = {}
-        with self._double.scripted(*(act.script for act in played)):
-            for act in played:
-                export_id = discovery.start_export_task(**act.request)["exportId"]
-                started[export_id] = act
-                print(f"  {export_id}  {act.title}")
+        with self._double.with_scenarios(*(each.scenario for each in wanted)):
+            for each in wanted:
+                export_id = discovery.start_export_task(**each.request)["exportId"]
+                started[export_id] = each
+                print(f"  {export_id}  {each.title}")
         return started
 
     def _run(self, export_ids: Sequence[str]) -> dict[str, Any]:
@@ -143,23 +143,23 @@ class Demo:
                 seen[export_id] = status
                 print(f"  {seconds:5.1f} s  {export_id}  {status}", flush=True)
 
-    def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, Act]) -> None:
+    def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, DemoExport]) -> None:
         print(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
         rows = [("export", "asked for", "outcome", "kind", "message")]
         for export in output["exports"]:
-            act = started.get(export["exportId"])
-            title = act.title if act else "(stored earlier)"
+            each = started.get(export["exportId"])
+            title = each.title if each else "(stored earlier)"
             details = export.get("kind", ""), export.get("statusMessage", "")
             rows.append((export["exportId"], title, export["outcome"], *details))
         for export_id, title, outcome, kind, message in rows:
             print(f"  {export_id:<43} {title:<24} {outcome:<10} {kind:<19} {message}".rstrip())
 
-    def _verify(self, output: Mapping[str, Any], started: Mapping[str, Act], earlier: Sequence[str]) -> None:
+    def _verify(self, output: Mapping[str, Any], started: Mapping[str, DemoExport], earlier: Sequence[str]) -> None:
         """Every outcome as scripted, and every file of every manifest byte for byte what the manifest says."""
         outcomes = {export["exportId"]: export["outcome"] for export in output["exports"]}
-        for export_id, act in started.items():
-            if outcomes.get(export_id) != act.expected:
-                raise NotAsPromised(f"{export_id} is {outcomes.get(export_id)} and not {act.expected}")
+        for export_id, each in started.items():
+            if outcomes.get(export_id) != each.expected:
+                raise NotAsPromised(f"{export_id} is {outcomes.get(export_id)} and not {each.expected}")
         if wrong := [each for each in earlier if outcomes.get(each) not in {"STORED", "TRUNCATED"}]:
             raise NotAsPromised(f"stored earlier, but not any more: {', '.join(wrong)}")
         for export in output["exports"]:
@@ -235,7 +235,7 @@ def main() -> int:
     try:
         aws.up()
         with aws.state.only_one("demo"):
-            Demo(aws).play()
+            Demo(aws).run()
     except (LocalAwsFailed, NotAsPromised, BotoCoreError, ClientError, HTTPError) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1

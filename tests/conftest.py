@@ -1,4 +1,4 @@
-"""What holds for every room: local AWSs for the whole session, brought up by need, and a count of tests by room."""
+"""What holds for every suite: local AWSs for the whole session, brought up by need, and a count of tests by suite."""
 
 import io
 import logging
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from exports import secrecy
+from exports import redaction
 from tests.local.session import SharedAws
 
-ROOMS = ("unit", "infra", "slow", "faults", "local")
+SUITES = ("unit", "infra", "slow", "faults", "local")
 ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
@@ -39,14 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests run alone come first, ended by the one that looks for all traces; then the slower rooms."""
+    """Files whose tests run alone come first, ended by the one that looks for all traces; then the slower suites."""
     items.sort(key=_place)
 
 
 def _place(item: pytest.Item) -> int:
-    room = room_of(item.nodeid)
-    if room != "local":
-        return {"infra": 2, "slow": 3, "faults": 3}.get(room, 4)
+    suite = suite_of(item.nodeid)
+    if suite != "local":
+        return {"infra": 2, "slow": 3, "faults": 3}.get(suite, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
     return 5 if item.path.name == "test_elsewhere.py" else 6
@@ -58,29 +58,29 @@ def runs_alone(path: Path) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Rooms":
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteScheduling":
     config.option.loadscopereorder = False
-    return Rooms(config, log)
+    return SuiteScheduling(config, log)
 
 
-class Rooms(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist tells no types
-    """All files whose tests run alone are one process's; so is each other file of a room whose set-up takes a while.
+class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist tells no types
+    """All files whose tests run alone are one process's; so is each other file of a suite whose set-up takes a while.
 
     So are all tests of the infrastructure, which share a few templates and the Node.js that makes them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file, room = nodeid.partition("::")[0], room_of(nodeid)
-        if room == "local" and runs_alone(self.config.rootpath / file):
+        file, suite = nodeid.partition("::")[0], suite_of(nodeid)
+        if suite == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
-        return {"infra": "infra", "slow": file, "local": file}.get(room, nodeid)
+        return {"infra": "infra", "slow": file, "local": file}.get(suite, nodeid)
 
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """All that any logger writes from here on, at DEBUG, through a plain handler of the root logger."""
     before, level = logging.getLogRecordFactory(), logging.root.level
-    secrecy.install()
+    redaction.install_log_filter()
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     logging.root.addHandler(handler)
@@ -102,12 +102,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     """After everything else that is told of the session: its own last line follows."""
     yield
     reports = [each for told in terminalreporter.stats.values() for each in told if hasattr(each, "nodeid")]
-    tests = Counter(room_of(nodeid) for nodeid in {report.nodeid for report in reports if hasattr(report, "when")})
+    tests = Counter(suite_of(nodeid) for nodeid in {report.nodeid for report in reports if hasattr(report, "when")})
     if tests:
-        counted = [f"{room} {tests[room]}" for room in (*ROOMS, "elsewhere") if tests[room]]
-        terminalreporter.write_line(f"Tests by room: {', '.join(counted)}; {tests.total()} in all")
+        counted = [f"{suite} {tests[suite]}" for suite in (*SUITES, "elsewhere") if tests[suite]]
+        terminalreporter.write_line(f"Tests by suite: {', '.join(counted)}; {tests.total()} in all")
 
 
-def room_of(nodeid: str) -> str:
+def suite_of(nodeid: str) -> str:
     """``local`` for ``tests/local/test_sweep.py::test_…``."""
-    return next((room for room in ROOMS if nodeid.startswith(f"tests/{room}/")), "elsewhere")
+    return next((suite for suite in SUITES if nodeid.startswith(f"tests/{suite}/")), "elsewhere")

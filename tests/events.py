@@ -7,6 +7,6 @@ from typing import Any
 
 import fastjsonschema
 
-SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "export_event.schema.json"
+SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "outcomes" / "export_event.schema.json"
 keeps_to_schema: Callable[[Any], object] = fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))
 """Raises JsonSchemaException for an event, as EventBridge delivers it, that breaks the schema."""

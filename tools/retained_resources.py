@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.settings import Deployment
+from infra.settings.settings import Deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -20,7 +20,7 @@ TAKEN_UP = {"BucketName": "bucketName", "TableName": "tableName"}
 """Outputs of the stack, and the context values that give what they name to another deployment."""
 
 
-def kept(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, str]]:
+def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, str]]:
     """Type and name of each resource that stays when the stack goes, as the deployed template has it."""
     template: Any = cloudformation.get_template(StackName=stack)["TemplateBody"]
     resources = (template if isinstance(template, Mapping) else json.loads(template))["Resources"]
@@ -33,7 +33,7 @@ def kept(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, 
     )
 
 
-def taking_up(cloudformation: "CloudFormationClient", stack: str) -> str:
+def reuse_flags(cloudformation: "CloudFormationClient", stack: str) -> str:
     """The flags that deploy a stack over what this one kept."""
     (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}
@@ -53,14 +53,14 @@ def main() -> None:
     try:
         session = boto3.Session(profile_name=told.profile, region_name=os.environ.get("AWS_REGION"))
         cloudformation = session.client("cloudformation")
-        flags = taking_up(cloudformation, stack)
+        flags = reuse_flags(cloudformation, stack)
     except ClientError as error:
         print(f"Nothing is known of a stack {stack}: {error.response['Error'].get('Message')}")
         return
     except BotoCoreError as error:  # no region, no credentials, no such profile
         raise SystemExit(f"What the stack {stack} keeps cannot be looked up: {error}") from None
     print(f"Destroying {stack} keeps, with all that they hold:")
-    for kind, name in kept(cloudformation, stack):
+    for kind, name in list_retained(cloudformation, stack):
         print(f"  {kind:26}  {name}")
     print(f'To take them up again: make deploy CDK_FLAGS="{flags}"')
 

@@ -13,7 +13,7 @@ from typing import Any
 from aws_cdk import App
 
 from infra.permissions import flat
-from infra.settings import Settings
+from infra.settings.settings import Settings
 from infra.stack import DiscoveryExportsStack
 
 ROOT = Path(__file__).parent.parent

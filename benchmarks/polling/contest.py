@@ -8,7 +8,7 @@ from math import ceil
 from statistics import mean
 from typing import Any
 
-from benchmarks.polling.prices import Bill
+from benchmarks.polling.prices import Cost
 from benchmarks.polling.product import Product
 from benchmarks.polling.world import World
 
@@ -72,8 +72,8 @@ def _product(case: Case, environment: Mapping[str, str] | None = None) -> dict[s
         transitions += product.transitions
         lambda_calls += product.lambda_calls
         describes += product.world.describes
-        delays += product.world.noticed.values()
-    return _measured(Bill(transitions, lambda_calls, describes), delays)
+        delays += product.world.detection_delays.values()
+    return _measured(Cost(transitions, lambda_calls, describes), delays)
 
 
 def _an_execution_each(case: Case, wait: float) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def _an_execution_each(case: Case, wait: float) -> dict[str, Any]:
     looks = sum(waits) + len(waits)
     transitions = 2 * looks + sum(waits) + 2 * len(waits)
     delays = [count * wait - length for count, length in zip(waits, lengths, strict=True)]
-    return _measured(Bill(transitions, looks, looks), delays)
+    return _measured(Cost(transitions, looks, looks), delays)
 
 
-def _measured(bill: Bill, delays: Sequence[float]) -> dict[str, Any]:
+def _measured(bill: Cost, delays: Sequence[float]) -> dict[str, Any]:
     return {
         "transitions": bill.transitions,
         "lambda_calls": bill.lambda_calls,

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.page import markdown
 from benchmarks.polling.contest import DAY, EACH_60, LARGE, MINUTE, OURS, Found
 
-MOST_CALLS_OF_A_DAY = 1_159
+MAX_CALLS_PER_DAY = 1_159
 """What waits took that grew with the square root of an export's age."""
 
 
@@ -34,7 +34,7 @@ def targets(found: Found) -> Iterator[Target]:
     yield _seconds("10 to 60 minutes: mean delay", 31, large["mean_delay"])
     yield _seconds("10 to 60 minutes: 95 of 100 noticed within", 60, large["p95_delay"])
     yield _seconds("a minute: 95 of 100 noticed within", 15, found[MINUTE][OURS]["p95_delay"])
-    most, calls = MOST_CALLS_OF_A_DAY, found[DAY][OURS]["describes"]
+    most, calls = MAX_CALLS_PER_DAY, found[DAY][OURS]["describes"]
     yield Target("a day: calls of DescribeExportTasks", most, calls, f"{most:,}", f"{calls:,}")
 
 

@@ -13,7 +13,7 @@ CALL_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class Cost:
     """What waiting used. Storing's own Lambda time is left out: it is the same however one waits."""
 
     transitions: int

@@ -9,10 +9,12 @@ from typing import Any
 
 from benchmarks.polling.prices import CALL_SECONDS
 from benchmarks.polling.world import World
-from exports.checking import BatchPoll, Pending
-from exports.planning import plan, write_batches
-from exports.runs import BATCH_SIZE, Batch, Run, read_run
+from exports.runs import BATCH_SIZE, Batch, Run
 from exports.settings import Settings
+from exports.workflow.batch_state import Pending
+from exports.workflow.checking import BatchPoll
+from exports.workflow.planning import plan, write_batches
+from exports.workflow.run_input import read_run
 
 DEFINITION = Path(__file__).parents[2] / "tests" / "infra" / "workflow.asl.json"
 """A test keeps it equal to what is synthesized."""

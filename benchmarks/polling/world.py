@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exports.model import Export, Outcome, RawObject, utc_text
-from exports.rows import Row, Write
+from exports.outcomes.rows import Row, Write
 from exports.runs import Filters
-from exports.uploads import Upload
+from exports.s3.multipart import Upload
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PAGE = 100
@@ -19,14 +19,14 @@ PAGE = 100
 class World:
     """Service and catalog ``now`` seconds after START, when every export was requested.
 
-    ``lengths`` has the seconds that each export takes, ``noticed`` those from its end until a look found it finished.
+    ``lengths`` has the seconds that each export takes, ``detection_delays`` those from its end until a look found it finished.
     """
 
     lengths: Mapping[str, float]
     now: float = 0.0
     describes: int = 0
     stored: dict[str, Row] = field(default_factory=dict)
-    noticed: dict[str, float] = field(default_factory=dict)
+    detection_delays: dict[str, float] = field(default_factory=dict)
 
     @property
     def moment(self) -> datetime:
@@ -42,13 +42,13 @@ class World:
         late = self.now - self.lengths[export_id]
         finished = late >= 0
         if finished:
-            self.noticed.setdefault(export_id, late)
+            self.detection_delays.setdefault(export_id, late)
         return Export(
             id=export_id,
             status="SUCCEEDED" if finished else "IN_PROGRESS",
             status_message="",
             requested_at=START,
-            link="https://exports.s3.amazonaws.com/one" if finished else None,
+            download_url="https://exports.s3.amazonaws.com/one" if finished else None,
         )
 
     # --- the records, as checking uses them ---
@@ -78,7 +78,7 @@ class World:
     def release(self, export_id: str, error: str) -> None:
         raise AssertionError("nothing is claimed here")
 
-    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
+    def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         raise AssertionError("nothing is copied here")
 
     def announce_pending(self, row: Row) -> None:

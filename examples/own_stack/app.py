@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.exports import DiscoveryExports
-from infra.settings import Settings
+from infra.discovery_exports import DiscoveryExports
+from infra.settings.settings import Settings
 
 STRING = dynamodb.AttributeType.STRING
 

@@ -2,9 +2,9 @@
 
 ExportsError
 ├── ServiceError         an AWS call failed; ``str(error)`` is its error code, nothing else
-│   └── CallRefused      trying again changes nothing: a permission, a key, no home region
+│   └── NonRetryableError      trying again changes nothing: a permission, a key, no home region
 ├── SourceError          the download failed in a way that may pass; the next round tries again
-│   ├── LinkExpired      the link no longer opens (403): describe the export again
+│   ├── UrlExpired      the link no longer opens (403): describe the export again
 │   └── SourceChanged    the source is no longer the one that the copy began with: start anew
 ├── ClaimLost            the export is another run's now, or settled: leave it to that
 └── Rejected             what the service gave cannot be accepted; carries the reason of the outcome
@@ -28,7 +28,7 @@ class ServiceError(ExportsError):
         self.code = code
 
 
-class CallRefused(ServiceError):
+class NonRetryableError(ServiceError):
     """A permission is missing, a key or policy forbids the call, or the account has no Migration Hub home region."""
 
 
@@ -36,7 +36,7 @@ class SourceError(ExportsError):
     """The download broke or was refused for now."""
 
 
-class LinkExpired(SourceError):
+class UrlExpired(SourceError):
     """The link answers 403: its signature or its signer's credentials have expired."""
 
 

@@ -88,44 +88,13 @@ class Export:
     is_truncated: bool = False
     requested_start: datetime | None = None
     requested_end: datetime | None = None
-    link: str | None = field(default=None, repr=False)
+    download_url: str | None = field(default=None, repr=False)
     """The download URL: a bearer secret that never leaves the memory of the function that holds it."""
 
     @property
     def requested_date(self) -> str:
         """The day of the request in UTC, ``yyyy-mm-dd``, which files the export's objects."""
         return self.requested_at.astimezone(UTC).date().isoformat()
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Where an export's objects lie. They depend on the export alone, so storing it twice meets the same keys."""
-
-    account: str
-    region: str
-    requested_date: str
-    export_id: str
-
-    def raw(self, extension: str) -> str:
-        """The bytes as received; ``extension`` is ``zip``, ``csv`` or ``csv.gz``."""
-        return f"raw/{self.account}/{self.region}/{self.requested_date}/{self.export_id}.{extension}"
-
-    def data(self, dataset: str, file: str) -> str:
-        """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.filenames`."""
-        return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
-
-    def table(self, dataset: str, file: str) -> str:
-        """The rows of that member as SQL reads them; the folders are the partitions of the dataset's table."""
-        day = f"requested_date={self.requested_date}"
-        return f"tables/{dataset}/{day}/export_id={self.export_id}/{file}.jsonl.gz"
-
-    def work(self, name: str) -> str:
-        """Notes and intermediate objects of a store that is not finished; they expire."""
-        return f"work/{self.export_id}/{name}"
-
-    @property
-    def manifest(self) -> str:
-        return f"manifests/{self.export_id}.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from exports.datasets import read_added
+from exports.datasets.detection import read_custom
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Settings:
     """Set by Lambda."""
     database = _Variable("DATABASE_NAME", str, "")
     """The Glue database of the tables; empty when there are none."""
-    datasets = _Variable("DATASETS", read_added, "[]")
+    datasets = _Variable("DATASETS", read_custom, "[]")
     """Those that the stack adds to the known ones."""
     wait_floor = _Variable("WAIT_FLOOR_SECONDS", _seconds)
     wait_ceiling = _Variable("WAIT_CEILING_SECONDS", _seconds)

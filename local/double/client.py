@@ -1,4 +1,4 @@
-"""For tests and the demo: script the double and read its counts. Exports are started and described with boto3."""
+"""For tests and the demo: set scenarios of the double and read its counts. Exports are started and described with boto3."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Document = Mapping[str, Any]
 class Double:
     """The control requests of a running double.
 
-    Members of scripts, settings and additions are those of `local.double.script`; what the double does not understand
+    Members of scripts, settings and additions are those of `local.double.scenario`; what the double does not understand
     raises `ValueError` with its words.
     """
 
@@ -23,18 +23,18 @@ class Double:
         self.url = url.rstrip("/")
         self._http = urllib3.PoolManager(ca_certs=str(ca) if ca else None, retries=False, timeout=30.0)
 
-    def script(self, *coming: Document, usual: Document | None = None) -> None:
+    def set_scenarios(self, *scenarios: Document, default: Document | None = None) -> None:
         """Say how the coming exports go, one each, in turn; those after them go the usual way."""
-        self._ask("PUT", "script", {"next": list(coming), "usual": usual or {}})
+        self._ask("PUT", "scenarios", {"next": list(scenarios), "default": default or {}})
 
     @contextmanager
-    def scripted(self, *coming: Document) -> Iterator[None]:
+    def with_scenarios(self, *scenarios: Document) -> Iterator[None]:
         """The exports that are started in the block go so, one each; whatever it leaves over, no later one does."""
-        self.script(*coming)
+        self.set_scenarios(*scenarios)
         try:
             yield
         finally:
-            self.script()
+            self.set_scenarios()
 
     def add(self, *exports: Document) -> list[str]:
         """Let these exports be there at once, and say their ids."""
@@ -66,10 +66,10 @@ class Double:
 
     def agents(self) -> list[str]:
         """The ids of the fleet's agents."""
-        return list(self._ask("GET", "fleet")["agents"])
+        return list(self._ask("GET", "agents")["agents"])
 
     def reset(self) -> None:
-        """Forget every export, script, setting and count."""
+        """Forget every export, scenario, setting and count."""
         self._ask("POST", "reset")
 
     def close(self) -> None:

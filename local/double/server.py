@@ -14,15 +14,15 @@ from typing import Any
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.double.control import Control
-from local.double.counts import Counts
-from local.double.script import Settings
+from local.double.call_counts import Counts
+from local.double.control_api import Control
+from local.double.data.data_center import DataCenter
+from local.double.dataclass_json import InvalidControlRequest
+from local.double.export_bucket import ExportBucket, Location
+from local.double.protocol import CONTENT_TYPE, ServiceException, WrongAnswer
+from local.double.scenario import Settings
 from local.double.service import Service
-from local.double.shelf import Place, Shelf
 from local.double.tasks import Clock, Task
-from local.double.typed import BadControl
-from local.double.wire import CONTENT_TYPE, Refused, WrongAnswer
-from local.fleet import Fleet
 
 CONTROL = "/_double/"
 CHUNK_BYTES = 256 << 10
@@ -47,13 +47,15 @@ class Server(ThreadingHTTPServer):
         self._tls = tls
         self.url = f"https://localhost:{self.server_address[1]}"
 
-    def serve_for(self, place: Place, fleet: Fleet, settings: Settings, clock: Clock = time) -> None:
+    def serve_for(self, place: Location, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
         """Say what is behind the server; to be called before it serves."""
         self.counts = Counts()
-        self.shelf = Shelf(place, fleet)
-        self.service = Service(clock=clock, counts=self.counts, link=self.shelf.link, make=self._make_large)
+        self.bucket = ExportBucket(place, data_center)
+        self.service = Service(
+            clock=clock, counts=self.counts, download_url=self.bucket.download_url, make=self._make_large
+        )
         self.service.configure(settings)
-        self.control = Control(self.service, self.counts, fleet)
+        self.control = Control(self.service, self.counts, data_center)
 
     def get_request(self) -> tuple[Any, Any]:
         """Leave the TLS handshake to the connection's own thread, so that a slow client holds nobody up."""
@@ -67,7 +69,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def _make_large(self, task: Task) -> None:
-        self.shelf.make_soon(task, self.service.settings.marker)
+        self.bucket.generate_async(task, self.service.settings.marker)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -100,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         target, authorization = self.headers.get("X-Amz-Target", ""), self.headers.get("Authorization")
         try:
             answer = self.server.service.call(target, authorization, self._body())
-        except Refused as refused:
+        except ServiceException as refused:
             self._send_json(refused.status, refused.body, {"x-amzn-ErrorType": refused.code})
         except WrongAnswer as slip:
             self._send_json(500, {"__type": "InternalFailure", "message": str(slip)})
@@ -111,14 +113,14 @@ class Handler(BaseHTTPRequestHandler):
         try:
             document = json.loads(self._body() or b"{}")
             answer = self.server.control.answer(self.command, self.path.removeprefix(CONTROL), document)
-        except (BadControl, json.JSONDecodeError) as error:
+        except (InvalidControlRequest, json.JSONDecodeError) as error:
             self._send_json(400, {"error": str(error)})
         else:
             self._send_json(200, answer)
 
     def _download(self) -> None:
-        shelf = self.server.shelf
-        wanted = shelf.export_of(self.path)
+        bucket = self.server.bucket
+        wanted = bucket.export_of(self.path)
         task = self.server.service.tasks.get(wanted[0]) if wanted else None
         if not wanted or not task:
             self._send(404, b"", {})
@@ -131,8 +133,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(503, SLOW_DOWN, {"Content-Type": "application/xml"})
             return
         try:
-            shelf.make(task, wanted[1])
-            answer = shelf.fetch(self.command, self.path, dict(self.headers.items()))
+            bucket.make(task, wanted[1])
+            answer = bucket.fetch(self.command, self.path, dict(self.headers.items()))
         except (ClientError, BotoCoreError, urllib3.exceptions.HTTPError) as error:
             self._send(503, type(error).__name__.encode(), {"Content-Type": "text/plain"})
             return
@@ -192,4 +194,4 @@ def serving(server: Server) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
-        server.shelf.close()
+        server.bucket.close()

@@ -9,12 +9,12 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from local.double.contents import Kind
-from local.double.counts import Counts
-from local.double.reading import MOST_EXPORTS, Parameters, export_asked_for, query_of, read_json, token_after
-from local.double.script import Addition, Script, Settings
+from local.double.call_counts import Counts
+from local.double.data.contents import Kind
+from local.double.protocol import Protocol, ServiceException, signing_region
+from local.double.requests import MAX_EXPORTS, Parameters, export_asked_for, query_of, read_json, token_after
+from local.double.scenario import Addition, Scenario, Settings
 from local.double.tasks import Clock, Task, Tasks
-from local.double.wire import Refused, Wire, signing_region
 
 CONCURRENT_EXPORTS = (
     "You have reached limit of maximum allowed concurrent exports. "
@@ -26,20 +26,20 @@ EXISTING_EXPORT = "A successful export is already present Export ID: {}"
 
 
 class Service:
-    """The two calls, over tasks that go as they are scripted. ``link`` makes a fresh link, ``make`` a large export."""
+    """The two calls, over tasks that go as they are scripted. ``download_url`` makes a fresh link, ``make`` a large export."""
 
     def __init__(
-        self, *, clock: Clock, counts: Counts, link: Callable[[Task, str], str], make: Callable[[Task], None]
+        self, *, clock: Clock, counts: Counts, download_url: Callable[[Task, str], str], make: Callable[[Task], None]
     ) -> None:
         self.tasks = Tasks()
         self.settings = Settings()
-        self.scripts: deque[Script] = deque()
-        self.usual_script = Script()
+        self.next_scenarios: deque[Scenario] = deque()
+        self.default_scenario = Scenario()
         self._clock = clock
         self._counts = counts
-        self._link = link
+        self._download_url = download_url
         self._make = make
-        self._wire = Wire()
+        self._protocol = Protocol()
         self._faults = random.Random(self.settings.fault_seed)  # noqa: S311  # repeatable on purpose
         self._starting = Lock()
 
@@ -48,23 +48,23 @@ class Service:
         self.settings = settings
         self._faults = random.Random(settings.fault_seed)  # noqa: S311  # repeatable on purpose
 
-    def set_scripts(self, coming: Iterable[Script], usual: Script) -> None:
+    def set_scenarios(self, scenarios: Iterable[Scenario], default: Scenario) -> None:
         """Let the coming starts go so, one each, and those after them the usual way."""
         with self._starting:
-            self.scripts = deque(coming)
-            self.usual_script = usual
+            self.next_scenarios = deque(scenarios)
+            self.default_scenario = default
 
     def call(self, target: str, authorization: str | None, body: bytes) -> dict[str, Any]:
         """Answer one call, or raise `Refused`. Every answer has been checked against the model."""
         operation = "Unknown"
         try:
-            operation = self._wire.operation(target)
+            operation = self._protocol.operation(target)
             self._refuse_at_will(signing_region(authorization))
             parameters = read_json(body)
-            self._wire.check_request(operation, parameters)
+            self._protocol.check_request(operation, parameters)
             answer = self._start(parameters) if operation == "StartExportTask" else self._describe(parameters)
-            self._wire.check_answer(operation, answer)
-        except Refused as refused:
+            self._protocol.check_answer(operation, answer)
+        except ServiceException as refused:
             self._counts.failed(refused.code)
             raise
         finally:
@@ -80,14 +80,16 @@ class Service:
     def _refuse_at_will(self, region: str) -> None:
         settings = self.settings
         if settings.refuse_with:
-            raise Refused(settings.refuse_with, AS_TOLD)
+            raise ServiceException(settings.refuse_with, AS_TOLD)
         if region not in settings.home_region.split(","):
-            raise Refused("HomeRegionNotSetException", "The home region is not set. Set the home region to continue.")
+            raise ServiceException(
+                "HomeRegionNotSetException", "The home region is not set. Set the home region to continue."
+            )
         draw = self._faults.random()
         if draw < settings.throttle_rate:
-            raise Refused("ThrottlingException", "Rate exceeded")
+            raise ServiceException("ThrottlingException", "Rate exceeded")
         if draw < settings.throttle_rate + settings.error_rate:
-            raise Refused("ServerInternalErrorException", "Internal server error")
+            raise ServiceException("ServerInternalErrorException", "Internal server error")
 
     def is_busy(self) -> bool:
         """Whether the next download is to answer SlowDown."""
@@ -100,14 +102,14 @@ class Service:
         addition = export_asked_for(parameters)
         with self._starting:
             if addition.kind is Kind.AGENT and self._agents_are_busy():
-                raise Refused("OperationNotPermittedException", CONCURRENT_EXPORTS)
-            script = self.scripts.popleft() if self.scripts else self.usual_script
-            if script.error_code:
-                raise Refused(script.error_code, script.error_message or AS_TOLD)
-            if script.existing_id:
-                self._counts.count("starts", [script.existing_id])
-                raise Refused("OperationNotPermittedException", EXISTING_EXPORT.format(script.existing_id))
-            task = self._task(replace(addition, script=script))
+                raise ServiceException("OperationNotPermittedException", CONCURRENT_EXPORTS)
+            scenario = self.next_scenarios.popleft() if self.next_scenarios else self.default_scenario
+            if scenario.error_code:
+                raise ServiceException(scenario.error_code, scenario.error_message or AS_TOLD)
+            if scenario.existing_id:
+                self._counts.count("starts", [scenario.existing_id])
+                raise ServiceException("OperationNotPermittedException", EXISTING_EXPORT.format(scenario.existing_id))
+            task = self._task(replace(addition, scenario=scenario))
             self._keep([task])
         self._counts.count("starts", [task.id])
         return {"exportId": task.id}
@@ -118,31 +120,31 @@ class Service:
     def _task(self, addition: Addition) -> Task:
         now = self._clock()
         task = Task(
-            id=addition.script.export_id or f"export-{uuid4()}",
+            id=addition.scenario.export_id or f"export-{uuid4()}",
             kind=addition.kind,
-            script=addition.script,
+            scenario=addition.scenario,
             requested_at=now - addition.age_seconds,
-            appears_at=now + addition.script.appears_after_seconds,
+            appears_at=now + addition.scenario.appears_after_seconds,
             agent_id=addition.agent_id,
             requested_start=addition.requested_start,
             requested_end=addition.requested_end,
-            refused_gets=addition.script.refused_gets,
+            refused_gets=addition.scenario.refused_gets,
         )
-        if not addition.script.large:
+        if not addition.scenario.large:
             task.made.set()
         return task
 
     def _keep(self, tasks: Sequence[Task]) -> None:
         self.tasks.add(tasks)
         for task in tasks:
-            if task.script.large:
+            if task.scenario.large:
                 self._make(task)
 
     def _describe(self, parameters: Parameters) -> dict[str, Any]:
         query, position = query_of(parameters)
-        size = min(parameters.get("maxResults", MOST_EXPORTS), self.settings.page_size)
+        size = min(parameters.get("maxResults", MAX_EXPORTS), self.settings.page_size)
         if size < 1:
-            raise Refused("InvalidParameterValueException", "maxResults: less than 1")
+            raise ServiceException("InvalidParameterValueException", "maxResults: less than 1")
         page = list(islice(self._matching(query, position), size + 1))
         found = page[:size]
         self._counts.count("describes", [*query.get("exportIds", []), *(task.id for task in found)])
@@ -171,12 +173,12 @@ class Service:
             "exportStatus": status,
             "statusMessage": task.status_message(now),
             "exportRequestTime": round(task.requested_at, 3),
-            "isTruncated": task.script.is_truncated and status != "IN_PROGRESS",
+            "isTruncated": task.scenario.is_truncated and status != "IN_PROGRESS",
         }
-        if status == "SUCCEEDED" and not task.script.no_link:
-            own = task.script.link
-            link = self._link(task, self.settings.marker) if own is None else own
-            self._counts.signed(link.rpartition("X-Amz-Signature=")[2])
-            info["configurationsDownloadUrl"] = link
+        if status == "SUCCEEDED" and not task.scenario.no_download_url:
+            own = task.scenario.download_url
+            url = self._download_url(task, self.settings.marker) if own is None else own
+            self._counts.signed(url.rpartition("X-Amz-Signature=")[2])
+            info["configurationsDownloadUrl"] = url
         span = {"requestedStartTime": task.requested_start, "requestedEndTime": task.requested_end}
         return info | {name: value for name, value in span.items() if value is not None}

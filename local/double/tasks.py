@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from threading import Event, Lock
 
-from local.double.contents import Contents, Kind
-from local.double.script import Script
-from local.fleet import Span
+from local.double.data.contents import Contents, Kind
+from local.double.data.data_center import Span
+from local.double.scenario import Scenario
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -22,7 +22,7 @@ class Task:
 
     id: str
     kind: Kind
-    script: Script
+    scenario: Scenario
     requested_at: float
     appears_at: float
     agent_id: str | None = None
@@ -39,7 +39,7 @@ class Task:
     @property
     def contents(self) -> Contents:
         span = Span.asked_for(_moment(self.requested_start), _moment(self.requested_end))
-        return self.script.contents(self.kind, self.agent_id, span)
+        return self.scenario.contents(self.kind, self.agent_id, span)
 
     @property
     def position(self) -> tuple[bytes, str]:
@@ -53,20 +53,20 @@ class Task:
             return self.refused_gets >= 0
 
     def in_progress(self, now: float) -> bool:
-        return not self.made.is_set() or now < self.requested_at + self.script.in_progress_seconds
+        return not self.made.is_set() or now < self.requested_at + self.scenario.in_progress_seconds
 
     def status(self, now: float) -> str:
         """``exportStatus`` at the moment."""
         if self.broken:
             return "FAILED"
-        return "IN_PROGRESS" if self.in_progress(now) else self.script.outcome
+        return "IN_PROGRESS" if self.in_progress(now) else self.scenario.outcome
 
     def status_message(self, now: float) -> str:
         """``statusMessage`` at the moment: the status again where there is nothing else to say, for it is required."""
         status = self.status(now)
         if status == "IN_PROGRESS":
             return status
-        return self.broken or self.script.status_message or (FAILED_MESSAGE if status == "FAILED" else status)
+        return self.broken or self.scenario.status_message or (FAILED_MESSAGE if status == "FAILED" else status)
 
 
 class Tasks:

@@ -12,27 +12,27 @@ from pathlib import Path
 
 import boto3
 
-from exports.archive import Archive, s3_client
-from exports.connections import tls_context
-from exports.links import Download
+from exports.download.connections import tls_context
+from exports.download.download import Download
 from exports.model import RawObject
-from exports.retries import Patience
-from exports.transfer import copy
+from exports.retry import RetryPolicy
+from exports.s3.bucket import Bucket, s3_client
+from exports.transfer.copying import copy
 
-MOST_DATA = 256 * 1024 * 1024
+MAX_DATA = 256 * 1024 * 1024
 
 
 def carry(link: str, endpoint: str, certificate: str) -> dict[str, object]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA, MAX_DATA))
     session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
     result = copy(
-        Download(link, renew=lambda: None, hosts=["localhost:*"], context=tls_context(certificate)),
-        Archive(s3_client(session), bucket="bucket", owner="123456789012"),
+        Download(link, refresh_url=lambda: None, hosts=["localhost:*"], context=tls_context(certificate)),
+        Bucket(s3_client(session), bucket="bucket", owner="123456789012"),
         key="raw/export.{}".format,
         known=None,
-        remember=lambda upload: None,
-        patience=Patience(),
+        save_progress=lambda upload: None,
+        retry_policy=RetryPolicy(),
     )
     assert isinstance(result, RawObject)
     return {"bytes": result.bytes, "crc32": result.crc32, "peak": peak_bytes()}

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.copying import Certificate, Copying, assert_no_secret, csv_bytes
-from tests.loopback.bucket import Bucket
+from tests.loopback.bucket import BucketServer
 from tests.loopback.server import serving
-from tests.loopback.source import Source
+from tests.loopback.source import SourceServer
 
 
 @pytest.fixture(scope="session")
@@ -22,17 +22,17 @@ def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture
-def server(certificate: Certificate) -> Iterator[Source]:
+def server(certificate: Certificate) -> Iterator[SourceServer]:
     """Serves 100 kB that look like a CSV."""
-    server = Source(certificate.serving, csv_bytes(100_000))
+    server = SourceServer(certificate.serving, csv_bytes(100_000))
     with serving(server):
         yield server
 
 
 @pytest.fixture
-def bucket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+def bucket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
     """What S3 clients made from here on call."""
-    bucket = Bucket(certificate.serving)
+    bucket = BucketServer(certificate.serving)
     monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate.path))
     with serving(bucket):
@@ -47,5 +47,5 @@ def no_link_is_logged(logged: io.StringIO) -> Iterator[None]:
 
 
 @pytest.fixture
-def copying(server: Source, bucket: Bucket, certificate: Certificate) -> Copying:
+def copying(server: SourceServer, bucket: BucketServer, certificate: Certificate) -> Copying:
     return Copying(server, bucket, certificate)

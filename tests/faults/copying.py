@@ -12,20 +12,21 @@ from typing import Any
 import boto3
 import pytest
 
-from exports.archive import Archive, s3_client
-from exports.checksums import to_base64
-from exports.connections import tls_context
+from exports.download.connections import tls_context
+from exports.download.download import Download
+from exports.download.throughput import ThroughputMonitor
 from exports.errors import Rejected
-from exports.links import Download
 from exports.model import RawObject, Reason
-from exports.pace import Pace
-from exports.retries import Patience, no_hurry
-from exports.transfer import copy
-from exports.uploads import Unfinished, Upload
-from local.certificate import make_certificate
-from tests.loopback.bucket import Bucket
+from exports.retry import RetryPolicy, no_deadline
+from exports.runs import Unfinished
+from exports.s3.bucket import Bucket, s3_client
+from exports.s3.crc32 import to_base64
+from exports.s3.multipart import Upload
+from exports.transfer.copying import copy
+from local.stack.certificate import make_certificate
+from tests.loopback.bucket import BucketServer
 from tests.loopback.content import Bytes
-from tests.loopback.source import SECRET_PATH, SECRET_QUERY, Source
+from tests.loopback.source import SECRET_PATH, SECRET_QUERY, SourceServer
 from tests.unit.fakes import FakeClock
 
 MIB = 1024 * 1024
@@ -86,47 +87,47 @@ def assert_quotes_no_link(error: BaseException | None) -> None:
 class Copying:
     """What takes part in a copy and what came of it. Pauses are noted, not slept, and last as long as can be."""
 
-    server: Source
-    bucket: Bucket
+    server: SourceServer
+    bucket: BucketServer
     certificate: Certificate
     remembered: list[Upload] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
     links: list[str] = field(default_factory=list)
     """Links that a renewal finds, in order; the server's own when there is none left."""
     renewals: int = 0
-    time_left: Callable[[], float] = no_hurry
-    pace: Callable[[], Pace] | None = None
+    time_left: Callable[[], float] = no_deadline
+    monitor: Callable[[], ThroughputMonitor] | None = None
     attempts: int = 4
 
     @property
-    def patience(self) -> Patience:
-        return self.clock.patience(self.attempts, self.time_left)
+    def retry_policy(self) -> RetryPolicy:
+        return self.clock.retry_policy(self.attempts, self.time_left)
 
     @property
     def pauses(self) -> list[float]:
         return self.clock.pauses
 
-    def archive(self) -> Archive:
-        return Archive(s3_client(session()), bucket="bucket", owner="123456789012", patience=self.patience)
+    def archive(self) -> Bucket:
+        return Bucket(s3_client(session()), bucket="bucket", owner="123456789012", retry_policy=self.retry_policy)
 
-    def renew(self) -> str:
+    def refresh_url(self) -> str:
         self.renewals += 1
-        return self.links.pop(0) if self.links else self.server.link
+        return self.links.pop(0) if self.links else self.server.download_url
 
     def download(self, link: str | None = None, hosts: tuple[str, ...] = ("localhost:*",)) -> Download:
         return Download(
-            link or self.server.link,
-            renew=self.renew,
+            link or self.server.download_url,
+            refresh_url=self.refresh_url,
             hosts=hosts,
             context=self.certificate.trusting,
-            patience=self.patience,
-            pace=self.pace,
+            retry_policy=self.retry_policy,
+            monitor=self.monitor,
         )
 
     def run(
         self,
         *,
-        link: str | None = None,
+        download_url: str | None = None,
         hosts: tuple[str, ...] = ("localhost:*",),
         known: Upload | None = None,
         workers: int = 4,
@@ -134,12 +135,12 @@ class Copying:
     ) -> RawObject | Unfinished:
         try:
             return copy(
-                self.download(link, hosts),
+                self.download(download_url, hosts),
                 self.archive(),
                 key="raw/export.{}".format,
                 known=known,
-                remember=self.remembered.append,
-                patience=self.patience,
+                save_progress=self.remembered.append,
+                retry_policy=self.retry_policy,
                 workers=workers,
                 max_bytes=max_bytes,
             )

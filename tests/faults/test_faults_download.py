@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from exports.errors import LinkExpired, SourceError
+from exports.download.throughput import ThroughputMonitor
+from exports.errors import SourceError, UrlExpired
 from exports.model import Reason
-from exports.pace import Pace
-from exports.uploads import Unfinished
+from exports.runs import Unfinished
 from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
 from tests.loopback import faults
 from tests.loopback.source import Fault, Get
@@ -190,7 +190,7 @@ def ticking(start: float = 0.0, step: float = 1.0) -> Iterator[float]:
 
 @pytest.mark.parametrize("fault", [faults.trickle, faults.trickling_headers])
 def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -> None:
-    copying.pace = lambda: Pace(clock=ticking().__next__)
+    copying.monitor = lambda: ThroughputMonitor(clock=ticking().__next__)
     copying.server.always = fault
 
     with pytest.raises(SourceError, match="too slowly"):
@@ -201,24 +201,24 @@ def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -
 
 
 def test_fault_06_receiving_looks_at_the_clock_before_much_has_trickled_in(copying: Copying) -> None:
-    told: list[int] = []
+    output: list[int] = []
 
-    class Told(Pace):
+    class Told(ThroughputMonitor):
         def received(self, count: int, seconds: float) -> None:
-            told.append(count)
+            output.append(count)
             super().received(count, seconds)
 
-    copying.pace = lambda: Told(clock=ticking().__next__)
+    copying.monitor = lambda: Told(clock=ticking().__next__)
     copying.server.always = faults.trickle
 
     with pytest.raises(SourceError, match="too slowly"):
         copying.run()
 
-    assert max(told) < 1000
+    assert max(output) < 1000
 
 
 def test_fault_06_trickling_once_goes_on_where_it_was(copying: Copying) -> None:
-    copying.pace = lambda: Pace(clock=ticking().__next__)
+    copying.monitor = lambda: ThroughputMonitor(clock=ticking().__next__)
     copying.server.faults.extend([faults.well, faults.trickle])
 
     copying.assert_stored(copying.run(), copying.server.body)
@@ -236,7 +236,7 @@ def test_fault_06_trickling_source_ends_with_the_budget(copying: Copying) -> Non
 
 @pytest.mark.parametrize("after", [-1, 0, 30_000])
 def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    monkeypatch.setattr("exports.connections.READ_SECONDS", 0.05)
+    monkeypatch.setattr("exports.download.connections.READ_SECONDS", 0.05)
     over = threading.Event()
     copying.server.always = faults.silence(over, after=after)
 
@@ -258,7 +258,7 @@ def test_fault_07_expired_link_is_described_anew(copying: Copying, code: int) ->
 def test_fault_07_link_that_stays_expired(copying: Copying) -> None:
     copying.server.always = faults.status(403)
 
-    with pytest.raises(LinkExpired):
+    with pytest.raises(UrlExpired):
         copying.run()
 
     assert copying.renewals == 2
@@ -276,7 +276,7 @@ def test_fault_08_link_expires_in_the_middle(copying: Copying) -> None:
 
 def test_fault_08_workers_that_meet_an_expired_link_renew_it_once(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
-    copying.links = [copying.server.link.replace("export.zip", "fresh.zip")]
+    copying.links = [copying.server.download_url.replace("export.zip", "fresh.zip")]
     together = threading.Barrier(4, timeout=10)
 
     def answer(exchange: Get) -> None:
@@ -351,7 +351,7 @@ def test_fault_12_private_address_of_an_allowed_name(copying: Copying, monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
-    assert copying.refused(link="https://bucket.s3.amazonaws.com/key") is Reason.URL_REFUSED
+    assert copying.refused(download_url="https://bucket.s3.amazonaws.com/key") is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
@@ -366,9 +366,9 @@ def test_fault_13_untrusted_certificate(copying: Copying, other_certificate: Cer
 def test_fault_13_certificate_of_another_host(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args, **more: resolve("127.0.0.1", *args, **more))
-    elsewhere = copying.server.link.replace("localhost", "elsewhere.example")
+    elsewhere = copying.server.download_url.replace("localhost", "elsewhere.example")
 
-    assert copying.refused(link=elsewhere, hosts=("elsewhere.example:*",)) is Reason.URL_REFUSED
+    assert copying.refused(download_url=elsewhere, hosts=("elsewhere.example:*",)) is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
@@ -386,7 +386,7 @@ def test_fault_13_no_fallback_to_plain_http(copying: Copying) -> None:
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
         with pytest.raises(SourceError):
-            copying.run(link=f"https://localhost:{plain.getsockname()[1]}/export.zip")
+            copying.run(download_url=f"https://localhost:{plain.getsockname()[1]}/export.zip")
         listener.join(10)
 
     assert len(heard) == copying.attempts

@@ -19,7 +19,7 @@ XML = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code
 def test_bad_input_16_listed_host_with_another_port_and_sigv2(copying: Copying) -> None:
     link = f"https://localhost:{copying.server.server_port}/export.zip?AWSAccessKeyId=AKIA&Expires=1&Signature=canary"
 
-    copying.assert_stored(copying.run(link=link), copying.server.body)
+    copying.assert_stored(copying.run(download_url=link), copying.server.body)
 
 
 def test_bad_input_16_host_with_another_port_than_the_listed_one(copying: Copying) -> None:

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from exports.checksums import to_base64
+from exports.s3.crc32 import to_base64
 from tests.faults.copying import MIB, Certificate
-from tests.loopback.bucket import Bucket
+from tests.loopback.bucket import BucketServer
 from tests.loopback.content import Content
 from tests.loopback.server import serving
-from tests.loopback.source import Source
+from tests.loopback.source import SourceServer
 
 SMALL, LARGE = 40 * MIB, 600 * MIB
 """Bytes. The large one is more than twice what the process may allocate."""
 
 
 @pytest.fixture
-def bucket(certificate: Certificate) -> Iterator[Bucket]:
-    bucket = Bucket(certificate.serving, keeps=False)
+def bucket(certificate: Certificate) -> Iterator[BucketServer]:
+    bucket = BucketServer(certificate.serving, keeps=False)
     with serving(bucket):
         yield bucket
 
 
-def carry(server: Source, bucket: Bucket, certificate: Certificate, size: int) -> dict[str, Any]:
+def carry(server: SourceServer, bucket: BucketServer, certificate: Certificate, size: int) -> dict[str, Any]:
     """What a fresh process says of carrying a file of so many bytes."""
     server.body = Content(1, size)
     bucket.stored.clear()
@@ -37,15 +37,15 @@ def carry(server: Source, bucket: Bucket, certificate: Certificate, size: int) -
         "AWS_ENDPOINT_URL": bucket.endpoint,
         "AWS_CA_BUNDLE": str(certificate.path),
     }
-    command = [sys.executable, "-m", "tests.faults.carry", server.link, bucket.endpoint, str(certificate.path)]
+    command = [sys.executable, "-m", "tests.faults.carry", server.download_url, bucket.endpoint, str(certificate.path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output
 
 
 def test_fault_38_invariant_7_memory_does_not_grow_with_the_file(
-    server: Source, bucket: Bucket, certificate: Certificate
+    server: SourceServer, bucket: BucketServer, certificate: Certificate
 ) -> None:
     small = carry(server, bucket, certificate, SMALL)
     large = carry(server, bucket, certificate, LARGE)

@@ -5,9 +5,9 @@ from collections import deque
 
 import pytest
 
-from exports.archive import PIECE
-from exports.errors import CallRefused, ServiceError
-from exports.uploads import Part, UploadGone
+from exports.errors import NonRetryableError, ServiceError
+from exports.s3.bucket import PIECE
+from exports.s3.multipart import Part, UploadGone
 from tests.faults.copying import MIB, Copying, csv_bytes
 from tests.loopback import faults
 from tests.loopback.bucket import Fault, hanging_up, losing_the_answer, refusing
@@ -74,7 +74,7 @@ def test_fault_09_bucket_that_asks_to_wait_is_waited_for(copying: Copying) -> No
 def test_fault_30_refused_part_is_not_tried_again(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(403, "AccessDenied")] * 8)
 
-    with pytest.raises(CallRefused, match=r"^AccessDenied$"):
+    with pytest.raises(NonRetryableError, match=r"^AccessDenied$"):
         copying.run()
 
     assert not copying.pauses

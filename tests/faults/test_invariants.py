@@ -27,19 +27,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from moto import mock_aws
 
-from exports.announcing import EventPublisher
-from exports.catalog import Catalog
-from exports.checksums import to_base64
 from exports.errors import ExportsError, ServiceError, SourceError
-from exports.ledger import ANNOUNCE_GRACE, OutcomeRecorder
-from exports.members import Limits
-from exports.model import Export, Keys, Outcome, RawObject
-from exports.rows import Row
-from exports.runs import Batch, Filters, Item
-from exports.storing import Storing
-from exports.transfer import copy
-from exports.unpack import Unpacked
-from exports.uploads import Unfinished, Upload
+from exports.keys import Keys
+from exports.model import Export, Outcome, RawObject
+from exports.outcomes.catalog import Catalog
+from exports.outcomes.events import EventPublisher
+from exports.outcomes.recorder import ANNOUNCE_GRACE, OutcomeRecorder
+from exports.outcomes.rows import Row
+from exports.runs import Batch, Filters, Item, Unfinished
+from exports.s3.crc32 import to_base64
+from exports.s3.multipart import Upload
+from exports.storing.storing import Storing
+from exports.transfer.copying import copy
+from exports.unpack.members import Limits
+from exports.unpack.unpacking import Unpacked
 from tests.unit.builders import batch, countdown, create_catalog, export, unpacking, zipped
 from tests.unit.fakes import FakeBucket, FakeClock, FakeSource
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 CANARY = "s3cr3t-of-the-link"
 SPAN = timedelta(minutes=15)
 PART = 4_000
-MOST_CALLS = 500
+MAX_CALLS = 500
 """Calls of AWS in one call of storing these exports: more would mean that it goes round for ever."""
 ROUNDS = 60
 """In which everything is settled once nothing is killed any more."""
@@ -100,7 +101,7 @@ class Killed(BaseException):
 
 
 @dataclass
-class Fate:
+class FaultPlan:
     """What becomes of a process: it dies or meets a fault before or after its call number ``at`` (0: never)."""
 
     at: int = 0
@@ -110,7 +111,7 @@ class Fate:
 
     def call(self, method: Callable[..., Any], fault: Exception, *arguments: Any, **named: Any) -> Any:
         self.calls += 1
-        assert self.calls < MOST_CALLS, "it goes round for ever"
+        assert self.calls < MAX_CALLS, "it goes round for ever"
         if self.dead:
             raise Killed
         met = self.calls == self.at
@@ -130,10 +131,10 @@ class Fate:
         raise Killed
 
 
-class Mortal:
+class KillableProxy:
     """Whatever is behind it, for a process with that fate."""
 
-    def __init__(self, behind: Any, fate: Fate, fault: Exception) -> None:
+    def __init__(self, behind: Any, fate: FaultPlan, fault: Exception) -> None:
         self._behind, self._fate, self._fault = behind, fate, fault
 
     def __getattr__(self, name: str) -> Any:
@@ -167,8 +168,8 @@ class Bus:
 
 
 @dataclass
-class Hands:
-    """What ``Landing`` is to storing, with a link in memory and as much time as ``parts`` parts take."""
+class PipelineProxy:
+    """What ``Pipeline`` is to storing, with a link in memory and as much time as ``parts`` parts take."""
 
     bucket: Any
     source: FakeSource
@@ -181,8 +182,8 @@ class Hands:
             self.bucket,
             key=keys.raw,
             known=known,
-            remember=lambda upload: self.records.remember(export.id, upload=upload),
-            patience=FakeClock().patience(2, countdown(self.parts)),
+            save_progress=lambda upload: self.records.save_progress(export.id, upload=upload),
+            retry_policy=FakeClock().retry_policy(2, countdown(self.parts)),
             workers=1,
         )
 
@@ -196,12 +197,12 @@ def moto() -> Iterator[None]:
     """Started once, since that takes as long as ten calls. botocore is quiet: at DEBUG it takes longer than moto."""
     logging.getLogger("botocore").setLevel(logging.INFO)
     with mock_aws():
-        Storms.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        StoreStateMachine.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
         yield
     logging.getLogger("botocore").setLevel(logging.NOTSET)
 
 
-class Storms(RuleBasedStateMachine):
+class StoreStateMachine(RuleBasedStateMachine):
     """Calls of storing and of reporting, of three runs over the same exports, through kills and faults."""
 
     most_calls = 0
@@ -210,15 +211,15 @@ class Storms(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("exports.transfer.part_size_for", lambda _: PART)
-        self.patch.setattr("exports.transfer.SMALL", PART)
+        self.patch.setattr("exports.transfer.copying.part_size_for", lambda _: PART)
+        self.patch.setattr("exports.transfer.copying.SMALL", PART)
         create_catalog(self.dynamodb)
-        self.bucket, self.bus, self.clock = FakeBucket(chunk=1_000), Bus(), FakeClock()
+        self.bucket, self.publisher, self.clock = FakeBucket(chunk=1_000), Bus(), FakeClock()
         self.sources = {export_id: FakeSource(body, chunk=500, head=64) for export_id, body in BODIES.items()}
         self.concerns(*BODIES)
         self.first: dict[str, str] = {}
         self.settled: dict[str, str] = {}
-        self.told: list[str] = []
+        self.errors: list[str] = []
 
     def concerns(self, *export_ids: str) -> None:
         """There are only these exports."""
@@ -242,12 +243,12 @@ class Storms(RuleBasedStateMachine):
     )
     def store(self, export_id: str, run: str, parts: int, at: int, kind: str) -> None:
         """One call of the storing function."""
-        self._store(export_id, run, parts, Fate(at, kind))
+        self._store(export_id, run, parts, FaultPlan(at, kind))
 
     @rule(run=st.sampled_from(RUNS), at=st.integers(0, 8), kind=st.sampled_from(["dies before", "dies after"]))
     def report(self, run: str, at: int, kind: str) -> None:
         """The run's last call, which announces what is owed."""
-        self._report(run, Fate(at, kind))
+        self._report(run, FaultPlan(at, kind))
 
     @rule(minutes=st.integers(1, 40))
     def time_passes(self, minutes: int) -> None:
@@ -292,11 +293,11 @@ class Storms(RuleBasedStateMachine):
         notes = [
             body.decode("latin-1") for key, body in self._objects().items() if not key.startswith(("raw/", "data/"))
         ]
-        assert CANARY not in json.dumps([kept, notes, self._events(), self.told], default=str)
+        assert CANARY not in json.dumps([kept, notes, self._events(), self.errors], default=str)
 
     @invariant()
     def invariant_8_every_call_comes_to_its_end(self) -> None:
-        assert self.most_calls < MOST_CALLS
+        assert self.most_calls < MAX_CALLS
 
     @invariant()
     def invariant_6_no_object_is_written_over(self) -> None:
@@ -309,13 +310,13 @@ class Storms(RuleBasedStateMachine):
         """Nothing is killed from here on: all is settled soon, told at least once, and nothing is left behind."""
         for _ in range(ROUNDS):
             for export_id in self.outcomes:
-                self._store(export_id, "run-3", 12, Fate())
+                self._store(export_id, "run-3", 12, FaultPlan())
             self.clock.now += timedelta(minutes=5)
             if len(self.settled_rows()) == len(self.outcomes):
                 break
         self.invariant_3_every_export_is_settled()
         self.clock.now += ANNOUNCE_GRACE + timedelta(minutes=1)
-        self._report("run-3", Fate())
+        self._report("run-3", FaultPlan())
         self.invariant_4_every_outcome_is_told()
         self.invariant_1_what_is_stored_is_whole()
         assert {key.partition("/")[0] for key in self._objects() if "export-damaged" in key} <= {"raw", "work"}
@@ -332,8 +333,8 @@ class Storms(RuleBasedStateMachine):
     def settled_rows(self) -> list[Row]:
         return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
 
-    def _store(self, export_id: str, run: str, parts: int, fate: Fate) -> None:
-        bucket: Any = Mortal(self.bucket, fate, ServiceError("InternalError"))
+    def _store(self, export_id: str, run: str, parts: int, fate: FaultPlan) -> None:
+        bucket: Any = KillableProxy(self.bucket, fate, ServiceError("InternalError"))
         records = self._ledger(run, fate)
         storing = Storing(
             records.batch,
@@ -342,29 +343,31 @@ class Storms(RuleBasedStateMachine):
             service=self,
             records=records,
             bucket=bucket,
-            pipeline=Hands(bucket, self.sources[export_id], records, parts),
-            show_tables=lambda _: None,
+            pipeline=PipelineProxy(bucket, self.sources[export_id], records, parts),
+            add_partitions=lambda _: None,
             claim_duration=SPAN,
             clock=self.clock,
         )
         try:
             storing.store(Item(export_id, polls=1))
         except (ExportsError, ServiceError) as error:
-            self.told.append(repr(error))
+            self.errors.append(repr(error))
         except Killed:
             pass
         self.most_calls = max(self.most_calls, fate.calls)
 
-    def _report(self, run: str, fate: Fate) -> None:
+    def _report(self, run: str, fate: FaultPlan) -> None:
         ledger = self._ledger(run, fate)
         with suppress(Killed, ServiceError):
             for row in self._rows().values():
                 ledger.announce_pending(row)
 
-    def _ledger(self, run: str, fate: Fate) -> OutcomeRecorder:
+    def _ledger(self, run: str, fate: FaultPlan) -> OutcomeRecorder:
         closed = ConnectionClosedError(endpoint_url=f"https://example.com/?X-Amz-Signature={CANARY}")
-        catalog = self._catalog(cast(Any, Mortal(self.dynamodb, fate, closed)))
-        bus = EventPublisher(cast(Any, Mortal(self.bus, fate, closed)), "bus", bucket="bucket", catalog="catalog")
+        catalog = self._catalog(cast(Any, KillableProxy(self.dynamodb, fate, closed)))
+        bus = EventPublisher(
+            cast(Any, KillableProxy(self.publisher, fate, closed)), "bus", bucket="bucket", catalog="catalog"
+        )
         return OutcomeRecorder(self._batch(run), catalog, bus.publish, lambda row, outcome: None, self.clock)
 
     def _catalog(self, client: Any) -> Catalog:
@@ -377,7 +380,7 @@ class Storms(RuleBasedStateMachine):
         """As the service does; every link holds the secret."""
         link = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
         failed = {"export-failed": export("export-failed", "FAILED")}
-        return {export_id: failed.get(export_id) or export(export_id, link=link) for export_id in export_ids}
+        return {export_id: failed.get(export_id) or export(export_id, download_url=link) for export_id in export_ids}
 
     def _rows(self) -> dict[str, Row]:
         if not hasattr(self, "bucket"):
@@ -388,7 +391,7 @@ class Storms(RuleBasedStateMachine):
         return self.bucket.objects if hasattr(self, "bucket") else {}
 
     def _events(self) -> list[dict[str, Any]]:
-        return self.bus.events if hasattr(self, "bus") else []
+        return self.publisher.events if hasattr(self, "bus") else []
 
     def _assert_whole(self, row: Row) -> None:
         manifest = json.loads(self.bucket.objects[row.item["manifestKey"]])
@@ -402,7 +405,7 @@ class Storms(RuleBasedStateMachine):
             assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
 
 
-TestStorms = Storms.TestCase
+TestStorms = StoreStateMachine.TestCase
 TestStorms.settings = settings(max_examples=25, stateful_step_count=25)
 
 
@@ -415,10 +418,10 @@ def test_fault_23_24_25_32_whatever_happens_at_any_call_of_a_store_all_ends_well
 ) -> None:
     """A process that dies after one call has died before the next, so every moment between two calls is met."""
     for at in itertools.count(1, every):
-        storms = Storms()
+        storms = StoreStateMachine()
         storms.begin()
         storms.concerns(export_id)
-        fate = Fate(at, kind)
+        fate = FaultPlan(at, kind)
         storms._store(export_id, "run-1", 100, fate)
         storms.teardown()
         if fate.calls < at:

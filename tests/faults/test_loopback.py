@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.faults.copying import MIB, Certificate, csv_bytes, session
-from tests.loopback.bucket import Bucket, base64_crc32
+from tests.loopback.bucket import BucketServer, base64_crc32
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,7 @@ def in_chunks(body: bytes, trailer: str = "") -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + f"0\r\n{trailer}\r\n".encode()
 
 
-def put(bucket: Bucket, certificate: Certificate, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+def put(bucket: BucketServer, certificate: Certificate, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
     """Status and document of a PUT that sends ``body`` as it is."""
     connection = http.client.HTTPSConnection("localhost", bucket.server_port, context=certificate.trusting, timeout=10)
     connection.request("PUT", "/bucket/key", body, dict(headers))
@@ -52,7 +52,7 @@ def put(bucket: Bucket, certificate: Certificate, body: bytes, headers: Mapping[
     ],
 )
 def test_body_is_taken_out_of_its_frames(
-    bucket: Bucket, certificate: Certificate, sent: bytes, headers: Mapping[str, str]
+    bucket: BucketServer, certificate: Certificate, sent: bytes, headers: Mapping[str, str]
 ) -> None:
     assert put(bucket, certificate, sent, headers) == (200, "")
     assert bucket.objects == {"key": BODY}
@@ -67,7 +67,7 @@ def test_body_is_taken_out_of_its_frames(
     ],
 )
 def test_body_that_is_not_what_was_declared_is_refused(
-    bucket: Bucket, certificate: Certificate, sent: bytes, headers: Mapping[str, str], code: str
+    bucket: BucketServer, certificate: Certificate, sent: bytes, headers: Mapping[str, str], code: str
 ) -> None:
     status, document = put(bucket, certificate, sent, headers)
 
@@ -75,7 +75,7 @@ def test_body_that_is_not_what_was_declared_is_refused(
     assert not bucket.objects
 
 
-def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket: Bucket) -> None:
+def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket: BucketServer) -> None:
     client = s3()
     body = csv_bytes(6 * MIB)
     first, second = (client.create_multipart_upload(Bucket="bucket", Key=KEY)["UploadId"] for _ in range(2))
@@ -84,13 +84,15 @@ def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket:
             Bucket="bucket", Key=KEY, UploadId=upload_id, PartNumber=1, Body=body, ChecksumAlgorithm="CRC32"
         )
     (part,) = client.list_parts(Bucket="bucket", Key=KEY, UploadId=first)["Parts"]
-    listed: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    allowlisted: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     assert not bucket.objects
 
-    client.complete_multipart_upload(Bucket="bucket", Key=KEY, UploadId=first, MultipartUpload=listed, IfNoneMatch="*")
+    client.complete_multipart_upload(
+        Bucket="bucket", Key=KEY, UploadId=first, MultipartUpload=allowlisted, IfNoneMatch="*"
+    )
     with pytest.raises(ClientError, match="PreconditionFailed"):
         client.complete_multipart_upload(
-            Bucket="bucket", Key=KEY, UploadId=second, MultipartUpload=listed, IfNoneMatch="*"
+            Bucket="bucket", Key=KEY, UploadId=second, MultipartUpload=allowlisted, IfNoneMatch="*"
         )
     client.abort_multipart_upload(Bucket="bucket", Key=KEY, UploadId=second)
 
@@ -100,16 +102,16 @@ def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket:
 
 
 @pytest.mark.parametrize(("parts", "code"), [([1], "InvalidPart"), ([0, 0], "EntityTooSmall")])
-def test_completion_of_what_is_not_there_is_refused(bucket: Bucket, parts: list[int], code: str) -> None:
+def test_completion_of_what_is_not_there_is_refused(bucket: BucketServer, parts: list[int], code: str) -> None:
     client = s3()
     upload_id = client.create_multipart_upload(Bucket="bucket", Key=KEY)["UploadId"]
     etags = [
         client.upload_part(Bucket="bucket", Key=KEY, UploadId=upload_id, PartNumber=1, Body=BODY)["ETag"],
         '"another"',
     ]
-    listed: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": etags[part]} for part in parts]}
+    allowlisted: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": etags[part]} for part in parts]}
 
     with pytest.raises(ClientError, match=code):
-        client.complete_multipart_upload(Bucket="bucket", Key=KEY, UploadId=upload_id, MultipartUpload=listed)
+        client.complete_multipart_upload(Bucket="bucket", Key=KEY, UploadId=upload_id, MultipartUpload=allowlisted)
 
     assert not bucket.objects

@@ -13,10 +13,10 @@ from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
-from exports import announcing
-from exports.measuring import measure, record_call, record_poll
 from exports.model import Outcome
-from exports.rows import Row
+from exports.outcomes import events
+from exports.outcomes.metrics import measure, record_call, record_poll
+from exports.outcomes.rows import Row
 from tests.infra.synthesis import by_default, with_everything
 from tests.infra.template import Template, many
 
@@ -126,8 +126,8 @@ def _events_that_are_put() -> Iterator[str]:
     item = {"exportId": "export-1", "reason": "GONE", "kind": "agent", "manifestKey": "manifests/export-1.json"}
     counts = {"bytes": 1, "rows": 1, "files": 1, "statusMessage": "said"}
     for outcome in Outcome:
-        yield f"put: {announcing.SOURCE} {outcome.event_type} of {outcome}"
-    detail = announcing.detail(Row({**item, **counts}), Outcome.STORED, bucket="bucket")
+        yield f"put: {events.SOURCE} {outcome.event_type} of {outcome}"
+    detail = events.detail(Row({**item, **counts}), Outcome.STORED, bucket="bucket")
     for part, members in detail.items():
         yield from (f"detail: {part}.{member}" for member in (members if isinstance(members, dict) else [""]))
 

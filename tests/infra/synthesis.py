@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_kms as kms
 
-from infra.datasets import AddedDataset
-from infra.exports import DiscoveryExports
-from infra.schedules import Schedule
-from infra.settings import Existing, Settings
+from infra.discovery_exports import DiscoveryExports
+from infra.settings.dataset import CustomDataset
+from infra.settings.schedule import Schedule
+from infra.settings.settings import Existing, Settings
 from infra.stack import DiscoveryExportsStack
 from tests.infra.template import Template
 
@@ -22,7 +22,7 @@ DAILY = Schedule(expression="cron(0 6 * * ? *)", timezone="Europe/Berlin", input
 EVERYTHING = Settings(
     sweep_max_age_days=30,
     download_hosts=("localhost:*",),
-    datasets=(AddedDataset(name="disks", pattern="*_disk.csv", columns={"size": "bigint"}),),
+    datasets=(CustomDataset(name="disks", pattern="*_disk.csv", columns={"size": "bigint"}),),
     schedules=(Schedule(expression="rate(1 hour)"),),
     cloud_trail_trigger=True,
     cloud_trail_sources=("tests",),

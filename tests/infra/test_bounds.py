@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from exports.checking import Pending
 from exports.runs import Item
-from exports.waiting import MAX_POLLS, MAX_STORES
+from exports.workflow.batch_state import Pending
+from exports.workflow.poll_interval import MAX_POLLS, MAX_STORES
 from tests.infra import history
 
 PAYLOAD = 256 * 1024

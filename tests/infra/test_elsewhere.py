@@ -6,9 +6,9 @@ import pytest
 from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_s3 as s3
 
-from infra.context import SettingsError
-from infra.exports import DiscoveryExports
-from infra.settings import HOME_REGIONS, Existing, Settings
+from infra.discovery_exports import DiscoveryExports
+from infra.settings.rules import SettingsError
+from infra.settings.settings import HOME_REGIONS, Existing, Settings
 from tests.infra.synthesis import KEY_ARN, of_stack
 from tests.infra.template import Template
 

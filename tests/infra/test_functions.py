@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra import asset
+from infra import lambda_asset
 from tests.infra.template import Template
 
 NAMES = ["Functions/PlanRun", "Functions/CheckExports", "Functions/StoreExport", "Functions/ReportRun"]
@@ -23,7 +23,7 @@ UNCHECKED_HASH = b"\x01\x00\x00\x00"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The asset as it is uploaded."""
     folder = tmp_path_factory.mktemp("asset")
-    asset.build(folder)
+    lambda_asset.build(folder)
     return folder
 
 
@@ -75,7 +75,7 @@ def test_storing_ends_long_before_its_function_is_ended(template: Template) -> N
 
 def test_every_setting_that_the_code_reads_is_given(template: Template) -> None:
     """To some function at least, by us or by Lambda; a sweep's greatest age is none by default."""
-    source = (asset.FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
+    source = (lambda_asset.FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
     read = set(re.findall(r'_Variable\("([A-Z_]+)", \w+\)', source))
     given = {variable for name in NAMES for variable in template.properties(name)["Environment"]["Variables"]}
 
@@ -98,14 +98,16 @@ def test_handler_can_be_imported_with_nothing_but_the_asset_and_boto3(
 
 
 def test_same_files_give_the_same_hash(tmp_path: Path) -> None:
-    assert asset.build(tmp_path / "one") == asset.build(tmp_path / "two")
+    assert lambda_asset.build(tmp_path / "one") == lambda_asset.build(tmp_path / "two")
 
 
 def test_another_source_gives_another_hash(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "two.py").write_text("2")
 
-    assert asset.fingerprint({"a.py": tmp_path / "one.py"}) != asset.fingerprint({"a.py": tmp_path / "two.py"})
+    assert lambda_asset.fingerprint({"a.py": tmp_path / "one.py"}) != lambda_asset.fingerprint(
+        {"a.py": tmp_path / "two.py"}
+    )
 
 
 def test_asset_holds_code_and_data_alone(built: Path) -> None:
@@ -116,24 +118,26 @@ def test_asset_holds_code_and_data_alone(built: Path) -> None:
 
 
 def test_asset_holds_all_that_its_packages_require() -> None:
-    required = {re.split(r"[^A-Za-z0-9._-]", line)[0] for name in asset.CARRIED for line in plainly_required(name)}
+    required = {
+        re.split(r"[^A-Za-z0-9._-]", line)[0] for name in lambda_asset.CARRIED for line in plainly_required(name)
+    }
 
-    assert {canonical(name) for name in required} <= {canonical(name) for name in asset.CARRIED}
+    assert {canonical(name) for name in required} <= {canonical(name) for name in lambda_asset.CARRIED}
 
 
 def test_native_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """mypy, which this environment has, is compiled."""
-    monkeypatch.setattr(asset, "CARRIED", ("mypy",))
+    monkeypatch.setattr(lambda_asset, "CARRIED", ("mypy",))
 
-    with pytest.raises(asset.NativeCode, match="mypy holds"):
-        list(asset.carried_files())
+    with pytest.raises(lambda_asset.NativeCode, match="mypy holds"):
+        list(lambda_asset.carried_files())
 
 
 def test_bytecode_is_made_where_the_runtime_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
-    monkeypatch.setattr(asset, "RUNTIME", sys.version_info[:2])
+    monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])
 
-    asset.precompile(tmp_path)
+    lambda_asset.precompile(tmp_path)
 
     (compiled,) = tmp_path.rglob("*.pyc")
     assert compiled.read_bytes()[:8] == MAGIC_NUMBER + UNCHECKED_HASH
@@ -141,9 +145,9 @@ def test_bytecode_is_made_where_the_runtime_can_read_it(tmp_path: Path, monkeypa
 
 def test_no_bytecode_is_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
-    monkeypatch.setattr(asset, "RUNTIME", (2, 7))
+    monkeypatch.setattr(lambda_asset, "RUNTIME", (2, 7))
 
-    asset.precompile(tmp_path)
+    lambda_asset.precompile(tmp_path)
 
     assert not list(tmp_path.rglob("*.pyc"))
 

@@ -10,8 +10,8 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from infra import permissions
-from infra.exports import DiscoveryExports
-from infra.settings import Settings
+from infra.discovery_exports import DiscoveryExports
+from infra.settings.settings import Settings
 from tests.infra.synthesis import ACCOUNT, EVERYTHING, REGION, make_app
 
 Finding = tuple[str, str]

@@ -1,6 +1,6 @@
 """No name that others rely on comes or goes by accident."""
 
-from infra.settings import Settings
+from infra.settings.settings import Settings
 from tests.infra import pinned_names
 from tests.infra.synthesis import EVERYTHING
 from tests.infra.template import Template

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic.alias_generators import to_camel
 
-from infra.context import SettingsError
-from infra.settings import GB, HOME_REGIONS, Deployment, Existing, Settings
+from infra.settings.rules import SettingsError
+from infra.settings.settings import GB, HOME_REGIONS, Deployment, Existing, Settings
 
 ROOT = Path(__file__).parents[2]
 CDK_JSON, SETTINGS_PAGE = ROOT / "cdk.json", ROOT / "docs" / "settings.md"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Settings
+from infra.settings.settings import Settings
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from infra.context import SettingsError
-from infra.schedules import Schedule
-from infra.settings import Settings
+from infra.settings.rules import SettingsError
+from infra.settings.schedule import Schedule
+from infra.settings.settings import Settings
 from tests.infra.synthesis import DAILY
 from tests.infra.template import Template
 from tests.infra.test_permissions import LOG_DELIVERIES

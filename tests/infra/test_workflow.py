@@ -42,7 +42,7 @@ def test_task_has_its_function_and_a_little_more_time(
 def test_fault_28_task_is_tried_again_with_backoff_and_jitter(definition: dict[str, Any], state: str) -> None:
     refused, retry = states(definition)[state]["Retry"]
 
-    assert (refused["ErrorEquals"][0], refused["MaxAttempts"]) == ("CallRefused", 0)
+    assert (refused["ErrorEquals"][0], refused["MaxAttempts"]) == ("NonRetryableError", 0)
     assert {"Lambda.TooManyRequestsException", "States.TaskFailed", "States.Timeout"} <= set(retry["ErrorEquals"])
     assert retry["MaxAttempts"] >= 2
     assert retry["BackoffRate"] > 1

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.waiting import until
 
 if TYPE_CHECKING:

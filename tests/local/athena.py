@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exports.tables import Sheet, known_tables
-from local.aws import LocalAws
+from exports.datasets.json_lines import JsonLinesWriter, known_tables
+from local.stack.aws import LocalAws
 from tests.local.stack import Stack
 from tests.local.waiting import until
 
@@ -90,7 +90,7 @@ class Place:
     def put_rows(self, dataset: str, export_id: str, header: Sequence[str], rows: Iterable[list[str]]) -> None:
         """Rows as they would be written from a CSV with this header."""
         sink = io.BytesIO()
-        sheet = Sheet(sink.write, known_tables()[dataset])
+        sheet = JsonLinesWriter(sink.write, known_tables()[dataset])
         take = sheet.begin(header)
         for row in rows:
             take(row)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.aws import LocalAws
-from local.environment import ACCOUNT, REGION
-from local.servers import ROOT
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
+from local.stack.servers import ROOT
 from tests.local.stack import Stack
 from tests.local.waiting import until
 

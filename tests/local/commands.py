@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from local.aws import LocalAws
-from local.servers import ROOT
+from local.stack.aws import LocalAws
+from local.stack.servers import ROOT
 from tests.local.waiting import until
 
 AWS_CLI = ROOT / ".venv-awscli" / "bin"

@@ -1,13 +1,13 @@
-"""The deployed stack for the tests of this room: one deployment for all that bear each other."""
+"""The deployed stack for the tests of this suite: one deployment for all that bear each other."""
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.inbox import Inbox
+from tests.local.print_live import PrintLive
 from tests.local.service import Service
 from tests.local.session import SharedAws
 from tests.local.stack import Stack
-from tests.local.tell import Tell
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,5 +46,5 @@ def messages(aws: LocalAws, stack: Stack) -> Inbox:
 
 
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    return Tell(capsys)
+def tell(capsys: pytest.CaptureFixture[str]) -> PrintLive:
+    return PrintLive(capsys)

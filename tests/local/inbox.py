@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.events import keeps_to_schema
 from tests.local.waiting import until
 

@@ -17,14 +17,14 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from exports.model import IN_PROGRESS, utc_text
-from exports.uploads import Upload, part_size_for
-from local.aws import LocalAws
-from local.environment import ACCOUNT, REGION
-from tests.local.byhand import ByHand
+from exports.s3.multipart import Upload, part_size_for
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
+from tests.local.manual_calls import ManualCalls
+from tests.local.print_live import PrintLive
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.storms import open_uploads
-from tests.local.tell import Tell
+from tests.local.trouble import open_uploads
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
@@ -111,11 +111,11 @@ def zipped(files: Mapping[str, bytes], *, damaged: str = "", method: int = zipfi
     return bytes(spoilt)
 
 
-class Day:
+class RoleScenario:
     """All that may become of exports, done by hand: each part says whether it came out as it ought to."""
 
     def __init__(self, aws: LocalAws, stack: Stack, service: Service) -> None:
-        self._by_hand = ByHand(aws, stack)
+        self._by_hand = ManualCalls(aws, stack)
         self._stack = stack
         self._service = service
         small = {"1_o-1_osInfo.csv": b"accountNumber,agentId\n1,o-1\n"}
@@ -216,12 +216,12 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def day(aws: LocalAws, stack: Stack, service: Service) -> Day:
-    return Day(aws, stack, service)
+def day(aws: LocalAws, stack: Stack, service: Service) -> RoleScenario:
+    return RoleScenario(aws, stack, service)
 
 
 @pytest.mark.parametrize("function", ["PlanRun", "CheckExports", "StoreExport", "ReportRun"])
-def test_every_action_is_needed(stack: Stack, day: Day, tell: Tell, function: str) -> None:
+def test_every_action_is_needed(stack: Stack, day: RoleScenario, tell: PrintLive, function: str) -> None:
     assert [part.__name__ for part in day.parts if not part()] == [], "with all of them it comes out"
 
     needed = {action: missed(stack, day, action) for action in held(stack, function)}
@@ -232,7 +232,7 @@ def test_every_action_is_needed(stack: Stack, day: Day, tell: Tell, function: st
     assert [action for action, part in needed.items() if not part] == []
 
 
-def missed(stack: Stack, day: Day, action: Action) -> str:
+def missed(stack: Stack, day: RoleScenario, action: Action) -> str:
     """What does not come out without the action, and does with it again; empty when all does."""
     with without(stack, action):
         part = next((each for each in day.parts if not comes_out(each)), None)

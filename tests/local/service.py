@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from local.aws import LocalAws
 from local.double.client import Double
-from local.double.shelf import ACCOUNT
+from local.double.export_bucket import ACCOUNT
+from local.stack.aws import LocalAws
 
 if TYPE_CHECKING:
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
@@ -27,7 +27,7 @@ class Service:
         self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=300.0)
 
     def has(self, **script: object) -> str:
-        """There is an export, finished unless scripted otherwise; its id. Members: `local.double.script`."""
+        """There is an export, finished unless scripted otherwise; its id. Members: `local.double.scenario`."""
         return self.double.add(script)[0]
 
     def has_body(self, body: bytes) -> str:
@@ -36,14 +36,14 @@ class Service:
         with suppress(self._elsewhere.exceptions.BucketAlreadyOwnedByYou):
             self._elsewhere.create_bucket(Bucket=place["Bucket"])
         self._elsewhere.put_object(**place, Body=body)
-        return self.has(link=self._elsewhere.generate_presigned_url("get_object", Params=place))
+        return self.has(download_url=self._elsewhere.generate_presigned_url("get_object", Params=place))
 
     def has_many(self, count: int, **each: object) -> list[str]:
         return self.double.add_many(count, each)
 
     def starts(self, agent_id: str, **script: object) -> str:
         """What a pipeline does: StartExportTask for an agent; the id that it answers. No other test may start one."""
-        self.double.script(script)
+        self.double.set_scenarios(script)
         filters: Any = [{"name": "agentIds", "condition": "EQUALS", "values": [agent_id]}]
         return self._client.start_export_task(exportDataFormat=["CSV"], filters=filters)["exportId"]
 
@@ -76,18 +76,18 @@ class Service:
         (info,) = self._client.describe_export_tasks(exportIds=[export_id])["exportsInfo"]
         return dict(info)
 
-    def link(self, export_id: str) -> str:
+    def download_url(self, export_id: str) -> str:
         return str(self.described(export_id)["configurationsDownloadUrl"])
 
     def download(self, export_id: str) -> bytes:
         """The bytes behind the export's link; it counts as a GET like any other."""
-        answer = self._http.request("GET", self.link(export_id), decode_content=False)
+        answer = self._http.request("GET", self.download_url(export_id), decode_content=False)
         assert answer.status == 200
         return answer.data
 
     def etag(self, export_id: str) -> str:
         """Of the bytes behind the export's link; it counts as a GET like any other."""
-        return self._http.request("GET", self.link(export_id), headers={"Range": "bytes=0-0"}).headers["ETag"]
+        return self._http.request("GET", self.download_url(export_id), headers={"Range": "bytes=0-0"}).headers["ETag"]
 
     def gets(self, *export_ids: str) -> int:
         """How many GETs of these exports' links there were, or of all links."""

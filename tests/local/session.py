@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 
 FOLDER = "shared_aws_folder"
 

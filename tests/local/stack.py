@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.aws import LocalAws
-from local.environment import ACCOUNT, REGION
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.waiting import NeverHappened, until
 
 if TYPE_CHECKING:

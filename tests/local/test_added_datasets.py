@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.athena import Athena
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -34,7 +34,7 @@ def outputs(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Mapping[
 
 
 def test_an_unknown_file_is_stored_and_reported(aws: LocalAws, stack: Stack, service: Service) -> None:
-    export_id = service.has(link=link_to(aws, stack, zipped_csv(FILE, ROWS)))
+    export_id = service.has(download_url=link_to(aws, stack, zipped_csv(FILE, ROWS)))
 
     run = stack.run(exportIds=[export_id])
 
@@ -49,7 +49,7 @@ def test_an_added_dataset_answers_in_sql(
     aws: LocalAws, stack: Stack, service: Service, outputs: Mapping[str, str]
 ) -> None:
     second = Stack(aws, outputs)
-    export_id = service.has(link=link_to(aws, stack, zipped_csv(FILE, ROWS)))
+    export_id = service.has(download_url=link_to(aws, stack, zipped_csv(FILE, ROWS)))
 
     run = second.run(exportIds=[export_id])
 

@@ -37,7 +37,8 @@ def test_fault_26_two_runs_at_once_store_an_export_once(stack: Stack, service: S
 
 
 @pytest.mark.parametrize(
-    ("before", "outcome"), [({"link": "http://exports.example/"}, "REJECTED"), ({"outcome": "FAILED"}, "FAILED")]
+    ("before", "outcome"),
+    [({"download_url": "http://exports.example/"}, "REJECTED"), ({"outcome": "FAILED"}, "FAILED")],
 )
 def test_a_rejected_or_failed_export_is_stored_when_asked_for_again(
     stack: Stack, service: Service, events: Inbox, before: dict[str, str], outcome: str
@@ -59,7 +60,7 @@ def test_rejected_bytes_are_kept_until_others_take_their_place(stack: Stack, ser
     kept = (stack.row(export_id) or {})["rawKey"]
     rejected = stack.body(kept)
 
-    service.now_plays(export_id, link="http://exports.example/")
+    service.now_plays(export_id, download_url="http://exports.example/")
     second = stack.run(exportIds=[export_id])
     after_second = stack.body((stack.row(export_id) or {})["rawKey"])
     service.now_plays(export_id)
@@ -75,7 +76,7 @@ def test_a_rejected_export_that_has_no_link_when_asked_for_again_is_gone(stack: 
     export_id = service.has_body(b"PK\x03\x04 is how a zip begins, but this is none")
     first = stack.run(exportIds=[export_id])
 
-    service.now_plays(export_id, no_link=True)
+    service.now_plays(export_id, no_download_url=True)
     second = stack.run(exportIds=[export_id])
 
     assert [run.reason(export_id) for run in (first, second)] == ["CORRUPT", "GONE"]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from exports.landing import RESERVE
-from exports.uploads import WORKERS, part_size_for
-from local.aws import LocalAws
+from exports.s3.multipart import WORKERS, part_size_for
+from exports.storing.pipeline import SHUTDOWN_MARGIN
+from local.stack.aws import LocalAws
+from tests.local.print_live import PrintLive
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.storms import killing, open_uploads, run_until_stored, stored_whole, storing_with, workers_of
-from tests.local.tell import Tell
+from tests.local.trouble import killing, open_uploads, run_until_stored, stored_whole, storing_with, workers_of
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("KILLS", "4"))
 """More for a soak: ``KILLS=20``."""
 MEGABYTES = 20 if KILLS > 4 else 10
 """Of each export that kills are to hit; a file of 10 MB is carried in parts, too."""
-RESERVE_SECONDS = int(RESERVE.total_seconds())
+RESERVE_SECONDS = int(SHUTDOWN_MARGIN.total_seconds())
 
 
 def calls_of_storing(stack: Stack, export_id: str) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def test_an_export_that_takes_several_calls_is_stored_whole(aws: LocalAws, stack
 
 
 def test_fault_23_24_killed_at_random_moments_every_export_ends_stored_whole(
-    aws: LocalAws, stack: Stack, service: Service, tell: Tell
+    aws: LocalAws, stack: Stack, service: Service, tell: PrintLive
 ) -> None:
     ids: list[str] = []
     with (

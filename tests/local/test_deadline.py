@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.environment import ACCOUNT, REGION
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from local.aws import LocalAws
-from local.environment import ACCOUNT, REGION
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
@@ -45,8 +45,8 @@ def test_exports_of_another_account_are_stored_by_a_role_and_outlive_their_stack
     assert messages.of(export_id) == [], "the other stack's topic is told of its own exports"
 
     told, flags = (
-        retained_resources.kept(cloudformation, "Third"),
-        retained_resources.taking_up(cloudformation, "Third"),
+        retained_resources.list_retained(cloudformation, "Third"),
+        retained_resources.reuse_flags(cloudformation, "Third"),
     )
     assert [kind for kind, _ in told] == ["AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::S3::Bucket"]
     assert {stack.bucket, stack.table} < {name for _, name in told}

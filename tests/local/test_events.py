@@ -2,7 +2,7 @@
 
 import json
 
-from local.environment import ACCOUNT, REGION
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -42,7 +42,7 @@ def test_every_other_outcome_is_announced_once_to_bus_and_topic(
     """But for what times out and what is not stored, which need a minute, or to be alone: see their own tests."""
     stored, truncated = service.has(kind="ec2-recommendations"), service.has(kind="agent", is_truncated=True)
     failed = service.has(outcome="FAILED", status_message="no agents")
-    rejected, unknown = service.has(link="http://exports.example/"), "export-not-announced-by-anybody"
+    rejected, unknown = service.has(download_url="http://exports.example/"), "export-not-announced-by-anybody"
 
     run = stack.run(exportIds=[stored, truncated, failed, rejected, unknown])
 

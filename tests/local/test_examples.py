@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.caller import EXAMPLES, Caller, make_role
 from tests.local.commands import run_command
 from tests.local.inbox import Inbox
@@ -81,7 +81,7 @@ def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Cal
 def test_a_state_machine_whose_export_fails_tells_what_the_run_told(
     caller: Caller, stack: Stack, service: Service, agent: str
 ) -> None:
-    service.double.script({"outcome": "FAILED"})
+    service.double.set_scenarios({"outcome": "FAILED"})
 
     ended = caller.run({"agentId": agent})
 
@@ -114,7 +114,11 @@ def test_a_state_machine_tells_why_no_run_was_started(caller: Caller, stack: Sta
 
 
 def test_what_a_run_did_not_store_is_asked_for_again(aws: LocalAws, stack: Stack, service: Service) -> None:
-    stored, failed, rejected = service.has(), service.has(outcome="FAILED"), service.has(link="http://exports.example/")
+    stored, failed, rejected = (
+        service.has(),
+        service.has(outcome="FAILED"),
+        service.has(download_url="http://exports.example/"),
+    )
     unknown = f"export-{uuid.uuid4()}"
     first = stack.run(exportIds=[stored, failed, rejected, unknown])
     for export_id in (failed, rejected, unknown):

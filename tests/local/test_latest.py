@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from exports.tables import known_tables
-from local.aws import LocalAws
-from local.fleet import Fleet
+from exports.datasets.json_lines import known_tables
+from local.double.data.data_center import DataCenter
+from local.stack.aws import LocalAws
 from tests.local.athena import Place, sql_of
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -40,13 +40,13 @@ def test_the_newest_summary_wins(place: Place, stack: Stack, service: Service, l
     place.take([old, new])
 
     seen = place.athena.rows(f"SELECT id, export_id, istruncated FROM {latest('summary_server')}")
-    assert sorted(seen) == sorted((server.id, new, "false") for server in Fleet().servers())
+    assert sorted(seen) == sorted((server.id, new, "false") for server in DataCenter().servers())
 
 
 def test_each_agent_shows_its_newest_export_and_whether_that_was_truncated(
     place: Place, stack: Stack, service: Service, latest: Latest
 ) -> None:
-    first, second, *_ = (server.agent_id for server in Fleet().servers())
+    first, second, *_ = (server.agent_id for server in DataCenter().servers())
     before = service.has(kind="agent", agent_id=first, rows=3, age_seconds=3 * DAY)
     other = service.has(kind="agent", agent_id=second, rows=4, age_seconds=2 * DAY)
     newest = service.has(kind="agent", agent_id=first, rows=5, age_seconds=DAY, is_truncated=True)
@@ -64,7 +64,7 @@ def test_each_agent_shows_its_newest_export_and_whether_that_was_truncated(
 def test_an_agent_whose_newest_export_has_no_connections_shows_none(
     place: Place, stack: Stack, service: Service, latest: Latest
 ) -> None:
-    agent = next(server.agent_id for server in Fleet().servers())
+    agent = next(server.agent_id for server in DataCenter().servers())
     export_id = service.has(kind="agent", agent_id=agent, age_seconds=DAY)
     stack.run(exportIds=[export_id])
     place.take([export_id])

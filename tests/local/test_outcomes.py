@@ -79,7 +79,7 @@ def test_a_failed_export_is_told_with_its_message(stack: Stack, service: Service
     ],
 )
 def test_a_link_to_anywhere_but_s3_is_refused(stack: Stack, service: Service, link: str) -> None:
-    export_id = service.has(link=link)
+    export_id = service.has(download_url=link)
 
     run = stack.run(exportIds=[export_id])
 
@@ -87,7 +87,7 @@ def test_a_link_to_anywhere_but_s3_is_refused(stack: Stack, service: Service, li
     assert stack.keys_of(export_id) == []
 
 
-@pytest.mark.parametrize("script", [{"no_link": True}, {"link": ""}], ids=["none", "empty"])
+@pytest.mark.parametrize("script", [{"no_download_url": True}, {"download_url": ""}], ids=["none", "empty"])
 def test_bad_input_15_a_link_that_does_not_come_within_the_grace_period_is_gone(
     stack: Stack, service: Service, script: dict[str, object]
 ) -> None:
@@ -130,7 +130,11 @@ def test_fault_07_a_link_that_has_expired_is_asked_for_again(stack: Stack, servi
 
 
 def test_fault_21_one_bad_export_does_not_take_the_others_down(stack: Stack, service: Service) -> None:
-    stored, failed, refused = service.has(), service.has(outcome="FAILED"), service.has(link="http://exports.example/")
+    stored, failed, refused = (
+        service.has(),
+        service.has(outcome="FAILED"),
+        service.has(download_url="http://exports.example/"),
+    )
 
     run = stack.run(exportIds=[failed, stored, refused, "export-unknown-too"])
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
-from local.servers import ROOT
+from local.stack.aws import LocalAws
+from local.stack.servers import ROOT
 from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack

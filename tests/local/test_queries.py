@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
-from local.fleet import Fleet, Server, Span
+from local.double.data.data_center import DataCenter, Server, Span
+from local.stack.aws import LocalAws
 from tests.local.athena import Cells, Place, sql_of
 from tests.local.commands import run_command
 from tests.local.service import Service
@@ -20,7 +20,7 @@ from tests.local.stack import Stack
 
 QUERIES = Path(__file__).parents[2] / "docs" / "queries"
 PAGE = QUERIES.parent / "queries.md"
-FLEET = Fleet()
+FLEET = DataCenter()
 SERVERS = list(FLEET.servers())
 SAMPLES = 5
 Answers = Callable[[int], list[Cells]]

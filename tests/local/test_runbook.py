@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from local.aws import LocalAws
-from local.servers import ROOT
+from local.stack.aws import LocalAws
+from local.stack.servers import ROOT
 from tests.local.commands import run_command
+from tests.local.log_sinks import DeadLetters
 from tests.local.service import Service
-from tests.local.sinks import DeadLetters
 from tests.local.stack import Run, Stack
 
 pytestmark = pytest.mark.alone
@@ -24,7 +24,7 @@ def commands(page: Path) -> list[str]:
 def test_the_commands_of_the_runbook_tell_what_broke_and_ask_again(
     aws: LocalAws, stack: Stack, service: Service
 ) -> None:
-    rejected = service.has(link="http://exports.example/")
+    rejected = service.has(download_url="http://exports.example/")
     failed = stack.run(exportIds=[rejected])
     letter = f"a letter for whoever is on call: {uuid.uuid4()}"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.inbox import Inbox
+from tests.local.log_sinks import DeadLetters, LogSinks, Place, found
 from tests.local.service import Service
-from tests.local.sinks import DeadLetters, Place, Sinks, found
 from tests.local.stack import Stack
-from tests.local.storms import function_with
+from tests.local.trouble import function_with
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
@@ -27,8 +27,8 @@ def letters(aws: LocalAws, stack: Stack) -> DeadLetters:
 
 
 @pytest.fixture(scope="module")
-def sinks(stack: Stack, events: Inbox, messages: Inbox, letters: DeadLetters) -> Sinks:
-    return Sinks(stack, events, messages, letters)
+def sinks(stack: Stack, events: Inbox, messages: Inbox, letters: DeadLetters) -> LogSinks:
+    return LogSinks(stack, events, messages, letters)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def written(
     aws: LocalAws,
     stack: Stack,
     service: Service,
-    sinks: Sinks,
+    sinks: LogSinks,
     marker: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[Place]]:
@@ -61,15 +61,15 @@ def run_in_every_way(stack: Stack, service: Service, marker: str) -> None:
     secret = f"https://localhost/{marker}/export.zip?X-Amz-Signature={marker}"
     good = [service.has(kind="agent"), service.has(container="nested"), service.has(is_truncated=True)]
     refused = [
-        service.has(link=secret.replace("https:", "http:")),
-        service.has(link=secret.replace("localhost", "exports.example")),
-        service.has(link=secret.replace("localhost", f"{marker}@localhost")),
-        service.has(link=f"no link at all but {marker}"),
+        service.has(download_url=secret.replace("https:", "http:")),
+        service.has(download_url=secret.replace("localhost", "exports.example")),
+        service.has(download_url=secret.replace("localhost", f"{marker}@localhost")),
+        service.has(download_url=f"no link at all but {marker}"),
         service.has_body(b"<html>Sorry</html>"),
     ]
     failed = service.has(outcome="FAILED", status_message=f"Could not put to {secret}")
     expired = service.has(refused_gets=3)
-    with service.never_done({"link": secret.replace("localhost", "localhost:9")}) as closed:
+    with service.never_done({"download_url": secret.replace("localhost", "localhost:9")}) as closed:
         tried = stack.start({"exportIds": closed})
         run = stack.run(exportIds=[*good, *refused, failed, expired], correlationId="secret")
         until(lambda: '\\"waiting\\"' in stack.history(tried)[-1].text, what="a download that fails")
@@ -78,14 +78,14 @@ def run_in_every_way(stack: Stack, service: Service, marker: str) -> None:
 
 
 def test_the_marker_stands_in_every_link(service: Service, marker: str) -> None:
-    link = service.link(service.has())
+    link = service.download_url(service.has())
 
     assert link.count(marker) > 1
     assert all(part.lower() in link.lower() for part in SIGNED)
 
 
 def test_the_search_finds_what_is_written_down(
-    stack: Stack, service: Service, sinks: Sinks, letters: DeadLetters
+    stack: Stack, service: Service, sinks: LogSinks, letters: DeadLetters
 ) -> None:
     """The secret can only be said to be nowhere if it would have been found: so something is planted everywhere."""
     planted = f"planted-{uuid.uuid4().hex}"

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.inbox import Inbox
+from tests.local.print_live import PrintLive
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.storms import killing, open_uploads, run_until_stored, stored_whole
-from tests.local.tell import Tell
+from tests.local.trouble import killing, open_uploads, run_until_stored, stored_whole
 
 pytestmark = pytest.mark.alone
 
@@ -30,7 +30,7 @@ def told_of(events: Inbox) -> list[tuple[str, str]]:
 
 
 def test_fault_26_many_runs_at_once_store_each_export_once(
-    stack: Stack, service: Service, events: Inbox, tell: Tell
+    stack: Stack, service: Service, events: Inbox, tell: PrintLive
 ) -> None:
     ids = service.has_many(EXPORTS, kind="agent", in_progress_seconds=2)
 
@@ -54,7 +54,7 @@ def test_fault_26_many_runs_at_once_store_each_export_once(
 
 
 def test_fault_23_24_kills_of_any_function_lose_nothing(
-    aws: LocalAws, stack: Stack, service: Service, events: Inbox, tell: Tell
+    aws: LocalAws, stack: Stack, service: Service, events: Inbox, tell: PrintLive
 ) -> None:
     draw = random.Random(SEED)
     functions = [stack.function(name) for name in FUNCTIONS]
@@ -78,7 +78,7 @@ def test_fault_23_24_kills_of_any_function_lose_nothing(
 
 
 def test_fault_09_15_16_a_service_in_trouble_costs_time_and_nothing_else(
-    stack: Stack, service: Service, tell: Tell
+    stack: Stack, service: Service, tell: PrintLive
 ) -> None:
     """Of its calls, 15 % are throttled and as many fail; of downloads, 30 % are told to slow down."""
     ids = service.has_many(EXPORTS, kind="agent", in_progress_seconds=2)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.environment import ACCOUNT, REGION
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.service import Service
 from tests.local.stack import Run, Stack
 
@@ -193,7 +193,7 @@ def test_the_row_of_a_stored_export_is_complete(stack: Stack, service: Service, 
 
 
 def test_the_row_of_a_rejected_export_has_its_reason(stack: Stack, service: Service) -> None:
-    export_id = service.has(link="http://exports.example/")
+    export_id = service.has(download_url="http://exports.example/")
 
     stack.run(exportIds=[export_id])
 

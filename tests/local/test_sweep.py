@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -85,7 +85,7 @@ def told_of(messages: Inbox) -> Counter[str]:
 
 
 def test_a_sweep_does_not_look_at_a_rejected_export_again(stack: Stack, service: Service) -> None:
-    export_id = service.has(link="http://exports.example/")
+    export_id = service.has(download_url="http://exports.example/")
     stack.run(exportIds=[export_id])
     service.now_plays(export_id)
 

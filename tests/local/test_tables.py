@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from local.aws import LocalAws
+from local.stack.aws import LocalAws
 from tests.local.athena import Athena, Cells, Place
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -147,7 +147,9 @@ def test_any_cells_of_a_stored_export_come_back_through_sql(
 ) -> None:
     """500 rows that hypothesis draws, in one export: written as CSV, stored by the stack, asked of Athena."""
     wanted = [[f"{number:04}", *row] for number, row in enumerate(drawn(ROWS, 500))]
-    export_id = service.has(kind="agent", link=link_to(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *wanted])))
+    export_id = service.has(
+        kind="agent", download_url=link_to(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *wanted]))
+    )
 
     stack.run(exportIds=[export_id])
 

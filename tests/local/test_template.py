@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from local.aws import CDK_PROGRAM, LocalAws
-from local.deployment import CONTEXT
-from local.environment import inherited
-from local.servers import ROOT
+from local.stack.aws import CDK_PROGRAM, LocalAws
+from local.stack.deployment import CONTEXT
+from local.stack.environment import inherited
+from local.stack.servers import ROOT
 from tests.local.stack import Stack
 
 Position = tuple[str | int, ...]

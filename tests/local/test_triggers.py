@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
-from local.environment import ACCOUNT, REGION
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
 from tests.local.alarms import Alarms
 from tests.local.service import Service
 from tests.local.stack import Run, Stack

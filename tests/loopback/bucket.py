@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from tests.loopback.server import Exchange, Request, Server
 
-SMALLEST_PART = 5 * 1024 * 1024
+MIN_PART_SIZE = 5 * 1024 * 1024
 
 
 def base64_crc32(crc32: int) -> str:
@@ -73,7 +73,7 @@ class Refused(Exception):
 class Call(Exchange):
     """One call of an S3 client, path style."""
 
-    server: "Bucket"
+    server: "BucketServer"
 
     def _dispatch(self) -> None:
         split = urlsplit(self.path)
@@ -136,7 +136,7 @@ class Call(Exchange):
             upload_id = f"upload-{next(self.server.ids)}"
             self.server.uploads[upload_id] = Upload(self.key)
         name = "InitiateMultipartUploadResult"
-        self.say(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><UploadId>{upload_id}</UploadId>")
+        self.say(200, name, f"<BucketServer>bucket</BucketServer><Key>{self.key}</Key><UploadId>{upload_id}</UploadId>")
 
     def put_part(self) -> None:
         part = self._receive()
@@ -162,7 +162,7 @@ class Call(Exchange):
         asked = b"".join(map(bytes, self.sent))
         upload = self._upload()
         parts = [_named(each, upload.parts) for each in ElementTree.fromstring(asked).iterfind("{*}Part")]
-        if any(part.size < SMALLEST_PART for part in parts[:-1]):
+        if any(part.size < MIN_PART_SIZE for part in parts[:-1]):
             raise Refused(400, "EntityTooSmall")
         composite = zlib.crc32(b"".join(part.crc32.to_bytes(4, "big") for part in parts))
         whole = Object(parts, f"{base64_crc32(composite)}-{len(parts)}")
@@ -171,7 +171,7 @@ class Call(Exchange):
         self._land(whole)
         self.server.uploads.pop(self.query["uploadId"], None)
         name = "CompleteMultipartUploadResult"
-        self.say(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><ETag>{whole.etag}</ETag>")
+        self.say(200, name, f"<BucketServer>bucket</BucketServer><Key>{self.key}</Key><ETag>{whole.etag}</ETag>")
 
     def abort(self) -> None:
         self._upload()
@@ -235,7 +235,7 @@ _OPERATIONS: dict[str, Callable[[Call], None]] = {
 Fault = Callable[[Call], None]
 
 
-class Bucket(Server):
+class BucketServer(Server):
     """``faults`` holds, for each operation such as ``PUT?uploadId``, what its next calls run into.
 
     Without ``keeps`` a part is only its size and its CRC-32.

@@ -28,7 +28,7 @@ class Style(StrEnum):
 class Get(Exchange):
     """One GET being answered with ``body``, or with whatever a fault makes of it."""
 
-    server: "Source"
+    server: "SourceServer"
     body: Bytes
     etag: str
 
@@ -109,7 +109,7 @@ def well(exchange: Get) -> None:
     exchange.serve()
 
 
-class Source(Server):
+class SourceServer(Server):
     """Serves ``body`` at any path. ``faults`` are used up one by one; ``always`` answers when there is none left."""
 
     def __init__(self, context: ssl.SSLContext, body: Bytes = b"") -> None:
@@ -120,7 +120,7 @@ class Source(Server):
         self.always: Fault = well
 
     @property
-    def link(self) -> str:
+    def download_url(self) -> str:
         """A link as the service gives it: path and query are secret."""
         return (
             f"{self.endpoint}/{SECRET_PATH}/export.zip?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SECRET_QUERY}"

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from local.double.container import export_file
-from local.double.contents import Compression, Contents, Kind
-from local.fleet import Fleet
+from local.double.data.archive import export_file
+from local.double.data.contents import Compression, Contents, Kind
+from local.double.data.data_center import DataCenter
 from tests.unit.builders import peak_memory, unpacked, unpacking, zipped
+from tests.unit.datasets.test_json_lines import OS_INFO, written
 from tests.unit.fakes import FakeBucket
-from tests.unit.test_tables import OS_INFO, written
 
-FLEET = Fleet()
+FLEET = DataCenter()
 AGENT = Contents(kind=Kind.AGENT, agent_id=FLEET.server(3).agent_id, rows=4)
 SUMMARY = Contents(kind=Kind.SUMMARY)
 EC2 = Contents(kind=Kind.EC2_RECOMMENDATIONS)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.members import Limits
-from exports.model import Export, Keys, RawObject
-from exports.rows import Row
-from exports.runs import Batch
-from exports.unpack import Unpacked, unpack
-from exports.uploads import Bucket, Unfinished
+from exports.keys import Keys
+from exports.model import Export, RawObject
+from exports.outcomes.rows import Row
+from exports.runs import Batch, Unfinished
+from exports.s3.multipart import ObjectStore
+from exports.unpack.members import Limits
+from exports.unpack.unpacking import Unpacked, unpack
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SIGNED = "https://prod-exports.s3.us-west-2.amazonaws.com/key.zip?X-Amz-Signature=s3cr3t"
@@ -24,9 +25,16 @@ Files = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 
 def export(export_id: str = "export-1", status: str = "SUCCEEDED", *, age_minutes: float = 30, **more: Any) -> Export:
     requested_at = NOW - timedelta(minutes=age_minutes)
-    link = SIGNED if status == "SUCCEEDED" else None
+    download_url = SIGNED if status == "SUCCEEDED" else None
     return Export(
-        **{"id": export_id, "status": status, "status_message": "", "requested_at": requested_at, "link": link, **more}
+        **{
+            "id": export_id,
+            "status": status,
+            "status_message": "",
+            "requested_at": requested_at,
+            "download_url": download_url,
+            **more,
+        }
     )
 
 
@@ -71,13 +79,13 @@ def countdown(looks: int) -> Callable[[], float]:
     return itertools.chain([100.0] * looks, itertools.repeat(0.0)).__next__
 
 
-def unpacking(bucket: Bucket, raw: RawObject, **options: Any) -> Unpacked | Unfinished:
+def unpacking(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked | Unfinished:
     """What one call makes of the raw object; in no hurry and with the usual limits unless told otherwise."""
     usual: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900}
-    return unpack(raw, archive=bucket, **{**usual, **options})
+    return unpack(raw, bucket=bucket, **{**usual, **options})
 
 
-def unpacked(bucket: Bucket, raw: RawObject, **options: Any) -> Unpacked:
+def unpacked(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked:
     result = unpacking(bucket, raw, **options)
     assert isinstance(result, Unpacked)
     return result

@@ -18,12 +18,12 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
 
-from local.certificate import make_certificate
 from local.double.client import Double
-from local.double.script import Settings
+from local.double.data.data_center import DataCenter
+from local.double.export_bucket import SECRET, Location
+from local.double.scenario import Settings
 from local.double.server import Server, serving, tls_context
-from local.double.shelf import SECRET, Place
-from local.fleet import Fleet
+from local.stack.certificate import make_certificate
 
 START = 1_800_000_000.0
 """What the double's clock says first; it stands still until a test moves it."""
@@ -116,7 +116,7 @@ class Running:
     s3: SmallS3
     clock: Clock
     ca: Path
-    fleet: Fleet
+    data_center: DataCenter
     double: Double
     service: ApplicationDiscoveryServiceClient
     http: urllib3.PoolManager
@@ -140,7 +140,7 @@ class Running:
     def status(self, export_id: str) -> str:
         return str(self.describe(export_id)[0]["exportStatus"])
 
-    def link(self, export_id: str) -> str:
+    def download_url(self, export_id: str) -> str:
         return str(self.describe(export_id)[0]["configurationsDownloadUrl"])
 
     def open(self, link: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
@@ -169,9 +169,9 @@ def running_double(directory: Path) -> Iterator[Running]:
     """A double with a small S3 on free ports; its certificate lies in the directory."""
     cert, key = directory / "cert.pem", directory / "key.pem"
     make_certificate(cert, key)
-    clock, fleet, s3 = Clock(), Fleet(), SmallS3()
+    clock, data_center, s3 = Clock(), DataCenter(), SmallS3()
     server = Server(port=0, tls=tls_context(cert, key))
-    server.serve_for(Place(s3.url, server.url), fleet, Settings(), clock)
+    server.serve_for(Location(s3.url, server.url), data_center, Settings(), clock)
     thread = Thread(target=s3.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     running = Running(
@@ -179,7 +179,7 @@ def running_double(directory: Path) -> Iterator[Running]:
         s3=s3,
         clock=clock,
         ca=cert,
-        fleet=fleet,
+        data_center=data_center,
         double=Double(server.url, cert),
         service=discovery_client(server.url, cert, "us-east-1"),
         http=urllib3.PoolManager(ca_certs=str(cert), retries=False),

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from exports.checksums import to_base64
+from exports.download.download import FullBody, Probe
 from exports.errors import ServiceError, SourceChanged
-from exports.links import Probe, Whole
-from exports.model import Export, Keys, Outcome, RawObject
-from exports.retries import Patience, no_hurry
-from exports.rows import Row, Write
+from exports.keys import Keys
+from exports.model import Export, Outcome, RawObject
+from exports.outcomes.rows import Row, Write
+from exports.retry import RetryPolicy, no_deadline
 from exports.runs import Batch, Filters
-from exports.uploads import Part, Upload, UploadGone
+from exports.s3.crc32 import to_base64
+from exports.s3.multipart import Part, Upload, UploadGone
 from tests.unit.builders import KEYS, NOW, row
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class FakeClock:
     def __call__(self) -> datetime:
         return self.now
 
-    def patience(self, attempts: int = 4, time_left: Callable[[], float] = no_hurry) -> Patience:
-        return Patience(attempts, time_left=time_left, sleep=self.pauses.append, draw=lambda low, high: high)
+    def retry_policy(self, attempts: int = 4, time_left: Callable[[], float] = no_deadline) -> RetryPolicy:
+        return RetryPolicy(
+            attempts, time_left=time_left, sleep=self.pauses.append, random_between=lambda low, high: high
+        )
 
 
 @dataclass
@@ -82,7 +85,7 @@ class FakeRecords:
     def release(self, export_id: str, error: str) -> None:
         self.journal.append(f"release {error}")
 
-    def remember(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
+    def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         self.journal.append("remember")
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
@@ -126,16 +129,16 @@ class FakeCatalog:
 
 
 @dataclass
-class FakeBus:
+class FakePublisher:
     """Keeps the outcomes that it is told, or refuses every event."""
 
-    told: list[Outcome] = field(default_factory=list)
+    published: list[Outcome] = field(default_factory=list)
     refuses: bool = False
 
     def publish(self, row: Row, outcome: Outcome) -> None:
         if self.refuses:
             raise ServiceError("ThrottlingException")
-        self.told.append(outcome)
+        self.published.append(outcome)
 
 
 @dataclass
@@ -205,7 +208,7 @@ class FakeBucket:
         self.put_json(key, document)
         return True
 
-    def remove(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
     @contextmanager
@@ -296,7 +299,7 @@ class FakeSource:
             self.before_chunk(first, at)
             yield self.body[at : min(at + self.chunk, last + 1)]
 
-    def whole(self) -> AbstractContextManager[Whole]:
+    def whole(self) -> AbstractContextManager[FullBody]:
         raise NotImplementedError("it is read by ranges")
 
     @property

@@ -1,0 +1,43 @@
+"""obstore (Rust's object_store) with eight ranges read at once, in order, into one multipart upload."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import obstore
+from obstore.store import HTTPStore, S3Store
+
+from benchmarks.competitors.job import BUCKET, SIGNATURE, Job
+
+RANGES = 8
+PART = 8 * 1024 * 1024
+
+
+def ready(job: Job) -> Callable[[str], None]:
+    trusting = {"root_certificate": Path(job.certificates).read_bytes()}
+    source = HTTPStore(f"{job.source}?{SIGNATURE}", client_options=trusting)
+    bucket = S3Store(
+        BUCKET, endpoint=job.endpoint, region="us-east-1", virtual_hosted_style_request=False, client_options=trusting
+    )
+    return lambda name: asyncio.run(_copy(source, bucket, name))
+
+
+async def _copy(source: HTTPStore, bucket: S3Store, name: str) -> None:
+    first = await obstore.get_async(source, name, options={"range": (0, 1)})
+    ranges = _ranges(source, name, first.meta["size"])
+    await obstore.put_async(bucket, name, ranges, chunk_size=PART, max_concurrency=RANGES)
+
+
+async def _ranges(source: HTTPStore, name: str, size: int) -> AsyncIterator[obstore.Bytes]:
+    coming: deque[asyncio.Future[obstore.Bytes]] = deque()
+    for at in range(0, size, PART):
+        coming.append(asyncio.ensure_future(_range(source, name, at, min(at + PART, size))))
+        if len(coming) == RANGES:
+            yield await coming.popleft()
+    while coming:
+        yield await coming.popleft()
+
+
+async def _range(source: HTTPStore, name: str, first: int, end: int) -> obstore.Bytes:
+    return await obstore.get_range_async(source, name, start=first, end=end)

@@ -1,0 +1,20 @@
+"""A shell pipeline into the AWS CLI, which cannot know that its left side failed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.competitors.job import BUCKET, Job
+
+SCRIPT = 'curl --silent --fail --cacert "$1" "$2" | "$3" s3 cp --quiet - "$4"'
+AWS = str(Path(sys.executable).with_name("aws"))
+
+
+def ready(job: Job) -> Callable[[str], None]:
+    def copy(name: str) -> None:
+        values = [job.certificates, job.link(name), AWS, f"s3://{BUCKET}/{name}"]
+        command = ["bash", "-o", "pipefail", "-c", SCRIPT, "pipeline", *values]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+    return copy

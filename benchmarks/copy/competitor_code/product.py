@@ -1,0 +1,64 @@
+"""This project's own code, as a function of the stack calls it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from boto3.session import Session
+
+from benchmarks.competitors.job import BUCKET, Job
+from exports.download.connections import tls_context
+from exports.download.download import Download
+from exports.model import RawObject
+from exports.retry import RetryPolicy
+from exports.s3.bucket import Bucket, s3_client
+from exports.s3.multipart import Upload
+from exports.transfer.copying import copy
+
+OWNER = "111122223333"
+
+
+class Unfinished(Exception):
+    """The copy is to be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressStore:
+    """Stands for the catalog: what is kept of an upload while it may be gone on with."""
+
+    path: str
+
+    def save_progress(self, upload: Upload) -> None:
+        if self.path:
+            draft = Path(self.path + ".new")
+            draft.write_text(json.dumps(asdict(upload)))
+            draft.replace(self.path)
+
+    def known(self) -> Upload | None:
+        kept = Path(self.path) if self.path else None
+        return Upload(**json.loads(kept.read_text())) if kept and kept.exists() else None
+
+
+def ready(job: Job) -> Callable[[str], None]:
+    retry_policy = RetryPolicy(base_seconds=job.pause_seconds)
+    context = tls_context(job.certificates)
+    archive = Bucket(s3_client(Session()), bucket=BUCKET, owner=OWNER, retry_policy=retry_policy)
+    memory = ProgressStore(job.memory)
+
+    def copy_one(name: str) -> None:
+        source = Download(
+            job.link(name), refresh_url=lambda: None, hosts=["localhost:*"], context=context, retry_policy=retry_policy
+        )
+        copied = copy(
+            source,
+            archive,
+            key=lambda extension: name,
+            known=memory.known(),
+            save_progress=memory.save_progress,
+            retry_policy=retry_policy,
+        )
+        if not isinstance(copied, RawObject):
+            raise Unfinished
+
+    return copy_one

@@ -1,0 +1,155 @@
+"""A function's adapters, built when first used and kept while the function is warm, and what every handler shares."""
+
+import gc
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from exports import redaction
+from exports.aws.assume_role import session_as
+from exports.aws.discovery import DiscoveryService
+from exports.aws.glue import GlueTables
+from exports.errors import ExportsError, ServiceError
+from exports.keys import batch_key
+from exports.outcomes.catalog import Catalog
+from exports.outcomes.events import EventPublisher
+from exports.outcomes.metrics import measure, record_call
+from exports.outcomes.recorder import OutcomeRecorder
+from exports.runs import Batch
+from exports.s3.bucket import Bucket, s3_client
+from exports.settings import SettingError, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+redaction.install_log_filter()
+logger = Logger(json_serializer=lambda record: json.dumps(redaction.redact_value(record), default=str))
+"""Fields of a record are cleaned as its message is."""
+
+T = TypeVar("T")
+Handler = Callable[[Any, LambdaContext], dict[str, Any]]
+
+DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""Of DescribeExportTasks. What is still throttled or fails then is left to the next look at the batch."""
+CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""Of DynamoDB, EventBridge and Glue. What still fails then fails the call, which the workflow repeats."""
+
+
+def lambda_handler(handle: Handler) -> Handler:
+    """A handler whose failures carry a code and nothing else: they end up in the workflow's history.
+
+    What is not one of our own errors is logged with its traceback, scrubbed, and goes on as its class's name.
+    """
+
+    @wraps(handle)
+    def guarded(event: Any, context: LambdaContext) -> dict[str, Any]:
+        try:
+            return handle(event, context)
+        except (ExportsError, SettingError) as error:
+            logger.warning("invocation failed", error=str(error), error_type=type(error).__name__)
+            raise
+        except Exception as error:
+            logger.exception("invocation failed unexpectedly")
+            raise ServiceError(type(error).__name__) from None
+
+    with_context: Handler = logger.inject_lambda_context(guarded, clear_state=True)
+    return with_context
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def time_left(context: LambdaContext) -> timedelta:
+    """Time until Lambda ends the call."""
+    return timedelta(milliseconds=context.get_remaining_time_in_millis())
+
+
+@cache
+def settings() -> Settings:
+    return Settings(os.environ)
+
+
+@cache
+def session() -> boto3.Session:
+    return boto3.Session()
+
+
+def cached_client(connect: Callable[[], T]) -> Callable[[], T]:
+    """``connect``, called when first needed and never again while the function is warm.
+
+    A client is made of large JSON documents that stay. Python, which would search them for garbage again and again
+    meanwhile, is told to leave that: a tenth of a cold start.
+    """
+
+    @cache
+    def connected() -> T:
+        gc.disable()
+        try:
+            return connect()
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    return connected
+
+
+@cached_client
+def service() -> DiscoveryService:
+    """In the account and region that the exports belong to."""
+    config = settings()
+    role, external_id = config.discovery_role, config.discovery_external_id
+    caller = session_as(role, name=config.function_name, external_id=external_id) if role else session()
+    client = caller.client("discovery", region_name=config.discovery_region, config=DISCOVERY_CONFIG)
+    client.meta.events.register("response-received.discovery.DescribeExportTasks", record_call)
+    return DiscoveryService(client)
+
+
+@cached_client
+def catalog() -> Catalog:
+    config = settings()
+    client = session().client("dynamodb", config=CONFIG)
+    return Catalog(
+        client, config.table, account=config.discovery_account, region=config.discovery_region, clock=utc_now
+    )
+
+
+@cached_client
+def bucket() -> Bucket:
+    return Bucket(s3_client(session()), bucket=settings().bucket, owner=settings().account)
+
+
+@cached_client
+def tables() -> GlueTables:
+    connect = cached_client(lambda: session().client("glue", config=CONFIG))
+    return GlueTables(connect, database=settings().database, bucket=settings().bucket)
+
+
+@cached_client
+def events() -> "EventBridgeClient":
+    return session().client("events", config=CONFIG)
+
+
+def publisher() -> EventPublisher:
+    """For one call."""
+    return EventPublisher(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
+
+
+def batch(pointer: dict[str, Any]) -> Batch:
+    """The batch that a pointer ``{"runId", "number"}`` of the workflow points to."""
+    document: Any = bucket().read_json(batch_key(pointer["runId"], pointer["number"]))
+    found = Batch.from_json(pointer["number"], document)
+    logger.append_keys(run_id=found.run_id, batch=found.number, correlation_id=found.correlation_id)
+    return found
+
+
+def recorder(of: Batch, given: EventPublisher | None = None) -> OutcomeRecorder:
+    return OutcomeRecorder(of, catalog(), (given or publisher()).publish, measure, utc_now)

@@ -1,0 +1,108 @@
+"""Connections of downloads: to the very address that was checked, verified, timed, and never redirected."""
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from ssl import CERT_REQUIRED, SSLContext
+from typing import TYPE_CHECKING, Any
+
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.util import Timeout, connection
+from urllib3.util.ssl_ import create_urllib3_context
+
+from exports.download.throughput import MonitoredSocket, ThroughputMonitor
+from exports.download.url_policy import Target, public_addresses
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+"""Longest silence that is waited for; a source that is not silent but slow is left to :class:`exports.download.throughput.ThroughputMonitor`."""
+ADDRESSES_TRIED = 3
+AGENT = "discovery-exports"
+
+
+@cache
+def tls_context(ca_bundle: str = "") -> SSLContext:
+    """Trust in the system's certificates and in those of ``ca_bundle``, a file or directory, if one is named."""
+    context = create_urllib3_context(cert_reqs=CERT_REQUIRED)
+    context.check_hostname = True
+    context.load_default_certs()
+    if ca_bundle:
+        kind = "capath" if Path(ca_bundle).is_dir() else "cafile"
+        context.load_verify_locations(**{kind: ca_bundle})
+    context.sslsocket_class = MonitoredSocket
+    return context
+
+
+class CheckedConnection(HTTPSConnection):
+    """Resolves its host itself, checks the answer, and connects to what it checked.
+
+    Host header and SNI stay those of the link. A host that is ``allowlisted`` may have any address.
+    """
+
+    def __init__(self, *args: Any, allowlisted: bool, monitor: Callable[[], ThroughputMonitor], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._allowlisted = allowlisted
+        self._monitor = monitor
+
+    def connect(self) -> None:
+        super().connect()
+        if isinstance(self.sock, MonitoredSocket):
+            self.sock.monitor = self._monitor()
+
+    def _new_conn(self) -> socket.socket:
+        addresses = [self.host] if self._allowlisted else public_addresses(self.host, self.port)
+        failure: OSError = OSError("no address")
+        for address in addresses[:ADDRESSES_TRIED]:
+            try:
+                return connection.create_connection(
+                    (address, self.port), self.timeout, socket_options=self.socket_options
+                )
+            except OSError as error:
+                failure = error
+        raise failure
+
+
+class _Pool(HTTPSConnectionPool):
+    ConnectionCls = CheckedConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A link that may be opened, and the connections to its host."""
+
+    target: Target
+    pool: HTTPSConnectionPool = field(repr=False)
+
+    def get(self, headers: Mapping[str, str]) -> "BaseHTTPResponse":
+        """The answer to a GET, its body unread and as it comes over the wire. Raises what urllib3 raises."""
+        return self.pool.urlopen(
+            "GET",
+            self.target.path,
+            headers={"Accept-Encoding": "identity", "User-Agent": AGENT, **headers},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+
+def connect(
+    target: Target, *, context: SSLContext, connections: int, monitor: Callable[[], ThroughputMonitor]
+) -> Endpoint:
+    pool = _Pool(
+        target.host,
+        target.port,
+        maxsize=connections,
+        timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+        ssl_context=context,
+        allowlisted=target.allowlisted,
+        monitor=monitor,
+    )
+    return Endpoint(target, pool)

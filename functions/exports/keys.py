@@ -1,0 +1,46 @@
+"""Keys of all objects that this project writes to the bucket."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where an export's objects lie. They depend on the export alone, so storing it twice meets the same keys."""
+
+    account: str
+    region: str
+    requested_date: str
+    export_id: str
+
+    def raw(self, extension: str) -> str:
+        """The bytes as received; ``extension`` is ``zip``, ``csv`` or ``csv.gz``."""
+        return f"raw/{self.account}/{self.region}/{self.requested_date}/{self.export_id}.{extension}"
+
+    def data(self, dataset: str, file: str) -> str:
+        """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.unpack.filenames`."""
+        return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
+
+    def table(self, dataset: str, file: str) -> str:
+        """The rows of that member as SQL reads them; the folders are the partitions of the dataset's table."""
+        day = f"requested_date={self.requested_date}"
+        return f"tables/{dataset}/{day}/export_id={self.export_id}/{file}.jsonl.gz"
+
+    def work(self, name: str) -> str:
+        """Notes and intermediate objects of a store that is not finished; they expire."""
+        return f"work/{self.export_id}/{name}"
+
+    @property
+    def manifest(self) -> str:
+        return f"manifests/{self.export_id}.json"
+
+
+def batch_key(run_id: str, number: int) -> str:
+    return f"runs/{run_id}/batches/{number:05d}.json"
+
+
+def plan_key(run_id: str) -> str:
+    return f"runs/{run_id}/plan.json"
+
+
+def report_key(run_id: str) -> str:
+    return f"runs/{run_id}.json"

@@ -1,0 +1,84 @@
+"""The manifest: what says that an export is stored and whole, and the row of the catalog that follows from it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from exports.keys import Keys
+from exports.model import Export, Kind, RawObject, StoredFile, utc_text
+from exports.redaction import redact_message
+
+VERSION = "1"
+
+
+def manifest(
+    export: Export,
+    *,
+    keys: Keys,
+    kind: Kind,
+    raw: RawObject,
+    files: Sequence[StoredFile],
+    results: Mapping[str, Any],
+    first_seen_at: str,
+    run_id: str,
+    correlation_id: str | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The document. ``results`` is an agent export's own ``results.json``: it alone tells the range covered."""
+    summary = results.get("ExportSummary")
+    actual = summary if isinstance(summary, dict) else {}
+    return {
+        "version": VERSION,
+        "exportId": export.id,
+        "kind": kind,
+        "account": keys.account,
+        "region": keys.region,
+        "exportStatus": export.status,
+        "statusMessage": redact_message(export.status_message),
+        "exportRequestTime": utc_text(export.requested_at),
+        "isTruncated": export.is_truncated,
+        "requestedStartTime": _text(export.requested_start),
+        "requestedEndTime": _text(export.requested_end),
+        "actualStartTime": _told(actual.get("ActualStartTime")),
+        "actualEndTime": _told(actual.get("ActualEndTime")),
+        "raw": {"key": raw.key, "bytes": raw.bytes, "crc32": raw.crc32},
+        "files": [_file(file) for file in files],
+        "schemaNotes": [{"name": file.name, **file.notes} for file in files if file.notes],
+        "timings": {"firstSeenAt": first_seen_at, "storedAt": utc_text(now)},
+        "runId": run_id,
+        "correlationId": correlation_id,
+    }
+
+
+def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What the catalog's row says of a stored export, told from its manifest."""
+    return {
+        "kind": document["kind"],
+        "manifestKey": key,
+        "bytes": document["raw"]["bytes"],
+        "rawCrc32": document["raw"]["crc32"],
+        "rows": sum(file["rows"] or 0 for file in document["files"]),
+        "files": len(document["files"]),
+    }
+
+
+def _file(file: StoredFile) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "dataset": file.dataset,
+        "key": file.key,
+        "tableKey": file.table_key,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "rows": file.rows,
+        "columns": list(file.columns),
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return utc_text(moment) if moment else None
+
+
+def _told(value: Any) -> str | None:
+    """A time in the words of the export, such as ``2024-01-03 23:59:48``: bounded, for it is somebody else's text."""
+    return redact_message(value) if isinstance(value, str) and value else None

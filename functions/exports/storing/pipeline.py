@@ -1,0 +1,103 @@
+"""What moves an export's bytes within one call: the link, the bucket, and the time that the call has."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Self
+
+from exports.download.connections import tls_context
+from exports.download.download import Download
+from exports.keys import Keys
+from exports.model import Export, RawObject
+from exports.outcomes.rows import Records
+from exports.retry import RetryPolicy
+from exports.runs import Service, Unfinished
+from exports.s3.bucket import Bucket
+from exports.s3.multipart import Upload
+from exports.settings import Settings
+from exports.transfer.copying import copy
+from exports.unpack.members import Limits
+from exports.unpack.unpacking import Unpacked, unpack
+
+SHUTDOWN_MARGIN = timedelta(seconds=30)
+"""Left of a call when its work stops, whatever the budget: enough to write the manifest, the row and the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Copies and unpacks with what the stack's settings allow.
+
+    Nothing is begun once ``time_left()`` seconds are over, and no member goes on once ``invocation_time_left()`` seconds are.
+    """
+
+    service: Service
+    bucket: Bucket
+    records: Records
+    settings: Settings
+    time_left: Callable[[], float]
+    invocation_time_left: Callable[[], float]
+
+    @classmethod
+    def for_invocation(
+        cls, settings: Settings, service: Service, bucket: Bucket, records: Records, time_left: timedelta
+    ) -> Self:
+        """For a call that Lambda ends in ``time_left``; its budget is usually far shorter."""
+        invocation_ends = time.monotonic() + (time_left - SHUTDOWN_MARGIN).total_seconds()
+        budget_ends = min(invocation_ends, time.monotonic() + settings.store_budget.total_seconds())
+        return cls(
+            service,
+            bucket,
+            records,
+            settings,
+            time_left=lambda: budget_ends - time.monotonic(),
+            invocation_time_left=lambda: invocation_ends - time.monotonic(),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        settings = self.settings
+        return Limits(settings.max_files, settings.max_file_bytes, settings.max_total_bytes, settings.max_ratio)
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
+        """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.
+
+        Other bytes that lie there make room once all of these are there: no manifest names them, and nobody else writes
+        while the export is claimed. The service may give other bytes than those that were rejected, or that a killed
+        call left.
+        """
+        retry_policy = RetryPolicy(time_left=self.time_left)
+        source = Download(
+            export.download_url or "",
+            refresh_url=partial(self._fresh_link, export.id),
+            hosts=self.settings.download_hosts,
+            context=tls_context(self.settings.ca_bundle),
+            retry_policy=retry_policy,
+        )
+        return copy(
+            source,
+            self.bucket.with_retry_policy(retry_policy, overwrite=True),
+            key=keys.raw,
+            known=known,
+            save_progress=lambda upload: self.records.save_progress(export.id, upload=upload),
+            retry_policy=retry_policy,
+            max_bytes=self.limits.max_total_bytes,
+        )
+
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
+        """Store each member of the raw object, or as many of them as the time allows."""
+        return unpack(
+            raw,
+            keys=keys,
+            bucket=self.bucket,
+            limits=self.limits,
+            time_left=self.time_left,
+            invocation_time_left=self.invocation_time_left,
+            with_tables=bool(self.settings.database),
+            custom_datasets=self.settings.datasets,
+        )
+
+    def _fresh_link(self, export_id: str) -> str | None:
+        export = self.service.describe([export_id]).get(export_id)
+        return export.download_url if export else None

@@ -1,0 +1,169 @@
+"""One export settled: the order of writes that makes it safe.
+
+The raw bytes come first, then each file, then the manifest that names them, then the tables' partitions, then the
+catalog's row, then the event.
+Each step can be repeated: a kill between any two leaves nothing that the next attempt would not adopt.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
+from exports.keys import Keys
+from exports.model import Export, Outcome, RawObject, Reason, Status, StoredFile
+from exports.outcomes.rows import Records, Row
+from exports.runs import Batch, Item, Service, Unfinished
+from exports.s3.multipart import ObjectStore, Upload
+from exports.storing.manifest import details, manifest
+from exports.unpack.unpacking import Unpacked
+
+SETTLED = {"progress": "settled"}
+"""The export has its outcome."""
+UNFINISHED = {"progress": "unfinished"}
+"""The time of this call is spent; the next one goes on from here."""
+WAITING = {"progress": "waiting"}
+"""Nothing can be done for now: another run has it, or its link does not work yet. The next look takes it up."""
+MAX_RESULTS_BYTES = 1024 * 1024
+
+
+class Pipeline(Protocol):
+    """What moves the bytes."""
+
+    def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished: ...
+    def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """Storing an item of a batch as one call of the function does it.
+
+    The call's claim to the export lasts for ``claim_duration``: the time after which Lambda ends the call.
+    ``add_partitions`` lets SQL see the tables that a manifest names.
+    """
+
+    batch: Batch
+    account: str
+    region: str
+    service: Service
+    records: Records
+    bucket: ObjectStore
+    pipeline: Pipeline
+    add_partitions: Callable[[Mapping[str, Any]], None]
+    claim_duration: timedelta
+    clock: Callable[[], datetime]
+
+    def store(self, item: Item) -> dict[str, Any]:
+        """Store what the service has for the item's export now, and say how far it came.
+
+        Raises ServiceError for what may pass; the workflow tries again and records the export if it keeps coming.
+        """
+        try:
+            export = self.service.describe([item.export_id]).get(item.export_id)
+        except NonRetryableError:
+            raise
+        except ServiceError as error:
+            return _waiting(error)
+        if export is None or not self._finished(export, item):
+            return WAITING
+        if export.status == Status.FAILED:
+            self.records.settle(export, Outcome.FAILED, {}, polls=item.polls)
+            return SETTLED
+        claim = self.records.claim(export, self.claim_duration)
+        if not claim.applied:
+            return self._already_taken(claim.row)
+        try:
+            return self._store_data(export, claim.row, item)
+        except Rejected as rejected:
+            if claim.row.upload:
+                self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
+            return self._reject(export, rejected, item, claim.row.rejected_raw)
+        except NonRetryableError as refused:
+            self.records.record_unsettled(export.id, Outcome.NOT_STORED, refused.code)
+            return {**SETTLED, "detail": str(refused)}
+        except SourceError as error:
+            self.records.release(export.id, str(error))
+            return _waiting(error)
+        except ClaimLost:
+            return WAITING
+
+    def _finished(self, export: Export, item: Item) -> bool:
+        """Whether there is something to settle. A link may come late, and the check says when it is too late."""
+        if export.status == Status.SUCCEEDED:
+            return bool(export.download_url) or item.without_url
+        return export.status == Status.FAILED
+
+    def _already_taken(self, row: Row) -> dict[str, Any]:
+        """Another run has settled the export or is at it."""
+        if not row.is_final_for(self.batch.requested_at):
+            return WAITING
+        self.records.announce_overdue(row)
+        return SETTLED
+
+    def _store_data(self, export: Export, row: Row, item: Item) -> dict[str, Any]:
+        keys = Keys(self.account, self.region, export.requested_date, export.id)
+        document = self.bucket.read_json(keys.manifest)
+        if document is None:
+            raw = self._completed_copy(row) or self._copy(export, keys, row)
+            if isinstance(raw, Unfinished):
+                return UNFINISHED
+            self.records.save_progress(export.id, raw=raw)
+            try:
+                unpacked = self.pipeline.unpack(raw, keys)
+            except Rejected as rejected:
+                return self._reject(export, rejected, item, raw)
+            if isinstance(unpacked, Unfinished):
+                return UNFINISHED
+            document = self._manifest(export, keys, raw, unpacked, row)
+        self.add_partitions(document)
+        outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
+        self.records.settle(export, outcome, details(document, keys.manifest), polls=item.polls)
+        return SETTLED
+
+    def _completed_copy(self, row: Row) -> RawObject | None:
+        """The raw object that an earlier call completed, unless somebody took it away since."""
+        return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
+
+    def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
+        if not export.download_url:
+            raise Rejected(Reason.GONE, "the service gives no link to a finished export")
+        return self.pipeline.copy(export, keys, row.upload)
+
+    def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
+        """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""
+        kept = {"rawKey": raw.key, "bytes": raw.bytes, "rawCrc32": raw.crc32} if raw else {}
+        self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item.polls)
+        return {**SETTLED, "detail": str(rejected)}
+
+    def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
+        """Write the manifest; if another writer was first, what it wrote stands."""
+        document = manifest(
+            export,
+            keys=keys,
+            kind=unpacked.kind,
+            raw=raw,
+            files=unpacked.files,
+            results=self._results(unpacked.files),
+            first_seen_at=str(row.item.get("firstSeenAt", "")),
+            run_id=self.batch.run_id,
+            correlation_id=self.batch.correlation_id,
+            now=self.clock(),
+        )
+        return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
+
+    def _results(self, files: Sequence[StoredFile]) -> Mapping[str, Any]:
+        """An agent export's own summary, as far as it can be read."""
+        told = next(
+            (file for file in files if file.dataset == "agent_results" and file.bytes <= MAX_RESULTS_BYTES), None
+        )
+        try:
+            document = self.bucket.read_json(told.key) if told else None
+        except (ValueError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+def _waiting(error: Exception) -> dict[str, Any]:
+    """``detail`` is for the log: none of our errors quotes a link."""
+    return {**WAITING, "detail": str(error)}

@@ -1,0 +1,73 @@
+"""Views of the newest export, written as Athena keeps them: a table of Glue that holds the SQL of a view."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import aws_glue as glue
+
+DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets" / "datasets.json"
+"""What the functions tell datasets by."""
+TRUNCATED = ("istruncated", "boolean")
+PRESTO = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
+"""Types of Glue that have another name in a view; all others are called the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """``columns`` are name and Glue's type of what ``sql`` selects, in its order."""
+
+    name: str
+    sql: str
+    columns: Sequence[tuple[str, str]]
+
+    def described(self, database: str) -> dict[str, Any]:
+        """What a table of Glue has in place of a location and a format, which Athena wants to be there, if empty."""
+        definition = {
+            "originalSql": self.sql,
+            "catalog": "awsdatacatalog",
+            "schema": database,
+            "columns": [{"name": name, "type": PRESTO.get(kind, kind)} for name, kind in self.columns],
+        }
+        encoded = base64.b64encode(json.dumps(definition).encode()).decode()
+        columns = [glue.CfnTable.ColumnProperty(name=name, type=kind) for name, kind in self.columns]
+        return {
+            "table_type": "VIRTUAL_VIEW",
+            "parameters": {"presto_view": "true", "comment": "Presto View"},
+            "view_original_text": f"/* Presto View: {encoded} */",
+            "view_expanded_text": "/* Presto View */",
+            "partition_keys": [],
+            "storage_descriptor": glue.CfnTable.StorageDescriptorProperty(
+                columns=columns, serde_info=glue.CfnTable.SerdeInfoProperty()
+            ),
+        }
+
+
+def latest(dataset: str, columns: Sequence[tuple[str, str]]) -> View:
+    """Rows of the newest stored export of the dataset's kind, or of each agent's newest."""
+    kind = json.loads(DATASETS.read_bytes())[dataset]["kind"]
+    per_agent = kind == "agent"
+    selected = [(name.lower(), kind) for name, kind in columns]
+    lines = [
+        "SELECT " + ", ".join([*(f'stored."{name}"' for name, _ in selected), "newest.istruncated"]),
+        f"FROM {dataset} stored",
+        f"JOIN ({_by_age_of_agents() if per_agent else _by_age(kind)}) newest",
+        "ON newest.exportid = stored.export_id AND newest.age = 1",
+        *(["AND newest.agentid = stored.agentid"] if per_agent else []),
+    ]
+    return View(f"latest_{dataset}", "\n".join(lines), [*selected, TRUNCATED])
+
+
+def _by_age(kind: str) -> str:
+    age = "row_number() OVER (ORDER BY exportrequesttime DESC, exportid DESC) AS age"
+    return " ".join(["SELECT exportid, istruncated,", age, f"FROM exports WHERE kind = '{kind}'"])
+
+
+def _by_age_of_agents() -> str:
+    """An agent is in every export that holds its operating system, whatever else that lacks."""
+    age = "row_number() OVER (PARTITION BY systems.agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age"
+    systems = "FROM agent_os_info systems JOIN exports told ON told.exportid = systems.export_id"
+    return " ".join(["SELECT systems.agentid, exportid, istruncated,", age, systems])

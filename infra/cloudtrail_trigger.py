@@ -1,0 +1,125 @@
+"""Runs that start by themselves when somebody calls StartExportTask: CloudTrail tells EventBridge of every call."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
+from constructs import Construct
+
+from .dead_letter_queue import dead_letter_queue
+from .logs import log_group
+from .permissions import DELIVERING_LOGS, Permission, acknowledge, make_role
+
+EVENT_SOURCE = "discovery.amazonaws.com"
+"""Of Application Discovery Service in CloudTrail. Amazon RDS has an operation of the same name."""
+ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"]
+"""As Step Functions calls the error of its own integration, and as the local AWS does."""
+NAME = (
+    "{% $match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
+    "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256') %}"
+)
+"""The execution's name is the export's id, hashed where a name cannot hold it: so each export starts one run."""
+
+
+class CloudTrailTrigger(Construct):
+    """A rule for calls of StartExportTask that went well, here and in this account, and what it starts.
+
+    A rule cannot name the execution that it starts, so a small state machine stands between, which does. CloudTrail
+    needs a trail for EventBridge to hear of API calls. ``sources`` are matched beside ``aws.discovery``, which nobody
+    but AWS can send: for tests.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, state_machine: sfn.IStateMachine, log_days: int, sources: Sequence[str] = ()
+    ) -> None:
+        super().__init__(scope, id)
+        self._log_days = log_days
+        self.dead_letter_queue: sqs.Queue = dead_letter_queue(self, "exports whose run could not be started")
+        self.starter = self._starter(state_machine)
+        self.rule = events.Rule(
+            self,
+            "StartExportTask",
+            description="Starts a run for each new export",
+            event_pattern=events.EventPattern(
+                source=["aws.discovery", *sources],
+                account=[Aws.ACCOUNT_ID],
+                region=[Aws.REGION],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={
+                    "eventSource": [EVENT_SOURCE],
+                    "eventName": ["StartExportTask"],
+                    "recipientAccountId": [Aws.ACCOUNT_ID],
+                    "awsRegion": [Aws.REGION],
+                    "errorCode": [{"exists": False}],
+                    "responseElements": {"exportId": [{"exists": True}]},
+                },
+            ),
+            targets=[self._target()],
+        )
+
+    def _target(self) -> targets.SfnStateMachine:
+        return targets.SfnStateMachine(
+            self.starter,
+            input=events.RuleTargetInput.from_event_path("$.detail.responseElements"),
+            role=self._rule_role().without_policy_updates(),
+            dead_letter_queue=self.dead_letter_queue,
+            max_event_age=Duration.hours(24),
+        )
+
+    def _rule_role(self) -> iam.Role:
+        """EventBridge may take it for rules of this account only."""
+        rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
+        return self._role("RuleRole", "events", rules, [self._starting(self.starter)])
+
+    def _starter(self, state_machine: sfn.IStateMachine) -> sfn.StateMachine:
+        machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
+        role = self._role("StarterRole", "states", machines, [self._starting(state_machine), DELIVERING_LOGS])
+        log = log_group(self, "Logs", days=self._log_days)
+        starter = sfn.StateMachine(
+            self,
+            "Starter",
+            comment="Starts a run of Discovery Exports for one new export, once",
+            definition_body=sfn.DefinitionBody.from_chainable(self._start(state_machine)),
+            query_language=sfn.QueryLanguage.JSONATA,
+            role=role.without_policy_updates(),
+            timeout=Duration.hours(1),
+            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+        acknowledge(
+            starter, "AwsSolutions-SF1", "Each start's history keeps every event for 90 days; errors are logged."
+        )
+        acknowledge(starter, "AwsSolutions-SF2", "It makes a single call; its history has the time that it took.")
+        return starter
+
+    def _start(self, state_machine: sfn.IStateMachine) -> sfn.IChainable:
+        start = StepFunctionsStartExecution.jsonata(
+            self,
+            "Start run",
+            state_machine=state_machine,
+            name=NAME,
+            input=sfn.TaskInput.from_object({"exportIds": ["{% $states.input.exportId %}"]}),
+        )
+        started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may tell of a call twice")
+        # What has started will not start again; anything else may pass, an account's limit of executions among it.
+        start.add_retry(errors=ALREADY_STARTED, max_attempts=0).add_retry(
+            errors=["States.TaskFailed", "States.Timeout"],
+            interval=Duration.seconds(5),
+            backoff_rate=2,
+            max_attempts=10,
+            max_delay=Duration.minutes(5),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        return start.add_catch(started, errors=ALREADY_STARTED)
+
+    def _starting(self, state_machine: sfn.IStateMachine) -> Permission:
+        return Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn])
+
+    def _role(self, id: str, service: str, source: str, permissions: Sequence[Permission]) -> iam.Role:
+        conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": source}}
+        principal = iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions)
+        return make_role(self, id, assumed_by=principal, permissions=permissions)

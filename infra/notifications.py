@@ -1,0 +1,81 @@
+"""What is told of exports: an event for each outcome, and a message for each that was not stored."""
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from .dead_letter_queue import dead_letter_queue
+from .permissions import Permission, make_role
+
+SOURCE = "discovery.exports"
+"""Source of every event, as in ``exports.outcomes.events``; functions may put events under no other."""
+STORED = "Export Stored"
+
+
+class Announcements(Construct):
+    """The bus that events go to, and a topic that gets those of every outcome but stored, with no code in between.
+
+    Events of another stack on the same bus, which name another ``catalog``, stay out of the topic.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        catalog: dynamodb.ITable,
+        bus: events.IEventBus | None = None,
+        topic: sns.ITopic | None = None,
+        key: kms.IKey | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.bus = bus or events.EventBus.from_event_bus_name(self, "Bus", "default")
+        self.topic = topic or self._topic(key)
+        self.dead_letter_queue = dead_letter_queue(self, "events that could not be published")
+        self._role = self._publisher(key)
+        self.rule = events.Rule(
+            self,
+            "NotStored",
+            description="Carries every outcome of an export but stored to the topic",
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(
+                source=[SOURCE], detail_type=events.Match.anything_but(STORED), resources=[catalog.table_arn]
+            ),
+            targets=[self.target()],
+        )
+
+    def _topic(self, key: kms.IKey | None) -> sns.Topic:
+        """Encrypted with SNS's own key unless one is given: the publisher is a role, so its policy need not change."""
+        own = kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns")
+        return sns.Topic(self, "Topic", master_key=key or own, enforce_ssl=True)
+
+    def _publisher(self, key: kms.IKey | None) -> iam.Role:
+        """The role of the rule: EventBridge may take it for rules of this account only."""
+        rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
+        conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": rules}}
+        publishing = Permission(actions=["sns:Publish"], resources=[self.topic.topic_arn])
+        return make_role(
+            self,
+            "Publisher",
+            assumed_by=iam.ServicePrincipal("events.amazonaws.com", conditions=conditions),
+            permissions=[publishing, *encrypting(key)],
+        )
+
+    def target(self) -> targets.SnsTopic:
+        """The topic, for a rule, by role: a topic with an AWS managed key can be published to in no other way."""
+        return targets.SnsTopic(
+            self.topic,
+            role=self._role.without_policy_updates(),
+            dead_letter_queue=self.dead_letter_queue,
+            max_event_age=Duration.hours(24),
+        )
+
+
+def encrypting(key: kms.IKey | None) -> list[Permission]:
+    """What SNS asks of whoever publishes to a topic that the key protects."""
+    return [Permission(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])] if key else []

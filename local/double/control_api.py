@@ -1,0 +1,103 @@
+"""The control requests under ``/_double/``: counts, scripts, settings, and exports that are there at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from local.double.call_counts import Counts
+from local.double.data.data_center import DataCenter
+from local.double.dataclass_json import InvalidControlRequest, replace_from_json
+from local.double.scenario import Addition, Scenario, Settings
+from local.double.service import Service
+
+Document = Mapping[str, Any]
+MAX_ADDED = 100_000
+
+
+class Control:
+    """Answers control requests; each takes effect before it is answered."""
+
+    def __init__(self, service: Service, counts: Counts, data_center: DataCenter) -> None:
+        self._service = service
+        self._counts = counts
+        self._data_center = data_center
+        self._routes: dict[tuple[str, str], Callable[[Document], dict[str, Any]]] = {
+            ("GET", "counts"): lambda _: counts.to_json(),
+            ("DELETE", "counts"): self._reset_counts,
+            ("GET", "signatures"): lambda _: {"signatures": counts.signatures()},
+            ("GET", "settings"): lambda _: asdict(service.settings),
+            ("PATCH", "settings"): self._change_settings,
+            ("GET", "scenarios"): self._show_scenarios,
+            ("PUT", "scenarios"): self._set_scenarios,
+            ("GET", "agents"): self._show_agents,
+            ("POST", "exports"): self._add_exports,
+            ("POST", "reset"): self._reset,
+        }
+
+    def answer(self, method: str, name: str, document: object) -> dict[str, Any]:
+        """Answer the request; `InvalidControlRequest` says what is wrong with it."""
+        route = self._routes.get((method, name))
+        if not route:
+            known = ", ".join(f"{method} /_double/{name}" for method, name in self._routes)
+            raise InvalidControlRequest(f"there is no {method} /_double/{name}; there are {known}")
+        return route(_object("the body", document))
+
+    def _reset_counts(self, _: Document) -> dict[str, Any]:
+        self._counts.reset()
+        return {}
+
+    def _change_settings(self, document: Document) -> dict[str, Any]:
+        self._service.configure(replace_from_json(self._service.settings, document))
+        return asdict(self._service.settings)
+
+    def _show_scenarios(self, _: Document) -> dict[str, Any]:
+        next_scenarios = [asdict(scenario) for scenario in self._service.next_scenarios]
+        return {"next": next_scenarios, "default": asdict(self._service.default_scenario)}
+
+    def _set_scenarios(self, document: Document) -> dict[str, Any]:
+        if unknown := document.keys() - {"next", "default"}:
+            raise InvalidControlRequest(f"unknown: {', '.join(sorted(unknown))}; known: next, default")
+        scenarios = [
+            replace_from_json(Scenario(), _object("next", one)) for one in _list("next", document.get("next", []))
+        ]
+        default = replace_from_json(Scenario(), _object("default", document.get("default", {})))
+        self._service.set_scenarios(scenarios, default)
+        return self._show_scenarios(document)
+
+    def _show_agents(self, _: Document) -> dict[str, Any]:
+        agents = [server.agent_id for server in self._data_center.servers()]
+        return {
+            "seed": self._data_center.seed,
+            "size": self._data_center.size,
+            "account": self._data_center.account,
+            "agents": agents,
+        }
+
+    def _add_exports(self, document: Document) -> dict[str, Any]:
+        if document.keys() == {"exports"}:
+            documents = [_object("exports", one) for one in _list("exports", document["exports"])]
+        elif document.keys() <= {"count", "each"} and type(document.get("count")) is int:
+            documents = [_object("each", document.get("each", {}))] * min(document["count"], MAX_ADDED)
+        else:
+            raise InvalidControlRequest("the body is neither {exports: [...]} nor {count: number, each: {...}}")
+        additions = [Addition.read(one, self._data_center, number) for number, one in enumerate(documents)]
+        return {"ids": self._service.add(additions)}
+
+    def _reset(self, _: Document) -> dict[str, Any]:
+        self._service.tasks.clear()
+        self._service.set_scenarios([], Scenario())
+        self._service.configure(Settings(home_region=self._service.settings.home_region))
+        self._counts.reset()
+        return {}
+
+
+def _object(name: str, value: object) -> Document:
+    if not isinstance(value, dict):
+        raise InvalidControlRequest(f"{name}: {value!r} is not an object")
+    return value
+
+
+def _list(name: str, value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise InvalidControlRequest(f"{name}: {value!r} is not a list")
+    return value

@@ -1,0 +1,359 @@
+"""A made-up data centre, computed from a seed: the truth that the double's exports tell.
+
+Every server, application, process and connection is a pure function of the seed and an index, so a fleet of any size
+costs no memory, the same seed always gives the same bytes, and what SQL finds in an export can be compared with what
+the fleet says. Names are as odd as those of real data centres: quotes, commas, line breaks, formulas, UTF-8, nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b, shake_256
+from typing import NamedTuple
+
+LATEST = datetime(2026, 1, 15, tzinfo=UTC)
+"""When the fleet's agents sent their last data, unless an export asks for another range."""
+DETAIL_HOURS = 72
+"""An agent export holds at most 72 hours of detail (API reference of StartExportTask)."""
+SAMPLE_SECONDS = 900
+PAD_BYTES = 2048
+"""At least so many bytes are in each padding row: what makes an export gigabytes long."""
+
+_WORD = 2**64
+_SPREAD = 0x9E3779B97F4A7C15  # odd, so it has an inverse: ids look random and still lead back to their index
+_GATHER = pow(_SPREAD, -1, _WORD)
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_OFFSETS = (1, 3, 7)  # server i is a client of servers i+1, i+3 and i+7, so both sides are known from the index alone
+_SERVICES = (("postgres", 5432), ("java", 8080), ("nginx", 443), ("mysqld", 3306), ("redis-server", 6379))
+_OPERATING_SYSTEMS = (
+    ("Linux", "Red Hat Enterprise Linux Server release 7.9 (Maipo)"),
+    ("Windows", "Microsoft Windows Server 2016 Datacenter, 10.0.14393"),
+    ("Linux", "Ubuntu 22.04.3 LTS"),
+    ("Linux", 'SUSE "15 SP4"'),
+)
+_HOST_NAMES = (
+    "app-{0:04}.corp.example",
+    "O'Brien's \"test\" box, rack {0}",
+    "büro-サーバ-{0:04}",
+    "db-{0:04}",
+    "",
+    "=HYPERLINK({0})",
+    "web-{0:04}\nformerly www{0}",
+)
+_APPLICATIONS = ("Lohn & Gehalt {0}", 'Order "Entry", v{0}', "受注システム {0}", "crm-{0}", "Intranet\nportal {0}")
+_DESCRIPTIONS = ("", 'Owner: "Facilities", 2nd floor\nAsk first.', "naïve café ☕", "-1+1", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Servers that belong together."""
+
+    index: int
+    id: str
+    name: str
+    description: str
+    server_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One machine with a discovery agent on it."""
+
+    index: int
+    id: str
+    agent_id: str
+    application: int
+    host_name: str
+    os_name: str
+    os_version: str
+    cpu_type: str
+    hypervisor: str
+    smbios_id: str
+    ip: str
+    mac: str
+    cpus: int
+    cores: int
+    ram_mb: int
+    disk_gb: int
+    created_at: datetime
+
+    @property
+    def vm_name(self) -> str:
+        return f"vm-{self.index:05}" if self.hypervisor else ""
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Keys and values as somebody once tagged the server."""
+        owner = ("owner", ("O'Neill, Ann", "team=web;prio=1", "Żółć")[self.index % 3])
+        return (owner, ("wave", str(self.index % 4))) if self.index % 3 else (owner,)
+
+
+class Process(NamedTuple):
+    """A row of ``process.csv``, in the order of its columns."""
+
+    account: str
+    agent_id: str
+    process_id: str
+    is_system: str
+    name: str
+    command_line: str
+    path: str
+    seen_at: str
+
+
+class Connection(NamedTuple):
+    """A row of the two files of connections, in the order of their columns; those of 2017 lack the last two."""
+
+    account: str
+    agent_id: str
+    source_ip: str
+    source_port: int
+    destination_ip: str
+    destination_port: int
+    ip_version: str
+    protocol: str
+    process_id: str
+    created_at: str
+    command_path: str
+    command_parameters: str
+
+
+class Performance(NamedTuple):
+    """A row of an agent's ``systemPerformance.csv``, in the order of its columns; units as in its header."""
+
+    account: str
+    agent_id: str
+    disk_read_kbps: float
+    disk_write_kbps: float
+    disk_read_ops: float
+    disk_write_ops: float
+    network_read_kbps: float
+    network_write_kbps: float
+    logical_processors: int
+    cores: int
+    cpus: int
+    disks: int
+    network_cards: int
+    cpu_percent: float
+    disk_gb: float
+    disk_free_gb: float
+    ram_mb: int
+    free_ram_mb: int
+    sampled_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that an agent export's detail covers."""
+
+    start: datetime = LATEST - timedelta(hours=DETAIL_HOURS)
+    end: datetime = LATEST
+
+    @classmethod
+    def asked_for(cls, start: datetime | None, end: datetime | None) -> "Span":
+        """The range that an export covers when these were asked for: never more than 72 hours from its start."""
+        longest = timedelta(hours=DETAIL_HOURS)
+        if start is None:
+            return cls((end or LATEST) - longest, end or LATEST)
+        return cls(start, min(end or start + longest, start + longest))
+
+    def at(self, number: int, count: int) -> str:
+        """When the ``number``-th of ``count`` things happened: every 15 minutes, or closer if they would not fit."""
+        step = min(float(SAMPLE_SECONDS), (self.end - self.start).total_seconds() / max(count, 1))
+        return time_text(self.start + timedelta(seconds=int(number * step)))
+
+    @property
+    def first_half(self) -> "Span":
+        """What a truncated export covers."""
+        return Span(self.start, self.start + (self.end - self.start) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DataCenter:
+    """``size`` servers of one account, grown from ``seed``."""
+
+    seed: int = 7
+    size: int = 12
+    account: str = "123456789012"
+
+    def server(self, index: int) -> Server:
+        draw = _draw(self.seed, "server", index)
+        os_name, os_version = _OPERATING_SYSTEMS[draw % len(_OPERATING_SYSTEMS)]
+        cores = 1 << (draw >> 8) % 5
+        return Server(
+            index=index,
+            id=f"d-server-{_base36(self._scatter('server', index)):0>14}",
+            agent_id=f"o-{self._scatter('agent', index):017x}",
+            application=index % self.application_count,
+            host_name=_HOST_NAMES[index % len(_HOST_NAMES)].format(index),
+            os_name=os_name,
+            os_version=os_version,
+            cpu_type=("x86_64", "i686", "")[(draw >> 16) % 3],
+            hypervisor=("VMware", "", "xen")[(draw >> 20) % 3],
+            smbios_id=f"{draw:016X}",
+            ip=f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}",
+            mac="02:" + ":".join(f"{index >> shift & 255:02x}" for shift in (32, 24, 16, 8, 0)),
+            cpus=1 + (draw >> 24) % 2,
+            cores=cores,
+            ram_mb=1024 * cores * (1 + (draw >> 28) % 8),
+            disk_gb=40 * (1 + (draw >> 32) % 50),
+            created_at=LATEST - timedelta(days=30 + draw % 700),
+        )
+
+    def servers(self) -> Iterator[Server]:
+        return map(self.server, range(self.size))
+
+    def server_of(self, agent_id: str) -> Server | None:
+        """The server that the agent runs on; nothing for an agent that the fleet does not know."""
+        try:
+            scattered = int(agent_id.removeprefix("o-"), 16)
+        except ValueError:
+            return None
+        index = (scattered - self._key("agent")) * _GATHER % _WORD
+        if index >= self.size or self.server(index).agent_id != agent_id:
+            return None
+        return self.server(index)
+
+    @property
+    def application_count(self) -> int:
+        return max(1, self.size // 4)
+
+    def application(self, index: int) -> Application:
+        return Application(
+            index=index,
+            id=f"d-application-{_base36(self._scatter('application', index)):0>14}",
+            name=_APPLICATIONS[index % len(_APPLICATIONS)].format(index),
+            description=_DESCRIPTIONS[index % len(_DESCRIPTIONS)],
+            server_count=len(range(index, self.size, self.application_count)),
+        )
+
+    def applications(self) -> Iterator[Application]:
+        return map(self.application, range(self.application_count))
+
+    def processes(self, server: Server, span: Span, padding: int = 0) -> Iterator[Process]:
+        """What runs on the server, then ``padding`` rows whose command lines are long and do not compress well."""
+        seen = time_text(span.start)
+        for number, (name, command, path) in enumerate(_programs(server)):
+            system = "true" if number < 2 else "false"
+            yield Process(self.account, server.agent_id, _process_id(server, name), system, name, command, path, seen)
+        for number in range(padding):
+            command = f"java -Dbuild={self._noise(server.index, number)} -jar worker.jar"
+            process_id = f"{_process_id(server, 'worker')}-{number}"
+            yield Process(self.account, server.agent_id, process_id, "false", "worker", command, "/usr/bin/java", seen)
+
+    def outgoing(self, server: Server, span: Span, count: int) -> Iterator[Connection]:
+        """``count`` connections to each server that this one is a client of."""
+        for offset in self._offsets():
+            peer = self.server((server.index + offset) % self.size)
+            for number in range(count):
+                yield self._connection(server, peer, "curl", server, span, number, count)
+
+    def incoming(self, server: Server, span: Span, count: int) -> Iterator[Connection]:
+        """The other end of what ``outgoing`` says for the servers that are clients of this one."""
+        for offset in self._offsets():
+            peer = self.server((server.index - offset) % self.size)
+            for number in range(count):
+                yield self._connection(peer, server, _service(server)[0], server, span, number, count)
+
+    def performance(self, server: Server, span: Span, count: int) -> Iterator[Performance]:
+        """``count`` samples, of figures that arithmetic repeats."""
+        for number in range(count):
+            load = (number * 37 + server.index * 11) % 1000
+            yield Performance(
+                account=self.account,
+                agent_id=server.agent_id,
+                disk_read_kbps=load * 1.5,
+                disk_write_kbps=load * 0.25,
+                disk_read_ops=load / 8,
+                disk_write_ops=load / 16,
+                network_read_kbps=load * 3.0,
+                network_write_kbps=load * 2.0,
+                logical_processors=server.cpus * server.cores,
+                cores=server.cores,
+                cpus=server.cpus,
+                disks=1 + server.index % 3,
+                network_cards=1,
+                cpu_percent=load / 10,
+                disk_gb=float(server.disk_gb),
+                disk_free_gb=server.disk_gb / 2,
+                ram_mb=server.ram_mb,
+                free_ram_mb=server.ram_mb * (1000 - load) // 1000,
+                sampled_at=span.at(number, count),
+            )
+
+    def long_tags(self, count: int) -> Iterator[tuple[Server, str, str]]:
+        """``count`` tags with long values, over all servers in turn: what makes a summary large."""
+        for number in range(count):
+            server = self.server(number % self.size)
+            yield server, f"inventory-{number}", self._noise(server.index, number)
+
+    def _connection(
+        self, client: Server, host: Server, program: str, seen_by: Server, span: Span, number: int, count: int
+    ) -> Connection:
+        return Connection(
+            account=self.account,
+            agent_id=seen_by.agent_id,
+            source_ip=client.ip,
+            source_port=32768 + (number * 7 + client.index) % 28000,
+            destination_ip=host.ip,
+            destination_port=_service(host)[1],
+            ip_version="IPv4",
+            protocol="TCP",
+            process_id=_process_id(seen_by, program),
+            created_at=span.at(number, count),
+            command_path=f"/usr/bin/{program}",
+            command_parameters='--header "A: b, c"' if number % 2 else "",
+        )
+
+    def _offsets(self) -> list[int]:
+        """Which servers are clients of which, as distances; none in a fleet of one."""
+        return sorted({offset % self.size for offset in _OFFSETS} - {0})
+
+    def _key(self, what: str) -> int:
+        return _draw(self.seed, what, -1)
+
+    def _scatter(self, what: str, index: int) -> int:
+        return (index * _SPREAD + self._key(what)) % _WORD
+
+    def _noise(self, index: int, number: int) -> str:
+        return shake_256(f"{self.seed}/{index}/{number}".encode()).hexdigest(PAD_BYTES // 2)
+
+
+def time_text(moment: datetime) -> str:
+    """As times stand in real exports: UTC to the second, ``2020-07-14 20:46:38``."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def _draw(seed: int, what: str, index: int) -> int:
+    """64 bits that look random and are always the same."""
+    return int.from_bytes(blake2b(f"{seed}/{what}/{index}".encode(), digest_size=8).digest())
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits
+
+
+def _service(server: Server) -> tuple[str, int]:
+    """The program that answers other servers, and its port."""
+    return _SERVICES[server.index % len(_SERVICES)]
+
+
+def _process_id(server: Server, program: str) -> str:
+    return f"{server.agent_id}-{_draw(server.index, program, 0) & 0xFFFFFFFF:08x}"
+
+
+def _programs(server: Server) -> list[tuple[str, str, str]]:
+    """Name, command line and path of what runs on the server; command lines hold passwords, as real ones do."""
+    service, port = _service(server)
+    return [
+        ("systemd", "/sbin/init splash", "/lib/systemd/systemd"),
+        ("sshd", "", "/usr/sbin/sshd"),
+        (service, f'/opt/{service}/bin/{service} --listen "0.0.0.0:{port}"', f"/usr/bin/{service}"),
+        ("curl", "curl -u 'svc:pa,ss\"word' https://example.com/?a=1&b=2", "/usr/bin/curl"),
+        ("bash", 'bash -c "for f in *; do\n  echo \\"$f\\"\ndone"', "/bin/bash"),
+        ("größe.exe", "C:\\Program Files\\Größe, GmbH\\größe.exe /silent", "C:\\Program Files\\Größe, GmbH\\größe.exe"),
+    ]

@@ -1,0 +1,28 @@
+"""Which CSV files an export holds."""
+
+from local.double.data.agent_files import agent_files
+from local.double.data.contents import Container, Contents, CsvFile, Kind
+from local.double.data.data_center import DataCenter
+from local.double.data.recommendations import recommendation_file
+from local.double.data.summary_files import summary_files
+
+
+def csv_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:
+    """The CSV files of the export in the order of the user guide; none for an agent that the fleet does not have."""
+    if contents.container is Container.NONE:
+        return []
+    match contents.kind:
+        case Kind.SUMMARY:
+            return summary_files(data_center, contents)
+        case Kind.EC2_RECOMMENDATIONS:
+            return [recommendation_file(data_center, contents)]
+        case Kind.AGENT:
+            server = data_center.server_of(contents.agent_id or "")
+            return agent_files(data_center, server, contents) if server else []
+
+
+def main_file(data_center: DataCenter, contents: Contents) -> CsvFile | None:
+    """The file that is handed over alone where there is no zip: the one that padding lengthens."""
+    files = csv_files(data_center, contents)
+    longest = {Kind.SUMMARY: "_Tags.csv", Kind.AGENT: "_process.csv", Kind.EC2_RECOMMENDATIONS: ".csv"}
+    return next((file for file in files if file.name.endswith(longest[contents.kind])), None)

@@ -1,0 +1,309 @@
+"""The local AWS with the stack deployed to it: ``python -m local.stack.aws up|down|status``, or :class:`LocalAws` in code.
+
+MiniStack and the double of Application Discovery Service run in the background until they are ended; everything
+about them lies in one folder, so that two can stand side by side.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from local.stack import ministack
+from local.stack.certificate import PUBLIC, make_certificate, write_bundle
+from local.stack.deployment import CONTEXT, Cdk, fingerprint
+from local.stack.environment import REGION, SECRET, CallerEnvironment, client_environment, env_file, inherited
+from local.stack.errors import LocalAwsFailed
+from local.stack.servers import MINISTACK_PYTHON, ROOT, is_healthy, start_double, start_ministack
+from local.stack.state import Instance, State
+
+__all__ = ["STATE", "LocalAws", "LocalAwsFailed"]
+
+STATE = ROOT / ".local"
+CDK_PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
+
+
+def _print_now(line: str) -> None:
+    print(line, flush=True)
+
+
+class LocalAws:
+    """A local AWS in ``state``, with the CDK app of ``app`` deployed to it.
+
+    As a context manager it comes up, and goes down at the end. With ``bound``, it also goes down when this process
+    dies in whatever way. ``context`` are context values beyond those that make waits short.
+    """
+
+    def __init__(
+        self,
+        state: Path = STATE,
+        *,
+        app: Path = ROOT,
+        context: Mapping[str, str] | None = None,
+        preset: CallerEnvironment | None = None,
+        bound: bool = False,
+        say: Callable[[str], None] = _print_now,
+    ) -> None:
+        self.state = State(state)
+        self._app = app.absolute()
+        self._context = {**CONTEXT, **(context or {})}
+        self._preset = preset or CallerEnvironment()
+        self._bound = bound
+        self._say = say
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # --- its life ---
+
+    def up(self) -> None:
+        """Bring it up, or bring what is up to the app as it is now. Half-dead or outdated remains are replaced."""
+        began = time.monotonic()
+        with self.state.locked():
+            if instance := self._usable():
+                self._say(f"The local AWS is up already at {instance.endpoint}")
+                write_bundle(self.state.bundle, [self.state.bundle, *self._preset.certificates])
+                self._deploy(instance)
+            else:
+                self._start()
+        self._say(f"The local AWS is ready after {time.monotonic() - began:.0f} s")
+
+    def down(self) -> bool:
+        """End every process and forget what it held; whether there was anything to end."""
+        try:
+            return self.state.folder.exists() and self._down()
+        finally:
+            self._dismiss_guard()
+
+    def guard(self) -> None:
+        """From now on, the end of this process, in whatever way, takes down what is up in the folder.
+
+        Another process waits for it: its input, which nobody writes to, closes when we are gone.
+        """
+        if self._guard:
+            return
+        down = [sys.executable, "-m", "local.stack.aws", "down", "--state", str(self.state.folder)]
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", 'cat >/dev/null; exec "$@"', "guard", *down],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether all of it is alive and answers."""
+        instance = self.state.load()
+        return instance is not None and is_healthy(self.state, instance)
+
+    # --- for its users ---
+
+    def deploy_beside(self, context: Mapping[str, str], outputs: Path) -> None:
+        """Deploy the app once more with other context values: as another stack, if ``stackId`` is one of them."""
+        self._cdk().deploy({**self._context, **context}, outputs)
+
+    def destroy_beside(self, context: Mapping[str, str]) -> None:
+        """Destroy what ``deploy_beside`` deployed with these context values."""
+        self._cdk().destroy({**self._context, **context})
+
+    @property
+    def instance(self) -> Instance:
+        if instance := self.state.load():
+            return instance
+        raise LocalAwsFailed(f"No local AWS is up in {self.state.folder}: `make local` brings one up.")
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What ``.local/env`` exports."""
+        instance = self.instance
+        return client_environment(
+            instance.endpoint,
+            instance.discovery,
+            bundle=self.state.bundle,
+            own_double=instance.own_double,
+            environ=os.environ,
+        )
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs by name."""
+        stacks = json.loads(self.state.outputs.read_text())
+        return {name: value for outputs in stacks.values() for name, value in outputs.items()}
+
+    def client(self, service: str, *, account: str = "test") -> Any:
+        """A boto3 client of the local AWS, whatever the environment says; 12 digits are another account's key."""
+        instance = self.instance
+        connect: Any = _session().client  # a service named at run time has no type
+        return connect(
+            service,
+            aws_access_key_id=account,
+            aws_secret_access_key=SECRET,
+            endpoint_url=instance.discovery if service == "discovery" else instance.endpoint,
+            verify=str(self.state.bundle),
+            config=Config(proxies={}, signature_version="s3v4" if service == "s3" else None),
+        )
+
+    # --- bringing it up ---
+
+    def _usable(self) -> Instance | None:
+        """What is up already, if it is whole and made with what the caller set beforehand."""
+        instance = self.state.load()
+        if instance is None:
+            return None
+        if not self.running or not instance.bootstrapped:
+            self._say("The local AWS is not whole: starting anew.")
+            return None
+        if self._preset.service not in (None, instance.discovery):
+            self._say(f"The local AWS uses {instance.discovery} instead of {self._preset.service}: starting anew.")
+            return None
+        return instance
+
+    def _start(self) -> None:
+        """Start everything and deploy; what fails leaves its logs, but no process."""
+        self._check_setup()
+        self._clear()
+        self.state.work.mkdir()
+        if self._bound:
+            self.guard()
+        try:
+            self._deploy(self._start_all())
+        except BaseException:
+            self._end_processes()
+            raise
+
+    def _start_all(self) -> Instance:
+        port, double_port = ministack.free_ports(2)
+        discovery = self._preset.service or f"https://localhost:{double_port}"
+        make_certificate(self.state.certificate, self.state.key)
+        write_bundle(self.state.bundle, [self.state.certificate, PUBLIC, *self._preset.certificates])
+        instance = self.state.save(Instance(port, discovery, own_double=not self._preset.service))
+
+        self._say(f"Starting MiniStack at {instance.endpoint}")
+        instance = start_ministack(self.state, instance)
+        if instance.own_double:
+            self._say(f"Starting the double of Application Discovery Service at {discovery}")
+            instance = start_double(self.state, instance, double_port, self.env)
+        self._say("Preparing its account (cdk bootstrap)")
+        self._cdk().bootstrap()
+        return self.state.save(replace(instance, bootstrapped=True))
+
+    def _deploy(self, instance: Instance) -> None:
+        now = fingerprint(self._app, self._context)
+        if instance.deployed == now and self.state.env.exists() and self.state.outputs.exists():
+            return
+        self._say("Deploying the stack (cdk deploy)")
+        self._cdk().deploy(self._context, self.state.outputs)
+        self.state.env.write_text(env_file(self.env))
+        self.state.save(replace(instance, deployed=now))
+
+    def _cdk(self) -> Cdk:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        nowhere = str(self.state.work / "no-profiles")
+        profiles = {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+        env = {**inherited(os.environ), **self.env, **profiles, "PATH": path}
+        return Cdk(CDK_PROGRAM, self._app, env=env, work=self.state.work)
+
+    def _check_setup(self) -> None:
+        for program in (MINISTACK_PYTHON, CDK_PROGRAM):
+            if not program.exists():
+                raise LocalAwsFailed(f"{program.relative_to(ROOT)} is missing: `make local` installs it.")
+
+    # --- ending it ---
+
+    def _down(self) -> bool:
+        with self.state.locked():
+            found = self._clear()
+            self.state.remove_folder()
+        return found
+
+    def _clear(self) -> bool:
+        found = self._end_processes()
+        self.state.forget()
+        return found
+
+    def _end_processes(self) -> bool:
+        instance = self.state.load()
+        for process in instance.processes if instance else ():
+            process.end()
+        return instance is not None
+
+    def _dismiss_guard(self) -> None:
+        if self._guard:
+            os.killpg(self._guard.pid, signal.SIGKILL)
+            self._guard.communicate()
+            self._guard = None
+
+
+def _session() -> boto3.Session:
+    """A session that knows nothing of the caller's profiles: one that is set, but not there, would be an error."""
+    nothing = (None, None, os.devnull, None)
+    blind = botocore.session.Session({"profile": (None,) * 4, "config_file": nothing, "credentials_file": nothing})
+    return boto3.Session(botocore_session=blind, region_name=REGION)
+
+
+# --- the command ---
+
+
+def clean_up_when_ended() -> None:
+    """Let a closed terminal and a polite end do what Ctrl-C does: leave nothing half made."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda signum, _: sys.exit(128 + signum))
+
+
+def main() -> int:
+    """Do what the command line asks for; a failure is told in a sentence, not in a trace."""
+    parser = argparse.ArgumentParser(prog="python -m local.stack.aws", description="The local AWS of this project.")
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder that it lives in (default: .local)")
+    arguments = parser.parse_args()
+    clean_up_when_ended()
+    try:
+        return _up(arguments.state) if arguments.command == "up" else _down(arguments.state)
+    except LocalAwsFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _up(state: Path) -> int:
+    aws = LocalAws(state, preset=CallerEnvironment.of(os.environ))
+    aws.up()
+    print(f"Use it:  . {_shown(aws.state.env)}      its outputs: {_shown(aws.state.outputs)}")
+    print("End it:  make local-stop")
+    return 0
+
+
+def _down(state: Path) -> int:
+    print("The local AWS is down." if LocalAws(state).down() else "No local AWS was up.")
+    return 0
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

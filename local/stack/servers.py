@@ -1,0 +1,99 @@
+"""The servers that make up a local AWS: each is started so that it can be ended, and awaited until it answers."""
+
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.stack import ministack
+from local.stack.deployment import tail
+from local.stack.environment import inherited
+from local.stack.errors import LocalAwsFailed
+from local.stack.processes import GatedProcess, Process
+from local.stack.state import Instance, State
+
+ROOT = Path(__file__).parent.parent
+MINISTACK_PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
+START_SECONDS = 60
+
+
+def start_ministack(state: State, instance: Instance) -> Instance:
+    """Start MiniStack and wait until it is ready."""
+    home = state.work / "ministack"
+    home.mkdir()
+    env = ministack.environment(
+        inherited(os.environ),
+        instance.port,
+        discovery=instance.discovery,
+        certificate=state.certificate,
+        key=state.key,
+        bundle=state.bundle,
+        home=home,
+    )
+    command = ministack.command(MINISTACK_PYTHON, instance.port, state.certificate, state.key)
+    instance = _launch(
+        state, instance, GatedProcess("ministack", command, env=env, cwd=home, log=state.log("ministack"))
+    )
+    _await(state, instance.processes[-1], _ready_url(instance))
+    return instance
+
+
+def start_double(state: State, instance: Instance, port: int, client_env: Mapping[str, str]) -> Instance:
+    """Start the double of Application Discovery Service, which keeps its exports in the local AWS's S3."""
+    options: list[str | Path] = ["--port", str(port), "--s3", instance.endpoint]
+    command = [sys.executable, "-m", "local.double", *options, "--cert", state.certificate, "--key", state.key]
+    home = state.work / "discovery"
+    home.mkdir()
+    env = {**inherited(os.environ), **client_env, "TMPDIR": str(home)}
+    instance = _launch(
+        state, instance, GatedProcess("discovery", command, env=env, cwd=ROOT, log=state.log("discovery"))
+    )
+    _await(state, instance.processes[-1], instance.discovery)
+    return instance
+
+
+def is_healthy(state: State, instance: Instance) -> bool:
+    """Whether every process lives, and every server answers."""
+    urls = [_ready_url(instance), *([instance.discovery] if instance.own_double else [])]
+    alive = all(process.alive for process in instance.processes)
+    return alive and all(_answers(url, state.certificate) for url in urls)
+
+
+def _ready_url(instance: Instance) -> str:
+    return f"{instance.endpoint}/_ministack/ready"
+
+
+def _launch(state: State, instance: Instance, gate: GatedProcess) -> Instance:
+    """Let a process run, but not before it can be found again."""
+    instance = state.save(instance.with_process(gate.process))
+    gate.open()
+    return instance
+
+
+def _await(state: State, process: Process, url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(url, state.certificate):
+        if not process.alive or time.monotonic() > deadline:
+            log = state.log(process.name)
+            why = f"did not answer within {START_SECONDS} s" if process.alive else "ended at once"
+            raise LocalAwsFailed(f"{process.name} {why}; {log} ends with:\n{tail(log)}")
+        time.sleep(0.05)
+
+
+def _answers(url: str, certificate: Path) -> bool:
+    """Whether an HTTP server answers there, in whatever way but "not yet", with the certificate that it should have."""
+    try:
+        trust = ssl.create_default_context(cafile=certificate)
+        past_proxies = urllib.request.ProxyHandler({})
+        urllib.request.build_opener(past_proxies, urllib.request.HTTPSHandler(context=trust)).open(
+            url, timeout=5
+        ).close()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code != 503
+    except OSError:
+        return False
+    return True

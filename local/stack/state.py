@@ -1,0 +1,97 @@
+"""What a local AWS leaves on disk, so that any later command can find, use and end it."""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from local.stack.certificate import ADDRESS
+from local.stack.errors import LocalAwsFailed
+from local.stack.processes import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One local AWS: where it answers, the processes it consists of, and what was deployed to it."""
+
+    port: int
+    discovery: str
+    own_double: bool
+    processes: tuple[Process, ...] = ()
+    bootstrapped: bool = False
+    deployed: str | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """By address: an SDK would look up ``<bucket>.localhost``, which not every machine resolves."""
+        return f"https://{ADDRESS}:{self.port}"
+
+    def with_process(self, process: Process) -> "Instance":
+        """The same with one more process."""
+        return replace(self, processes=(*self.processes, process))
+
+
+class State:
+    """A folder with ``env`` and ``outputs.json`` for users, and ``aws/`` for ourselves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.env = self.folder / "env"
+        self.outputs = self.folder / "outputs.json"
+        self.work = self.folder / "aws"
+        self.certificate = self.work / "certificate.pem"
+        self.key = self.work / "key.pem"
+        self.bundle = self.work / "trusted.pem"
+        self._record = self.work / "instance.json"
+        self._lock = self.folder / "lock"
+
+    def log(self, name: str) -> Path:
+        return self.work / f"{name}.log"
+
+    def load(self) -> Instance | None:
+        """The instance as it was saved last; nothing when there is none or the record cannot be read."""
+        try:
+            values = json.loads(self._record.read_text())
+            return Instance(**values | {"processes": tuple(Process(**process) for process in values["processes"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, instance: Instance) -> Instance:
+        """Write the record in one step: it is never seen half written."""
+        draft = self._record.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(instance), indent=2) + "\n")
+        draft.replace(self._record)
+        return instance
+
+    def forget(self) -> None:
+        """Remove what we wrote, and nothing else that may lie in the folder."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.env.unlink(missing_ok=True)
+        self.outputs.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One command at a time; who dies gives the lock back."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def only_one(self, name: str) -> Iterator[None]:
+        """Nobody else does the same with what is up meanwhile. Raises LocalAwsFailed; who dies gives the lock back."""
+        with (self.work / f"{name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LocalAwsFailed(f"another {name} runs on this local AWS: wait for its end.") from None
+            yield
+
+    def remove_folder(self) -> None:
+        """Leave no empty folder behind; a folder that holds other things stays."""
+        self._lock.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()

@@ -1,0 +1,54 @@
+"""Nothing that is announced gets lost, or is announced by somebody else."""
+
+from exports.model import Outcome
+from exports.outcomes.events import SOURCE
+from infra import notifications
+from tests.infra.template import Template
+
+
+def test_rule_carries_every_outcome_but_stored(template: Template) -> None:
+    pattern = template.properties("Announcements/NotStored")["EventPattern"]
+
+    assert [template.text(arn) for arn in pattern.pop("resources")] == ["<Storage/Catalog.Arn>"]
+    kept = [each.event_type for each in Outcome if not each.to_topic]
+    assert pattern == {"source": [SOURCE], "detail-type": [{"anything-but": kept}]}
+    assert notifications.SOURCE == SOURCE
+
+
+def test_what_cannot_be_published_goes_to_a_queue(template: Template) -> None:
+    (target,) = template.properties("Announcements/NotStored")["Targets"]
+    queue = template.properties("Announcements/DeadLetters")
+
+    assert template.text(target["Arn"]) == "<Announcements/Topic>"
+    assert template.text(target["DeadLetterConfig"]["Arn"]) == "<Announcements/DeadLetters.Arn>"
+    assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
+
+
+def test_queue_takes_letters_of_the_rules_alone_and_by_tls(template: Template) -> None:
+    statements = template.properties("Announcements/DeadLetters/Policy")["PolicyDocument"]["Statement"]
+    denied, *allowed = statements
+    rules = [template.text(each["Condition"]["ArnEquals"]["aws:SourceArn"]) for each in allowed]
+
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "sqs:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert {(each["Action"], each["Principal"]["Service"]) for each in allowed} == {
+        ("sqs:SendMessage", "events.amazonaws.com")
+    }
+    alarms = [f"<Watching/AlarmsChanged{number}.Arn>" for number in (1, 2, 3)]
+    assert sorted(rules) == ["<Announcements/NotStored.Arn>", *alarms]
+
+
+def test_topic_is_encrypted_and_refuses_publishing_without_tls(template: Template) -> None:
+    topic = template.properties("Announcements/Topic")
+    (denied,) = template.properties("Announcements/Topic/Policy")["PolicyDocument"]["Statement"]
+
+    assert template.text(topic["KmsMasterKeyId"]).endswith(":alias/aws/sns")
+    assert (denied["Effect"], denied["Action"], denied["Principal"]) == ("Deny", "sns:Publish", "*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_rule_publishes_by_a_role(template: Template) -> None:
+    """The key of SNS itself lets roles of the account publish, but not EventBridge as such."""
+    (target,) = template.properties("Announcements/NotStored")["Targets"]
+
+    assert template.text(target["RoleArn"]) == "<Announcements/Publisher.Arn>"

@@ -1,0 +1,14 @@
+"""Figures of long tests, told while they run."""
+
+import pytest
+
+
+class PrintLive:
+    """Says a line on the terminal, past pytest's capture."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, line: str) -> None:
+        with self._capsys.disabled():
+            print(f"\n{line}", end="", flush=True)

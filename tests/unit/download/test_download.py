@@ -1,0 +1,166 @@
+"""Connections of a download: to the address that was checked, under the name of the link."""
+
+import socket
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exports.download.connections import CheckedConnection, connect, tls_context
+from exports.download.download import Download, parse_retry_after
+from exports.download.throughput import ThroughputMonitor
+from exports.download.url_policy import Target
+from exports.errors import Rejected, SourceError, UrlExpired
+from tests.unit.fakes import FakeClock
+
+NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
+HOST = "bucket.s3.amazonaws.com"
+
+
+class Network:
+    """Name service and connecting, as far as a connection sees them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+        self.looked_up: list[str] = []
+        self.connected: list[tuple[str, int]] = []
+        self.down: set[str] = set()
+        self._answers = list(answers)
+        monkeypatch.setattr(socket, "getaddrinfo", self._resolve)
+        monkeypatch.setattr("exports.download.connections.connection.create_connection", self._connect)
+
+    def _resolve(self, host: str, port: int, **_: Any) -> list[Any]:
+        self.looked_up.append(host)
+        addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    def _connect(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        self.connected.append(address)
+        if address[0] in self.down:
+            raise ConnectionRefusedError
+        return socket.socket()
+
+
+def new_connection(*, host: str = HOST, allowlisted: bool = False) -> CheckedConnection:
+    connection = CheckedConnection(host, 443, allowlisted=allowlisted, monitor=ThroughputMonitor)
+    connection._new_conn().close()
+    return connection
+
+
+def test_fault_12_connects_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, ["52.216.0.1"], ["127.0.0.1"])
+
+    connection = new_connection()
+
+    assert network.looked_up == [HOST]
+    assert network.connected == [("52.216.0.1", 443)]
+    assert connection.host == HOST
+
+
+def test_fault_12_second_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, ["52.216.0.1"], ["127.0.0.1"])
+    new_connection()
+
+    with pytest.raises(Rejected):
+        new_connection()
+
+    assert network.connected == [("52.216.0.1", 443)]
+
+
+def test_next_address_is_tried_when_one_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, ["52.216.0.1", "52.216.0.2"])
+    network.down = {"52.216.0.1"}
+
+    new_connection()
+
+    assert [address for address, _ in network.connected] == ["52.216.0.1", "52.216.0.2"]
+
+
+def test_few_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, [f"52.216.0.{n}" for n in range(1, 9)])
+    network.down = {f"52.216.0.{n}" for n in range(1, 9)}
+
+    with pytest.raises(ConnectionRefusedError):
+        new_connection()
+
+    assert len(network.connected) == 3
+
+
+def test_listed_host_may_have_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, ["127.0.0.1"])
+
+    new_connection(host="localhost", allowlisted=True)
+
+    assert network.connected == [("localhost", 443)]
+
+
+def test_tls_is_verified_under_the_name_of_the_link() -> None:
+    context = tls_context()
+    endpoint = connect(Target(HOST, 443, "/"), context=context, connections=2, monitor=ThroughputMonitor)
+
+    connection = endpoint.pool._new_conn()
+
+    assert isinstance(connection, CheckedConnection)
+    assert connection.host == HOST
+    assert connection.assert_hostname is None
+    assert connection.ssl_context is context
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_more_certificates_are_trusted_beside_the_systems(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        tls_context(str(tmp_path / "missing.pem"))
+
+    assert tls_context() is tls_context()
+
+
+def test_link_that_may_not_be_opened_is_refused_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, ["52.216.0.1"])
+
+    with pytest.raises(Rejected):
+        Download("http://canary/", refresh_url=lambda: None, hosts=(), context=tls_context())
+
+    assert not network.looked_up
+
+
+def test_renewed_link_is_held_to_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    Network(monkeypatch, ["52.216.0.1"])
+    download = Download(
+        f"https://{HOST}/key", refresh_url=lambda: "https://evil.example/", hosts=(), context=tls_context()
+    )
+
+    with pytest.raises(Rejected):
+        download._refresh_url(download._endpoint, UrlExpired("expired"))
+
+
+def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, [])
+    retry_policy = FakeClock().retry_policy(3)
+    download = Download(
+        f"https://{HOST}/key", refresh_url=lambda: None, hosts=(), context=tls_context(), retry_policy=retry_policy
+    )
+
+    with pytest.raises(SourceError):
+        download.probe()
+
+    assert len(network.looked_up) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("Mon, 23 Nov 2026 10:01:30 GMT", 90.0),
+        ("Mon, 23 Nov 2026 09:00:00 GMT", 0.0),
+        ("", 0.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("1e9", 0.0),
+        ("٣", 0.0),
+    ],
+)
+def test_retry_after_in_all_its_forms(value: str, seconds: float) -> None:
+    assert parse_retry_after(value, NOW) == seconds

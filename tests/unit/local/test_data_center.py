@@ -1,0 +1,105 @@
+"""The made-up data centre agrees with itself, and is the same every time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.double.data.data_center import LATEST, DataCenter, Span
+
+FLEET = DataCenter(seed=7, size=12)
+SPAN = Span()
+
+
+def test_same_seed_gives_the_same_fleet_and_another_seed_another() -> None:
+    assert list(FLEET.servers()) == list(DataCenter(seed=7, size=12).servers())
+    assert list(FLEET.servers()) != list(DataCenter(seed=8, size=12).servers())
+
+
+@given(st.integers(0, 10**9), st.integers(0, 2**40))
+def test_an_agent_id_leads_back_to_its_server(seed: int, index: int) -> None:
+    data_center = DataCenter(seed=seed, size=2**40 + 1)
+
+    assert data_center.server_of(data_center.server(index).agent_id) == data_center.server(index)
+
+
+@pytest.mark.parametrize(
+    "agent_id", ["", "o-", "o-0123456789abcdef0", "o--1", "büro", DataCenter(seed=8).server(1).agent_id]
+)
+def test_an_agent_of_elsewhere_has_no_server(agent_id: str) -> None:
+    assert FLEET.server_of(agent_id) is None
+
+
+def test_ids_are_distinct_and_shaped_like_the_services() -> None:
+    servers = list(DataCenter(size=500).servers())
+
+    assert len({server.id for server in servers}) == len({server.agent_id for server in servers}) == 500
+    assert {len(server.id) for server in servers} == {len("d-server-06n2v3y4u8151b")}
+    assert {len(server.agent_id) for server in servers} == {len("o-0123456789abcdef0")}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 12])
+def test_every_connection_stands_on_both_sides(size: int) -> None:
+    data_center = DataCenter(size=size)
+    flows = [
+        {
+            (row.source_ip, row.source_port, row.destination_ip, row.destination_port, row.created_at)
+            for server in data_center.servers()
+            for row in side(server, SPAN, 5)
+        }
+        for side in (data_center.outgoing, data_center.incoming)
+    ]
+
+    assert flows[0] == flows[1]
+    assert len(flows[0]) == 5 * size * len({offset % size for offset in (1, 3, 7)} - {0})
+
+
+def test_a_connection_belongs_to_a_process_of_the_server_that_saw_it() -> None:
+    for server in FLEET.servers():
+        processes = {row.process_id: row.path for row in FLEET.processes(server, SPAN)}
+
+        for row in (*FLEET.outgoing(server, SPAN, 2), *FLEET.incoming(server, SPAN, 2)):
+            assert row.agent_id == server.agent_id
+            assert processes[row.process_id] == row.command_path
+
+
+def test_applications_count_their_servers() -> None:
+    for application in FLEET.applications():
+        members = [server for server in FLEET.servers() if server.application == application.index]
+
+        assert application.server_count == len(members)
+
+
+def test_names_are_as_odd_as_real_ones() -> None:
+    texts = [server.host_name for server in FLEET.servers()] + [one.description for one in FLEET.applications()]
+
+    for oddity in ('"', ",", "\n", "ü", "=HYPERLINK", "☕"):
+        assert any(oddity in text for text in texts), oddity
+    assert "" in texts
+
+
+def test_samples_never_leave_the_span() -> None:
+    span = Span(LATEST - timedelta(hours=1), LATEST)
+
+    times = [row.sampled_at for row in FLEET.performance(FLEET.server(0), span, 1000)]
+
+    assert times == sorted(times)
+    assert times[0] == "2026-01-14 23:00:00"
+    assert times[-1] < "2026-01-15 00:00:00"
+
+
+def test_a_truncated_span_is_its_first_half() -> None:
+    half = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)).first_half
+
+    assert half == Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_an_export_covers_at_most_72_hours_from_its_start() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert Span.asked_for(start, None).end == start + timedelta(hours=72)
+    assert Span.asked_for(start, start + timedelta(days=9)).end == start + timedelta(hours=72)
+    assert Span.asked_for(start, start + timedelta(hours=1)).end == start + timedelta(hours=1)
+    assert Span.asked_for(None, start).start == start - timedelta(hours=72)
+    assert Span.asked_for(None, None) == Span()

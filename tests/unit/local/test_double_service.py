@@ -1,0 +1,412 @@
+"""The double answers StartExportTask and DescribeExportTasks as the service does: asked by boto3's own client."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.double.protocol import Protocol, WrongAnswer
+from tests.unit.doubles import START, Running
+
+STARTED = datetime.fromtimestamp(START, UTC)
+RECOMMEND = {"ec2RecommendationsPreferences": {"enabled": True}}
+
+
+def of_agent(*agent_ids: str) -> dict[str, Any]:
+    return {"filters": [{"name": "agentIds", "condition": "EQUALS", "values": list(agent_ids)}]}
+
+
+def error_of(call: Callable[[], object]) -> tuple[str, str]:
+    with pytest.raises(ClientError) as refused:
+        call()
+    error = refused.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+# What an export looks like
+
+
+def test_a_summary_goes_from_in_progress_to_succeeded(running: Running) -> None:
+    running.double.set_scenarios({"in_progress_seconds": 60})
+    export_id = running.start()
+
+    (first,) = running.describe(export_id)
+    running.clock.now += 60
+    (then,) = running.describe(export_id)
+
+    assert first == {
+        "exportId": export_id,
+        "exportStatus": "IN_PROGRESS",
+        "statusMessage": "IN_PROGRESS",
+        "exportRequestTime": STARTED,
+        "isTruncated": False,
+    }
+    assert then["exportStatus"] == "SUCCEEDED"
+    assert then["configurationsDownloadUrl"].startswith(running.server.url)
+
+
+def test_an_agent_export_repeats_the_range_that_was_asked_for(running: Running) -> None:
+    agent = running.double.agents()[2]
+    start, end = STARTED - timedelta(days=2), STARTED - timedelta(days=1)
+
+    (info,) = running.describe(running.start(startTime=start, endTime=end, **of_agent(agent)))
+
+    assert (info["requestedStartTime"], info["requestedEndTime"]) == (start, end)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"preferences": RECOMMEND}], ids=["summary", "ec2"])
+def test_a_range_counts_for_agents_only(running: Running, parameters: dict[str, Any]) -> None:
+    (info,) = running.describe(running.start(startTime=STARTED - timedelta(days=2), **parameters))
+
+    assert "requestedStartTime" not in info
+
+
+def test_a_failed_export_has_a_message_and_no_download_url(running: Running) -> None:
+    running.double.set_scenarios(
+        {"outcome": "FAILED", "status_message": "No data for the agent"}, {"outcome": "FAILED"}
+    )
+
+    (told,) = running.describe(running.start())
+    (untold,) = running.describe(running.start())
+
+    assert (told["exportStatus"], told["statusMessage"]) == ("FAILED", "No data for the agent")
+    assert untold["statusMessage"]
+    assert "configurationsDownloadUrl" not in told
+
+
+def test_truncation_shows_when_the_export_is_finished(running: Running) -> None:
+    running.double.set_scenarios({"is_truncated": True, "in_progress_seconds": 5})
+    export_id = running.start(**of_agent(running.double.agents()[0]))
+
+    assert running.describe(export_id)[0]["isTruncated"] is False
+    running.clock.now += 5
+    assert running.describe(export_id)[0]["isTruncated"] is True
+
+
+def test_a_status_of_the_future_goes_through(running: Running) -> None:
+    running.double.set_scenarios({"outcome": "ARCHIVED"})
+
+    (info,) = running.describe(running.start())
+
+    assert info["exportStatus"] == "ARCHIVED"
+    assert "configurationsDownloadUrl" not in info
+
+
+@pytest.mark.parametrize(
+    ("scenario", "url"),
+    [({"no_download_url": True}, None), ({"download_url": ""}, ""), ({"download_url": "http://x"}, "http://x")],
+)
+def test_a_link_can_be_missing_or_another(running: Running, scenario: dict[str, Any], url: str | None) -> None:
+    running.double.set_scenarios(scenario)
+
+    (info,) = running.describe(running.start())
+
+    assert info.get("configurationsDownloadUrl") == url
+
+
+def test_every_describe_gives_a_new_link(running: Running) -> None:
+    running.double.set_scenarios({"link_lifetime_seconds": 10}, {"link_lifetime_seconds": 20})
+    first, second = running.start(), running.start()
+
+    assert "X-Amz-Expires=10&" in running.download_url(first)
+    assert "X-Amz-Expires=20&" in running.download_url(second)
+
+
+# Which exports are listed
+
+
+def test_a_late_id_is_absent_until_it_appears(running: Running) -> None:
+    running.double.set_scenarios({"appears_after_seconds": 30})
+    export_id = running.start()
+
+    assert running.describe(export_id) == []
+    assert running.service.describe_export_tasks()["exportsInfo"] == []
+    running.clock.now += 30
+    assert running.status(export_id) == "SUCCEEDED"
+
+
+def test_unknown_ids_are_absent_and_a_repeated_id_counts_once(running: Running) -> None:
+    export_id = running.start()
+
+    assert [info["exportId"] for info in running.describe("export-unknown", export_id, export_id)] == [export_id]
+
+
+def test_filters_choose_by_agent_and_meet_the_ids(running: Running) -> None:
+    one, other = running.double.agents()[:2]
+    of_one, of_other = running.start(**of_agent(one)), running.start(**of_agent(other))
+    running.start()
+
+    def listed(**parameters: Any) -> set[str]:
+        return {info["exportId"] for info in running.service.describe_export_tasks(**parameters)["exportsInfo"]}
+
+    assert listed(**of_agent(one)) == {of_one}
+    assert listed(**of_agent(one, other)) == {of_one, of_other}
+    assert listed(exportIds=[of_other], **of_agent(one)) == set()
+    assert listed(exportIds=[of_one, of_other], **of_agent(one)) == {of_one}
+
+
+@pytest.mark.parametrize("query", ["everything", "ids", "filters"])
+def test_pages_follow_one_another_to_the_end(running: Running, query: str) -> None:
+    agent = running.double.agents()[0]
+    ids = running.double.add_many(25, {"kind": "agent", "agent_id": agent})
+    parameters = {"everything": {}, "ids": {"exportIds": ids}, "filters": of_agent(agent)}[query]
+    running.double.settings(page_size=10)
+
+    pages = list(running.service.get_paginator("describe_export_tasks").paginate(**parameters))
+
+    assert [len(page["exportsInfo"]) for page in pages] == [10, 10, 5]
+    assert sorted(info["exportId"] for page in pages for info in page["exportsInfo"]) == sorted(ids)
+    assert "nextToken" not in pages[-1]
+
+
+def test_a_token_alone_goes_on_with_its_query(running: Running) -> None:
+    agent = running.double.agents()[0]
+    ids = running.double.add_many(3, {"kind": "agent", "agent_id": agent})
+    running.double.add_many(10)
+    first = running.service.describe_export_tasks(maxResults=2, **of_agent(agent))
+
+    rest = running.service.describe_export_tasks(nextToken=first["nextToken"])
+
+    assert sorted(info["exportId"] for page in (first, rest) for info in page["exportsInfo"]) == sorted(ids)
+
+
+def test_max_results_bounds_a_page_and_the_service_bounds_it_at_100(running: Running) -> None:
+    running.double.add_many(120)
+
+    def size(**parameters: Any) -> int:
+        return len(running.service.describe_export_tasks(**parameters)["exportsInfo"])
+
+    assert (size(maxResults=7), size(), size(maxResults=1000)) == (7, 100, 100)
+
+
+def test_a_page_that_ends_with_the_last_export_has_no_token(running: Running) -> None:
+    running.double.add_many(4)
+
+    assert "nextToken" not in running.service.describe_export_tasks(maxResults=4)
+
+
+def test_exports_are_not_listed_in_the_order_of_the_request(running: Running) -> None:
+    ids = running.double.add_many(20)
+
+    assert [info["exportId"] for info in running.describe(*ids)] != ids
+
+
+# What is refused
+
+
+def test_a_sixth_agent_export_waits_for_another_to_finish(running: Running) -> None:
+    running.double.set_scenarios(default={"in_progress_seconds": 60})
+    agents = running.double.agents()
+    for agent in agents[:5]:
+        running.start(**of_agent(agent))
+    running.start()
+
+    code, message = error_of(lambda: running.start(**of_agent(agents[5])))
+    running.clock.now += 60
+
+    assert code == "OperationNotPermittedException"
+    assert message.startswith("You have reached limit of maximum allowed concurrent exports.")
+    assert message.endswith("before starting another.")
+    assert running.start(**of_agent(agents[5]))
+
+
+def test_an_export_that_is_there_already_is_named_last(running: Running) -> None:
+    export_id = running.start()
+    running.double.set_scenarios({"existing_id": export_id})
+
+    code, message = error_of(running.start)
+
+    assert (code, message) == (
+        "OperationNotPermittedException",
+        f"A successful export is already present Export ID: {export_id}",
+    )
+    assert running.double.counts()["exports"][export_id]["starts"] == 2
+
+
+def test_calls_from_another_region_have_no_home(running: Running) -> None:
+    code, _ = error_of(running.client("eu-west-1").describe_export_tasks)
+
+    assert code == "HomeRegionNotSetException"
+    running.double.settings(home_region="eu-west-1")
+    assert running.client("eu-west-1").describe_export_tasks()["exportsInfo"] == []
+    running.double.settings(home_region="us-east-1")
+
+
+@pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException", "InvalidInputException"])
+def test_every_call_can_be_refused(running: Running, code: str) -> None:
+    running.double.settings(refuse_with=code)
+
+    assert error_of(running.start)[0] == error_of(running.service.describe_export_tasks)[0] == code
+
+
+def test_one_start_can_be_refused(running: Running) -> None:
+    running.double.set_scenarios({"error_code": "ServerInternalErrorException", "error_message": "Try again"})
+
+    assert error_of(running.start) == ("ServerInternalErrorException", "Try again")
+    assert running.start()
+
+
+def outcomes_of(running: Running, calls: int) -> list[str]:
+    outcomes = []
+    for _ in range(calls):
+        try:
+            running.service.describe_export_tasks()
+            outcomes.append("answered")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Code"])
+    return outcomes
+
+
+def test_faults_come_at_their_rate_and_the_same_way_again(running: Running) -> None:
+    rates = {"throttle_rate": 0.3, "error_rate": 0.2, "fault_seed": 11}
+    running.double.settings(**rates)
+    first = outcomes_of(running, 60)
+
+    running.double.settings(**rates)
+    second = outcomes_of(running, 60)
+
+    assert first == second
+    assert set(first) == {"answered", "ThrottlingException", "ServerInternalErrorException"}
+    assert 9 <= first.count("ThrottlingException") <= 27
+    assert running.double.counts()["errors"]["ThrottlingException"] == 2 * first.count("ThrottlingException")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        of_agent("o-1", "o-2"),
+        {"filters": of_agent("o-1")["filters"] * 2},
+        {"filters": [{"name": "hostName", "condition": "EQUALS", "values": ["x"]}]},
+        {"filters": [{"name": "agentIds", "condition": "CONTAINS", "values": ["x"]}]},
+        of_agent(),
+        {"startTime": STARTED, "endTime": STARTED, **of_agent("o-1")},
+        {"exportDataFormat": ["GRAPHML"]},
+        {"preferences": {"ec2RecommendationsPreferences": {"enabled": True, "tenancy": "HOST"}}},
+        {"preferences": {"ec2RecommendationsPreferences": {"cpuPerformanceMetricBasis": {"percentageAdjust": 101.0}}}},
+    ],
+    ids=lambda parameters: json.dumps(parameters, default=str)[:60],
+)
+def test_a_start_with_a_value_that_the_service_does_not_have_is_refused(
+    running: Running, parameters: dict[str, Any]
+) -> None:
+    assert error_of(lambda: running.start(**parameters))[0] == "InvalidParameterValueException"
+    assert running.service.describe_export_tasks()["exportsInfo"] == []
+
+
+def test_an_agent_and_recommendations_exclude_each_other(running: Running) -> None:
+    assert error_of(lambda: running.start(preferences=RECOMMEND, **of_agent("o-1")))[0] == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"exportIds": [f"export-{number}" for number in range(101)]},
+        {"exportIds": ["export 1"]},
+        {"exportIds": ["x" * 201]},
+        {"maxResults": 0},
+        {"nextToken": "made up"},
+        {"filters": [{"name": "agentId", "condition": "EQUALS", "values": ["x"]}]},
+    ],
+    ids=lambda parameters: json.dumps(parameters)[:40],
+)
+def test_a_describe_with_a_value_that_the_service_does_not_have_is_refused(
+    running: Running, parameters: dict[str, Any]
+) -> None:
+    code, _ = error_of(lambda: running.service.describe_export_tasks(**parameters))
+
+    assert code == "InvalidParameterValueException"
+
+
+def test_a_token_does_not_go_with_another_query(running: Running) -> None:
+    ids = running.double.add_many(3)
+    token = running.service.describe_export_tasks(maxResults=1)["nextToken"]
+
+    code, _ = error_of(lambda: running.service.describe_export_tasks(exportIds=ids, nextToken=token))
+
+    assert code == "InvalidParameterValueException"
+
+
+# The wire, where boto3 would not let a mistake out
+
+
+def posted(running: Running, body: bytes, **headers: str) -> tuple[int, str, str | None]:
+    region = "us-east-1"
+    default = {
+        "X-Amz-Target": "AWSPoseidonService_V2015_11_01.DescribeExportTasks",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{region}/discovery/aws4_request, Signature=0",
+    }
+    answer = running.http.request("POST", running.server.url, body=body, headers=default | headers)
+    return answer.status, answer.json()["__type"], answer.headers.get("x-amzn-ErrorType")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"exportIDs": ["x"]}', "InvalidParameterException"),
+        (b'{"exportIds": "x"}', "InvalidParameterException"),
+        (b'{"exportIds": [1]}', "InvalidParameterException"),
+        (b'{"filters": [{"name": "agentIds", "values": ["x"]}]}', "InvalidParameterException"),
+        (b'{"maxResults": "7"}', "InvalidParameterException"),
+        (b'{"maxResults": true}', "InvalidParameterValueException"),
+        (b"[]", "SerializationException"),
+        (b"{", "SerializationException"),
+    ],
+)
+def test_what_the_model_does_not_allow_is_refused(running: Running, body: bytes, code: str) -> None:
+    assert posted(running, body) == (400, code, code)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"X-Amz-Target": "AWSPoseidonService_V2015_11_01.CancelExportTask"}, "UnknownOperationException"),
+        ({"X-Amz-Target": "DescribeExportTasks"}, "UnknownOperationException"),
+        ({"Authorization": ""}, "MissingAuthenticationTokenException"),
+        ({"Authorization": "Bearer x"}, "IncompleteSignatureException"),
+    ],
+)
+def test_a_call_without_its_headers_is_refused(running: Running, headers: dict[str, str], code: str) -> None:
+    assert posted(running, b"{}", **headers)[1] == code
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"exportId": "export-1", "exportStatus": "FAILED", "statusMessage": ""},
+        {"exportId": "export-1", "exportStatus": "FAILED", "statusMessage": None, "exportRequestTime": START},
+        {"exportId": "a b", "exportStatus": "FAILED", "statusMessage": "", "exportRequestTime": START},
+        {"exportId": "a", "exportStatus": "FAILED", "statusMessage": "", "exportRequestTime": "2026-01-01"},
+        {"exportId": "a", "exportStatus": "FAILED", "statusMessage": "", "exportRequestTime": START, "agentId": "o-1"},
+    ],
+    ids=["missing", "null", "pattern", "time as text", "unknown"],
+)
+def test_an_answer_that_the_model_does_not_allow_never_goes_out(info: dict[str, Any]) -> None:
+    with pytest.raises(WrongAnswer, match="DescribeExportTasks"):
+        Protocol().check_answer("DescribeExportTasks", {"exportsInfo": [info]})
+
+
+def test_a_slip_of_the_double_is_an_internal_failure(running: Running) -> None:
+    running.double.set_scenarios({"export_id": "with a space"})
+
+    code, message = error_of(running.start)
+
+    assert (code, message) == ("InternalFailure", r"StartExportTask: exportId: does not match \S*")
+
+
+def test_times_go_over_the_wire_as_epoch_seconds(running: Running) -> None:
+    running.start()
+    answer = running.http.request(
+        "POST",
+        running.server.url,
+        body=b"{}",
+        headers={
+            "X-Amz-Target": "AWSPoseidonService_V2015_11_01.DescribeExportTasks",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/discovery/aws4_request",
+        },
+    )
+
+    assert answer.headers["Content-Type"] == "application/x-amz-json-1.1"
+    assert answer.json()["exportsInfo"][0]["exportRequestTime"] == START

@@ -1,0 +1,163 @@
+"""Events on the bus."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from fastjsonschema import JsonSchemaException
+
+from exports.errors import ServiceError
+from exports.model import Outcome, Reason
+from exports.outcomes.events import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, detail
+from tests.events import keeps_to_schema
+from tests.unit.builders import row
+
+CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
+PATIENCE = replace(PUBLISH_RETRY, sleep=lambda _: None)
+STORED = row(
+    runId="run-1",
+    correlationId="job-7",
+    accountId="111122223333",
+    region="us-west-2",
+    kind="agent",
+    manifestKey="manifests/export-1.json",
+    bytes=7,
+    rows=2,
+    files=1,
+    statusMessage="",
+)
+
+
+@pytest.fixture
+def stubbed() -> Any:
+    client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        yield EventPublisher(client, "default", bucket="b", catalog=CATALOG, retry_policy=PATIENCE), stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    entry = {
+        "EventBusName": "default",
+        "Source": "discovery.exports",
+        "DetailType": "Export Stored",
+        "Resources": [CATALOG],
+        "Detail": json.dumps(detail(STORED, Outcome.STORED, bucket="b")),
+    }
+    stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
+
+    bus.publish(STORED, Outcome.STORED)
+
+
+def test_the_detail_has_the_contracts_form() -> None:
+    assert detail(STORED, Outcome.STORED, bucket="b") == {
+        "version": "1",
+        "metadata": {"runId": "run-1", "correlationId": "job-7", "account": "111122223333", "region": "us-west-2"},
+        "data": {
+            "exportId": "export-1",
+            "outcome": "STORED",
+            "kind": "agent",
+            "manifest": "s3://b/manifests/export-1.json",
+            "bytes": 7,
+            "rows": 2,
+            "files": 1,
+        },
+    }
+
+
+SEEN: Any = {
+    "runId": "run-1",
+    "accountId": "111122223333",
+    "region": "us-west-2",
+    "statusMessage": "as the service says",
+}
+LANDED: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes": 7, "rows": 0, "files": 0}
+
+
+def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
+    told = detail(row(**{**SEEN, **attributes}), outcome, bucket="b")
+    return {"source": SOURCE, "detail-type": outcome.event_type, "detail": json.loads(json.dumps(told))}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attributes"),
+    [
+        (Outcome.STORED, LANDED),
+        (Outcome.TRUNCATED, {**LANDED, "correlationId": "wave 3"}),
+        (Outcome.FAILED, {}),
+        *((Outcome.REJECTED, {"reason": reason, "bytes": 7, "rawKey": "raw/x"}) for reason in Reason),
+        (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
+        (Outcome.NOT_FOUND, {"statusMessage": ""}),
+        (Outcome.TIMED_OUT, {}),
+        (Outcome.TIMED_OUT, {"reason": "SlowDown"}),
+    ],
+)
+def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes: dict[str, object]) -> None:
+    keeps_to_schema(event(outcome, **attributes))
+
+
+NOT_FOUND = event(Outcome.NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        event(Outcome.STORED),
+        event(Outcome.FAILED, **LANDED),
+        event(Outcome.FAILED, reason="CORRUPT"),
+        event(Outcome.REJECTED),
+        event(Outcome.REJECTED, reason="AccessDenied"),
+        event(Outcome.NOT_STORED),
+        {**NOT_FOUND, "detail-type": "Export Failed"},
+        {**NOT_FOUND, "source": "somebody.else"},
+        {**NOT_FOUND, "detail": {**NOT_FOUND["detail"], "data": {**NOT_FOUND["detail"]["data"], "more": "https://x"}}},
+    ],
+)
+def test_the_schema_takes_no_event_that_says_something_else(broken: dict[str, Any]) -> None:
+    with pytest.raises(JsonSchemaException):
+        keeps_to_schema(broken)
+
+
+def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    stubber.add_response("put_events", refused, {"Entries": ANY})
+    stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
+
+    bus.publish(STORED, Outcome.STORED)
+
+
+def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    for _ in range(PATIENCE.attempts):
+        refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+        stubber.add_response("put_events", refused, {"Entries": ANY})
+
+    with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
+        bus.publish(STORED, Outcome.STORED)
+
+
+def test_fault_34_a_bus_that_refused_several_events_of_a_call_is_asked_no_more(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
+        stubber.add_client_error("put_events", "InternalException")
+
+    for code in ["InternalException"] * MAX_CONSECUTIVE_FAILURES + ["PublishingStopped"] * 2:
+        with pytest.raises(ServiceError, match=f"^{code}$"):
+            bus.publish(STORED, Outcome.STORED)
+
+
+def test_an_event_that_gets_through_makes_up_for_those_refused_before(stubbed: Any) -> None:
+    bus, stubber = stubbed
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
+        stubber.add_client_error("put_events", "InternalException")
+        stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
+
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
+        with pytest.raises(ServiceError, match=r"^InternalException$"):
+            bus.publish(STORED, Outcome.STORED)
+        bus.publish(STORED, Outcome.STORED)
