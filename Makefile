@@ -46,10 +46,11 @@ local: $(LOCAL_AWS) ## Bring up the local AWS with the stack deployed; then: . .
 local-stop: ## End the local AWS and forget what it held
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.stack.aws down; else echo "Nothing to stop: nothing was set up."; fi
 
-check: setup ## Format, lint, types and the fast tests; TESTS=tests/unit/workflow/test_run_input.py runs that file alone
+check: setup ## Format, lint, types, imports and the fast tests; TESTS=tests/unit/workflow/test_run_input.py runs that file alone
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy
+	@PYTHONPATH=functions $(VENV)/bin/lint-imports --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 	@$(RUN) pytest --quiet --numprocesses=auto $(PYTEST_FLAGS) $(TESTS)
 
 format: setup ## Format the code and mend what the linter can
@@ -134,7 +135,7 @@ lock: setup ## Write the locks anew from the .in files; LOCK_FLAGS=--upgrade tak
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: local-stop ## Remove everything that was made here
-	rm -rf .venv .venv-* node_modules cdk.out .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* node_modules cdk.out .local .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what is installed; each again when its lock is newer than its stamp ---

@@ -27,7 +27,9 @@ def carry(link: str, endpoint: str, certificate: str) -> dict[str, object]:
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA, MAX_DATA))
     session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
     result = copy(
-        Download(link, refresh_url=lambda: None, hosts=["localhost:*"], context=tls_context(certificate)),
+        Download(
+            link, refresh_url=lambda: None, hosts=["localhost:*"], context=tls_context(certificate), connections=8
+        ),
         Bucket(s3_client(session), bucket="bucket", owner="123456789012"),
         key="raw/export.{}".format,
         known=None,

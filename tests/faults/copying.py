@@ -120,6 +120,7 @@ class Copying:
             refresh_url=self.refresh_url,
             hosts=hosts,
             context=self.certificate.trusting,
+            connections=4,
             retry_policy=self.retry_policy,
             monitor=self.monitor,
         )

@@ -13,7 +13,7 @@ from exports.download.download import Download
 from exports.model import RawObject
 from exports.retry import RetryPolicy
 from exports.s3.bucket import Bucket, s3_client
-from exports.s3.multipart import Upload
+from exports.s3.multipart import WORKERS, Upload
 from exports.transfer.copying import copy
 
 OWNER = "111122223333"
@@ -48,7 +48,12 @@ def ready(job: Job) -> Callable[[str], None]:
 
     def copy_one(name: str) -> None:
         source = Download(
-            job.link(name), refresh_url=lambda: None, hosts=["localhost:*"], context=context, retry_policy=retry_policy
+            job.link(name),
+            refresh_url=lambda: None,
+            hosts=["localhost:*"],
+            context=context,
+            connections=WORKERS,
+            retry_policy=retry_policy,
         )
         copied = copy(
             source,

@@ -24,7 +24,6 @@ from exports.download.url_policy import check_url
 from exports.errors import ExportsError, Rejected, SourceChanged, SourceError, UrlExpired
 from exports.model import Reason
 from exports.retry import RetryPolicy
-from exports.s3.multipart import WORKERS
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -89,7 +88,7 @@ class Download:
         hosts: Iterable[str],
         context: SSLContext,
         retry_policy: RetryPolicy | None = None,
-        connections: int = WORKERS,
+        connections: int,
         monitor: Callable[[], ThroughputMonitor] | None = None,
     ) -> None:
         self._fetch_url = refresh_url

@@ -15,7 +15,7 @@ from exports.outcomes.rows import Records
 from exports.retry import RetryPolicy
 from exports.runs import Service, Unfinished
 from exports.s3.bucket import Bucket
-from exports.s3.multipart import Upload
+from exports.s3.multipart import WORKERS, Upload
 from exports.settings import Settings
 from exports.transfer.copying import copy
 from exports.unpack.members import Limits
@@ -73,6 +73,7 @@ class Pipeline:
             refresh_url=partial(self._fresh_link, export.id),
             hosts=self.settings.download_hosts,
             context=tls_context(self.settings.ca_bundle),
+            connections=WORKERS,
             retry_policy=retry_policy,
         )
         return copy(

@@ -120,7 +120,7 @@ def test_link_that_may_not_be_opened_is_refused_before_anything_is_done(monkeypa
     network = Network(monkeypatch, ["52.216.0.1"])
 
     with pytest.raises(Rejected):
-        Download("http://canary/", refresh_url=lambda: None, hosts=(), context=tls_context())
+        Download("http://canary/", refresh_url=lambda: None, hosts=(), context=tls_context(), connections=1)
 
     assert not network.looked_up
 
@@ -128,7 +128,11 @@ def test_link_that_may_not_be_opened_is_refused_before_anything_is_done(monkeypa
 def test_renewed_link_is_held_to_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     Network(monkeypatch, ["52.216.0.1"])
     download = Download(
-        f"https://{HOST}/key", refresh_url=lambda: "https://evil.example/", hosts=(), context=tls_context()
+        f"https://{HOST}/key",
+        refresh_url=lambda: "https://evil.example/",
+        hosts=(),
+        context=tls_context(),
+        connections=1,
     )
 
     with pytest.raises(Rejected):
@@ -139,7 +143,12 @@ def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPat
     network = Network(monkeypatch, [])
     retry_policy = FakeClock().retry_policy(3)
     download = Download(
-        f"https://{HOST}/key", refresh_url=lambda: None, hosts=(), context=tls_context(), retry_policy=retry_policy
+        f"https://{HOST}/key",
+        refresh_url=lambda: None,
+        hosts=(),
+        context=tls_context(),
+        connections=1,
+        retry_policy=retry_policy,
     )
 
     with pytest.raises(SourceError):
