@@ -1,4 +1,4 @@
-"""Context from ``cdk.json`` and the command line -> typed settings -> one stack."""
+"""CDK app: reads the settings from ``cdk.json`` and the command line, and creates one stack."""
 
 import sys
 

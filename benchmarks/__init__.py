@@ -1,1 +1,1 @@
-"""How fast, in how much memory and how safely the product copies, beside others: `make bench`."""
+"""Benchmarks of copying, polling, cold starts, tables and sweeps: `make bench` and `make bench-…`."""

@@ -1,7 +1,7 @@
-"""`make bench-cold-start`: imports and clients of each function in a fresh interpreter, beside a bare boto3 script.
+"""`make bench-cold-start`: imports and clients of each function in a fresh interpreter, compared with a plain script.
 
 The functions run from the asset that is deployed, with bytecode, as on a Lambda whose Python built it. Both use the
-boto3 that is installed here. Processor time is taken, not time by the clock: a bystander then costs neither.
+installed boto3. The measure is processor time, not wall-clock time, so that other load affects neither.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
-from benchmarks.page import keep, markdown
+from benchmarks.page import markdown, save
 from infra import lambda_asset
 
 TARGET = 1.15
@@ -25,8 +25,8 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
     "store_export": ("discovery", "dynamodb", "s3", "events"),
     "report_run": ("dynamodb", "s3", "events"),
 }
-ADAPTERS = {"discovery": "service", "dynamodb": "catalog", "s3": "bucket", "events": "bus"}
-"""What makes each client in ``exports.dependencies``."""
+ADAPTERS = {"discovery": "service", "dynamodb": "catalog", "s3": "bucket", "events": "publisher"}
+"""The function of ``exports.dependencies`` that creates each client."""
 ENVIRONMENT = {
     "PATH": os.defpath,
     "AWS_ACCESS_KEY_ID": "key",
@@ -41,12 +41,12 @@ ENVIRONMENT = {
     "TABLE_ARN": "arn:aws:dynamodb:us-east-1:111122223333:table/catalog",
     "POWERTOOLS_SERVICE_NAME": "discovery-exports",
 }
-TELL = "\nimport time; print(time.process_time())"
+PRINT_TIME = "\nimport time; print(time.process_time())"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (default: %(default)s)")
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as folder:
         lambda_asset.build(Path(folder))
@@ -54,11 +54,11 @@ def main() -> None:
         found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
     print(table(found))
     facts = {"machine": machine(), "python": sys.version.split()[0], "functions": found}
-    keep("cold-start", facts, "performance.md", table(found))
+    save("cold-start", facts, "performance.md", table(found))
 
 
 def measured(function: str, folder: Path, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of processor time of each round, ours and the bare script's in changing order."""
+    """Milliseconds of processor time in each round, for our function and the plain script, in random order."""
     programs = {"ours": ours(function), "bare": bare(function)}
     found: dict[str, list[float]] = {name: [] for name in programs}
     for number in range(rounds + 1):
@@ -72,26 +72,26 @@ def measured(function: str, folder: Path, rounds: int) -> dict[str, list[float]]
 
 
 def ours(function: str) -> str:
-    """What Lambda does before the first call is answered: the module, and the adapters that it uses."""
-    made = "".join(f"\nwiring.{ADAPTERS[client]}()" for client in CLIENTS[function])
-    return f"import {function}\nfrom exports import wiring{made}"
+    """What Lambda does before the first response: it imports the module and creates the adapters."""
+    calls = "".join(f"\ndependencies.{ADAPTERS[client]}()" for client in CLIENTS[function])
+    return f"import {function}\nfrom exports import dependencies{calls}"
 
 
 def bare(function: str) -> str:
-    made = "".join(f"\nsession.client({client!r})" for client in CLIENTS[function])
-    return f"import boto3\nsession = boto3.Session(){made}"
+    calls = "".join(f"\nsession.client({client!r})" for client in CLIENTS[function])
+    return f"import boto3\nsession = boto3.Session(){calls}"
 
 
 def run(program: str, folder: Path) -> float:
     environment = {**ENVIRONMENT, "PYTHONPATH": str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", program + TELL], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program + PRINT_TIME], env=environment, capture_output=True, text=True, check=True
     )
     return float(done.stdout)
 
 
 def table(found: Mapping[str, Mapping[str, list[float]]]) -> str:
-    rows = [("function", "ms", "bare script with the same clients", "ours is", f"target ≤ {TARGET} x")]
+    rows = [("function", "ms", "ms of a plain script with the same clients", "ratio", f"target ≤ {TARGET} x")]
     for name, times in found.items():
         ours, bare = median(times["ours"]), median(times["bare"])
         met = "met" if ours / bare <= TARGET else "NOT MET"

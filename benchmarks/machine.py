@@ -1,4 +1,4 @@
-"""What a bench ran on, without saying where, and what else that machine was busy with."""
+"""The machine that a benchmark runs on, without its name, and its other load."""
 
 import os
 import platform
@@ -27,19 +27,19 @@ def _processor() -> str:
 
 
 class OtherLoad:
-    """What others took of the machine since this was made: all but ourselves and our children that have ended."""
+    """The load of other processes since creation: all except this process and its children that have ended."""
 
     def __init__(self) -> None:
-        self._began = _now()
+        self._start = _now()
 
-    def progress(self) -> float:
-        """From 0 to 1."""
-        clock, busy, own = (now - then for now, then in zip(_now(), self._began, strict=True))
+    def share(self) -> float:
+        """The share of the machine, 0 to 1."""
+        clock, busy, own = (now - start for now, start in zip(_now(), self._start, strict=True))
         return round(min(1.0, max(0.0, (busy - own) / (clock * CORES))), 2)
 
 
 def _now() -> tuple[float, float, float]:
-    """Seconds: of the clock, of all cores at work since the machine was started, and of ours."""
+    """Seconds: wall clock, work of all cores since the start of the machine, and work of this process."""
     _, user, nice, system, _, _, irq, softirq, steal, *_ = Path("/proc/stat").read_text().split()
     busy = sum(map(int, (user, nice, system, irq, softirq, steal))) / os.sysconf("SC_CLK_TCK")
     return time.monotonic(), busy, sum(os.times()[:4])

@@ -1,4 +1,4 @@
-"""What work takes of this process, and of the processes that it starts."""
+"""Time and memory that work takes in this process and its children."""
 
 import os
 import re
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """``seconds`` by the clock; ``cpu_seconds``, those of children that have ended too; ``peak_bytes`` since the start.
+    """``seconds`` of wall-clock time; ``cpu_seconds``, with those of children that have ended; ``peak_bytes``.
 
-    Memory is that of this process alone.
+    The peak is that of this process only, since its start.
     """
 
     seconds: float
@@ -20,20 +20,20 @@ class Usage:
 
 
 class Meter:
-    """Measures from when it is made."""
+    """Measures from its creation."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter(), _cpu_seconds()
+        self._start = time.perf_counter(), _cpu_seconds()
 
-    def taken(self) -> Usage:
-        clock, worked = self._began
-        return Usage(time.perf_counter() - clock, _cpu_seconds() - worked, peak_bytes())
+    def usage(self) -> Usage:
+        clock, cpu = self._start
+        return Usage(time.perf_counter() - clock, _cpu_seconds() - cpu, peak_bytes())
 
 
 def peak_bytes(process: int | str = "self") -> int:
-    """The most resident memory so far; what getrusage says includes the parent's at the fork.
+    """The peak resident memory so far. That of getrusage includes the parent's memory at the fork.
 
-    Raises OSError when the process has ended.
+    Raises OSError if the process has ended.
     """
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     return int(found[1]) * 1024 if found else 0

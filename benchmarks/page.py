@@ -1,4 +1,4 @@
-"""Raw figures in docs/benchmarks/, and tables of them between two marks of the page that explains them."""
+"""Writes raw figures to docs/benchmarks/, and tables of them between two markers of a page."""
 
 import json
 import re
@@ -11,17 +11,17 @@ DOCS = Path("docs")
 Row = Sequence[str]
 
 
-def keep(name: str, facts: Mapping[str, Any], page: str, text: str) -> None:
-    """Write ``facts`` to docs/benchmarks/NAME.json, and ``text`` between the marks NAME of ``page``."""
-    kept, written = DOCS / "benchmarks" / f"{name}.json", DOCS / page
-    kept.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+def save(name: str, facts: Mapping[str, Any], page: str, text: str) -> None:
+    """Write ``facts`` to docs/benchmarks/NAME.json, and ``text`` between the markers NAME of ``page``."""
+    figures, written = DOCS / "benchmarks" / f"{name}.json", DOCS / page
+    figures.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
     marked = re.compile(f"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.DOTALL)
     written.write_text(marked.sub(lambda found: found[1] + text + found[2], written.read_text("utf-8")), "utf-8")
-    print(f"\nKept in {kept} and {written}")
+    print(f"\nWritten to {figures} and {written}")
 
 
 def markdown(*rows: Row) -> str:
-    """A table whose first row is its head; all columns but the first are figures."""
-    head, *body = rows
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    """A table. The first row is the header; all columns except the first are figures."""
+    header, *body = rows
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

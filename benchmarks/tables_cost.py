@@ -1,8 +1,8 @@
-"""`make bench-tables`: what keeping tables costs while an export is unpacked, in seconds, bytes and memory.
+"""`make bench-tables`: the cost of writing tables while an export is unpacked, in seconds, bytes and memory.
 
-The product's own `exports.unpack.unpacking.unpack` takes a generated agent export apart, with tables and without, in fresh
-processes that take turns. The bucket is a file to read from, and a count of what is written. Processor time is taken,
-not time by the clock: a bystander then costs neither.
+`exports.unpack.unpacking.unpack` unpacks a generated agent export with and without tables, in turn, each time in a new
+process. The bucket reads from a file and only counts what is written. The measure is processor time, not wall-clock
+time, so that other load affects neither.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from benchmarks.machine import machine
 from benchmarks.measuring import Meter
-from benchmarks.page import keep, markdown
+from benchmarks.page import markdown, save
 from exports.keys import Keys
 from exports.model import RawObject
 from exports.s3.multipart import ObjectStore
@@ -31,13 +31,13 @@ from local.double.data.data_center import DataCenter
 
 KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")
 ROWS = 16_000
-"""Samples; no file of the export comes to 8 MiB, so that each is written in one piece."""
-WAYS = ("without", "with")
+"""Samples. No file of the export reaches 8 MiB, so each is written with one PUT."""
+VARIANTS = ("without", "with")
 MB = 10**6
 
 
-class ExportBucket:
-    """A bucket that holds one raw object, in a file, and counts what is written, by the first part of its key."""
+class CountingBucket:
+    """A bucket with one raw object, in a file. Counts the bytes written by the first part of the key."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class ExportBucket:
         return None
 
     def put_json(self, key: str, document: Any) -> None:
-        """Notes are kept for a next call, of which there is none."""
+        """Discard the progress: there is no next invocation."""
 
     @contextmanager
     def writer(self, key: str) -> Iterator["_Counter"]:
@@ -74,21 +74,21 @@ class _Counter:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables_cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="fresh processes of each kind (%(default)s)")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS, metavar=("PATH", "WAY"))
-    asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(measured(Path(asked.one[0]), with_tables=asked.one[1] == "with")))
+    parser.add_argument("--rounds", type=int, default=5, help="processes of each kind (default: %(default)s)")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS, metavar=("PATH", "VARIANT"))
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measured(Path(arguments.one[0]), with_tables=arguments.one[1] == "with")))
         return
-    found = rounds(asked.rounds)
+    found = rounds(arguments.rounds)
     print(table(found))
     facts = {"machine": machine(), "python": sys.version.split()[0], "rows": ROWS, "runs": found}
-    keep("tables", facts, "performance.md", table(found))
+    save("tables", facts, "performance.md", table(found))
 
 
 def rounds(count: int) -> dict[str, list[dict[str, float]]]:
-    """What each way took in each round; who begins changes from round to round."""
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    """The usage of each variant in each round. The order changes from round to round."""
+    found: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "export.zip"
         with path.open("wb") as file:
@@ -96,47 +96,47 @@ def rounds(count: int) -> dict[str, list[dict[str, float]]]:
                 DataCenter(), Contents(kind=Kind.AGENT, agent_id=next(DataCenter().servers()).agent_id, rows=ROWS), file
             )
         for number in range(count):
-            for way in WAYS if number % 2 else reversed(WAYS):
-                command = [sys.executable, "-m", "benchmarks.tables_cost", "--one", str(path), way]
+            for variant in VARIANTS if number % 2 else reversed(VARIANTS):
+                command = [sys.executable, "-m", "benchmarks.tables_cost", "--one", str(path), variant]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
-                found[way].append(json.loads(done.stdout))
+                found[variant].append(json.loads(done.stdout))
     return found
 
 
 def measured(path: Path, *, with_tables: bool) -> dict[str, float]:
-    """One unpacking in this process: processor seconds, peak memory, and bytes read and written."""
-    shelf = ExportBucket(path)
+    """Unpack once in this process: processor seconds, peak memory, and bytes read and written."""
+    bucket = CountingBucket(path)
     raw = RawObject(KEYS.raw("zip"), path.stat().st_size, "")
     meter = Meter()
     result = unpack(
         raw,
         keys=KEYS,
-        archive=cast(ObjectStore, shelf),
+        bucket=cast(ObjectStore, bucket),
         limits=Limits(),
         time_left=lambda: 900.0,
         with_tables=with_tables,
     )
-    taken = meter.taken()
+    usage = meter.usage()
     if not isinstance(result, Unpacked):
-        raise TypeError("it was not unpacked in one go")
+        raise TypeError("the export was not unpacked in one invocation")
     return {
-        "seconds": round(taken.cpu_seconds, 3),
-        "peak": taken.peak_bytes,
+        "seconds": round(usage.cpu_seconds, 3),
+        "peak": usage.peak_bytes,
         "raw": raw.bytes,
-        "data": shelf.written["data"],
-        "tables": shelf.written["tables"],
+        "data": bucket.written["data"],
+        "tables": bucket.written["tables"],
         "rows": sum(file.rows or 0 for file in result.files),
     }
 
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
-    rows = [("tables", "CPU s", "MB of CSV a second", "peak MB", "MB in `data/`", "MB in `tables/`")]
-    for way, runs in found.items():
+    rows = [("tables", "CPU s", "MB of CSV per second", "peak MB", "MB in `data/`", "MB in `tables/`")]
+    for variant, runs in found.items():
         seconds = [run["seconds"] for run in runs]
         spread = f"{median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
         data, tables = runs[0]["data"] / MB, runs[0]["tables"] / MB
         peak = median(run["peak"] for run in runs) / MB
-        rows.append((way, spread, f"{data / median(seconds):.0f}", f"{peak:.1f}", f"{data:.1f}", f"{tables:.1f}"))
+        rows.append((variant, spread, f"{data / median(seconds):.0f}", f"{peak:.1f}", f"{data:.1f}", f"{tables:.1f}"))
     return markdown(*rows)
 
 

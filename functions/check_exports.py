@@ -1,4 +1,4 @@
-"""Check exports: say which exports of a batch are ready, which have ended, and when to look at the rest again."""
+"""Check exports: find which exports of a batch are ready, which have ended, and when to poll the rest again."""
 
 import random
 from typing import Any
@@ -15,7 +15,7 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event`` is a pointer to a batch, or what this function last answered with the ``results`` of storing."""
+    """``event`` is a batch pointer, or this function's last result with the ``results`` of storing added."""
     batch = dependencies.batch(event["batch"])
     check = BatchPoll(
         batch,
@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         records=dependencies.recorder(batch),
         settings=dependencies.settings(),
         now=dependencies.utc_now(),
-        jitter=random.random(),  # noqa: S311 - spreads polls, keeps no secret
+        jitter=random.random(),  # noqa: S311 - spreads polls, protects no secret
         measure=record_poll,
     )
     pending = check.next(Pending.from_json(event) if "polls" in event else check.start())

@@ -1,4 +1,4 @@
-"""Plan run: check the input, resolve it to exports, and write them to the bucket in batches."""
+"""Plan run: validate the input, resolve it to exports, and write them to the bucket in batches."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event["execution"]`` is the execution's context object; the answer points to the batches, or is ``invalid``."""
+    """``event["execution"]`` is the execution's context object; the result has batch pointers or ``invalid``."""
     settings = dependencies.settings()
     try:
         run = read_run(event["execution"], settings)

@@ -1,4 +1,4 @@
-"""Report run: count what a run came to, write its report, and answer its caller."""
+"""Report run: count the outcomes of a run, write its report, and return the run's output."""
 
 import json
 from typing import Any
@@ -14,11 +14,11 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event["batches"]`` tells which batches could not be settled; ``failure`` in the answer fails the run."""
+    """``event["batches"]`` has the error of each batch that failed; ``failure`` in the result fails the run."""
     run_id, bucket = event["execution"]["Name"], dependencies.settings().bucket
     logger.append_keys(run_id=run_id)
     plan: Any = dependencies.bucket().read_json(plan_key(run_id))
-    failures = {ended["batch"]: ended for ended in event["batches"] if ended and "error" in ended}
+    failures = {each["batch"]: each for each in event["batches"] if each and "error" in each}
     exports: list[dict[str, Any]] = []
     publisher = dependencies.publisher()
     for number in range(1, plan["batches"] + 1):
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report = Report(run_id, exports, bucket)
     dependencies.bucket().put_json(report_key(run_id), report.to_json())
     logger.info("run reported", requested=len(exports), counts=report.counts)
-    answer: dict[str, Any] = {"output": report.to_json(MAX_EXPORTS_IN_OUTPUT)}
-    if plan["run"]["onFailure"] == "fail" and not report.all_landed:
-        answer["failure"] = json.dumps({"counts": report.counts, "report": report.uri})
-    return answer
+    result: dict[str, Any] = {"output": report.to_json(MAX_EXPORTS_IN_OUTPUT)}
+    if plan["run"]["onFailure"] == "fail" and not report.all_stored:
+        result["failure"] = json.dumps({"counts": report.counts, "report": report.uri})
+    return result

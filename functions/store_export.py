@@ -1,4 +1,4 @@
-"""Store export: land what the service has for one export, whole and verified, as far as this call's time goes."""
+"""Store export: store and verify the data of one export, or as much as this invocation has time for."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event`` holds a pointer to the ``batch`` and the ``item`` to store; the answer says how far it came."""
+    """``event`` holds a ``batch`` pointer and the ``item`` to store; the result holds the ``progress`` made."""
     batch, item, settings = dependencies.batch(event["batch"]), Item.from_json(event["item"]), dependencies.settings()
     logger.append_keys(export_id=item.export_id)
     records = dependencies.recorder(batch)

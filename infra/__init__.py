@@ -1,1 +1,1 @@
-"""What is deployed, who may touch what: one construct a capability."""
+"""The deployed resources and their permissions, one construct per capability."""

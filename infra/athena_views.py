@@ -1,4 +1,4 @@
-"""Views of the newest export, written as Athena keeps them: a table of Glue that holds the SQL of a view."""
+"""Views of the newest export in the form that Athena stores: a Glue table with the SQL of the view."""
 
 import base64
 import json
@@ -10,22 +10,22 @@ from typing import Any
 from aws_cdk import aws_glue as glue
 
 DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets" / "datasets.json"
-"""What the functions tell datasets by."""
+"""The definitions by which the functions detect datasets."""
 TRUNCATED = ("istruncated", "boolean")
 PRESTO = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
-"""Types of Glue that have another name in a view; all others are called the same."""
+"""Glue types that have another name in a view; all other names are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """``columns`` are name and Glue's type of what ``sql`` selects, in its order."""
+    """``columns`` are the names and Glue types of the columns that ``sql`` selects, in order."""
 
     name: str
     sql: str
     columns: Sequence[tuple[str, str]]
 
-    def described(self, database: str) -> dict[str, Any]:
-        """What a table of Glue has in place of a location and a format, which Athena wants to be there, if empty."""
+    def table_input(self, database: str) -> dict[str, Any]:
+        """TableInput members of a view. Athena requires those for location and format, too, even if empty."""
         definition = {
             "originalSql": self.sql,
             "catalog": "awsdatacatalog",
@@ -47,7 +47,7 @@ class View:
 
 
 def latest(dataset: str, columns: Sequence[tuple[str, str]]) -> View:
-    """Rows of the newest stored export of the dataset's kind, or of each agent's newest."""
+    """The view of the rows of the newest stored export of the dataset's kind, for agents of each agent's newest."""
     kind = json.loads(DATASETS.read_bytes())[dataset]["kind"]
     per_agent = kind == "agent"
     selected = [(name.lower(), kind) for name, kind in columns]
@@ -67,7 +67,7 @@ def _by_age(kind: str) -> str:
 
 
 def _by_age_of_agents() -> str:
-    """An agent is in every export that holds its operating system, whatever else that lacks."""
+    """An export covers an agent if it has the agent's operating system, whatever else is missing."""
     age = "row_number() OVER (PARTITION BY systems.agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age"
-    systems = "FROM agent_os_info systems JOIN exports told ON told.exportid = systems.export_id"
+    systems = "FROM agent_os_info systems JOIN exports manifests ON manifests.exportid = systems.export_id"
     return " ".join(["SELECT systems.agentid, exportid, istruncated,", age, systems])

@@ -1,4 +1,4 @@
-"""Runs that start by themselves when somebody calls StartExportTask: CloudTrail tells EventBridge of every call."""
+"""Starts a run for each StartExportTask call, which CloudTrail sends to EventBridge."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
 from .logs import log_group
-from .permissions import DELIVERING_LOGS, Permission, acknowledge, make_role
+from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, make_role
 
 EVENT_SOURCE = "discovery.amazonaws.com"
-"""Of Application Discovery Service in CloudTrail. Amazon RDS has an operation of the same name."""
+"""Application Discovery Service in CloudTrail; Amazon RDS has an operation of the same name."""
 ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"]
-"""As Step Functions calls the error of its own integration, and as the local AWS does."""
+"""The error name of the Step Functions integration, and that of the local AWS."""
 NAME = (
     "{% $match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
     "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256') %}"
 )
-"""The execution's name is the export's id, hashed where a name cannot hold it: so each export starts one run."""
+"""The execution name is the export id, hashed if it is not a valid name, so each export starts one run only."""
 
 
 class CloudTrailTrigger(Construct):
-    """A rule for calls of StartExportTask that went well, here and in this account, and what it starts.
+    """A rule for successful StartExportTask calls in this account and Region, and the state machine that it starts.
 
-    A rule cannot name the execution that it starts, so a small state machine stands between, which does. CloudTrail
-    needs a trail for EventBridge to hear of API calls. ``sources`` are matched beside ``aws.discovery``, which nobody
-    but AWS can send: for tests.
+    A rule cannot name the execution that it starts, so a small state machine starts the run by name. EventBridge
+    receives API calls only if CloudTrail has a trail. ``sources`` is for tests: sources to match besides
+    ``aws.discovery``, which only AWS can send.
     """
 
     def __init__(
@@ -72,13 +72,14 @@ class CloudTrailTrigger(Construct):
         )
 
     def _rule_role(self) -> iam.Role:
-        """EventBridge may take it for rules of this account only."""
+        """EventBridge may assume the role for rules of this account only."""
         rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
-        return self._role("RuleRole", "events", rules, [self._starting(self.starter)])
+        return self._role("RuleRole", "events", rules, [self._start_permission(self.starter)])
 
     def _starter(self, state_machine: sfn.IStateMachine) -> sfn.StateMachine:
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
-        role = self._role("StarterRole", "states", machines, [self._starting(state_machine), DELIVERING_LOGS])
+        permissions = [self._start_permission(state_machine), LOG_DELIVERY_PERMISSION]
+        role = self._role("StarterRole", "states", machines, permissions)
         log = log_group(self, "Logs", days=self._log_days)
         starter = sfn.StateMachine(
             self,
@@ -90,10 +91,8 @@ class CloudTrailTrigger(Construct):
             timeout=Duration.hours(1),
             logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
-        acknowledge(
-            starter, "AwsSolutions-SF1", "Each start's history keeps every event for 90 days; errors are logged."
-        )
-        acknowledge(starter, "AwsSolutions-SF2", "It makes a single call; its history has the time that it took.")
+        acknowledge(starter, "AwsSolutions-SF1", "Its history keeps every event for 90 days; errors are logged.")
+        acknowledge(starter, "AwsSolutions-SF2", "It makes a single call; the execution history has its duration.")
         return starter
 
     def _start(self, state_machine: sfn.IStateMachine) -> sfn.IChainable:
@@ -104,8 +103,8 @@ class CloudTrailTrigger(Construct):
             name=NAME,
             input=sfn.TaskInput.from_object({"exportIds": ["{% $states.input.exportId %}"]}),
         )
-        started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may tell of a call twice")
-        # What has started will not start again; anything else may pass, an account's limit of executions among it.
+        started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may deliver a call twice")
+        # A run that has started is not retried; every other error is, such as the account's limit of executions.
         start.add_retry(errors=ALREADY_STARTED, max_attempts=0).add_retry(
             errors=["States.TaskFailed", "States.Timeout"],
             interval=Duration.seconds(5),
@@ -116,7 +115,7 @@ class CloudTrailTrigger(Construct):
         )
         return start.add_catch(started, errors=ALREADY_STARTED)
 
-    def _starting(self, state_machine: sfn.IStateMachine) -> Permission:
+    def _start_permission(self, state_machine: sfn.IStateMachine) -> Permission:
         return Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn])
 
     def _role(self, id: str, service: str, source: str, permissions: Sequence[Permission]) -> iam.Role:

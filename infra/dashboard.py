@@ -18,9 +18,9 @@ WIDTH, HEIGHT = 8, 6
 def make_dashboard(
     scope: Construct, *, functions: Functions, state_machine: sfn.StateMachine, alarms: Sequence[cloudwatch.IAlarm]
 ) -> cloudwatch.Dashboard:
-    """Named after ``scope`` and the Region: the dashboards of an account share one list of names for all Regions.
+    """The name has ``scope`` and the Region, because dashboard names are unique per account across all Regions.
 
-    The name has at most 255 characters.
+    It may have at most 255 characters.
     """
     name = Names.unique_resource_name(scope, max_length=200, separator="-", allowed_special_characters="-_")
     return cloudwatch.Dashboard(
@@ -29,11 +29,11 @@ def make_dashboard(
         dashboard_name=f"{name}-{Aws.REGION}",
         default_interval=Duration.days(1),
         widgets=[
-            [_heading("Is everything landed?")],
+            [_heading("Is everything stored?")],
             [_outcomes(), _stored_bytes(), _seconds_to_stored()],
             [_heading("What is late?")],
             [_oldest_unsettled(), _detection_delay(), _describe_calls()],
-            [_heading("What broke?")],
+            [_heading("What failed?")],
             [_alarm_status(alarms), _runs(state_machine), _function_errors(functions)],
         ],
     )
@@ -63,14 +63,14 @@ def _oldest_unsettled() -> cloudwatch.IWidget:
 
 def _detection_delay() -> cloudwatch.IWidget:
     return _graph(
-        "Seconds from finished to noticed, at most",
+        "Seconds from finished to detected, at most",
         [own_metric("SecondsFromFinishedToNoticed", each, each) for each in ("Average", "p95")],
     )
 
 
 def _describe_calls() -> cloudwatch.IWidget:
     calls = [own_metric(name, "Sum") for name in ("DescribeCalls", "DescribeThrottles")]
-    return _graph("Calls of DescribeExportTasks", calls)
+    return _graph("DescribeExportTasks calls", calls)
 
 
 def _alarm_status(alarms: Sequence[cloudwatch.IAlarm]) -> cloudwatch.IWidget:
@@ -84,7 +84,7 @@ def _runs(machine: sfn.StateMachine) -> cloudwatch.IWidget:
 
 def _function_errors(functions: Functions) -> cloudwatch.IWidget:
     return _graph(
-        "Errors of functions (left), throttles (right)",
+        "Function errors (left), throttles (right)",
         [_function_metric(function, "Errors") for function in functions.all],
         right=[_function_metric(function, "Throttles") for function in functions.all],
     )

@@ -1,4 +1,4 @@
-"""Queues for what could not be delivered."""
+"""Dead-letter queues."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
@@ -8,7 +8,7 @@ from .permissions import acknowledge
 
 
 def dead_letter_queue(scope: Construct, of: str) -> sqs.Queue:
-    """A queue named ``DeadLetters`` for ``of``, which keeps it as long as a queue keeps anything."""
+    """A queue with the id ``DeadLetters`` for ``of``. It keeps messages for 14 days, the maximum of SQS."""
     queue = sqs.Queue(
         scope,
         "DeadLetters",
@@ -16,5 +16,5 @@ def dead_letter_queue(scope: Construct, of: str) -> sqs.Queue:
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
-    acknowledge(queue, "AwsSolutions-SQS3", f"It is the dead-letter queue for {of}; nothing consumes it by itself.")
+    acknowledge(queue, "AwsSolutions-SQS3", f"This is the dead-letter queue for {of}; operators read it.")
     return queue

@@ -1,4 +1,4 @@
-"""The whole capability as one construct, for a stack of its own or for somebody else's."""
+"""Discovery Exports as one construct, for its own stack or for any other."""
 
 from aws_cdk import Aws, CfnRule, CfnRuleAssertion, Duration, Fn, Stack, Token
 from aws_cdk import aws_dynamodb as dynamodb
@@ -21,12 +21,12 @@ from .workflow import Workflow
 
 
 class DiscoveryExports(Construct):
-    """Lands exports of AWS Application Discovery Service in a bucket, catalogs them, and tells what became of them.
+    """Stores exports of AWS Application Discovery Service in a bucket, catalogs them, and announces their outcomes.
 
-    Makes a bucket, a table and a topic unless it is given them; a table needs the partition key ``exportId`` (a
-    string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given. ``key``
-    encrypts what is made here, and lets the functions use it for what is given. Raises SettingsError for settings that
-    this stack's account and region, or what is given, make meaningless.
+    Creates a bucket, a table and a topic unless they are given. A given table needs the partition key ``exportId`` (a
+    string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given. ``key`` encrypts
+    the created resources, and the functions may use it for the given ones. Raises SettingsError if settings contradict
+    the stack's account and Region or the given resources.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class DiscoveryExports(Construct):
     ) -> None:
         super().__init__(scope, id)
         settings = settings or Settings()
-        self._refuse_what_cannot_work(settings, bucket)
-        self._refuse_regions_without_the_service(settings)
+        self._validate_settings(settings, bucket)
+        self._require_home_region(settings)
         self.storage = Storage(
             self,
             "Storage",
@@ -69,7 +69,7 @@ class DiscoveryExports(Construct):
             key=key,
         )
         if self.tables:
-            # A dataset that is added is a table before the first of its files is stored as one.
+            # The table of a custom dataset must exist before the function stores the first file for it.
             self.functions.store_export.node.add_dependency(*self.tables.tables)
         self.workflow = Workflow(
             self,
@@ -102,7 +102,7 @@ class DiscoveryExports(Construct):
         )
 
     def _monitoring(self, settings: Settings) -> Monitoring | None:
-        """Whatever has a queue for dead letters is watched by it."""
+        """Each construct with a dead-letter queue gets an alarm for the queue."""
         if not settings.watching:
             return None
         senders = {"Announcements": self.announcements, "Schedules": self.schedules, "CloudTrail": self.cloud_trail}
@@ -117,11 +117,11 @@ class DiscoveryExports(Construct):
             late_after=Duration.hours(settings.late_after_hours),
         )
 
-    def _refuse_what_cannot_work(self, settings: Settings, bucket: s3.IBucket | None) -> None:
-        """CloudTrail tells of calls in the account and region where they are made, so a trigger has to stand there."""
+    def _validate_settings(self, settings: Settings, bucket: s3.IBucket | None) -> None:
+        """CloudTrail reports calls in the account and Region where they are made, so the trigger must be there."""
         stack, faults = Stack.of(self), {}
         if not Token.is_unresolved(stack.region) and (settings.discovery_region or stack.region) not in HOME_REGIONS:
-            faults["discoveryRegion"] = f"is needed: the service is not in {stack.region}, where the stack is"
+            faults["discoveryRegion"] = f"is needed: the service is not in {stack.region}, the Region of the stack"
         elsewhere = {
             "discoveryRoleArn": settings.discovery_account not in (None, stack.account),
             "discoveryRegion": settings.discovery_region not in (None, stack.region),
@@ -129,25 +129,23 @@ class DiscoveryExports(Construct):
         if settings.cloud_trail_trigger and any(elsewhere.values()):
             names = " and ".join(name for name, differs in elsewhere.items() if differs)
             faults["cloudTrailTrigger"] = (
-                f"hears of exports in the stack's own account and region alone, and {names} may name another: "
-                "use schedules, or give the stack its account and region if they are the same"
+                f"starts runs only for exports in the stack's own account and Region, and {names} may name another: "
+                "use schedules, or set the stack's account and Region if they are the same"
             )
         if bucket and (settings.raw_retention_days or settings.data_retention_days):
-            faults["rawRetentionDays, dataRetentionDays"] = (
-                "cannot be kept in a bucket that is given: its owner decides"
-            )
+            faults["rawRetentionDays, dataRetentionDays"] = "cannot be set for an existing bucket: its owner decides"
         if faults:
             raise SettingsError(faults)
 
-    def _refuse_regions_without_the_service(self, settings: Settings) -> None:
-        """A stack that is told no region has one when it is deployed: CloudFormation looks before it makes anything."""
+    def _require_home_region(self, settings: Settings) -> None:
+        """A stack without a Region gets one at deployment, so CloudFormation checks it before it creates anything."""
         if settings.discovery_region or not Token.is_unresolved(Stack.of(self).region):
             return
-        there = CfnRuleAssertion(
+        assertion = CfnRuleAssertion(
             assert_=Fn.condition_contains(list(HOME_REGIONS), Aws.REGION),
-            assert_description="discoveryRegion is needed: the service is not in the region of this stack",
+            assert_description="discoveryRegion is needed: the service is not in the Region of this stack",
         )
-        CfnRule(self, "HomeRegion", assertions=[there])
+        CfnRule(self, "HomeRegion", assertions=[assertion])
 
     def _tables(self, settings: Settings, key: kms.IKey | None) -> Tables | None:
         if not settings.tables:

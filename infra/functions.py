@@ -1,4 +1,4 @@
-"""The four functions of the workflow: what each may use, may touch, and may take."""
+"""The four functions of the workflow, each with its permissions, environment, memory and timeout."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +32,7 @@ POWERTOOLS = {
 
 
 class Functions(Construct):
-    """One function a task of the workflow, each with a role of its own that lists the actions it uses."""
+    """One function per task of the workflow, each with its own role that lists the actions it uses."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Functions(Construct):
         return (self.plan_run, self.check_exports, self.store_export, self.report_run)
 
     def _plan_run(self) -> lambda_.Function:
-        """The first sweep of an old account pages through all its exports, so it may take as long as Lambda allows."""
+        """The timeout is Lambda's maximum, because the first sweep of an account pages through all its exports."""
         return self._function(
             "PlanRun",
-            "Checks the input of a run and splits its exports into batches",
+            "Validates the input of a run and splits its exports into batches",
             timeout=Duration.minutes(15),
             environment={
                 "DEADLINE_MINUTES": str(self._settings.deadline_minutes),
@@ -82,7 +82,7 @@ class Functions(Construct):
     def _check_exports(self) -> lambda_.Function:
         return self._function(
             "CheckExports",
-            "Looks at a batch of exports: which are ready, which have ended, when to look again",
+            "Polls a batch of exports and finds which are ready and which have ended",
             timeout=Duration.minutes(2),
             environment={
                 **self._event_environment(),
@@ -99,13 +99,13 @@ class Functions(Construct):
         )
 
     def _store_export(self) -> lambda_.Function:
-        """1,769 MB is one whole processor: TLS on both sides, checksums and inflating are what a copy spends time on.
+        """1,769 MB is one full vCPU: a copy spends its time on TLS on both sides, checksums and decompression.
 
-        The time limit is Lambda's own; the budget that the code keeps to leaves it far behind.
+        The timeout is Lambda's maximum; the function usually ends far earlier, after its store budget.
         """
         return self._function(
             "StoreExport",
-            "Lands the data of one export in the bucket, verified",
+            "Stores the data of one export in the bucket and verifies it",
             memory=1769,
             timeout=Duration.minutes(15),
             environment={
@@ -135,7 +135,7 @@ class Functions(Construct):
     def _report_run(self) -> lambda_.Function:
         return self._function(
             "ReportRun",
-            "Writes the report of a run and says how it ended",
+            "Writes the report of a run and returns its output",
             timeout=Duration.minutes(5),
             environment=self._event_environment(),
             permissions=[
@@ -155,9 +155,9 @@ class Functions(Construct):
         permissions: Sequence[Permission],
         memory: int = 512,
     ) -> lambda_.Function:
-        """A function with what they all share. 512 MB is where importing boto3 stops being most of a cold start.
+        """A function with the common settings. From 512 MB on, importing boto3 is no longer most of a cold start.
 
-        On Arm, which costs a fifth less and runs pure Python just as well.
+        Arm costs a fifth less and runs pure Python equally well.
         """
         log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days)
         function = lambda_.Function(
@@ -179,12 +179,12 @@ class Functions(Construct):
                 self,
                 f"{id}Role",
                 assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-                permissions=[*permissions, logging_to(log), *self._using_key()],
+                permissions=[*permissions, log_permission(log), *self._key_permissions()],
             ),
             log_group=log,
         )
         acknowledge(
-            function, "AwsSolutions-L1", "Lambda supports Python 3.13 until 2029; nothing here needs a newer one."
+            function, "AwsSolutions-L1", "Lambda supports Python 3.13 until 2029; the code needs no newer version."
         )
         return function
 
@@ -200,17 +200,17 @@ class Functions(Construct):
         }
 
     def _event_environment(self) -> dict[str, str]:
-        """Where events go, and whose they are."""
+        """The event bus, and the table ARN that identifies this stack's events."""
         return {"EVENT_BUS_NAME": self._bus.event_bus_name, "TABLE_ARN": self._storage.table.table_arn}
 
     def _describe_permission(self) -> Permission:
-        """In the stack's own account, or by a role that may do it in another."""
+        """DescribeExportTasks in the stack's own account, or AssumeRole for a role in another account."""
         if role := self._settings.discovery_role_arn:
             return Permission(actions=["sts:AssumeRole"], resources=[role])
         return Permission(
             actions=["discovery:DescribeExportTasks"],
             resources=["*"],
-            reason="Export tasks are no resources that a policy could name.",
+            reason="DescribeExportTasks does not support resource-level permissions.",
         )
 
     def _on_table(self, *actions: str) -> Permission:
@@ -220,47 +220,47 @@ class Functions(Construct):
         return Permission(
             actions=actions,
             resources=[self._storage.bucket.arn_for_objects(pattern) for pattern in patterns],
-            reason="Keys hold the ids of exports and runs; the function is kept to the prefixes that it works on.",
+            reason="Keys contain the ids of exports and runs; the function is limited to the prefixes that it uses.",
         )
 
     def _list_bucket_permission(self, *more: str) -> Permission:
-        """Whoever may not list a bucket is told 403 for a key that is not there, not 404."""
+        """Without s3:ListBucket, S3 returns 403 instead of 404 for a key that does not exist."""
         return Permission(actions=["s3:ListBucket", *more], resources=[self._storage.bucket.bucket_arn])
 
     def _table_permissions(self) -> list[Permission]:
-        """Writing tables, taking them away again when the export is rejected, and adding partitions."""
+        """To write tables, delete them if the export is rejected, and add partitions."""
         if not self._tables:
             return []
         actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
         return [self._on_objects("tables/*", actions=actions), self._tables.partition_permission]
 
     def _publish_permission(self) -> Permission:
-        """Under our own source only; one call may put several events, so the condition is for all of them."""
+        """Limited to this project's event source; ForAllValues, because one call may put several events."""
         return Permission(
             actions=["events:PutEvents"],
             resources=[self._bus.event_bus_arn],
             conditions={"ForAllValues:StringEquals": {"events:source": SOURCE}},
         )
 
-    def _using_key(self) -> list[Permission]:
-        """What S3 and DynamoDB ask of whoever reads and writes what the key protects."""
+    def _key_permissions(self) -> list[Permission]:
+        """The KMS permissions that S3 and DynamoDB require of a role that reads and writes encrypted data."""
         if not self._key:
             return []
         actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
         return [Permission(actions=actions, resources=[self._key.key_arn])]
 
 
-def logging_to(log: logs.LogGroup) -> Permission:
+def log_permission(log: logs.LogGroup) -> Permission:
     return Permission(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn])
 
 
 def module(id: str) -> str:
-    """``PlanRun`` lives in ``plan_run.py``."""
+    """The name of the handler's module: ``plan_run`` for ``PlanRun``."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in id).removeprefix("_")
 
 
 def own_metric(name: str, statistic: str, label: str | None = None, **dimensions: str) -> cloudwatch.Metric:
-    """A metric that the functions emit. Alarms need one without a label: the CDK makes metric math of any other."""
+    """A metric that the functions emit. Alarms need it without a label, else the CDK turns it into metric math."""
     return cloudwatch.Metric(
         namespace=METRICS_NAMESPACE,
         metric_name=name,

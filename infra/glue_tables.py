@@ -1,4 +1,4 @@
-"""Stored exports as tables of Glue, and a work group of Athena that asks them: no crawler, nothing that is running."""
+"""Stored exports as AWS Glue tables, and an Athena workgroup to query them; there is no crawler to run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from .permissions import Permission
 from .table_schemas import EXPORTS_TABLE, OTHER, PARTITIONS, known_tables
 
 QUERIES = Path(__file__).parents[1] / "docs" / "queries"
-"""Each begins with a comment that says what is asked."""
+"""Each file starts with a comment, which becomes the description of the named query."""
 FILES = (
     "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint,"
     "columns:array<string>>>"
@@ -41,11 +41,11 @@ EXPORTS = {
 
 
 class Tables(Construct):
-    """A database with a table for each known dataset and one of the exports themselves, and a work group to ask them.
+    """A database with a table for each dataset and one of the exports themselves, and a workgroup to query them.
 
-    ``added`` are name and type of the columns of datasets that are not known. Beside each known one's table is the view
-    ``latest_…`` of the newest export.
-    Results of queries go to ``queries/`` of the bucket; a query ends when it has scanned ``scan_limit_bytes``.
+    ``added`` holds names and types of the columns of custom datasets. Each known dataset also has the view ``latest_…``
+    of its newest export.
+    Query results go to ``queries/`` of the bucket; Athena cancels a query that scans ``scan_limit_bytes``.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Tables(Construct):
         super().__init__(scope, id)
         self._bucket = bucket
         self.tables: list[glue.CfnTable] = []
-        # Glue wants lower case, and a work group must be named: unique, so that two stacks stand side by side.
+        # Glue requires lower case, and a workgroup requires a name; it is unique, so that two stacks can coexist.
         self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.database = self._database()
         for dataset, columns in {**known_tables(), **(added or {})}.items():
@@ -77,19 +77,19 @@ class Tables(Construct):
 
     @property
     def partition_permission(self) -> Permission:
-        """What adding a partition takes."""
+        """The permission to add a partition."""
         arn = f"arn:{Aws.PARTITION}:glue:{Aws.REGION}:{Aws.ACCOUNT_ID}"
         return Permission(
             actions=["glue:GetTable", "glue:CreatePartition"],
             resources=[f"{arn}:catalog", f"{arn}:database/{self.name}", f"{arn}:table/{self.name}/*"],
-            reason="Its tables, of which there is one for each dataset.",
+            reason="The database has one table for each dataset.",
         )
 
     def _database(self) -> glue.CfnDatabase:
-        described = glue.CfnDatabase.DatabaseInputProperty(
-            name=self.name, description="Exports of AWS Application Discovery Service, as they were stored"
+        database = glue.CfnDatabase.DatabaseInputProperty(
+            name=self.name, description="Stored exports of AWS Application Discovery Service"
         )
-        return glue.CfnDatabase(self, "Database", catalog_id=Aws.ACCOUNT_ID, database_input=described)
+        return glue.CfnDatabase(self, "Database", catalog_id=Aws.ACCOUNT_ID, database_input=database)
 
     def _table(
         self,
@@ -116,15 +116,15 @@ class Tables(Construct):
         self.tables.append(table)
 
     def _view(self, view: View) -> None:
-        self._catalog(view.name, **view.described(self.name))
+        self._catalog(view.name, **view.table_input(self.name))
 
-    def _catalog(self, name: str, **described: Any) -> glue.CfnTable:
+    def _catalog(self, name: str, **table_input: Any) -> glue.CfnTable:
         table = glue.CfnTable(
             self,
             name,
             catalog_id=Aws.ACCOUNT_ID,
             database_name=self.name,
-            table_input=glue.CfnTable.TableInputProperty(name=name, **described),
+            table_input=glue.CfnTable.TableInputProperty(name=name, **table_input),
         )
         table.add_resource_dependency(self.database)
         return table
@@ -148,7 +148,7 @@ class Tables(Construct):
             self,
             "WorkGroup",
             name=self.name,
-            description="Questions to stored exports",
+            description="Queries of stored exports",
             recursive_delete_option=True,
             work_group_configuration=configuration,
         )
@@ -168,5 +168,5 @@ class Tables(Construct):
 
 
 def _columns(columns: Sequence[tuple[str, str]]) -> list[glue.CfnTable.ColumnProperty]:
-    """Glue knows names in lower case alone."""
+    """Glue accepts lower-case names only."""
     return [glue.CfnTable.ColumnProperty(name=name.lower(), type=kind) for name, kind in columns]

@@ -1,7 +1,7 @@
-"""The code of the Lambdas as one directory: ours, and the pure-Python packages that it imports.
+"""The Lambda asset: this project's code and the pure-Python packages that it imports, in one directory.
 
-Made without Docker and without network: the packages come from the environment that runs the synthesis, which a lock
-file fixes. That works because none of them has native code, so what runs here runs on Lambda's processors too.
+Built without Docker and network: the packages come from the environment that runs the synthesis, which a lock file
+pins. None of them has native code, so the files run on any processor, also on Lambda's.
 """
 
 import hashlib
@@ -18,23 +18,23 @@ from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
-CARRIED = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing-extensions")
-"""Distributions that the functions import, with theirs. boto3 is not among them: Lambda's runtime brings it."""
+BUNDLED = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing-extensions")
+"""Distributions that the functions import, with their dependencies; boto3 is part of the Lambda runtime."""
 RUNTIME = (3, 13)
-"""The Python of the Lambdas: with the same one here, they get bytecode and start three times as fast."""
+"""The functions' Python version. If the synthesis runs on it, the asset has bytecode and starts 3 times as fast."""
 CODE = {".py", ".json"}
 NATIVE = {".so", ".pyd", ".dylib", ".dll"}
 
 
 class NativeCode(Exception):
-    """A package that the Lambdas should carry has compiled code, which may not run on their processors."""
+    """A bundled package has native code, which may not run on Lambda's processors."""
 
 
 @contextmanager
 def code() -> Iterator[lambda_.Code]:
-    """Code for any number of functions, which must be made before this ends: the first takes it into ``cdk.out``.
+    """Code for any number of functions. Create them within the context: the first one copies it into ``cdk.out``.
 
-    One asset for all of them, since they share most of their code and one upload is quicker than several.
+    They share one asset, because most of their code is common and one upload is faster than several.
     """
     with TemporaryDirectory() as folder:
         asset_hash = build(Path(folder))
@@ -42,8 +42,8 @@ def code() -> Iterator[lambda_.Code]:
 
 
 def build(target: Path) -> str:
-    """Fill ``target`` with all that the Lambdas run and return a hash of it: the same files, the same hash."""
-    files = dict(sorted([*own_files(), *carried_files()]))
+    """Write all code of the functions to ``target`` and return its hash, which is equal for equal files."""
+    files = dict(sorted([*own_files(), *bundled_files()]))
     for name, source in files.items():
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -53,24 +53,24 @@ def build(target: Path) -> str:
 
 
 def own_files() -> Iterator[tuple[str, Path]]:
-    """Our modules and the data beside them."""
+    """The project's modules and data files."""
     for path in FUNCTIONS.rglob("*"):
         if path.suffix in CODE and path.is_file():
             yield path.relative_to(FUNCTIONS).as_posix(), path
 
 
-def carried_files() -> Iterator[tuple[str, Path]]:
-    """Modules of the carried distributions and the data beside them, without what only installers read."""
-    for name in CARRIED:
+def bundled_files() -> Iterator[tuple[str, Path]]:
+    """Modules and data files of the bundled distributions, without the metadata that only installers read."""
+    for name in BUNDLED:
         for file in distribution(name).files or ():
             if file.suffix in NATIVE:
-                raise NativeCode(f"{name} holds {file}: only pure Python can be carried")
+                raise NativeCode(f"{name} contains {file}: only pure Python can be bundled")
             if file.suffix in CODE and not file.parts[0].endswith(".dist-info") and ".." not in file.parts:
                 yield file.as_posix(), Path(str(file.locate()))
 
 
 def precompile(target: Path) -> None:
-    """Write bytecode that is used without looking at its source, when this Python writes what Lambda's reads."""
+    """Write bytecode that Python uses without checking its source, if this Python has Lambda's version."""
     if sys.version_info[:2] != RUNTIME:
         return
     for path in target.rglob("*.py"):
@@ -79,7 +79,7 @@ def precompile(target: Path) -> None:
 
 
 def fingerprint(files: dict[str, Path]) -> str:
-    """Of names, sources and whether there is bytecode; bytecode itself differs between two equal compilations."""
+    """A hash of names, sources and whether there is bytecode, which itself differs between equal compilations."""
     digest = hashlib.sha256(f"bytecode={sys.version_info[:2] == RUNTIME}".encode())
     for name, source in files.items():
         digest.update(f"\0{name}\0{hashlib.sha256(source.read_bytes()).hexdigest()}".encode())

@@ -1,4 +1,4 @@
-"""Log groups, which go when the stack goes."""
+"""Log groups, which are deleted with the stack."""
 
 from typing import cast
 
@@ -8,8 +8,8 @@ from constructs import Construct
 
 
 def log_group(scope: Construct, id: str, *, days: int) -> logs.LogGroup:
-    """A log group that keeps its lines for ``days``, a number that CloudWatch Logs takes."""
+    """A log group that keeps its events for ``days``, a retention period that CloudWatch Logs accepts."""
     group = logs.LogGroup(scope, id, removal_policy=RemovalPolicy.DESTROY)
-    # The construct takes a member of an enumeration alone.
+    # The construct accepts only members of an enumeration.
     cast(logs.CfnLogGroup, group.node.default_child).retention_in_days = days
     return group

@@ -1,4 +1,4 @@
-"""Alarms, each with the section of the runbook that says what to do, and the dashboard."""
+"""The alarms, each with a section of the runbook, and the dashboard."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ from .notifications import Announcements
 
 RUNBOOK = "docs/runbook.md"
 ALARMS_PER_RULE = 5
-"""The pattern of a rule may have 2,048 characters, and the ARN of an alarm nearly 300."""
+"""An event pattern may have 2,048 characters, and an alarm ARN has nearly 300."""
 LATE_PERIODS = 13
-"""An hour, and what an hourly sweep may begin late."""
+"""An hour, plus the time by which an hourly sweep may start late."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """One alarm: it rings when ``metric`` is above ``above`` in ``of`` periods of the last ``within``."""
+    """One alarm. It goes into ALARM if ``metric`` is above ``above`` in ``of`` of the last ``within`` periods."""
 
     name: str
     section: str
-    says: str
+    summary: str
     metric: cloudwatch.IMetric
     above: float = 0
     of: int = 1
     within: int = 1
     missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
-    """No data means that nothing happened, but for what lies there whether anybody looks or not."""
+    """No data means that nothing happened, except for metrics of a state, such as the length of a queue."""
 
     @property
     def description(self) -> str:
-        return f"{self.says} What to do: {RUNBOOK}#{self.section}"
+        return f"{self.summary} What to do: {RUNBOOK}#{self.section}"
 
 
 class Monitoring(Construct):
-    """Alarms whose changes reach the topic, and the dashboard.
+    """The alarms, whose state changes are sent to the topic, and the dashboard.
 
-    The topic hears of alarms through EventBridge, by the role that publishes outcomes: CloudWatch itself may not use
+    An EventBridge rule sends alarms to the topic, with the role that publishes outcomes: CloudWatch itself may not use
     the AWS managed key that encrypts the topic.
     """
 
@@ -63,28 +63,28 @@ class Monitoring(Construct):
         self._functions = functions
         self._machine = state_machine
         specs = [
-            *self._runs(starter),
-            self._late(late_after),
-            *(self._dead_letters(name, queue) for name, queue in queues.items()),
-            *self._functions_in_trouble(),
+            *self._run_alarms(starter),
+            self._late_export_alarm(late_after),
+            *(self._dead_letter_alarm(name, queue) for name, queue in queues.items()),
+            *self._function_alarms(),
         ]
         self.alarms = [self._alarm(each) for each in specs]
         self._forward_to_topic(announcements)
         self.dashboard = make_dashboard(self, functions=functions, state_machine=state_machine, alarms=self.alarms)
 
-    def _runs(self, starter: sfn.StateMachine | None) -> list[AlarmSpec]:
+    def _run_alarms(self, starter: sfn.StateMachine | None) -> list[AlarmSpec]:
         machine = self._machine
         runs = [
             AlarmSpec(
                 name="RunsFailed",
                 section="a-run-failed",
-                says="A run failed: an export that it was to store is not stored, or a step of it kept failing.",
+                summary="A run failed: an export of the run is not stored, or a task kept failing.",
                 metric=machine.metric_failed(period=METRICS_PERIOD, statistic="Sum"),
             ),
             AlarmSpec(
                 name="RunsTimedOut",
                 section="a-run-timed-out",
-                says="A run was ended by the time limit of its state machine, which its own deadline should precede.",
+                summary="A run reached the timeout of its state machine. Its deadline should have ended it earlier.",
                 metric=machine.metric_timed_out(period=METRICS_PERIOD, statistic="Sum"),
             ),
         ]
@@ -93,41 +93,41 @@ class Monitoring(Construct):
         failed = AlarmSpec(
             name="StartsFailed",
             section="a-run-could-not-be-started",
-            says="A run could not be started for an export that CloudTrail told of.",
+            summary="A run could not be started for a new export that CloudTrail reported.",
             metric=starter.metric_failed(period=METRICS_PERIOD, statistic="Sum"),
         )
         return [*runs, failed]
 
-    def _late(self, after: Duration) -> AlarmSpec:
-        """It stays late for an hour after the last look that found it so, and as long as nobody looks after that.
+    def _late_export_alarm(self, after: Duration) -> AlarmSpec:
+        """Stays in ALARM for an hour after the last poll that saw a late export, and longer if no poll follows.
 
-        Looks at an export so old are more than five minutes apart, and there is none between two sweeps; what a run for
-        other exports looks at meanwhile says nothing of it.
+        Polls of an export of that age are more than five minutes apart, and between two sweeps there is none. Polls by
+        runs for other exports say nothing about it.
         """
         return AlarmSpec(
             name="ExportLate",
             section="an-export-is-late",
-            says=f"An export was asked for more than {after.to_hours()} hours ago and is still not settled.",
+            summary=f"An export was requested more than {after.to_hours()} hours ago and is still not settled.",
             metric=own_metric("OldestUnsettledSeconds", "Maximum"),
             above=after.to_seconds(),
             within=LATE_PERIODS,
             missing=cloudwatch.TreatMissingData.IGNORE,
         )
 
-    def _dead_letters(self, name: str, queue: sqs.Queue) -> AlarmSpec:
+    def _dead_letter_alarm(self, name: str, queue: sqs.Queue) -> AlarmSpec:
         return AlarmSpec(
             name=f"{name}DeadLetters",
             section="a-dead-letter-queue-is-not-empty",
-            says="Something could not be delivered and waits in a dead-letter queue for 14 days.",
+            summary="A dead-letter queue is not empty. It keeps undelivered messages for 14 days.",
             metric=queue.metric_approximate_number_of_messages_visible(period=METRICS_PERIOD, statistic="Maximum"),
             missing=cloudwatch.TreatMissingData.IGNORE,
         )
 
-    def _functions_in_trouble(self) -> list[AlarmSpec]:
-        """A single error or throttle is tried again by the workflow, so only lasting ones ring.
+    def _function_alarms(self) -> list[AlarmSpec]:
+        """The workflow retries single errors and throttles, so only persistent ones go into ALARM.
 
-        Errors do with the third: a task has no more than three tries in a batch, and what fails at once has used them
-        up within half a minute.
+        The threshold is three errors: a task has at most three attempts in a batch, and if each fails at once, they are
+        used up within half a minute.
         """
         return [
             alarm
@@ -136,14 +136,14 @@ class Monitoring(Construct):
                 AlarmSpec(
                     name=f"{function.node.id}Errors",
                     section="a-function-fails",
-                    says=f"{function.node.id} keeps failing.",
+                    summary=f"{function.node.id} keeps failing.",
                     metric=function.metric_errors(period=METRICS_PERIOD, statistic="Sum"),
                     above=2,
                 ),
                 AlarmSpec(
                     name=f"{function.node.id}Throttles",
                     section="a-function-is-throttled",
-                    says=f"{function.node.id} keeps finding no free concurrency.",
+                    summary=f"{function.node.id} keeps being throttled: no concurrency is available.",
                     metric=function.metric_throttles(period=METRICS_PERIOD, statistic="Sum"),
                     of=2,
                     within=3,
@@ -165,13 +165,13 @@ class Monitoring(Construct):
         )
 
     def _forward_to_topic(self, announcements: Announcements) -> None:
-        """Alarms tell the default bus of the account whenever their state changes, whatever bus outcomes go to."""
+        """CloudWatch sends state changes of alarms to the account's default bus, whatever bus outcomes go to."""
         for first in range(0, len(self.alarms), ALARMS_PER_RULE):
             alarms = self.alarms[first : first + ALARMS_PER_RULE]
             events.Rule(
                 self,
                 f"AlarmsChanged{first // ALARMS_PER_RULE + 1}",
-                description="Carries alarms that ring, and that they are over, to the topic",
+                description="Sends alarms that go into ALARM, and from ALARM to OK, to the topic",
                 event_pattern=events.EventPattern(
                     source=["aws.cloudwatch"],
                     detail_type=["CloudWatch Alarm State Change"],

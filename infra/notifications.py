@@ -1,4 +1,4 @@
-"""What is told of exports: an event for each outcome, and a message for each that was not stored."""
+"""Announcements of outcomes: the event bus for all, and an SNS topic for all except stored exports."""
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_dynamodb as dynamodb
@@ -13,14 +13,14 @@ from .dead_letter_queue import dead_letter_queue
 from .permissions import Permission, make_role
 
 SOURCE = "discovery.exports"
-"""Source of every event, as in ``exports.outcomes.events``; functions may put events under no other."""
+"""Source of every event, as in ``exports.outcomes.events``; the functions may use no other source."""
 STORED = "Export Stored"
 
 
 class Announcements(Construct):
-    """The bus that events go to, and a topic that gets those of every outcome but stored, with no code in between.
+    """The event bus, and a topic that a rule sends the events of all outcomes except stored, without any code.
 
-    Events of another stack on the same bus, which name another ``catalog``, stay out of the topic.
+    The rule ignores events of another stack on the same bus, because they name another ``catalog``.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Announcements(Construct):
         self.rule = events.Rule(
             self,
             "NotStored",
-            description="Carries every outcome of an export but stored to the topic",
+            description="Sends every outcome of an export except stored to the topic",
             event_bus=self.bus,
             event_pattern=events.EventPattern(
                 source=[SOURCE], detail_type=events.Match.anything_but(STORED), resources=[catalog.table_arn]
@@ -50,12 +50,12 @@ class Announcements(Construct):
         )
 
     def _topic(self, key: kms.IKey | None) -> sns.Topic:
-        """Encrypted with SNS's own key unless one is given: the publisher is a role, so its policy need not change."""
+        """Encrypted with the AWS managed key unless ``key`` is given. A role publishes, so no key policy changes."""
         own = kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns")
         return sns.Topic(self, "Topic", master_key=key or own, enforce_ssl=True)
 
     def _publisher(self, key: kms.IKey | None) -> iam.Role:
-        """The role of the rule: EventBridge may take it for rules of this account only."""
+        """The role of the rules; EventBridge may assume it for rules of this account only."""
         rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": rules}}
         publishing = Permission(actions=["sns:Publish"], resources=[self.topic.topic_arn])
@@ -63,11 +63,11 @@ class Announcements(Construct):
             self,
             "Publisher",
             assumed_by=iam.ServicePrincipal("events.amazonaws.com", conditions=conditions),
-            permissions=[publishing, *encrypting(key)],
+            permissions=[publishing, *key_permissions(key)],
         )
 
     def target(self) -> targets.SnsTopic:
-        """The topic, for a rule, by role: a topic with an AWS managed key can be published to in no other way."""
+        """The topic as target of a rule, with a role: a topic with an AWS managed key accepts no other publisher."""
         return targets.SnsTopic(
             self.topic,
             role=self._role.without_policy_updates(),
@@ -76,6 +76,6 @@ class Announcements(Construct):
         )
 
 
-def encrypting(key: kms.IKey | None) -> list[Permission]:
-    """What SNS asks of whoever publishes to a topic that the key protects."""
+def key_permissions(key: kms.IKey | None) -> list[Permission]:
+    """The KMS permissions that SNS requires of a role that publishes to an encrypted topic."""
     return [Permission(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])] if key else []

@@ -1,4 +1,4 @@
-"""Permissions as lists of actions, and cdk-nag's findings that are meant to be as they are, each with its reason."""
+"""Permissions as lists of actions, and acknowledgments of cdk-nag findings, each with its reason."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from constructs import Construct, IConstruct
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Actions on resources; where a resource has a wildcard, ``reason`` says why it must."""
+    """Actions on resources; ``reason`` justifies wildcards in the resources."""
 
     actions: Sequence[str]
     resources: Sequence[str]
@@ -26,7 +26,7 @@ class Permission:
 
 
 def make_role(scope: Construct, id: str, *, assumed_by: iam.IPrincipal, permissions: Sequence[Permission]) -> iam.Role:
-    """A role with these permissions and no others. They are part of the role, so it never exists without them."""
+    """A role with exactly these permissions, inline, so that the role never exists without them."""
     document = iam.PolicyDocument(statements=[permission.statement() for permission in permissions])
     role = iam.Role(scope, id, assumed_by=assumed_by, inline_policies={"Actions": document})
     acknowledge_wildcards(role, permissions)
@@ -34,7 +34,7 @@ def make_role(scope: Construct, id: str, *, assumed_by: iam.IPrincipal, permissi
 
 
 def acknowledge_wildcards(construct: Construct, permissions: Iterable[Permission]) -> None:
-    """Accept the wildcards that a reason is given for; cdk-nag goes on finding any other."""
+    """Acknowledge the wildcards that have a reason; cdk-nag reports all others."""
     for permission in permissions:
         names = [flat(Stack.of(construct).resolve(resource)) for resource in permission.resources]
         for name in names:
@@ -43,12 +43,12 @@ def acknowledge_wildcards(construct: Construct, permissions: Iterable[Permission
 
 
 def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
-    """Accept one finding on ``construct`` by its exact id."""
+    """Acknowledge one finding on ``construct`` by its exact id."""
     Validations.of(construct).acknowledge(Acknowledgment(id=finding, reason=reason))
 
 
 def flat(value: Any) -> str:
-    """A resolved ARN in the form in which cdk-nag's ids hold it: ``<Bucket.Arn>/raw/*``."""
+    """A resolved ARN in the form of cdk-nag's finding ids: ``<Bucket.Arn>/raw/*``."""
     match value:
         case str():
             return value
@@ -62,7 +62,7 @@ def flat(value: Any) -> str:
             return json.dumps(value, separators=(",", ":"))
 
 
-DELIVERING_LOGS = Permission(
+LOG_DELIVERY_PERMISSION = Permission(
     actions=[
         "logs:CreateLogDelivery",
         "logs:DeleteLogDelivery",
@@ -74,5 +74,5 @@ DELIVERING_LOGS = Permission(
         "logs:UpdateLogDelivery",
     ],
     resources=["*"],
-    reason="Log deliveries, which Step Functions needs to log at all, are no resources that a policy could name.",
+    reason="The log delivery actions, which Step Functions needs to log, do not support resource-level permissions.",
 )

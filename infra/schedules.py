@@ -1,4 +1,4 @@
-"""Schedules that start runs: what a deployment may ask for, and what they are made of."""
+"""EventBridge Scheduler schedules that start runs."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from .permissions import Permission, make_role
 from .settings.schedule import Schedule
 
 WINDOW = Duration.minutes(5)
-"""Within which a schedule may start its run, so that many of them do not start at the same second."""
+"""Flexible time window, so that several schedules do not start their runs in the same second."""
 
 
 class Schedules(Construct):
-    """One schedule of EventBridge Scheduler for each; what could not be started goes to a dead-letter queue."""
+    """One Scheduler schedule for each setting. A run that cannot be started goes to a dead-letter queue."""
 
     def __init__(
         self, scope: Construct, id: str, *, schedules: Sequence[Schedule], state_machine: sfn.IStateMachine
@@ -44,7 +44,7 @@ class Schedules(Construct):
             )
 
     def _role(self, state_machine: sfn.IStateMachine) -> iam.Role:
-        """Scheduler may take it for schedules of this account only."""
+        """Scheduler may assume the role for schedules of this account only."""
         schedules = f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule*/*"
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": schedules}}
         return make_role(

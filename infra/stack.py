@@ -1,4 +1,4 @@
-"""The stack that ``cdk deploy`` makes: the construct, and where to find what it made."""
+"""The stack that ``cdk deploy`` creates: the construct, and outputs that name its resources."""
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,14 +11,14 @@ from constructs import Construct
 from .discovery_exports import DiscoveryExports
 from .settings.settings import Existing, Settings
 
-KEPT = "Kept when the stack is destroyed; give its name to take it up again"
+RETAINED = "Retained when the stack is destroyed; give its name to a new deployment to reuse it"
 
 
 class DiscoveryExportsStack(Stack):
-    """Deploys to whatever account and region the caller's credentials are for."""
+    """Deploys to the account and Region of the caller's credentials."""
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, existing: Existing | None = None) -> None:
-        super().__init__(scope, id, description="Lands exports of AWS Application Discovery Service in S3")
+        super().__init__(scope, id, description="Stores exports of AWS Application Discovery Service in S3")
         given = existing or Existing()
         bucket, table, key = given.bucket_name, given.table_name, given.key_arn
         exports = DiscoveryExports(
@@ -32,8 +32,8 @@ class DiscoveryExportsStack(Stack):
             settings=settings,
         )
         CfnOutput(self, "StateMachineArn", value=exports.workflow.state_machine.state_machine_arn)
-        CfnOutput(self, "BucketName", value=exports.storage.bucket.bucket_name, description=KEPT)
-        CfnOutput(self, "TableName", value=exports.storage.table.table_name, description=KEPT)
+        CfnOutput(self, "BucketName", value=exports.storage.bucket.bucket_name, description=RETAINED)
+        CfnOutput(self, "TableName", value=exports.storage.table.table_name, description=RETAINED)
         if exports.tables:
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)

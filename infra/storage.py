@@ -1,4 +1,4 @@
-"""Where exports land and what is known of them: a bucket and a catalog that outlive the stack."""
+"""The bucket for exports and the catalog table; both are retained when the stack is deleted."""
 
 from typing import cast
 
@@ -10,9 +10,9 @@ from constructs import Construct
 
 
 class Storage(Construct):
-    """The bucket and the catalog; each is made unless there is one already, which then keeps its own lifecycle rules.
+    """The bucket and the catalog, created unless given. A given bucket keeps its own lifecycle rules.
 
-    ``raw_days`` and ``data_days`` end the life of objects, which can be brought back for ``noncurrent_days`` more.
+    Objects expire after ``raw_days`` and ``data_days``; noncurrent versions are kept for ``noncurrent_days`` more.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Storage(Construct):
         super().__init__(scope, id)
         self._noncurrent = Duration.days(noncurrent_days)
         self._expiring = {"raw": raw_days, "data": data_days, "tables": data_days}
-        # Access logs by bucket policy, as buckets without ACLs need it, whatever the flags of the app around us say.
+        # Access logs by bucket policy, whatever the feature flags of the app, because the buckets have no ACLs.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.bucket = bucket or self._bucket(key)
         self.table = table or self._table(key)
@@ -49,12 +49,12 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self._access_logs(),
             server_access_logs_prefix="exports/",
-            lifecycle_rules=[self._tidying(), self._expiring_work(), self._expiring_queries(), *self._expiring_data()],
+            lifecycle_rules=[self._cleanup(), self._expiring_work(), self._expiring_queries(), *self._expiring_data()],
             removal_policy=RemovalPolicy.RETAIN,
         )
 
-    def _tidying(self) -> s3.LifecycleRule:
-        """Removes what nobody sees but everybody pays for, once it cannot be brought back any more."""
+    def _cleanup(self) -> s3.LifecycleRule:
+        """Removes objects that are hidden but billed: incomplete uploads, old noncurrent versions, delete markers."""
         return s3.LifecycleRule(
             id="Tidying",
             abort_incomplete_multipart_upload_after=Duration.days(7),
@@ -63,7 +63,7 @@ class Storage(Construct):
         )
 
     def _expiring_work(self) -> s3.LifecycleRule:
-        """Notes of an unfinished store are worthless once no run can still take it up."""
+        """Checkpoints of an unfinished store expire once no run can resume from them."""
         return s3.LifecycleRule(
             id="ExpiringWork",
             prefix="work/",
@@ -72,7 +72,7 @@ class Storage(Construct):
         )
 
     def _expiring_queries(self) -> s3.LifecycleRule:
-        """Results of queries can be had again."""
+        """Query results expire, because a query can be run again."""
         return s3.LifecycleRule(
             id="ExpiringQueries",
             prefix="queries/",
@@ -88,7 +88,7 @@ class Storage(Construct):
         ]
 
     def _access_logs(self) -> s3.Bucket:
-        """Who read what, for a year. Log delivery cannot write with a customer's key, so S3's own encrypts them."""
+        """Access logs of one year. Encrypted with S3's key: log delivery cannot use a customer managed key."""
         return s3.Bucket(
             self,
             "AccessLogs",
@@ -119,7 +119,7 @@ class Storage(Construct):
         return table
 
     def _by_status(self) -> dynamodb.GlobalSecondaryIndexPropsV2:
-        """What is unsettled, and since when: the question that operators ask."""
+        """For operators: which exports are not settled, and since when."""
         return dynamodb.GlobalSecondaryIndexPropsV2(
             index_name="ByStatus",
             partition_key=dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING),
@@ -128,7 +128,7 @@ class Storage(Construct):
 
 
 def encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:
-    """What ``encryption`` would do if it did not ask for the region of the stack, which only a deployment decides."""
+    """Sets the key by override: the ``encryption`` property needs the Region, which is unknown before deployment."""
     template = cast(dynamodb.CfnGlobalTable, table.node.default_child)
     template.sse_specification = dynamodb.CfnGlobalTable.SSESpecificationProperty(sse_enabled=True, sse_type="KMS")
     template.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", key.key_arn)

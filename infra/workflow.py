@@ -1,4 +1,4 @@
-"""The workflow: look at every export until it is settled, store what is ready, report. Its path is this file's end."""
+"""The workflow: polls every export until it is settled, stores what is ready, reports. See ``_path`` at the end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +12,16 @@ from constructs import Construct
 
 from .functions import Functions
 from .logs import log_group
-from .permissions import DELIVERING_LOGS, Permission, acknowledge, acknowledge_wildcards, make_role
+from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, acknowledge_wildcards, make_role
 
 INPUT = "{% $states.input %}"
 PAYLOAD = "{% $states.result.Payload %}"
 EXECUTION = "{% $states.context.Execution %}"
 LABEL = "batch"
-"""Of the executions that settle a batch each: a part of their ARNs."""
+"""Label of the child executions, one per batch; part of their ARNs."""
 TIME_LIMIT = Duration.days(7).plus(Duration.hours(6))
-"""The longest deadline, and the time that the last tasks before it may take with all their retries."""
-MAY_PASS = [
+"""The longest deadline, plus the time of the last tasks before it with all their retries."""
+RETRYABLE_ERRORS = [
     "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -30,11 +30,11 @@ MAY_PASS = [
     "States.TaskFailed",
     "States.Timeout",
 ]
-"""Throttling and faults of Lambda, by name for readers; then every error, as outcomes that will not pass are data."""
+"""Throttling and errors of Lambda by name, for readers; then all errors, as expected outcomes are data, not errors."""
 
 
 def failure(length: int) -> dict[str, str]:
-    """What went wrong, its cause cut short, or empty where there is none."""
+    """The error and the first ``length`` characters of its cause, which is empty if there is none."""
     return {
         "error": "{% $states.errorOutput.Error %}",
         "cause": f'{{% $substring($states.errorOutput.Cause & "", 0, {length}) %}}',
@@ -61,7 +61,7 @@ class Workflow(Construct):
         self._log_days = log_days
         self._role = self._make_role()
         self.state_machine = self._state_machine()
-        self._allow_children()
+        self._allow_child_executions()
 
     def _state_machine(self) -> sfn.StateMachine:
         log = log_group(self, "Logs", days=self._log_days)
@@ -75,54 +75,54 @@ class Workflow(Construct):
             timeout=TIME_LIMIT,
             logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
-        acknowledge(machine, "AwsSolutions-SF1", "Each run's history keeps every event for 90 days; errors are logged.")
-        acknowledge(machine, "AwsSolutions-SF2", "Histories time each step; functions are not traced, to start faster.")
+        acknowledge(machine, "AwsSolutions-SF1", "The history keeps every event for 90 days; errors are logged.")
+        acknowledge(machine, "AwsSolutions-SF2", "The history times each step; tracing would slow cold starts.")
         return machine
 
     def _make_role(self) -> iam.Role:
-        """Step Functions may take it for state machines of this account only."""
+        """Step Functions may assume the role for state machines of this account only."""
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": machines}}
         return make_role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("states.amazonaws.com", conditions=conditions),
-            permissions=[self._invoking(), DELIVERING_LOGS],
+            permissions=[self._invoke_permission(), LOG_DELIVERY_PERMISSION],
         )
 
-    def _invoking(self) -> Permission:
+    def _invoke_permission(self) -> Permission:
         functions = [function.function_arn for function in self._functions.all]
         return Permission(actions=["lambda:InvokeFunction"], resources=functions)
 
-    def _allow_children(self) -> None:
-        """What a Distributed Map needs of its own state machine, in a policy that comes after both role and machine.
+    def _allow_child_executions(self) -> None:
+        """Allow the Distributed Map to start child executions, in a policy created after the role and state machine.
 
-        The CDK has made one too, which it cannot attach to a role that takes no updates.
+        It replaces the policy of the CDK, which cannot be attached to a role without policy updates.
         """
         self.state_machine.node.try_remove_child("DistributedMapPolicy")
-        permissions = self._starting_children()
+        permissions = self._child_permissions()
         statements = [permission.statement() for permission in permissions]
         acknowledge_wildcards(iam.Policy(self, "Children", roles=[self._role], statements=statements), permissions)
 
-    def _starting_children(self) -> list[Permission]:
+    def _child_permissions(self) -> list[Permission]:
         machine = self.state_machine
         children = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{machine.state_machine_name}"
-        unnamed = "These are executions of this state machine alone, whose names are not known before."
+        reason = "Limited to executions of this state machine, whose names are not known in advance."
         return [
             Permission(actions=["states:StartExecution"], resources=[machine.state_machine_arn]),
             Permission(
                 actions=["states:DescribeExecution", "states:StopExecution"],
                 resources=[f"{children}:*"],
-                reason=unnamed,
+                reason=reason,
             ),
-            Permission(actions=["states:RedriveExecution"], resources=[f"{children}/{LABEL}:*"], reason=unnamed),
+            Permission(actions=["states:RedriveExecution"], resources=[f"{children}/{LABEL}:*"], reason=reason),
         ]
 
     def _plan_run(self) -> sfn.TaskStateBase:
         return self._task("Plan run", self._functions.plan_run, payload={"execution": EXECUTION}, attempts=4)
 
     def _input_accepted(self, *, invalid: sfn.IChainable, accepted: sfn.IChainable) -> sfn.Choice:
-        """Passes the batches on as the whole state, since a Distributed Map is best given an array."""
+        """Pass the array of batches as the whole state, the simplest input of a Distributed Map."""
         return (
             sfn.Choice.jsonata(self, "Input accepted?")
             .when(sfn.Condition.jsonata("{% $exists($states.input.invalid) %}"), invalid)
@@ -137,7 +137,7 @@ class Workflow(Construct):
         return sfn.Fail.jsonata(self, "Invalid input", error="InvalidInput", cause="{% $states.input.invalid %}")
 
     def _settle_each_batch(self, batch: sfn.IChainable) -> sfn.DistributedMap:
-        """Each batch is an execution of its own, with a history of its own; one that fails takes no other down."""
+        """Each batch is a child execution with its own history; a failed batch does not affect the others."""
         return sfn.DistributedMap.jsonata(
             self,
             "Settle each batch",
@@ -167,7 +167,7 @@ class Workflow(Construct):
         )
 
     def _store_each_export(self) -> sfn.Map:
-        """Storing gives the state back as it was, with a result for each item, in order."""
+        """The output is the input plus ``results``, one for each item, in order."""
         return sfn.Map.jsonata(
             self,
             "Store each export",
@@ -186,7 +186,7 @@ class Workflow(Construct):
         return sfn.Wait.jsonata(self, "Wait", time=time)
 
     def _report_run(self) -> sfn.TaskStateBase:
-        """Told the run's name but not its input, which may be as large as a payload may be."""
+        """The payload has the run's name but not its input, which may be as large as the payload limit."""
         payload = {"execution": {"Name": "{% $states.context.Execution.Name %}"}, "batches": INPUT}
         return self._task("Report run", self._functions.report_run, payload=payload, attempts=4)
 
@@ -213,9 +213,9 @@ class Workflow(Construct):
         attempts: int = 2,
         final: Sequence[str] = (),
     ) -> sfn.TaskStateBase:
-        """A function as a task that is tried again.
+        """A task that invokes a function, with retries.
 
-        Within a batch only twice more, far apart: each try takes three events of a history that may have 25,000.
+        Within a batch only two retries, far apart: each attempt adds three events to a history of at most 25,000.
         """
         limit = function.timeout or Duration.minutes(15)
         task = LambdaInvoke.jsonata(
@@ -227,9 +227,9 @@ class Workflow(Construct):
             task_timeout=sfn.Timeout.duration(limit.plus(Duration.seconds(30))),
             retry_on_service_exceptions=False,
         )
-        # Where the name of an error is kept, what will not pass is not tried again.
+        # Step Functions keeps the error name, so it does not retry NonRetryableError.
         return task.add_retry(errors=["NonRetryableError", *final], max_attempts=0).add_retry(
-            errors=MAY_PASS,
+            errors=RETRYABLE_ERRORS,
             interval=Duration.seconds(3),
             backoff_rate=8 if attempts == 2 else 2,
             max_attempts=attempts,
@@ -238,7 +238,7 @@ class Workflow(Construct):
         )
 
     def _batch(self) -> sfn.IChainable:
-        """The path of one batch, round and round until nothing is pending."""
+        """The path of one batch, a loop until nothing is pending."""
         check = self._check_exports()
         return check.next(
             self._anything_pending(

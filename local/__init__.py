@@ -1,1 +1,1 @@
-"""What runs on a developer's machine only: the double of the service, its data, the local AWS, the demo."""
+"""Code for a developer's machine only: the local AWS, the test double of the service, and the demo."""

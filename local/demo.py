@@ -1,4 +1,4 @@
-"""The demo: starts exports as a pipeline would, runs the workflow, and verifies everything that it stored."""
+"""Start five exports on a local AWS, run the workflow, and verify every file that it stores."""
 
 import argparse
 import hashlib
@@ -18,7 +18,7 @@ from local.double.client import Double
 from local.stack.aws import STATE, LocalAws, clean_up_when_ended
 from local.stack.errors import LocalAwsFailed
 
-PATIENCE_SECONDS = 180
+RUN_TIMEOUT_SECONDS = 180
 FAILURE = "The agent has not reported any data in the requested range."
 
 
@@ -53,12 +53,12 @@ def demo_exports(agents: Sequence[str]) -> list[DemoExport]:
     ]
 
 
-class NotAsPromised(Exception):
-    """The demo found something other than what it had to find."""
+class DemoFailed(Exception):
+    """The result of the run is not the expected one."""
 
 
 class Demo:
-    """Runs on a local AWS that is up."""
+    """The demo on a running local AWS."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._aws = aws
@@ -69,23 +69,23 @@ class Demo:
         self._steps = aws.client("stepfunctions")
 
     def run(self) -> None:
-        """Start, run, show, verify. Raises NotAsPromised."""
+        """Start exports, run the workflow, and show and verify the result. Raises DemoFailed."""
         if not self._aws.instance.own_double:
-            raise NotAsPromised("the local AWS runs with a service of yours; end it first: make local-stop")
+            raise DemoFailed("the local AWS uses another service than the test double; stop it first: make local-stop")
         earlier = self._stored_earlier()
         started = self._start(demo_exports(self._double.agents()))
         gets_before = self._double.gets(earlier) if earlier else 0
         output = self._run([*earlier, *started])
         self._show_outcomes(output, started)
         self._verify(output, started, earlier)
-        landed = [export for export in output["exports"] if "manifest" in export and export["exportId"] in started]
-        self._show_objects(landed)
-        self._show_row(landed[0]["exportId"])
+        stored = [export for export in output["exports"] if "manifest" in export and export["exportId"] in started]
+        self._show_objects(stored)
+        self._show_item(stored[0]["exportId"])
         self._show_downloads(list(started), earlier, gets_before)
-        self._show_commands(landed[0])
+        self._show_commands(stored[0])
 
     def _stored_earlier(self) -> list[str]:
-        """What an earlier demo on this local AWS has settled for good."""
+        """The exports that an earlier demo stored on this local AWS, at most 90."""
         found = [
             item["exportId"]["S"]
             for status in ("STORED", "TRUNCATED")
@@ -99,37 +99,37 @@ class Demo:
             for item in page["Items"]
         ]
         if found:
-            print(f"\nAlready stored by an earlier run, and asked for again: {len(found)}")
+            print(f"\nStored by an earlier run, and requested again: {len(found)}")
         return found[:90]
 
-    def _start(self, wanted: Sequence[DemoExport]) -> dict[str, DemoExport]:
-        print("\nStarting exports, as a pipeline would with StartExportTask:")
+    def _start(self, exports: Sequence[DemoExport]) -> dict[str, DemoExport]:
+        print("\nStarting exports with StartExportTask:")
         discovery = self._aws.client("discovery")
         started = {}
-        with self._double.with_scenarios(*(each.scenario for each in wanted)):
-            for each in wanted:
-                export_id = discovery.start_export_task(**each.request)["exportId"]
-                started[export_id] = each
-                print(f"  {export_id}  {each.title}")
+        with self._double.with_scenarios(*(export.scenario for export in exports)):
+            for export in exports:
+                export_id = discovery.start_export_task(**export.request)["exportId"]
+                started[export_id] = export
+                print(f"  {export_id}  {export.title}")
         return started
 
     def _run(self, export_ids: Sequence[str]) -> dict[str, Any]:
-        """Start the workflow and watch it until it ends; its output."""
-        asked = {"exportIds": list(export_ids), "onFailure": "report", "correlationId": "demo"}
+        """Start the workflow, print every change of a status until the run ends, and return its output."""
+        run_input = {"exportIds": list(export_ids), "onFailure": "report", "correlationId": "demo"}
         name = f"demo-{uuid.uuid4().hex[:8]}"
         arn = self._steps.start_execution(
-            stateMachineArn=self._outputs["StateMachineArn"], name=name, input=json.dumps(asked)
+            stateMachineArn=self._outputs["StateMachineArn"], name=name, input=json.dumps(run_input)
         )["executionArn"]
         print(f"\nRun {name}:")
         began, seen = time.monotonic(), dict.fromkeys(export_ids, "")
         while (execution := self._steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                raise NotAsPromised(f"the run has not ended within {PATIENCE_SECONDS} s")
+            if time.monotonic() - began > RUN_TIMEOUT_SECONDS:
+                raise DemoFailed(f"the run did not end within {RUN_TIMEOUT_SECONDS} s")
             self._show_changes(seen, time.monotonic() - began)
             time.sleep(0.3)
         self._show_changes(seen, time.monotonic() - began)
         if execution["status"] != "SUCCEEDED":
-            raise NotAsPromised(f"the run ended {execution['status']}: {execution.get('cause', '')}")
+            raise DemoFailed(f"the run ended with the status {execution['status']}: {execution.get('cause', '')}")
         print(f"  {time.monotonic() - began:5.1f} s  the run has ended")
         output: dict[str, Any] = json.loads(execution["output"])
         return output
@@ -145,7 +145,7 @@ class Demo:
 
     def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, DemoExport]) -> None:
         print(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
-        rows = [("export", "asked for", "outcome", "kind", "message")]
+        rows = [("export", "request", "outcome", "kind", "message")]
         for export in output["exports"]:
             each = started.get(export["exportId"])
             title = each.title if each else "(stored earlier)"
@@ -155,18 +155,18 @@ class Demo:
             print(f"  {export_id:<43} {title:<24} {outcome:<10} {kind:<19} {message}".rstrip())
 
     def _verify(self, output: Mapping[str, Any], started: Mapping[str, DemoExport], earlier: Sequence[str]) -> None:
-        """Every outcome as scripted, and every file of every manifest byte for byte what the manifest says."""
+        """Verify every outcome, and the SHA-256 of every file in a manifest."""
         outcomes = {export["exportId"]: export["outcome"] for export in output["exports"]}
         for export_id, each in started.items():
             if outcomes.get(export_id) != each.expected:
-                raise NotAsPromised(f"{export_id} is {outcomes.get(export_id)} and not {each.expected}")
+                raise DemoFailed(f"the outcome of {export_id} is {outcomes.get(export_id)}, not {each.expected}")
         if wrong := [each for each in earlier if outcomes.get(each) not in {"STORED", "TRUNCATED"}]:
-            raise NotAsPromised(f"stored earlier, but not any more: {', '.join(wrong)}")
+            raise DemoFailed(f"no longer stored: {', '.join(wrong)}")
         for export in output["exports"]:
             for file in self._manifest(export)["files"] if "manifest" in export else ():
                 if self._digest(file["key"]) != file["sha256"]:
-                    raise NotAsPromised(f"{file['key']} is not what the manifest says")
-        print("\nEvery outcome is as scripted, and the SHA-256 of every file equals its manifest's.")
+                    raise DemoFailed(f"the SHA-256 of {file['key']} differs from its manifest")
+        print("\nEvery outcome is the expected one, and the SHA-256 of every file is the one in its manifest.")
 
     def _manifest(self, export: Mapping[str, Any]) -> dict[str, Any]:
         bucket, key = export["manifest"].removeprefix("s3://").split("/", 1)
@@ -182,10 +182,10 @@ class Demo:
             digest.update(chunk)
         return digest.hexdigest()
 
-    def _show_objects(self, landed: Sequence[Mapping[str, Any]]) -> None:
-        print(f"\nLanded in s3://{self._outputs['BucketName']}:")
+    def _show_objects(self, stored: Sequence[Mapping[str, Any]]) -> None:
+        print(f"\nStored in s3://{self._outputs['BucketName']}:")
         print(f"  {'bytes':>10} {'rows':>7}  key")
-        for export in landed:
+        for export in stored:
             manifest = self._manifest(export)
             raw = manifest["raw"]
             print(f"  {raw['bytes']:>10,} {'':>7}  {raw['key']}")
@@ -193,34 +193,34 @@ class Demo:
                 rows = "" if file["rows"] is None else f"{file['rows']:,}"
                 print(f"  {file['bytes']:>10,} {rows:>7}  {file['key']}")
 
-    def _show_row(self, export_id: str) -> None:
+    def _show_item(self, export_id: str) -> None:
         key = {"exportId": {"S": export_id}}
         item = self._table.get_item(TableName=self._outputs["TableName"], Key=key)["Item"]
-        print("\nIts row in the catalog:")
+        print("\nCatalog item of the first export:")
         for name in sorted(item):
             (value,) = item[name].values()
             print(f"  {name:<18} {value}")
 
     def _show_downloads(self, started: Sequence[str], earlier: Sequence[str], gets_before: int) -> None:
-        """What the double counted; raises NotAsPromised when something stored earlier was downloaded again."""
-        print(f"\nGETs of the new exports' links: {self._double.gets(started)}", end="")
+        """Show the downloads that the double counted. Raises DemoFailed if an export was downloaded again."""
+        print(f"\nDownloads (GET) of the new exports: {self._double.gets(started)}", end="")
         if not earlier:
             print(".")
             return
         again = self._double.gets(earlier) - gets_before
-        print(f"; of those stored earlier: {again}.")
+        print(f"; of the exports stored earlier: {again}.")
         if again:
-            raise NotAsPromised("what was stored earlier was downloaded again")
+            raise DemoFailed("an export that was stored earlier was downloaded again")
 
     def _show_commands(self, export: Mapping[str, Any]) -> None:
         key = json.dumps({"exportId": {"S": export["exportId"]}})
-        print("\nLook further (with the AWS CLI):")
+        print("\nMore commands (AWS CLI):")
         print(f"  . {self._shown(self._aws.state.env)}")
         print(f"  aws s3 ls --recursive s3://{self._outputs['BucketName']}/")
         print(f"  aws s3 cp {export['manifest']} -")
         print(f"  aws dynamodb get-item --table-name {self._outputs['TableName']} --key '{key}'")
         print(f"  aws stepfunctions list-executions --state-machine-arn {self._outputs['StateMachineArn']}")
-        print("\nThe local AWS stays up. End it: make local-stop")
+        print("\nThe local AWS keeps running. To stop it: make local-stop")
 
     @staticmethod
     def _shown(path: Path) -> str:
@@ -236,11 +236,11 @@ def main() -> int:
         aws.up()
         with aws.state.only_one("demo"):
             Demo(aws).run()
-    except (LocalAwsFailed, NotAsPromised, BotoCoreError, ClientError, HTTPError) as failure:
+    except (LocalAwsFailed, DemoFailed, BotoCoreError, ClientError, HTTPError) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. `make local-stop` ends what is up; `make demo` starts over.", file=sys.stderr)
+        print("\nInterrupted. `make local-stop` stops the local AWS. `make demo` starts again.", file=sys.stderr)
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""What holds for every suite: local AWSs for the whole session, brought up by need, and a count of tests by suite."""
+"""What all suites share: the local AWS of the session, started on demand, the order of tests, and a count by suite."""
 
 import io
 import logging
@@ -17,17 +17,17 @@ from exports import redaction
 from tests.local.session import SharedAws
 
 SUITES = ("unit", "infra", "slow", "faults", "local")
-ALONE = "alone: changes or counts what every test on a local AWS uses, so no other runs on its own meanwhile"
+ALONE = "alone: changes or counts what all tests on a local AWS share, so that no other test may run there meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
-# No test, and nothing that a test starts, depends on the caller's AWS profiles, credentials, region or endpoints.
+# No test, and nothing that a test starts, depends on the caller's AWS profiles, credentials, Region or endpoints.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-# The CDK would check every template once more by rules that cfn-lint has checked, which takes most of a synthesis.
+# Validation by the CDK repeats rules of cfn-lint, which check each template anyway, and takes most of a synthesis.
 os.environ["CDK_VALIDATION"] = "false"
 
-# The same examples each time, and no test that fails because a machine is busy.
+# Hypothesis draws the same examples each time, and no test fails because the machine is busy.
 settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
 
@@ -39,17 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests run alone come first, ended by the one that looks for all traces; then the slower suites."""
-    items.sort(key=_place)
+    """Run files marked ``alone`` first, the search for secrets as the last of them, then the slower suites."""
+    items.sort(key=_position)
 
 
-def _place(item: pytest.Item) -> int:
+def _position(item: pytest.Item) -> int:
     suite = suite_of(item.nodeid)
     if suite != "local":
         return {"infra": 2, "slow": 3, "faults": 3}.get(suite, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
-    return 5 if item.path.name == "test_elsewhere.py" else 6
+    return 5 if item.path.name == "test_other_account.py" else 6
 
 
 @cache
@@ -63,10 +63,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteSchedu
     return SuiteScheduling(config, log)
 
 
-class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist tells no types
-    """All files whose tests run alone are one process's; so is each other file of a suite whose set-up takes a while.
+class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist has no types
+    """Assigns all files marked ``alone`` to one process, and each other file of a suite with a slow set-up to one.
 
-    So are all tests of the infrastructure, which share a few templates and the Node.js that makes them.
+    All tests of the infrastructure run in one process: they share a few templates and the Node.js that makes them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -78,7 +78,7 @@ class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimpor
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """All that any logger writes from here on, at DEBUG, through a plain handler of the root logger."""
+    """The output of all loggers during the test, at DEBUG, through a plain handler of the root logger."""
     before, level = logging.getLogRecordFactory(), logging.root.level
     redaction.install_log_filter()
     text = io.StringIO()
@@ -93,15 +93,15 @@ def logged() -> Iterator[io.StringIO]:
 
 @pytest.fixture(scope="session")
 def shared_aws(pytestconfig: pytest.Config) -> SharedAws:
-    """The session's local AWS, which may not be up yet."""
+    """The local AWS of the session, which may not have started yet."""
     return pytestconfig.stash[SHARED_AWS]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """After everything else that is told of the session: its own last line follows."""
+    """Write the count after all other sections of the summary; pytest's own last line follows."""
     yield
-    reports = [each for told in terminalreporter.stats.values() for each in told if hasattr(each, "nodeid")]
+    reports = [each for group in terminalreporter.stats.values() for each in group if hasattr(each, "nodeid")]
     tests = Counter(suite_of(nodeid) for nodeid in {report.nodeid for report in reports if hasattr(report, "when")})
     if tests:
         counted = [f"{suite} {tests[suite]}" for suite in (*SUITES, "elsewhere") if tests[suite]]

@@ -1,4 +1,4 @@
-"""The published schema of events, which every event has to keep to: made in a unit test or caught on the local AWS."""
+"""The published schema of events, which every event of unit tests and of the local AWS must follow."""
 
 import json
 from collections.abc import Callable
@@ -8,5 +8,5 @@ from typing import Any
 import fastjsonschema
 
 SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "outcomes" / "export_event.schema.json"
-keeps_to_schema: Callable[[Any], object] = fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))
-"""Raises JsonSchemaException for an event, as EventBridge delivers it, that breaks the schema."""
+validate_event: Callable[[Any], object] = fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))
+"""Raises JsonSchemaException for an event, as EventBridge delivers it, that violates the schema."""

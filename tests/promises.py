@@ -1,6 +1,6 @@
 """Writes docs/reliability.md from the list of promises and the names of the tests: ``python -m tests.promises``.
 
-The name of a test contains the kind and the numbers of its rows: ``test_fault_23_24_killed_…`` tests faults 23 and 24.
+The name of a test contains the kind and the numbers of its rows: ``test_fault_23_24_kills_…`` tests faults 23 and 24.
 """
 
 import ast
@@ -105,7 +105,7 @@ def _count(shown: Tests) -> str:
 
 
 def _functions(marked: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
-    """File and name of every function of the tests; with ``marked``, of those with such a decorator."""
+    """File and name of each function in the tests; with ``marked``, only of functions with such a decorator."""
     for path, function in _every_function():
         if not marked or any(mark in ast.unparse(each) for each in function.decorator_list for mark in marked):
             yield path, function.name

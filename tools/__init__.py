@@ -1,1 +1,1 @@
-"""Commands for those who work on the project; nothing of it is deployed."""
+"""Commands for developers and operators; none of them is deployed."""

@@ -1,4 +1,4 @@
-"""``make destroy`` first says what destroying the stack will keep, and how to take it up again."""
+"""Lists the resources that destroying a stack retains, and how to reuse them; for ``make destroy``."""
 
 import argparse
 import json
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
-TAKEN_UP = {"BucketName": "bucketName", "TableName": "tableName"}
-"""Outputs of the stack, and the context values that give what they name to another deployment."""
+REUSE_CONTEXT = {"BucketName": "bucketName", "TableName": "tableName"}
+"""Outputs of the stack, and the context values with which another deployment reuses the named resources."""
 
 
 def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, str]]:
-    """Type and name of each resource that stays when the stack goes, as the deployed template has it."""
+    """Type and name of each resource with the deletion policy Retain in the deployed template."""
     template: Any = cloudformation.get_template(StackName=stack)["TemplateBody"]
     resources = (template if isinstance(template, Mapping) else json.loads(template))["Resources"]
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -34,35 +34,35 @@ def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tu
 
 
 def reuse_flags(cloudformation: "CloudFormationClient", stack: str) -> str:
-    """The flags that deploy a stack over what this one kept."""
-    (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}
-    return " ".join(f"-c {name}={outputs[output]}" for output, name in TAKEN_UP.items())
+    """The CDK flags of a deployment that reuses the retained resources."""
+    (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in description.get("Outputs", ())}
+    return " ".join(f"-c {name}={outputs[output]}" for output, name in REUSE_CONTEXT.items())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.retained_resources", description=__doc__)
-    parser.add_argument("-c", "--context", action="append", default=[], help="as for cdk; only stackId is looked at")
+    parser.add_argument("-c", "--context", action="append", default=[], help="as for cdk; only stackId is used")
     parser.add_argument("--profile", help="as for cdk")
-    told, _ = parser.parse_known_args()
+    flags, _ = parser.parse_known_args()
     context = [
         *json.loads(CDK_JSON.read_text("utf-8"))["context"].items(),
-        *(each.split("=", 1) for each in told.context),
+        *(each.split("=", 1) for each in flags.context),
     ]
     stack = Deployment.from_context(dict(each for each in context if each[0] == "stackId")).stack_id
     try:
-        session = boto3.Session(profile_name=told.profile, region_name=os.environ.get("AWS_REGION"))
+        session = boto3.Session(profile_name=flags.profile, region_name=os.environ.get("AWS_REGION"))
         cloudformation = session.client("cloudformation")
-        flags = reuse_flags(cloudformation, stack)
+        cdk_flags = reuse_flags(cloudformation, stack)
     except ClientError as error:
-        print(f"Nothing is known of a stack {stack}: {error.response['Error'].get('Message')}")
+        print(f"The stack {stack} cannot be described: {error.response['Error'].get('Message')}")
         return
     except BotoCoreError as error:  # no region, no credentials, no such profile
-        raise SystemExit(f"What the stack {stack} keeps cannot be looked up: {error}") from None
-    print(f"Destroying {stack} keeps, with all that they hold:")
+        raise SystemExit(f"The retained resources of stack {stack} cannot be listed: {error}") from None
+    print(f"Destroying {stack} retains these resources with all their contents:")
     for kind, name in list_retained(cloudformation, stack):
         print(f"  {kind:26}  {name}")
-    print(f'To take them up again: make deploy CDK_FLAGS="{flags}"')
+    print(f'To reuse them: make deploy CDK_FLAGS="{cdk_flags}"')
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""uv with the package index of this machine's pip: ``python -m tools.uv pip install …``.
+"""Runs uv with the configuration of this machine's pip: ``python -m tools.uv pip install …``.
 
-uv reads no pip.conf and no ``PIP_…`` variable (https://docs.astral.sh/uv/pip/compatibility/), so a machine whose pip
-is told of a mirror, a proxy or a certificate would need all of it once more. What uv itself is told comes first.
+uv reads no pip.conf and no ``PIP_…`` variable (https://docs.astral.sh/uv/pip/compatibility/), so a mirror, proxy or
+certificate that is configured for pip would have to be configured again. Variables that are set for uv take precedence.
 """
 
 import ast
@@ -19,23 +19,23 @@ VARIABLES = {
     "cert": "SSL_CERT_FILE",
     "proxy": "ALL_PROXY",
 }
-"""Options of pip, and the variables that tell uv the same."""
+"""Options of pip, and the equivalent variables of uv."""
 SECTIONS = ("global", "install", ":env:")
-"""Where ``pip config list`` finds options; the later ones win."""
+"""Sections of ``pip config list``; later ones take precedence."""
 COMMA_SEPARATED = ("UV_FIND_LINKS",)
 
 
 def uv_variables(listed: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What uv's environment lacks, from what ``pip config list`` prints."""
+    """The variables to add to ``environ`` for uv, from the output ``listed`` of ``pip config list``."""
     options: dict[str, str] = {}
     for section in SECTIONS:
         for line in listed.splitlines():
             name, _, value = line.partition("=")
             if name.startswith(f"{section}."):
                 options[name.removeprefix(f"{section}.")] = ast.literal_eval(value)
-    told = {VARIABLES[name]: value.split() for name, value in options.items() if name in VARIABLES}
-    joined = {name: ("," if name in COMMA_SEPARATED else " ").join(values) for name, values in told.items()}
-    # pip takes a version from whichever index has it; uv only from the first that knows the package.
+    values = {VARIABLES[name]: value.split() for name, value in options.items() if name in VARIABLES}
+    joined = {name: ("," if name in COMMA_SEPARATED else " ").join(each) for name, each in values.items()}
+    # pip takes a version from any index that has it; uv only from the first index that has the package.
     return {
         name: value
         for name, value in {**joined, "UV_INDEX_STRATEGY": "unsafe-best-match"}.items()

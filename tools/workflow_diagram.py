@@ -1,6 +1,6 @@
 """Draws the workflow from its synthesized definition.
 
-``python -m tools.workflow_diagram`` renews the diagram in each document that has one: Mermaid between two comments.
+``python -m tools.workflow_diagram`` updates the Mermaid diagram, between two comments, in each document with one.
 """
 
 import json
@@ -37,7 +37,7 @@ STYLES = """\
 
 
 def draw(definition: Mapping[str, Any]) -> str:
-    """A Mermaid flowchart: Maps are boxes around what they repeat, broken lines are taken when a step keeps failing."""
+    """A Mermaid flowchart: Map states are boxes around their states, and broken lines are Catch transitions."""
     return "\n".join(["flowchart TD", *_states(definition["States"], indent="  "), STYLES])
 
 
@@ -80,7 +80,7 @@ def _id(name: str) -> str:
 
 
 def resource(type: str) -> dict[str, Any]:
-    """Properties of the one resource of that type that a deployment with default settings gets."""
+    """Properties of the only resource of that type in a stack with default settings."""
     with TemporaryDirectory() as outdir:
         app = App(outdir=outdir)
         stack = DiscoveryExportsStack(app, "DiscoveryExports", settings=Settings())
@@ -91,18 +91,18 @@ def resource(type: str) -> dict[str, Any]:
 
 
 def synthesized() -> dict[str, Any]:
-    """The definition of the workflow."""
+    """The synthesized definition of the workflow."""
     return dict(json.loads(flat(resource("AWS::StepFunctions::StateMachine")["DefinitionString"])))
 
 
 def documents() -> list[Path]:
-    """Those that show the picture."""
+    """The documents with the diagram."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
     return [page for page in pages if BEGIN in page.read_text("utf-8")]
 
 
 def renewed(document: str, picture: str) -> str:
-    """``document`` with ``picture`` between its comments."""
+    """``document`` with the diagram ``picture`` between its comments."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n```mermaid\n{picture}\n```\n{END}{after}"

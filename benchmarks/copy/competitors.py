@@ -1,4 +1,4 @@
-"""The contestants by name, and the versions of what takes part."""
+"""The competitors by name, and the versions of their tools and packages."""
 
 import platform
 import subprocess
@@ -17,11 +17,11 @@ MODULES = {
     FILEOBJ: "upload_fileobj",
     OBSTORE: "obstore_ranges",
 }
-"""Each in ``contestants/``."""
+"""In ``competitor_code/``."""
 PACKAGES = ("boto3", "botocore", "urllib3", "requests", "awscli", "obstore")
 
 
 def versions() -> dict[str, str]:
-    """Raises FileNotFoundError when there is no curl."""
+    """Raises FileNotFoundError if curl is not installed."""
     curl = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     return {"python": platform.python_version(), "curl": curl} | {name: version(name) for name in PACKAGES}

@@ -1,4 +1,4 @@
-"""Where contestants meet: the servers, the environment they run in, and one run of one of them."""
+"""The environment of the copy benchmarks: the servers, and runs of competitors in processes of their own."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.competitors.job import Job
+from benchmarks.copy.competitor_code.job import Job
 from benchmarks.copy.competitors import MODULES
 from benchmarks.copy.servers import File, PlannedBucket, PlannedSource
 from local.stack.certificate import make_certificate
@@ -19,12 +19,12 @@ from tests.loopback.network import UNLIMITED, Network
 from tests.loopback.server import serving
 
 SEED = 1
-"""Decides bytes, cuts and kills."""
+"""The seed of file contents, cuts and kills."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One copy as its process tells it; see ``benchmarks.measuring.Taken``. ``error`` is empty if it went well."""
+    """One copy as reported by its process; see ``benchmarks.measuring.Usage``. ``error`` is empty after a success."""
 
     name: str
     error: str
@@ -40,29 +40,29 @@ class BenchEnvironment:
     certificate: Path
     folder: Path
 
-    def plan(self, files: Mapping[str, File], source: Network = UNLIMITED, bucket: Network = UNLIMITED) -> Job:
-        """Begin anew, with an empty bucket; the job that copies the files."""
+    def reset(self, files: Mapping[str, File], source: Network = UNLIMITED, bucket: Network = UNLIMITED) -> Job:
+        """Empty the bucket, serve these files, and return the job that copies them."""
         self.source.plan(files, source)
         self.bucket.plan(files, bucket)
         return Job(self.source.endpoint, self.bucket.endpoint, str(self.certificate), tuple(files))
 
     def run(self, competitor: str, job: Job, *, limit_seconds: float = 1200) -> list[Outcome]:
-        """Have the job done in a fresh process. Raises TimeoutExpired when it had to be killed at the limit."""
+        """Run the job in a new process. Raises TimeoutExpired if the process was killed at the limit."""
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.copy.competitor_code", MODULES[competitor]],
             input=job.to_text(),
             env=self._env(),
             stdout=subprocess.PIPE,
             text=True,
-            check=False,  # a peer may crash when all is done
+            check=False,  # a competitor may crash after its last copy
             timeout=limit_seconds,
         )
-        told = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
-        return told + [Outcome(name, "it ended without a word", 0, 0, 0) for name in job.names[len(told) :]]
+        outcomes = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
+        return outcomes + [Outcome(name, "no result", 0, 0, 0) for name in job.names[len(outcomes) :]]
 
     def _env(self) -> dict[str, str]:
-        """No more of our own environment than is needed: no proxy, no profile, no credentials."""
-        trusted = str(self.certificate)
+        """Only what is needed: no proxy, profile or credentials of the caller."""
+        certificates = str(self.certificate)
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -74,13 +74,13 @@ class BenchEnvironment:
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL_S3": self.bucket.endpoint,
-            "AWS_CA_BUNDLE": trusted,
-            "REQUESTS_CA_BUNDLE": trusted,
+            "AWS_CA_BUNDLE": certificates,
+            "REQUESTS_CA_BUNDLE": certificates,
         }
 
 
 @contextmanager
-def opened() -> Iterator[BenchEnvironment]:
+def bench_environment() -> Iterator[BenchEnvironment]:
     with TemporaryDirectory(prefix="discovery-exports-bench-") as name:
         folder = Path(name)
         certificate, key = folder / "certificate.pem", folder / "key.pem"
@@ -92,6 +92,6 @@ def opened() -> Iterator[BenchEnvironment]:
             yield BenchEnvironment(source, bucket, certificate, folder)
 
 
-def say(text: str) -> None:
-    """Tell of progress, apart from the table."""
+def log(text: str) -> None:
+    """Print progress to stderr, separate from the tables."""
     print(text, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""What a bench found, as it is kept in docs/benchmarks/."""
+"""The results of `make bench`, as stored in docs/benchmarks/results.json."""
 
+import statistics
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from tests.loopback.network import UNLIMITED, Network
@@ -9,7 +9,7 @@ from tests.loopback.network import UNLIMITED, Network
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A file, who copies it how often, and the networks of source and bucket."""
+    """A file, its competitors and rounds, and the networks of source and bucket."""
 
     name: str
     title: str
@@ -22,7 +22,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One copy, measured as ``benchmarks.measuring.Taken`` says; ``error`` is empty if the object was the source."""
+    """One copy, as ``benchmarks.measuring.Usage`` defines. ``error`` is empty if the object equals the source."""
 
     scenario: str
     size: int
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """What became of ``copies`` files whose connections were cut."""
+    """The results of ``copies`` files whose connections were cut. ``wrongly_fine`` counts false success."""
 
     competitor: str
     copies: int
@@ -48,7 +48,7 @@ class Drops:
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """One file whose copying process was killed ``kills`` times, gone on with each time. Sizes are bytes."""
+    """One file whose copy was killed and resumed ``kills`` times. Sizes are in bytes."""
 
     size: int
     kills: int
@@ -66,16 +66,16 @@ class Results:
     drops: list[Drops] = field(default_factory=list)
     kills: list[Kills] = field(default_factory=list)
     others: float = 0
-    """Share of the machine, from 0 to 1, that went to what is no part of the bench."""
+    """Share of the machine, 0 to 1, that other processes used."""
 
-    def found(self, scenario: str, competitor: str, what: str, size: int | None = None) -> list[float]:
-        """One figure of each copy that went well."""
+    def values(self, scenario: str, competitor: str, figure: str, size: int | None = None) -> list[float]:
+        """One figure of each successful copy."""
         return [
-            getattr(run, what)
+            getattr(run, figure)
             for run in self.runs
             if (run.scenario, run.competitor) == (scenario, competitor) and size in (None, run.size) and not run.error
         ]
 
-    def middle(self, scenario: str, competitor: str, what: str, size: int | None = None) -> float:
-        """The median over the rounds; NaN, which meets no target, when none went well."""
-        return median(self.found(scenario, competitor, what, size) or [float("nan")])
+    def median(self, scenario: str, competitor: str, figure: str, size: int | None = None) -> float:
+        """The median over the rounds. NaN, which meets no target, if no copy succeeded."""
+        return statistics.median(self.values(scenario, competitor, figure, size) or [float("nan")])

@@ -1,4 +1,4 @@
-"""The loopback source and bucket of a bench: told before each run which files there are, and where connections end."""
+"""The loopback source and bucket of a benchmark. Before each run they get the files and the cuts of connections."""
 
 import ssl
 import threading
@@ -15,7 +15,7 @@ from tests.loopback.source import Get, SourceServer, Style
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cut:
-    """After byte ``at`` the connection ends. A lasting one happens each time, others once."""
+    """The connection ends after byte ``at``: each time if ``lasting``, otherwise once."""
 
     at: int
     how: How
@@ -24,7 +24,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is to be copied: cuts of the source by the place in the file, those of the bucket by bytes received."""
+    """A file to copy. Source cuts are positions in the file, bucket cuts are numbers of bytes received."""
 
     size: int
     style: Style = Style.RANGES
@@ -32,8 +32,8 @@ class File:
     bucket_cuts: tuple[Cut, ...] = ()
 
 
-class Moved:
-    """The bytes of one file that went over the wire, those that went twice too, and the cuts that are to come."""
+class Transferred:
+    """The bytes of one file that were transferred, repeated ones included, and the cuts that are left."""
 
     def __init__(self, cuts: Iterable[Cut]) -> None:
         self.bytes = 0
@@ -41,13 +41,13 @@ class Moved:
         self._lock = threading.Lock()
 
     def add(self, count: int) -> tuple[int, int]:
-        """Count so many; where they begin and end among all."""
+        """Count bytes. Returns the total before and after."""
         with self._lock:
             self.bytes += count
             return self.bytes - count, self.bytes
 
     def cut_in(self, first: int, end: int) -> Cut | None:
-        """The first cut from ``first`` up to ``end``; nobody else gets it, unless it lasts."""
+        """Return the first cut from ``first`` up to ``end``, and remove it unless it is lasting."""
         with self._lock:
             cut = next((cut for cut in self._cuts if first <= cut.at < end), None)
             if cut and not cut.lasting:
@@ -56,7 +56,7 @@ class Moved:
 
 
 class PlannedSource(SourceServer):
-    """Serves ``files``; ``moved`` has what it sent of each."""
+    """Serves ``files``. ``transferred`` counts the bytes that it sent of each."""
 
     def __init__(self, context: ssl.SSLContext, seed: int) -> None:
         super().__init__(context)
@@ -67,16 +67,16 @@ class PlannedSource(SourceServer):
         self.line = Line(network)
         self.requests.clear()
         self._files = files
-        self.moved = {name: Moved(file.source_cuts) for name, file in files.items()}
+        self.transferred = {name: Transferred(file.source_cuts) for name, file in files.items()}
 
     def sent(self, exchange: Get, count: int) -> None:
-        self.moved[_name(exchange)].add(count)
+        self.transferred[_name(exchange)].add(count)
 
     def _serve(self, exchange: Get) -> None:
         file = self._files[_name(exchange)]
         exchange.body = Content(self._seed, file.size)
         span = exchange.byte_range() if file.style is Style.RANGES else (0, file.size)
-        cut = self.moved[_name(exchange)].cut_in(*span)
+        cut = self.transferred[_name(exchange)].cut_in(*span)
         exchange.serve(file.style, until=cut.at if cut else None, how=cut.how if cut else How.LOST)
 
 
@@ -85,7 +85,7 @@ def _name(exchange: Get) -> str:
 
 
 class PlannedBucket(BucketServer):
-    """Takes ``files``; begins empty with each plan."""
+    """Stores ``files``. ``plan`` empties it."""
 
     def __init__(self, context: ssl.SSLContext, seed: int) -> None:
         super().__init__(context, keeps=False)
@@ -93,18 +93,18 @@ class PlannedBucket(BucketServer):
 
     def plan(self, files: Mapping[str, File], network: Network) -> None:
         self.line = Line(network)
-        for noted in (self.requests, self.stored, self.uploads):
-            noted.clear()
+        for record in (self.requests, self.stored, self.uploads):
+            record.clear()
         self._files = files
-        self._moved = {name: Moved(file.bucket_cuts) for name, file in files.items()}
+        self._transferred = {name: Transferred(file.bucket_cuts) for name, file in files.items()}
 
     def took(self, call: Call, count: int) -> None:
-        moved = self._moved[call.key]
-        if cut := moved.cut_in(*moved.add(count)):
+        transferred = self._transferred[call.key]
+        if cut := transferred.cut_in(*transferred.add(count)):
             call.cut(cut.how)
 
     def state(self, name: str) -> str:
-        """What became of a file: absent, identical or different."""
+        """The state of a file: absent, identical or different."""
         if name not in self.stored:
             return "absent"
         stored, at = self.stored[name], 0

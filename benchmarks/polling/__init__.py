@@ -1,1 +1,1 @@
-"""What waiting costs and how late it notices, by a virtual clock."""
+"""The cost and the detection delay of polling, simulated with a virtual clock."""

@@ -1,6 +1,6 @@
-"""`make bench-polling`: what waiting costs and how late it notices, beside other ways; kept in docs/."""
+"""`make bench-polling`: the cost and the delay of polling, compared with other methods; writes docs/."""
 
-from benchmarks.page import keep
+from benchmarks.page import save
 from benchmarks.polling.contest import contest
 from benchmarks.polling.page import tables
 
@@ -8,7 +8,7 @@ from benchmarks.polling.page import tables
 def main() -> None:
     found = contest()
     print(tables(found))
-    keep("polling", found, "polling.md", tables(found))
+    save("polling", found, "polling.md", tables(found))
 
 
 if __name__ == "__main__":

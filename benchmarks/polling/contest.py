@@ -1,4 +1,4 @@
-"""What each way to wait costs and how late it notices, for the same exports."""
+"""The cost and the detection delay of each polling method, for the same exports."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from benchmarks.polling.product import Product
 from benchmarks.polling.world import World
 
 SEED = 1
-"""Decides how long exports take and the jitter of the waits."""
+"""The seed of the export durations and of the jitter."""
 
 OURS = "discovery-exports"
 EACH_60 = "an execution each, 60 s waits"
@@ -24,12 +24,12 @@ LARGE = "10,000 exports of 10 to 60 minutes, one run"
 DAY = "300 exports of a day, one run"
 
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By case and way to wait: transitions, lambda_calls, describes, dollars, and seconds from finished to noticed."""
+"""By case and polling method: transitions, lambda_calls, describes, prices in dollars, and delays in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``runs`` of ``exports`` each, requested when the run starts, and ``shortest`` to ``longest`` long."""
+    """``runs`` of ``exports`` each, requested when the run starts, with durations from ``shortest`` to ``longest``."""
 
     runs: int
     exports: int
@@ -37,11 +37,11 @@ class Case:
     longest: timedelta
     deadline: timedelta = timedelta(hours=12)
 
-    def lengths(self) -> list[dict[str, float]]:
-        """For each run, seconds by export id, evenly spread."""
-        draw = random.Random(SEED)  # noqa: S311 - the same each time
+    def durations(self) -> list[dict[str, float]]:
+        """For each run, seconds by export id, uniformly distributed."""
+        rng = random.Random(SEED)  # noqa: S311 - reproducible
         span = self.shortest.total_seconds(), self.longest.total_seconds()
-        return [{f"export-{n:05d}": draw.uniform(*span) for n in range(self.exports)} for _ in range(self.runs)]
+        return [{f"export-{n:05d}": rng.uniform(*span) for n in range(self.exports)} for _ in range(self.runs)]
 
 
 CASES = {
@@ -52,12 +52,12 @@ CASES = {
 
 
 def contest() -> Found:
-    minutely = {"WAIT_FLOOR_SECONDS": "60", "WAIT_CEILING_SECONDS": "60"}
+    every_minute = {"WAIT_FLOOR_SECONDS": "60", "WAIT_CEILING_SECONDS": "60"}
     return {
         name: {
             OURS: _product(case),
-            EACH_60: _an_execution_each(case, 60),
-            BATCHES_60: _product(case, minutely),
+            EACH_60: _one_execution_each(case, 60),
+            BATCHES_60: _product(case, every_minute),
         }
         for name, case in CASES.items()
     }
@@ -66,8 +66,8 @@ def contest() -> Found:
 def _product(case: Case, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     delays: list[float] = []
     transitions = lambda_calls = describes = 0
-    for number, lengths in enumerate(case.lengths()):
-        product = Product(World(lengths), SEED + number, environment or {})
+    for number, durations in enumerate(case.durations()):
+        product = Product(World(durations), SEED + number, environment or {})
         product.run({"deadlineMinutes": case.deadline // timedelta(minutes=1)})
         transitions += product.transitions
         lambda_calls += product.lambda_calls
@@ -76,23 +76,23 @@ def _product(case: Case, environment: Mapping[str, str] | None = None) -> dict[s
     return _measured(Cost(transitions, lambda_calls, describes), delays)
 
 
-def _an_execution_each(case: Case, wait: float) -> dict[str, Any]:
-    """The usual definition: describe, choose, wait, again until the export is there; then store it, and end."""
-    lengths = [length for run in case.lengths() for length in run.values()]
-    waits = [ceil(length / wait) for length in lengths]
-    looks = sum(waits) + len(waits)
-    transitions = 2 * looks + sum(waits) + 2 * len(waits)
-    delays = [count * wait - length for count, length in zip(waits, lengths, strict=True)]
-    return _measured(Cost(transitions, looks, looks), delays)
+def _one_execution_each(case: Case, wait: float) -> dict[str, Any]:
+    """The usual definition: a loop of describe, choose and wait until the export is finished; then store and end."""
+    durations = [seconds for run in case.durations() for seconds in run.values()]
+    waits = [ceil(seconds / wait) for seconds in durations]
+    polls = sum(waits) + len(waits)
+    transitions = 2 * polls + sum(waits) + 2 * len(waits)
+    delays = [count * wait - seconds for count, seconds in zip(waits, durations, strict=True)]
+    return _measured(Cost(transitions, polls, polls), delays)
 
 
-def _measured(bill: Cost, delays: Sequence[float]) -> dict[str, Any]:
+def _measured(cost: Cost, delays: Sequence[float]) -> dict[str, Any]:
     return {
-        "transitions": bill.transitions,
-        "lambda_calls": bill.lambda_calls,
-        "describes": bill.describes,
-        "transitions_price": round(bill.transitions_price, 4),
-        "price": round(bill.price, 4),
+        "transitions": cost.transitions,
+        "lambda_calls": cost.lambda_calls,
+        "describes": cost.describes,
+        "transitions_price": round(cost.transitions_price, 4),
+        "price": round(cost.price, 4),
         "mean_delay": round(mean(delays), 1),
         "p95_delay": round(sorted(delays)[int(0.95 * len(delays))], 1),
         "longest_delay": round(max(delays), 1),

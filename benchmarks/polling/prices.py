@@ -1,4 +1,4 @@
-"""What AWS charges in us-east-1, as of November 2026, and how long a call is assumed to take."""
+"""What AWS charges in us-east-1, as of November 2026, and the assumed duration of an invocation."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ LAMBDA_GB_SECOND = 0.0000166667
 """Dollars on x86: https://aws.amazon.com/lambda/pricing/"""
 MEMORY_GB = 0.5
 CALL_SECONDS = 0.3
-"""Assumed for one Lambda call that describes exports and reads or writes the catalog; not measured on AWS."""
+"""Assumed for an invocation that describes exports and reads or writes the catalog; not measured on AWS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What waiting used. Storing's own Lambda time is left out: it is the same however one waits."""
+    """The usage of polling. The Lambda time of storing is not included: it is the same for every method."""
 
     transitions: int
     lambda_calls: int

@@ -1,4 +1,4 @@
-"""The product's own planning, checking and waiting, walked through its definition state by state."""
+"""Simulates the workflow with the product's own code, state by state through its definition."""
 
 import json
 import random
@@ -17,10 +17,10 @@ from exports.workflow.planning import plan, write_batches
 from exports.workflow.run_input import read_run
 
 DEFINITION = Path(__file__).parents[2] / "tests" / "infra" / "workflow.asl.json"
-"""A test keeps it equal to what is synthesized."""
+"""A test verifies that it equals the synthesized definition."""
 STORE_SECONDS = 5.0
-"""Taken for storing one export; ``storeConcurrency`` of them go at once, and nobody looks meanwhile."""
-STORES_AT_ONCE = 10
+"""The assumed time to store one export. ``STORE_CONCURRENCY`` exports are stored at once, without a poll meanwhile."""
+STORE_CONCURRENCY = 10
 
 
 DEFAULTS = {
@@ -30,12 +30,12 @@ DEFAULTS = {
     "DEADLINE_MINUTES": "720",
     "SWEEP_DEADLINE_MINUTES": "55",
 }
-"""Settings that waiting depends on, as the stack sets them by default."""
+"""The default values of the settings that polling depends on."""
 
 
 @dataclass
 class Product:
-    """Runs of the workflow in a world; counts every transition that the definition makes."""
+    """Runs of the workflow in a simulated world. Counts every transition of the definition."""
 
     world: World
     seed: int
@@ -47,11 +47,11 @@ class Product:
     def __post_init__(self) -> None:
         self._states: Mapping[str, Any] = json.loads(DEFINITION.read_text("utf-8"))["States"]
         self._settings = Settings({**DEFAULTS, **self.environment})
-        self._draw = random.Random(self.seed)  # noqa: S311 - the same each time
+        self._rng = random.Random(self.seed)  # noqa: S311 - reproducible
 
-    def run(self, asked: Mapping[str, Any]) -> None:
-        """One execution that settles every export. Its batches go side by side, so each begins at the same moment."""
-        execution = {"Name": "run", "StartTime": self.world.moment.isoformat(), "Input": dict(asked)}
+    def run(self, run_input: Mapping[str, Any]) -> None:
+        """One execution that settles every export. Its batches run in parallel, so each begins at the same time."""
+        execution = {"Name": "run", "StartTime": self.world.moment.isoformat(), "Input": dict(run_input)}
         run = read_run(execution, self._settings)
         ids = plan(run, service=self.world, rows=self.world.rows, max_age=None).export_ids
         write_batches(run, ids, lambda key, document: None)
@@ -85,9 +85,9 @@ class Product:
     def _check(self, batch: Batch, pending: Pending | None) -> Pending:
         self.lambda_calls += 1
         self.world.now += CALL_SECONDS
-        moment, jitter = self.world.moment, self._draw.random()
-        check = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, lambda *_: None)
-        return _through_json(check.next(pending if pending is not None else check.start()))
+        moment, jitter = self.world.moment, self._rng.random()
+        poll = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, lambda *_: None)
+        return _through_json(poll.next(pending if pending is not None else poll.start()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
         assert pending is not None
@@ -96,18 +96,18 @@ class Product:
         )
         for item in pending.ready:
             self.world.store(item.export_id)
-        self.world.now += STORE_SECONDS * -(-len(pending.ready) // STORES_AT_ONCE)
+        self.world.now += STORE_SECONDS * -(-len(pending.ready) // STORE_CONCURRENCY)
         return _with_results(pending, [{"progress": "settled"} for _ in pending.ready])
 
     def _next(self, state: Mapping[str, Any], pending: Pending | None) -> str:
         if state["Type"] != "Choice":
             return str(state["Next"])
         assert pending is not None
-        holds = {
+        conditions = {
             "{% $states.input.pending = 0 %}": not pending.ids,
             "{% $count($states.input.ready) > 0 %}": bool(pending.ready),
         }
-        return str(next((each["Next"] for each in state["Choices"] if holds[each["Condition"]]), state["Default"]))
+        return str(next((each["Next"] for each in state["Choices"] if conditions[each["Condition"]]), state["Default"]))
 
 
 def _batch(run: Run, ids: Sequence[str]) -> Batch:
@@ -115,7 +115,7 @@ def _batch(run: Run, ids: Sequence[str]) -> Batch:
 
 
 def _through_json(pending: Pending) -> Pending:
-    """As it comes out of the workflow's state."""
+    """The value after it was part of the state of the workflow."""
     return Pending.from_json(json.loads(json.dumps(pending.to_json()))) if pending.ids else Pending()
 
 

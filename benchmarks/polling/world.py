@@ -1,4 +1,4 @@
-"""Exports that take some time each, a service that tells of them, and a catalog that forgets nothing."""
+"""A simulated service, whose exports take some time each, and a simulated catalog."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from exports.s3.multipart import Upload
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PAGE = 100
-"""Exports that a call of DescribeExportTasks tells of at most."""
+"""Maximum number of exports in a DescribeExportTasks response."""
 
 
 @dataclass
 class World:
-    """Service and catalog ``now`` seconds after START, when every export was requested.
+    """Service and catalog, ``now`` seconds after START, when every export was requested.
 
-    ``lengths`` has the seconds that each export takes, ``detection_delays`` those from its end until a look found it finished.
+    ``durations`` has the seconds of each export, ``detection_delays`` those from its end to the poll that saw it.
     """
 
-    lengths: Mapping[str, float]
+    durations: Mapping[str, float]
     now: float = 0.0
     describes: int = 0
     stored: dict[str, Row] = field(default_factory=dict)
@@ -33,16 +33,16 @@ class World:
         return START + timedelta(seconds=self.now)
 
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        """The service's answer, and a note of how late whatever is finished in it was noticed."""
-        ids = export_ids or tuple(self.lengths)
+        """Return the response of the service, and record the detection delay of each finished export."""
+        ids = export_ids or tuple(self.durations)
         self.describes += max(1, -(-len(ids) // PAGE))
         return {each: self._export(each) for each in ids}
 
     def _export(self, export_id: str) -> Export:
-        late = self.now - self.lengths[export_id]
-        finished = late >= 0
+        delay = self.now - self.durations[export_id]
+        finished = delay >= 0
         if finished:
-            self.detection_delays.setdefault(export_id, late)
+            self.detection_delays.setdefault(export_id, delay)
         return Export(
             id=export_id,
             status="SUCCEEDED" if finished else "IN_PROGRESS",
@@ -51,26 +51,26 @@ class World:
             download_url="https://exports.s3.amazonaws.com/one" if finished else None,
         )
 
-    # --- the records, as checking uses them ---
+    # --- the catalog, as ``BatchPoll`` uses it ---
 
     def rows(self, export_ids: Iterable[str]) -> dict[str, Row]:
         return {each: self.stored[each] for each in export_ids if each in self.stored}
 
     def store(self, export_id: str) -> None:
-        told = {"exportId": export_id, "status": Outcome.STORED.value, "announcedAt": utc_text(self.moment)}
-        self.stored[export_id] = Row(told)
+        item = {"exportId": export_id, "status": Outcome.STORED.value, "announcedAt": utc_text(self.moment)}
+        self.stored[export_id] = Row(item)
 
     def announce_overdue(self, row: Row) -> None:
-        """Nothing is owed here."""
+        """No event is overdue here."""
 
     def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
-        """That an export is in progress changes nothing here."""
+        """Not recorded here."""
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         raise AssertionError("no export fails here")
 
     def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        raise AssertionError("no export is left here")
+        raise AssertionError("every export is settled here")
 
     def claim(self, export: Export, duration: timedelta) -> Write:
         raise AssertionError("nothing is claimed here")

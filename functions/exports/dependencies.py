@@ -1,4 +1,4 @@
-"""A function's adapters, built when first used and kept while the function is warm, and what every handler shares."""
+"""The adapters of a function, built on first use and cached while it is warm, and what all handlers share."""
 
 import gc
 import json
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 redaction.install_log_filter()
 logger = Logger(json_serializer=lambda record: json.dumps(redaction.redact_value(record), default=str))
-"""Fields of a record are cleaned as its message is."""
+"""Redacts the fields of a log record, as the log filter redacts its message."""
 
 T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
 DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""Of DescribeExportTasks. What is still throttled or fails then is left to the next look at the batch."""
+"""For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""Of DynamoDB, EventBridge and Glue. What still fails then fails the call, which the workflow repeats."""
+"""For DynamoDB, EventBridge and Glue. If the last attempt fails, the invocation fails and the workflow retries it."""
 
 
 def lambda_handler(handle: Handler) -> Handler:
-    """A handler whose failures carry a code and nothing else: they end up in the workflow's history.
+    """Decorates a handler so that its errors carry only a code, because they appear in the execution history.
 
-    What is not one of our own errors is logged with its traceback, scrubbed, and goes on as its class's name.
+    Any other exception is logged with its redacted traceback and raised as a ServiceError with its class name as code.
     """
 
     @wraps(handle)
@@ -69,7 +69,7 @@ def utc_now() -> datetime:
 
 
 def time_left(context: LambdaContext) -> timedelta:
-    """Time until Lambda ends the call."""
+    """Time until Lambda ends the invocation."""
     return timedelta(milliseconds=context.get_remaining_time_in_millis())
 
 
@@ -84,10 +84,10 @@ def session() -> boto3.Session:
 
 
 def cached_client(connect: Callable[[], T]) -> Callable[[], T]:
-    """``connect``, called when first needed and never again while the function is warm.
+    """``connect``, called on first use and cached while the function is warm.
 
-    A client is made of large JSON documents that stay. Python, which would search them for garbage again and again
-    meanwhile, is told to leave that: a tenth of a cold start.
+    Garbage collection is off while a client is built, which saves about 10% of a cold start: a client consists of large
+    JSON documents that are never freed, and the collector would scan them repeatedly.
     """
 
     @cache
@@ -104,7 +104,7 @@ def cached_client(connect: Callable[[], T]) -> Callable[[], T]:
 
 @cached_client
 def service() -> DiscoveryService:
-    """In the account and region that the exports belong to."""
+    """In the account and Region that the exports belong to."""
     config = settings()
     role, external_id = config.discovery_role, config.discovery_external_id
     caller = session_as(role, name=config.function_name, external_id=external_id) if role else session()
@@ -139,16 +139,16 @@ def events() -> "EventBridgeClient":
 
 
 def publisher() -> EventPublisher:
-    """For one call."""
+    """For one invocation."""
     return EventPublisher(events(), settings().event_bus, bucket=settings().bucket, catalog=settings().table_arn)
 
 
 def batch(pointer: dict[str, Any]) -> Batch:
-    """The batch that a pointer ``{"runId", "number"}`` of the workflow points to."""
+    """Reads the batch of a pointer ``{"runId", "number"}``, and adds its ids to every log record."""
     document: Any = bucket().read_json(batch_key(pointer["runId"], pointer["number"]))
-    found = Batch.from_json(pointer["number"], document)
-    logger.append_keys(run_id=found.run_id, batch=found.number, correlation_id=found.correlation_id)
-    return found
+    batch = Batch.from_json(pointer["number"], document)
+    logger.append_keys(run_id=batch.run_id, batch=batch.number, correlation_id=batch.correlation_id)
+    return batch
 
 
 def recorder(of: Batch, given: EventPublisher | None = None) -> OutcomeRecorder:

@@ -1,11 +1,11 @@
-"""Keys of all objects that this project writes to the bucket."""
+"""Keys of all objects that the functions write to the bucket."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Where an export's objects lie. They depend on the export alone, so storing it twice meets the same keys."""
+    """Keys of an export's objects. They depend on the export only, so storing it twice uses the same keys."""
 
     account: str
     region: str
@@ -13,7 +13,7 @@ class Keys:
     export_id: str
 
     def raw(self, extension: str) -> str:
-        """The bytes as received; ``extension`` is ``zip``, ``csv`` or ``csv.gz``."""
+        """The raw bytes as received; ``extension`` is ``zip``, ``csv`` or ``csv.gz``."""
         return f"raw/{self.account}/{self.region}/{self.requested_date}/{self.export_id}.{extension}"
 
     def data(self, dataset: str, file: str) -> str:
@@ -21,12 +21,12 @@ class Keys:
         return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
 
     def table(self, dataset: str, file: str) -> str:
-        """The rows of that member as SQL reads them; the folders are the partitions of the dataset's table."""
+        """The rows of that member as JSON Lines for SQL; the prefixes are the partitions of the dataset's table."""
         day = f"requested_date={self.requested_date}"
         return f"tables/{dataset}/{day}/export_id={self.export_id}/{file}.jsonl.gz"
 
     def work(self, name: str) -> str:
-        """Notes and intermediate objects of a store that is not finished; they expire."""
+        """Checkpoints and intermediate objects of an unfinished store; they expire."""
         return f"work/{self.export_id}/{name}"
 
     @property

@@ -1,4 +1,4 @@
-"""Exports, their outcomes, and the keys they imply."""
+"""Exports, their outcomes, and the objects that are stored of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Literal
 
 
 class Status(StrEnum):
-    """``exportStatus`` as the service reports it. Any other value means: not finished, and never a success."""
+    """``exportStatus`` as the service reports it. Any other value is treated as in progress, never as a success."""
 
     IN_PROGRESS = "IN_PROGRESS"
     SUCCEEDED = "SUCCEEDED"
@@ -16,14 +16,14 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of an export in a run.
+    """The outcome of an export in a run.
 
-    This is the only definition of an outcome. The catalog's conditions, the event types and the metrics are derived
-    from it; tests hold the event schema, the dashboard, the topic's rule and the tables of the docs against it.
+    This is the only definition of the outcomes. The catalog's conditions, the event types and the metrics are derived
+    from it; tests compare the event schema, the dashboard, the topic's rule and the tables in the docs with it.
     """
 
-    STORED = "STORED", "Export Stored", "landed"
-    TRUNCATED = "TRUNCATED", "Export Truncated", "landed"
+    STORED = "STORED", "Export Stored", "data"
+    TRUNCATED = "TRUNCATED", "Export Truncated", "data"
     FAILED = "FAILED", "Export Failed", "settled"
     REJECTED = "REJECTED", "Export Rejected", "settled"
     NOT_STORED = "NOT_STORED", "Export Not Stored", "open"
@@ -32,33 +32,33 @@ class Outcome(StrEnum):
 
     event_type: str
     """The ``detail-type`` of its event."""
-    landed: bool
-    """Whether the export's data lies in the bucket, whole and verified."""
+    has_data: bool
+    """Whether the export's data is in the bucket, complete and verified."""
     settled: bool
-    """Whether the catalog's row never goes back from here; where nothing landed, until it is asked for by id."""
+    """Whether the outcome is final; without stored data, until a run requests the export by id."""
 
-    def __new__(cls, value: str, event_type: str, ends: Literal["landed", "settled", "open"]) -> "Outcome":
+    def __new__(cls, value: str, event_type: str, ends: Literal["data", "settled", "open"]) -> "Outcome":
         member = str.__new__(cls, value)
         member._value_ = value
         member.event_type = event_type
-        member.landed = ends == "landed"
+        member.has_data = ends == "data"
         member.settled = ends != "open"
         return member
 
     @property
     def to_topic(self) -> bool:
-        """Whether its event reaches the SNS topic."""
+        """Whether its event is sent to the SNS topic."""
         return self is not Outcome.STORED
 
 
-LANDED = tuple(outcome for outcome in Outcome if outcome.landed)
+WITH_DATA = tuple(outcome for outcome in Outcome if outcome.has_data)
 SETTLED = tuple(outcome for outcome in Outcome if outcome.settled)
 IN_PROGRESS = "IN_PROGRESS"
-"""Status of a catalog row whose export has no outcome yet."""
+"""Status of a catalog item whose export has no outcome yet."""
 
 
 class Reason(StrEnum):
-    """Why what the service gave was rejected."""
+    """Why an export was rejected."""
 
     CORRUPT = "CORRUPT"
     TOO_LARGE = "TOO_LARGE"
@@ -69,7 +69,7 @@ class Reason(StrEnum):
 
 
 class Kind(StrEnum):
-    """The kind of an export, told from its contents: the service does not say."""
+    """The kind of an export, derived from its contents because the service does not report it."""
 
     SUMMARY = "summary"
     AGENT = "agent"
@@ -89,21 +89,21 @@ class Export:
     requested_start: datetime | None = None
     requested_end: datetime | None = None
     download_url: str | None = field(default=None, repr=False)
-    """The download URL: a bearer secret that never leaves the memory of the function that holds it."""
+    """The download URL: a bearer secret that must not leave the memory of the function."""
 
     @property
     def requested_date(self) -> str:
-        """The day of the request in UTC, ``yyyy-mm-dd``, which files the export's objects."""
+        """The day of the request in UTC, ``yyyy-mm-dd``; part of the keys of the export's objects."""
         return self.requested_at.astimezone(UTC).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One member of an export as it lies in the bucket: an entry of the manifest's ``files``.
+    """One member of an export as stored in the bucket: an entry of the manifest's ``files``.
 
-    ``rows`` counts data rows without the header and is null for what is not CSV or is malformed; ``columns`` is the
-    header as it was read; ``notes`` says what is odd about the schema or the CSV; ``table_key`` is where SQL reads the
-    rows, None where no table is kept.
+    ``rows`` counts data rows without the header and is None for a file that is not CSV or is malformed. ``columns`` is
+    the header as read. ``notes`` lists deviations of the schema or the CSV. ``table_key`` is the key of the object that
+    SQL reads, None without a table.
     """
 
     name: str
@@ -119,7 +119,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """The bytes of an export as received; ``crc32`` covers all, as base64 of four big-endian bytes, like S3."""
+    """The bytes of an export as received; ``crc32`` covers all, as base64 of four big-endian bytes, as in S3."""
 
     key: str
     bytes: int
@@ -127,5 +127,5 @@ class RawObject:
 
 
 def utc_text(moment: datetime) -> str:
-    """ISO 8601 in UTC to the millisecond, such as ``2026-11-23T10:00:00.000Z``: as times stand in rows and events."""
+    """ISO 8601 in UTC to the millisecond, such as ``2026-11-23T10:00:00.000Z``: the format of items and events."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

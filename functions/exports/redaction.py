@@ -1,7 +1,7 @@
-"""Keeps download links out of whatever is written down: they are bearer secrets, path and query alike.
+"""Removes download URLs from logs and messages. A presigned URL is a bearer secret: its path and its query.
 
-botocore at DEBUG logs whole answers, urllib3 logs request lines, exceptions quote URLs: every text is cleaned when its
-log record is made, whichever logger, handler or formatter it passes on its way. So are credentials that STS hands out.
+At DEBUG, botocore logs whole responses; urllib3 logs request lines, and exceptions quote URLs. Each text is redacted
+when its log record is created, for every logger, handler and formatter. Credentials from STS are redacted, too.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 MAX_MESSAGE_LENGTH = 500
 REDACTED = "<hidden>"
 
-# The characters of a URL as they come: plain, percent-encoded (also more than once), JSON- or Python-escaped.
+# The characters of a URL in all their forms: plain, percent-encoded (also repeatedly), JSON- or Python-escaped.
 _COLON = r"(?::|%(?:25)*3a|\\+u003a|\\+x3a)"
 _SLASH = r"(?:\\*/|%(?:25)*2f|\\+u002f|\\+x2f)"
 _EQUALS = r"(?:=|%(?:25)*3d|\\+u003d|\\+x3d)"
@@ -25,7 +25,7 @@ _SECRETS = re.compile(
         (
             rf"(?:https?|ftps?){_COLON}{_SLASH}{{2}}{_ANY}*",
             rf"(?P<verb>\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)) {_ANY}+(?= HTTP/\d)",
-            rf"(?P<told>\burl(?:[:=]|\W{{1,3}})\s*['\"]?)/{_ANY}*",
+            rf"(?P<label>\burl(?:[:=]|\W{{1,3}})\s*['\"]?)/{_ANY}*",
             r"(?P<member>configurationsDownloadUrl\\*['\"]\s*:\s*b?\\*['\"])(?:[^'\"\\]|\\+[^'\"\\])*",
             rf"(?P<token>x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?){_ANY}+",
             rf"(?<!{_ANY}){_ANY}*{_SIGNED}{_EQUALS}{_ANY}*",
@@ -38,36 +38,36 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e
 
 
 class Redacted(Exception):
-    """Stands in a log record for an exception whose text held a link; its own text is that text, cleaned."""
+    """Replaces, in a log record, an exception whose text contained a URL. Its own text is the redacted text."""
 
 
 def redact(text: str) -> str:
-    """``text`` with every URL, HTTP request line and signing parameter hidden, in whatever encoding they came."""
-    return _SECRETS.sub(_hide, text)
+    """Hide every URL, HTTP request target and signing parameter in ``text``, in any of the forms above."""
+    return _SECRETS.sub(_redact_match, text)
 
 
-def _hide(found: re.Match[str]) -> str:
+def _redact_match(found: re.Match[str]) -> str:
     if found["verb"]:
         return f"{found['verb']} {REDACTED}"
-    return (found["told"] or found["token"] or found["member"] or found["sts"] or "") + REDACTED
+    return (found["label"] or found["token"] or found["member"] or found["sts"] or "") + REDACTED
 
 
 def redact_message(text: str, limit: int = MAX_MESSAGE_LENGTH) -> str:
-    """A message of somebody else's as it may be kept and shown: scrubbed, on one line, at most ``limit`` characters."""
-    # A first cut bounds the work on a huge text, and falls where a link that it cuts in two is still recognised.
-    shown = redact(_CONTROL.sub(" ", text[: 8 * limit])).strip()
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    """A message of another system, fit to be stored: redacted, on one line, at most ``limit`` characters."""
+    # The first cut limits the work on a huge text. A URL that it cuts in two is still recognized.
+    redacted = redact(_CONTROL.sub(" ", text[: 8 * limit])).strip()
+    return redacted if len(redacted) <= limit else redacted[: limit - 1] + "…"
 
 
 def install_log_filter() -> None:
-    """Clean every log record from now on, those of libraries included. Doing it again changes nothing."""
+    """Redact every log record from now on, including those of libraries. A second call has no effect."""
     inner = logging.getLogRecordFactory()
     if not getattr(inner, "redacts", False):
         logging.setLogRecordFactory(_RedactingFactory(inner))
 
 
 class _RedactingFactory:
-    """A log record factory around another one."""
+    """Wraps another log record factory and redacts its records."""
 
     redacts = True
 
@@ -87,12 +87,12 @@ def _redact_text(record: logging.LogRecord) -> None:
         return
     try:
         text = record.getMessage()
-    except Exception:  # the logging module reports a message that does not fit its arguments; it must not quote them
+    except Exception:  # logging would report the mismatch of message and arguments, and quote them
         record.msg, record.args = f"{redact(record.msg)} (with arguments that do not fit)", ()
         return
-    shown = redact(text)
-    if shown != text:
-        record.msg, record.args = shown, ()
+    redacted = redact(text)
+    if redacted != text:
+        record.msg, record.args = redacted, ()
     if record.stack_info:
         record.stack_info = redact(record.stack_info)
 
@@ -101,15 +101,15 @@ def _redact_exception(record: logging.LogRecord) -> None:
     if not record.exc_info or record.exc_info[1] is None:
         return
     text = "".join(traceback.format_exception(*record.exc_info))
-    shown = redact(text)
-    if shown != text:
-        stand_in = Redacted(f"{record.exc_info[0].__name__ if record.exc_info[0] else ''}\n{shown}")
-        record.exc_info = (Redacted, stand_in, None)
-        record.exc_text = shown
+    redacted = redact(text)
+    if redacted != text:
+        replacement = Redacted(f"{record.exc_info[0].__name__ if record.exc_info[0] else ''}\n{redacted}")
+        record.exc_info = (Redacted, replacement, None)
+        record.exc_text = redacted
 
 
 def redact_value(value: Any) -> Any:
-    """``value`` with every link in it hidden, down through plain containers; what holds none stays what it is."""
+    """Redact ``value``, recursively in plain containers. A value without a URL is returned unchanged."""
     match value:
         case Mapping():
             return {redact_value(name): redact_value(each) for name, each in value.items()}
@@ -119,5 +119,5 @@ def redact_value(value: Any) -> Any:
             return tuple(redact_value(each) for each in value)
         case _:
             text = str(value)
-            shown = redact(text)
-            return value if shown == text else shown
+            redacted = redact(text)
+            return value if redacted == text else redacted

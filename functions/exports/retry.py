@@ -1,7 +1,7 @@
-"""How often a failed try is repeated and how long to wait between: backoff with full jitter, bounded by count and time.
+"""Retries of failed calls: exponential backoff with full jitter, limited by the number of attempts and by time.
 
-It is the only place that repeats anything on the way of the bytes: the S3 client is built to try once
-(:func:`exports.s3.bucket.s3_client`), so that two bounds never multiply.
+All data-path retries happen here; the S3 client's own retries are off (:func:`exports.s3.bucket.s3_client`), so that
+two limits do not multiply.
 """
 
 import random
@@ -55,21 +55,21 @@ RETRYABLE_CODES = frozenset(
         "TooManyRequests",
     }
 )
-"""Codes of AWS, and names of botocore's exceptions, after which the same call may well succeed.
+"""AWS error codes and names of botocore exceptions after which a retry of the same call may succeed.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
 
 class OutOfTime(SourceError):
-    """The time of this call is spent in the middle of a read: nothing is wrong with the source."""
+    """The time for this invocation ran out during a read. Nothing is wrong with the source."""
 
     def __init__(self) -> None:
-        super().__init__("the time of this call is spent")
+        super().__init__("the time for this invocation ran out")
 
 
 def is_retryable(error: ExportsError) -> bool:
-    """Whether the very same try may succeed a little later."""
+    """Whether a retry of the same call may succeed."""
     match error:
         case UrlExpired() | SourceChanged() | OutOfTime() | NonRetryableError() | Rejected():
             return False
@@ -80,16 +80,16 @@ def is_retryable(error: ExportsError) -> bool:
 
 
 def no_deadline() -> float:
-    """Time left where nothing limits it."""
+    """The time left without a deadline: unlimited."""
     return inf
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``attempts`` tries with pauses drawn evenly from 0 to ``base * 2**n`` seconds, at most ``ceiling``.
+    """``attempts`` attempts. After failure ``n``, a random delay up to ``min(ceiling_seconds, base_seconds * 2**n)``.
 
-    An error that carries ``retry_after`` (seconds that the other side asked for) is waited for at least that long. A
-    pause that would not fit into ``time_left()`` is not begun: the error is raised, and the next call tries again.
+    After an error with ``retry_after`` (seconds that the server asked for), the delay is at least that long. If a delay
+    does not fit into ``time_left()``, the error is raised without a wait, and the next invocation retries.
     """
 
     attempts: int = 5
@@ -100,7 +100,7 @@ class RetryPolicy:
     random_between: Callable[[float, float], float] = random.uniform
 
     def run(self, call: Callable[[], T]) -> T:
-        """The result of ``call``, tried again while its error may pass."""
+        """Return the result of ``call``. Retry it after retryable errors."""
         failures = 0
         while True:
             try:
@@ -110,11 +110,11 @@ class RetryPolicy:
                 self.wait_or_raise(failures, error)
 
     def wait_or_raise(self, failures: int, error: ExportsError) -> None:
-        """Wait after the ``failures``-th failure in a row, or raise ``error`` when that would be no use."""
+        """Wait after the ``failures``-th failure in a row, or raise ``error`` if a retry is useless or not allowed."""
         if failures >= self.attempts or not is_retryable(error):
             raise error
-        drawn = self.random_between(0, min(self.ceiling_seconds, self.base_seconds * 2**failures))
-        seconds = max(drawn, getattr(error, "retry_after", 0.0))
+        delay = self.random_between(0, min(self.ceiling_seconds, self.base_seconds * 2**failures))
+        seconds = max(delay, getattr(error, "retry_after", 0.0))
         if seconds >= self.time_left():
             raise error
         self.sleep(seconds)

@@ -1,18 +1,15 @@
-"""A run: what it was asked for, until when it waits, and where its papers lie in the bucket."""
+"""A run, its batches, and the items that are ready to be stored."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from exports.model import Export, utc_text
 
-if TYPE_CHECKING:
-    pass
-
 BATCH_SIZE = 100
-"""Tasks that one DescribeExportTasks call takes at most."""
+"""Exports that one DescribeExportTasks call may describe."""
 EXPORT_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 Filters = Sequence[Mapping[str, Any]]
@@ -32,16 +29,16 @@ class Run:
 
     @property
     def is_sweep(self) -> bool:
-        """Whether the run asks for whatever the service lists."""
+        """Whether the run is for all exports that the service lists."""
         return not self.export_ids and not self.filters
 
     @property
     def retries_rejected(self) -> bool:
-        """Whether exports that failed or were rejected before are looked at anew, being asked for by id."""
+        """Whether the run processes failed and rejected exports again, because it requests them by id."""
         return bool(self.export_ids)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a batch file; the ids are left to the batches."""
+        """The ``run`` member of a batch file; the batches hold the ids."""
         return {
             "id": self.id,
             "startedAt": utc_text(self.started_at),
@@ -76,7 +73,7 @@ class Batch:
 
     @property
     def requested_at(self) -> datetime | None:
-        """The moment before which FAILED and REJECTED do not count as settled; None where they always count."""
+        """Time before which FAILED and REJECTED do not count as settled; None if they always count."""
         return self.started_at if self.retries_rejected else None
 
     @classmethod
@@ -97,9 +94,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An export that is ready to be stored, after ``polls`` looks at it.
+    """An export that is ready to be stored, after ``polls`` polls.
 
-    ``without_url``: the service has given no link for as long as the grace period lasts, and will not.
+    ``without_url``: the service has given no download URL within the grace period, so none is expected.
     """
 
     export_id: str
@@ -116,4 +113,4 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The time of this call is spent; the next one goes on."""
+    """The time budget of this invocation is spent; the next invocation resumes."""

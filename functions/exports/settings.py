@@ -1,4 +1,4 @@
-"""The settings of a function, read from its environment and nowhere else."""
+"""The settings of a function, read from its environment variables only."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class SettingError(Exception):
-    """A setting is missing or is not what it should be; the message names it."""
+    """A setting is missing or invalid; the message names its environment variable."""
 
 
 class _Variable(Generic[T]):
-    """An environment variable, read each time it is used; ``default`` is its text where it is not set."""
+    """An environment variable, read on each use; ``default`` is its text if it is not set or empty."""
 
     def __init__(self, name: str, read: Callable[[str], T], default: str | None = None) -> None:
         self._name = name
@@ -42,7 +42,7 @@ def _number(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     return int(_number(text))
 
 
@@ -64,7 +64,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each attribute reads one environment variable, so that a function needs only those that it uses."""
+    """Each attribute reads one environment variable on use, so a function needs only those that it uses."""
 
     env: Mapping[str, str] = field(repr=False)
 
@@ -77,17 +77,17 @@ class Settings:
     discovery_account = _Variable("DISCOVERY_ACCOUNT_ID", str)
     """The account that the exports belong to."""
     discovery_region = _Variable("DISCOVERY_REGION", str)
-    """The account's Migration Hub home region: the service answers in no other."""
+    """The account's Migration Hub home Region; the service answers in no other Region."""
     discovery_role = _Variable("DISCOVERY_ROLE_ARN", str, "")
-    """ARN of the role to assume for calls of the service; empty: the function's own role."""
+    """ARN of the role to assume for calls of the service. Empty: the function uses its own role."""
     discovery_external_id = _Variable("DISCOVERY_EXTERNAL_ID", str, "")
-    """What the role's trust policy may demand; empty where it does not."""
+    """The external ID that the role's trust policy may require; empty if it does not."""
     function_name = _Variable("AWS_LAMBDA_FUNCTION_NAME", str)
     """Set by Lambda."""
     database = _Variable("DATABASE_NAME", str, "")
-    """The Glue database of the tables; empty when there are none."""
+    """The Glue database of the tables; empty if the stack has none."""
     datasets = _Variable("DATASETS", read_custom, "[]")
-    """Those that the stack adds to the known ones."""
+    """The custom datasets of the stack, beside the known ones."""
     wait_floor = _Variable("WAIT_FLOOR_SECONDS", _seconds)
     wait_ceiling = _Variable("WAIT_CEILING_SECONDS", _seconds)
     not_found_grace = _Variable("NOT_FOUND_GRACE_SECONDS", _seconds)
@@ -96,9 +96,9 @@ class Settings:
     sweep_max_age = _Variable("SWEEP_MAX_AGE_DAYS", _days, "")
     store_budget = _Variable("STORE_BUDGET_SECONDS", _seconds)
     download_hosts = _Variable("DOWNLOAD_HOSTS", _names, "")
-    max_files = _Variable("MAX_FILES", _whole)
-    max_file_bytes = _Variable("MAX_FILE_BYTES", _whole)
-    max_total_bytes = _Variable("MAX_TOTAL_BYTES", _whole)
-    max_ratio = _Variable("MAX_RATIO", _whole)
+    max_files = _Variable("MAX_FILES", _integer)
+    max_file_bytes = _Variable("MAX_FILE_BYTES", _integer)
+    max_total_bytes = _Variable("MAX_TOTAL_BYTES", _integer)
+    max_ratio = _Variable("MAX_RATIO", _integer)
     ca_bundle = _Variable("AWS_CA_BUNDLE", str, "")
-    """A file or folder of certificates that are trusted beside the system's; the AWS SDKs read it, too."""
+    """A file or folder of CA certificates to trust in addition to the system's; the AWS SDKs read it, too."""

@@ -1,4 +1,4 @@
-"""Values from a CDK context as pydantic models, and what is told of values that cannot be used."""
+"""Pydantic models of CDK context values, and the error messages for invalid values."""
 
 import json
 import re
@@ -20,11 +20,11 @@ from pydantic_core import ErrorDetails
 
 
 class SettingsError(Exception):
-    """Some settings cannot be used; the message has a line for each, beginning with its name in ``cdk.json``."""
+    """Some settings are invalid; the message has a line for each, which starts with its name in ``cdk.json``."""
 
     def __init__(self, faults: Mapping[str, str]) -> None:
         lines = [f"  {name}: {fault}" for name, fault in faults.items()]
-        super().__init__("\n".join(["These settings cannot be used (context in cdk.json or `-c name=value`):", *lines]))
+        super().__init__("\n".join(["These settings are invalid (context in cdk.json or `-c name=value`):", *lines]))
         self.faults = dict(faults)
 
 
@@ -54,25 +54,26 @@ def _none(value: object) -> object:
     return None if value in ("", "null") else value
 
 
-# A command line has text alone: digits, true or false, nothing, names with commas between them, JSON.
+# Command-line values are text: digits, true or false, empty, comma-separated names, or JSON.
 Number = Annotated[int, Field(strict=True), BeforeValidator(_number)]
 Flag = Annotated[bool, Field(strict=True, description="true or false"), BeforeValidator(_flag)]
 NONE, NAMES, JSON = BeforeValidator(_none), BeforeValidator(_names), BeforeValidator(_json)
 
 
-def whole(low: int, high: int) -> Any:
-    """The bounds of a number, both included."""
+def integer(low: int, high: int) -> Any:
+    """The inclusive bounds of an integer."""
     return Field(ge=low, le=high, description=f"a whole number from {low} to {high}")
 
 
 def text(form: str, meaning: str) -> Any:
-    """The form of a whole text, a regular expression, and what such a text is."""
+    """A regular expression for the full text, and a description of such a text for error messages."""
     return Field(pattern=rf"\A(?:{form})\Z", description=meaning)
 
 
 class ContextModel(BaseModel):
-    """Values that stand in a context of the CDK by their names in camel case: ``wait_floor_seconds`` is
-    ``waitFloorSeconds``. Raises :class:`SettingsError` with all faults together.
+    """CDK context values by their names in camel case: ``waitFloorSeconds`` for ``wait_floor_seconds``.
+
+    Raises :class:`SettingsError` with all errors together.
     """
 
     model_config = ConfigDict(
@@ -87,22 +88,22 @@ class ContextModel(BaseModel):
 
     @classmethod
     def from_context(cls, context: Mapping[str, object]) -> Self:
-        """What is not in ``context`` keeps its default. A misspelt name is refused.
+        """The settings in ``context``; others keep their defaults. A misspelt name is an error.
 
-        Names that resemble none of ours are left alone: context also holds what belongs to the CDK and to others.
+        Names that resemble no setting are ignored, because context also holds values of the CDK and other software.
         """
-        given = {name: value for name, value in context.items() if cls._meant(name)}
+        given = {name: value for name, value in context.items() if cls._nearest_setting(name)}
         return cls.model_validate(given, by_alias=True, by_name=False)
 
     @classmethod
-    def _meant(cls, name: str) -> str | None:
-        """The name in ``cdk.json`` that ``name`` is, or nearly is."""
-        ours = [to_camel(field) for field in cls.model_fields]
-        return name if name in ours else next(iter(get_close_matches(name, ours, n=1, cutoff=0.8)), None)
+    def _nearest_setting(cls, name: str) -> str | None:
+        """The setting in ``cdk.json`` whose name is, or resembles, ``name``."""
+        known = [to_camel(field) for field in cls.model_fields]
+        return name if name in known else next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tell(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _collect_errors(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return handler(values)
         except ValidationError as error:
@@ -110,29 +111,29 @@ class ContextModel(BaseModel):
             for each in error.errors():
                 name = str(each["loc"][0])
                 if each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
-                    meant = cls._meant(name)
-                    faults[name] = ["is not known" + (f"; {meant} is" if meant else "")]
+                    nearest = cls._nearest_setting(name)
+                    faults[name] = ["is unknown" + (f"; did you mean {nearest}?" if nearest else "")]
                 else:
                     faults.setdefault(to_camel(name), []).append(_fault(cls, each["loc"], each))
-            raise SettingsError({name: "; ".join(told) for name, told in faults.items()}) from None
+            raise SettingsError({name: "; ".join(each) for name, each in faults.items()}) from None
 
 
 def _fault(model: type[BaseModel], loc: tuple[int | str, ...], error: ErrorDetails) -> str:
-    """What the field at ``loc`` must be, and what it was. Items of a list are counted from 1, by its name."""
-    field, was = model.model_fields.get(str(loc[0]), Field()), f"not {error['input']!r}"
+    """What the field at ``loc`` must be, and what it is. Items of a list are named after it and counted from 1."""
+    field, found = model.model_fields.get(str(loc[0]), Field()), f"not {error['input']!r}"
     match loc[1:], error["type"]:
         case (int(number), *member), kind if member or kind == "model_type":
             item, where = get_args(field.annotation)[0], f"{str(loc[0]).removesuffix('s')} {number + 1}:"
             if member:
                 return f"{where} {member[0]} {_fault(item, tuple(member), error)}"
-            return f"{where} must hold {', '.join(item.model_fields)}, {was}"
+            return f"{where} must hold {', '.join(item.model_fields)}, {found}"
         case _, "value_error":
             return str(error["ctx"]["error"])
         case _, "missing":
             return "is needed"
         case _, "extra_forbidden":
-            return "is not known"
+            return "is unknown"
         case (str(key),), _:
-            return f"{key!r} {error['msg'].replace('Input should be', 'must be')}, {was}"
+            return f"{key!r} {error['msg'].replace('Input should be', 'must be')}, {found}"
         case _:
-            return f"must be {field.description}, {was}"
+            return f"must be {field.description}, {found}"

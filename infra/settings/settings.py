@@ -1,4 +1,4 @@
-"""What a deployment may decide, with its defaults and its bounds: the one place that knows either."""
+"""The settings of a deployment. Their defaults and bounds are defined only here."""
 
 import re
 from typing import Annotated, Literal, Self, get_args
@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self, get_args
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field, model_validator
 
-from .dataset import CustomDataset, refuse_too_many
-from .rules import JSON, NAMES, NONE, ContextModel, Flag, Number, SettingsError, text, whole
+from .dataset import CustomDataset, reject_too_many
+from .rules import JSON, NAMES, NONE, ContextModel, Flag, Number, SettingsError, integer, text
 from .schedule import Schedule
 
 GB = 1000**3
@@ -15,65 +15,65 @@ HomeRegion = Literal[
     "us-east-1", "us-west-2", "ap-northeast-1", "ap-southeast-2", "eu-central-1", "eu-west-1", "eu-west-2"
 ]
 HOME_REGIONS: tuple[str, ...] = get_args(HomeRegion)
-"""Where Application Discovery Service is, and so where an account's Migration Hub home region can be:
+"""Regions of Application Discovery Service, the possible Migration Hub home Regions:
 https://docs.aws.amazon.com/general/latest/gr/discovery.html
 """
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-"""What CloudWatch Logs takes."""
+"""Retention periods that CloudWatch Logs accepts."""
 HOSTS_LIMIT = 500
-"""Characters of all of them: Lambda's environment ends at 4 KB."""
+"""Characters of all hosts: Lambda limits the environment to 4 KB."""
 HOST = r"(?=.{1,255}\Z)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:(\*|[0-9]{1,5}))?"
 BUCKET_NAME = r"(?!xn--|\d+(\.\d+){3}\Z)(?!.*(\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
-MINUTES = whole(1, 7 * 24 * 60)
-"""Of a deadline. A week is what the workflow's own time limit leaves room for."""
-KEPT_DAYS = whole(30, 36_500)
-"""Of objects. No shorter than the notes of an unfinished store are kept, which it goes on from."""
+MINUTES = integer(1, 7 * 24 * 60)
+"""Of a deadline; the workflow's timeout allows a week."""
+RETENTION_DAYS = integer(30, 36_500)
+"""Of objects; at least as long as the checkpoints of an unfinished store, which refer to them, are kept."""
 
 
-def _refuse_too_long(hosts: tuple[str, ...]) -> tuple[str, ...]:
+def _reject_too_long(hosts: tuple[str, ...]) -> tuple[str, ...]:
     if (size := len(",".join(hosts))) > HOSTS_LIMIT:
         raise ValueError(
-            f"must be at most {HOSTS_LIMIT} characters in all, since Lambda's environment ends at 4 KB: {size}"
+            f"must be at most {HOSTS_LIMIT} characters in all (Lambda allows 4 KB of variables), not {size}"
         )
     return hosts
 
 
 class Settings(ContextModel):
-    """How a deployment waits, how much it does at once, and what it accepts. Refuses a value out of its bounds.
+    """Intervals, concurrency, limits and options of a deployment, described in ``docs/settings.md``.
 
-    ``docs/settings.md`` says what each does.
+    Rejects a value out of its bounds.
     """
 
-    wait_floor_seconds: Annotated[Number, whole(1, 3_600)] = 15
-    wait_ceiling_seconds: Annotated[Number, whole(1, 3_600)] = 300
-    not_found_grace_seconds: Annotated[Number, whole(0, 86_400)] = 600
+    wait_floor_seconds: Annotated[Number, integer(1, 3_600)] = 15
+    wait_ceiling_seconds: Annotated[Number, integer(1, 3_600)] = 300
+    not_found_grace_seconds: Annotated[Number, integer(0, 86_400)] = 600
     deadline_minutes: Annotated[Number, MINUTES] = 720
     sweep_deadline_minutes: Annotated[Number, MINUTES] = 55
-    sweep_max_age_days: Annotated[Number | None, whole(1, 36_500), NONE] = None
-    store_budget_seconds: Annotated[Number, whole(10, 720)] = 120
-    store_concurrency: Annotated[Number, whole(1, 40)] = 10
-    batch_concurrency: Annotated[Number, whole(1, 1_000)] = 100
+    sweep_max_age_days: Annotated[Number | None, integer(1, 36_500), NONE] = None
+    store_budget_seconds: Annotated[Number, integer(10, 720)] = 120
+    store_concurrency: Annotated[Number, integer(1, 40)] = 10
+    batch_concurrency: Annotated[Number, integer(1, 1_000)] = 100
     download_hosts: Annotated[
         tuple[Annotated[str, text(HOST, "a host")], ...],
-        AfterValidator(_refuse_too_long),
+        AfterValidator(_reject_too_long),
         NAMES,
         Field(description="hosts (host, host:port or host:*) in a list or with commas between them"),
     ] = ()
-    max_files: Annotated[Number, whole(1, 1_000_000)] = 10_000
-    max_file_bytes: Annotated[Number, whole(1, 5_000 * GB)] = 200 * GB
-    max_total_bytes: Annotated[Number, whole(1, 50_000 * GB)] = 500 * GB
-    max_ratio: Annotated[Number, whole(2, 100_000)] = 200
+    max_files: Annotated[Number, integer(1, 1_000_000)] = 10_000
+    max_file_bytes: Annotated[Number, integer(1, 5_000 * GB)] = 200 * GB
+    max_total_bytes: Annotated[Number, integer(1, 50_000 * GB)] = 500 * GB
+    max_ratio: Annotated[Number, integer(2, 100_000)] = 200
     tables: Flag = True
-    query_scan_limit_bytes: Annotated[Number, whole(10_000_000, 5_000 * GB)] = 100 * GB
+    query_scan_limit_bytes: Annotated[Number, integer(10_000_000, 5_000 * GB)] = 100 * GB
     watching: Flag = True
-    late_after_hours: Annotated[Number, whole(1, 24 * 90)] = 24
+    late_after_hours: Annotated[Number, integer(1, 24 * 90)] = 24
     named_queries: Flag = True
     datasets: Annotated[
         tuple[CustomDataset, ...],
-        AfterValidator(refuse_too_many),
+        AfterValidator(reject_too_many),
         JSON,
         Field(description="a list whose items hold name, pattern and columns"),
     ] = ()
@@ -93,37 +93,37 @@ class Settings(ContextModel):
         str | None, text(r"[\w+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits or +=,.@:/-"), NONE
     ] = None
     discovery_region: Annotated[HomeRegion | None, NONE, Field(description=f"one of {', '.join(HOME_REGIONS)}")] = None
-    raw_retention_days: Annotated[Number | None, KEPT_DAYS, NONE] = None
-    data_retention_days: Annotated[Number | None, KEPT_DAYS, NONE] = None
-    noncurrent_days: Annotated[Number, whole(1, 36_500)] = 90
+    raw_retention_days: Annotated[Number | None, RETENTION_DAYS, NONE] = None
+    data_retention_days: Annotated[Number | None, RETENTION_DAYS, NONE] = None
+    noncurrent_days: Annotated[Number, integer(1, 36_500)] = 90
     log_retention_days: Annotated[
         Number, Predicate(LOG_DAYS.__contains__), Field(description=f"one of {', '.join(map(str, LOG_DAYS))}")
     ] = 90
 
     @model_validator(mode="after")
-    def _refuse_contradictions(self) -> Self:
+    def _reject_contradictions(self) -> Self:
         faults = {}
         if self.wait_ceiling_seconds < self.wait_floor_seconds:
             faults["waitCeilingSeconds"] = f"is below waitFloorSeconds ({self.wait_floor_seconds})"
         if self.max_total_bytes < self.max_file_bytes:
             faults["maxTotalBytes"] = f"is below maxFileBytes ({self.max_file_bytes})"
         if self.discovery_external_id and not self.discovery_role_arn:
-            faults["discoveryExternalId"] = "means nothing without discoveryRoleArn"
+            faults["discoveryExternalId"] = "requires discoveryRoleArn"
         if faults:
             raise SettingsError(faults)
         return self
 
     @property
     def discovery_account(self) -> str | None:
-        """The account of the role that is taken; none means the stack's own."""
+        """The account of the assumed role; None means the stack's own."""
         found = re.fullmatch(ROLE_ARN, self.discovery_role_arn or "")
         return found["account"] if found else None
 
 
 class Existing(ContextModel):
-    """What a deployment is to use instead of making it, in the stack's own account; none of it is made here.
+    """Existing resources in the stack's own account, each by name or ARN, that a deployment uses and does not create.
 
-    A name or an ARN each. A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``.
+    A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``.
     """
 
     bucket_name: Annotated[str | None, text(BUCKET_NAME, "the name of a bucket"), NONE] = None
@@ -134,7 +134,7 @@ class Existing(ContextModel):
 
 
 class Deployment(Settings, Existing):
-    """All that ``cdk.json`` may say, so that all its faults are told together."""
+    """All settings that ``cdk.json`` may hold, so that all errors are reported together."""
 
     stack_id: Annotated[
         str, text("[A-Za-z][A-Za-z0-9-]{0,127}", "a letter, then up to 127 letters, digits or hyphens")

@@ -1,1 +1,1 @@
-"""The double of Application Discovery Service: it answers as the service does, and says what it was asked."""
+"""A test double of Application Discovery Service that also counts the requests it receives."""

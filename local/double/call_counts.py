@@ -1,4 +1,4 @@
-"""What the double was asked for, so that a test can say that nothing was fetched twice."""
+"""Counts of the double's calls and downloads. Tests use them to verify that nothing is downloaded twice."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 MAX_SIGNATURES = 100_000
 CallCounter = Literal["starts", "describes", "heads", "gets", "bytes"]
-"""What is counted of an export id. ``gets`` and ``bytes`` are of its downloads, whole or in part, refused ones too."""
+"""Counters of one export id. ``gets`` and ``bytes`` include partial downloads, ``gets`` also refused ones."""
 
 
 class Counts:
-    """Counts from the start of the double or the last reset. Safe to use from several threads."""
+    """Counts since the start of the double or the last reset. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -27,28 +27,28 @@ class Counts:
             )
 
     def called(self, operation: str) -> None:
-        """A call of the service was answered, with success or an error."""
+        """Count a call of the service, successful or not."""
         with self._lock:
             self._calls[operation] += 1
 
     def failed(self, error_code: str) -> None:
-        """A call of the service or a download was answered with an error."""
+        """Count an error response to a call of the service or to a download."""
         with self._lock:
             self._errors[error_code] += 1
 
-    def count(self, what: CallCounter, export_ids: Iterable[str], by: int = 1) -> None:
-        """Add to a number of each of these exports, once for an id that is there twice."""
+    def count(self, counter: CallCounter, export_ids: Iterable[str], by: int = 1) -> None:
+        """Add ``by`` to a counter of each export, once for an id that occurs twice."""
         with self._lock:
             for export_id in set(export_ids):
-                self._exports[export_id][what] += by
+                self._exports[export_id][counter] += by
 
     def signed(self, signature: str) -> None:
-        """A link with this signature is being handed out."""
+        """Record the signature of a download URL that is returned."""
         with self._lock:
             self._signatures.append(signature)
 
     def signatures(self) -> list[str]:
-        """Of every link that was handed out, the newest ones of very many."""
+        """The signatures of the returned download URLs, at most the newest ``MAX_SIGNATURES``."""
         with self._lock:
             return list(self._signatures)
 

@@ -1,4 +1,4 @@
-"""The control requests under ``/_double/``: counts, scripts, settings, and exports that are there at once."""
+"""The control API under ``/_double/``: counts, scenarios, settings, and exports to add."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,7 +15,7 @@ MAX_ADDED = 100_000
 
 
 class Control:
-    """Answers control requests; each takes effect before it is answered."""
+    """Answers control requests. Each request takes effect before its response."""
 
     def __init__(self, service: Service, counts: Counts, data_center: DataCenter) -> None:
         self._service = service
@@ -35,11 +35,11 @@ class Control:
         }
 
     def answer(self, method: str, name: str, document: object) -> dict[str, Any]:
-        """Answer the request; `InvalidControlRequest` says what is wrong with it."""
+        """Return the response. Raises `InvalidControlRequest`, which says what is invalid."""
         route = self._routes.get((method, name))
         if not route:
             known = ", ".join(f"{method} /_double/{name}" for method, name in self._routes)
-            raise InvalidControlRequest(f"there is no {method} /_double/{name}; there are {known}")
+            raise InvalidControlRequest(f"unknown request: {method} /_double/{name}; known: {known}")
         return route(_object("the body", document))
 
     def _reset_counts(self, _: Document) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Control:
         if unknown := document.keys() - {"next", "default"}:
             raise InvalidControlRequest(f"unknown: {', '.join(sorted(unknown))}; known: next, default")
         scenarios = [
-            replace_from_json(Scenario(), _object("next", one)) for one in _list("next", document.get("next", []))
+            replace_from_json(Scenario(), _object("next", each)) for each in _list("next", document.get("next", []))
         ]
         default = replace_from_json(Scenario(), _object("default", document.get("default", {})))
         self._service.set_scenarios(scenarios, default)
@@ -75,12 +75,12 @@ class Control:
 
     def _add_exports(self, document: Document) -> dict[str, Any]:
         if document.keys() == {"exports"}:
-            documents = [_object("exports", one) for one in _list("exports", document["exports"])]
+            documents = [_object("exports", each) for each in _list("exports", document["exports"])]
         elif document.keys() <= {"count", "each"} and type(document.get("count")) is int:
             documents = [_object("each", document.get("each", {}))] * min(document["count"], MAX_ADDED)
         else:
             raise InvalidControlRequest("the body is neither {exports: [...]} nor {count: number, each: {...}}")
-        additions = [Addition.read(one, self._data_center, number) for number, one in enumerate(documents)]
+        additions = [Addition.read(each, self._data_center, number) for number, each in enumerate(documents)]
         return {"ids": self._service.add(additions)}
 
     def _reset(self, _: Document) -> dict[str, Any]:

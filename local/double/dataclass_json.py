@@ -1,4 +1,4 @@
-"""JSON objects as pydantic's dataclasses, with an answer that names the member and what is wrong."""
+"""Reads JSON objects into pydantic dataclasses. Error messages name the invalid member and the reason."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class InvalidControlRequest(ValueError):
-    """A control request asks for something that the double does not have; the message says what."""
+    """A control request is invalid. The message says why."""
 
 
 def replace_from_json(instance: "Instance", document: Mapping[str, Any]) -> "Instance":
-    """The dataclass with the members that the document gives; unknown names and wrong values raise `InvalidControlRequest`."""
+    """A copy with the members of ``document``. Raises `InvalidControlRequest` for unknown names and wrong values."""
     try:
         text = json.dumps({**asdict(instance), **document})
         result: Instance = _adapter(type(instance)).validate_json(text, strict=True)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise InvalidControlRequest("; ".join(faults)) from None
+        messages = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidControlRequest("; ".join(messages)) from None
     return result
 
 
 @cache
 def _adapter(of: type) -> TypeAdapter[Any]:
-    """Making one takes longer than using it, and many exports are added at once."""
+    """Cached: creating an adapter takes longer than using it, and many exports are added at once."""
     return TypeAdapter(of)

@@ -1,4 +1,4 @@
-"""The service's wire format, JSON 1.1, held against botocore's own model of it in both directions."""
+"""The JSON 1.1 protocol of the service. Validates requests and responses with botocore's service model."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/(?P<region>[a-z0-9-]+)/(?P<servi
 
 @dataclass(slots=True)
 class ServiceException(Exception):
-    """A call is answered with an error: its code goes out as ``__type``, with the HTTP status that AWS gives it."""
+    """An error response. Its code is returned as ``__type``, with the HTTP status that AWS uses."""
 
     code: str
     message: str
@@ -31,11 +31,11 @@ class ServiceException(Exception):
 
 
 class WrongAnswer(AssertionError):
-    """The double was about to answer something that the service's model does not allow."""
+    """The service model does not allow the response that the double was about to return."""
 
 
 class Protocol:
-    """Reads requests and checks answers with the model that botocore has of the service."""
+    """Validates requests and responses with botocore's model of the service."""
 
     def __init__(self) -> None:
         self._model = ServiceModel(Loader().load_service_model("discovery", "service-2"), "discovery")
@@ -47,11 +47,11 @@ class Protocol:
         if prefix != self._model.metadata["targetPrefix"] or name not in self._model.operation_names:
             raise ServiceException("UnknownOperationException", f"Unknown operation: {target!r}")
         if name not in OPERATIONS:
-            raise ServiceException("UnknownOperationException", f"The double does not have {name}")
+            raise ServiceException("UnknownOperationException", f"The double does not implement {name}")
         return name
 
     def check_request(self, operation: str, parameters: object) -> None:
-        """Refuse what the model of the request does not allow: members, types, required ones, then values."""
+        """Reject a request that the model does not allow: first members, types and required members, then values."""
         shape = self._shape(operation, "input_shape")
         if not isinstance(parameters, dict):
             raise ServiceException("SerializationException", "The request is not a JSON object")
@@ -61,7 +61,7 @@ class Protocol:
             raise ServiceException("InvalidParameterValueException", report)
 
     def check_answer(self, operation: str, answer: Mapping[str, Any]) -> None:
-        """Raise `WrongAnswer` for what the model of the response does not allow; its enums may have grown."""
+        """Raise `WrongAnswer` if the model does not allow the response. Enums may have values that are not in it."""
         shape = self._shape(operation, "output_shape")
         faults = self._faults(answer, shape) or "; ".join(value_faults(answer, shape, enums=False))
         if faults:
@@ -78,7 +78,7 @@ class Protocol:
 
 
 def value_faults(value: Any, shape: Shape, *, enums: bool = True, path: str = "") -> Iterator[str]:
-    """What botocore leaves to the service to check: enums, patterns and lengths of strings, bounds of numbers."""
+    """Errors that botocore leaves to the service: enums, patterns and lengths of strings, ranges of numbers."""
     match shape:
         case StructureShape():
             for name, member in value.items():
@@ -111,7 +111,7 @@ def _number_faults(value: Any, shape: Shape, path: str) -> Iterator[str]:
 
 
 def signing_region(authorization: str | None) -> str:
-    """The region in the credential scope of a SigV4 ``Authorization`` header. The signature itself is not verified."""
+    """The Region in the credential scope of a SigV4 ``Authorization`` header. The signature itself is not verified."""
     if not authorization:
         raise ServiceException("MissingAuthenticationTokenException", "Missing Authentication Token")
     scope = _SCOPE.search(authorization)

@@ -1,4 +1,4 @@
-"""What the two calls ask for, once the service's model has allowed their members."""
+"""Reads the parameters of the two operations. The service model has already validated their members."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from local.double.tasks import Task
 
 Parameters = Mapping[str, Any]
 MAX_EXPORTS = 100
-"""Ids that one DescribeExportTasks may name, and exports that it answers with."""
+"""Maximum number of ids in a DescribeExportTasks call, and of exports in its response."""
 
 LAST_SECOND = 4_102_444_800
 """The first second of the year 2100."""
@@ -25,8 +25,8 @@ def read_json(body: bytes) -> Any:
         raise ServiceException("SerializationException", "The request is not JSON") from None
 
 
-def export_asked_for(parameters: Parameters) -> Addition:
-    """The kind of export that StartExportTask asks for; start and end count for an agent's only."""
+def requested_export(parameters: Parameters) -> Addition:
+    """The export that a StartExportTask call requests. Start and end apply to agent exports only."""
     recommend = parameters.get("preferences", {}).get("ec2RecommendationsPreferences", {}).get("enabled", False)
     agents = _agents(parameters.get("filters", []))
     if agents and recommend:
@@ -47,7 +47,7 @@ def export_asked_for(parameters: Parameters) -> Addition:
 
 
 def _agents(filters: Sequence[Parameters]) -> list[str]:
-    """The values of all filters, once it is sure that they are of the one name and condition that there is."""
+    """The values of all filters. Raises ServiceException for another name or condition than the supported one."""
     for one in filters:
         if one["name"] != "agentIds":
             raise ServiceException("InvalidParameterValueException", f"filters: unsupported name {one['name']!r}")
@@ -61,9 +61,9 @@ def _agents(filters: Sequence[Parameters]) -> list[str]:
 
 
 def query_of(parameters: Parameters) -> tuple[dict[str, Any], tuple[bytes, str] | None]:
-    """Ids and filters, and where to go on. A token carries its query, which may be repeated beside it but not changed.
+    """Ids and filters, and the position to continue at. A token contains its query; a request can repeat it unchanged.
 
-    Empty lists ask for everything, as if they were not there: the harsher reading of what the API leaves open.
+    Empty lists select all exports, like missing ones. The API reference leaves this open; this is the stricter reading.
     """
     query = {name: parameters[name] for name in ("exportIds", "filters") if parameters.get(name)}
     if len(query.get("exportIds", [])) > MAX_EXPORTS:
@@ -75,9 +75,9 @@ def query_of(parameters: Parameters) -> tuple[dict[str, Any], tuple[bytes, str] 
         first, digest, export_id = json.loads(base64.urlsafe_b64decode(parameters["nextToken"]))
         position = bytes.fromhex(digest), str(export_id)
     except (ValueError, TypeError):
-        raise ServiceException("InvalidParameterValueException", "nextToken: not one of ours") from None
+        raise ServiceException("InvalidParameterValueException", "nextToken: invalid") from None
     if query and query != first:
-        raise ServiceException("InvalidParameterValueException", "nextToken: of another request")
+        raise ServiceException("InvalidParameterValueException", "nextToken: belongs to another request")
     return first, position
 
 

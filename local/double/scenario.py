@@ -1,4 +1,4 @@
-"""What can be asked of the double: how exports go, and how the service behaves."""
+"""Scenarios of exports, exports to add, and settings of the service, as the control API takes them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -18,37 +18,37 @@ LARGE_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Scenario:
-    """How one export goes, from the answer to StartExportTask to its download. Every member may be left out.
+    """The behavior of one export, from the response to StartExportTask to its download. All members are optional.
 
-    What the start answers:
+    Response to StartExportTask:
 
-    - ``error_code``, ``error_message``: StartExportTask fails with this and no export comes to be.
-    - ``existing_id``: it answers that a successful export is already present, with this id.
-    - ``export_id``: the id to give, instead of ``export-<uuid>``.
+    - ``error_code``, ``error_message``: StartExportTask returns this error and creates no export.
+    - ``existing_id``: StartExportTask returns the error that a successful export with this id is already present.
+    - ``export_id``: the id of the export, instead of ``export-<uuid>``.
 
-    How it goes:
+    Status:
 
-    - ``appears_after_seconds``: DescribeExportTasks does not know it before.
-    - ``in_progress_seconds``: how long after its request it is IN_PROGRESS; a large one until it is made, too.
-    - ``outcome``: the status then. Anything but SUCCEEDED and FAILED is a status that the enum has grown.
-    - ``status_message``: beside the outcome; beside FAILED there is a default.
-    - ``is_truncated``: hit the size cap; the rows cover the first half of the range.
+    - ``appears_after_seconds``: DescribeExportTasks does not return the export before this time.
+    - ``in_progress_seconds``: time from the request until the export is finished. A large one also waits for its file.
+    - ``outcome``: the final status: SUCCEEDED, FAILED, or any other text for a future status of the service.
+    - ``status_message``: the message of a finished export. FAILED has a default message.
+    - ``is_truncated``: the export exceeded the size limit. Its rows cover the first half of the time range.
 
-    What is in it:
+    Contents:
 
-    - ``container``: zip, nested (a zip in a zip), csv, gzip, none (a zip without CSV: no result).
+    - ``container``: zip, nested (a zip in a zip), csv, gzip, none (a zip without a CSV file: no result).
     - ``compression``: deflated or stored.
-    - ``rows``: of an agent: samples, and connections to each peer.
-    - ``min_bytes``: at least so many bytes of CSV before compression.
-    - ``connection_columns``: 12, or 10 as in 2017.
-    - ``folder``, ``name_prefix`` (instead of the account): change the names inside the zip.
+    - ``rows``: number of samples in an agent export, and of connections to each other server.
+    - ``min_bytes``: minimum size of all CSV files together, before compression.
+    - ``connection_columns``: 12, or 10 as in exports of 2017.
+    - ``folder``, ``name_prefix`` (default: the account): folder and prefix of the file names in the zip.
 
-    How it is downloaded:
+    Download:
 
-    - ``link_lifetime_seconds``: whole seconds, 1 to 604800, from each describe.
-    - ``download_url``: handed out instead of the real link; "" hands out an empty one.
-    - ``no_download_url``: SUCCEEDED comes without a link.
-    - ``refused_gets``: so many GETs answer 403 as if the link's signer had lost its credentials.
+    - ``url_lifetime_seconds``: lifetime of a download URL, from each describe: whole seconds, 1 to 604800.
+    - ``download_url``: the URL to return instead of the real download URL. "" returns an empty one.
+    - ``no_download_url``: the export succeeds without a download URL.
+    - ``refused_gets``: number of GETs that return 403, as if the credentials of the signer had expired.
     """
 
     error_code: str = ""
@@ -67,14 +67,14 @@ class Scenario:
     connection_columns: Literal[10, 12] = 12
     folder: str = ""
     name_prefix: str = ""
-    link_lifetime_seconds: Annotated[int, Field(ge=1, le=604800)] = 3600
+    url_lifetime_seconds: Annotated[int, Field(ge=1, le=604800)] = 3600
     download_url: str | None = None
     no_download_url: bool = False
     refused_gets: NonNegativeInt = 0
 
     @property
     def large(self) -> bool:
-        """Whether making it takes so long that it is done before the export is finished, not at its first download."""
+        """Whether the file takes so long that it is generated before the export is finished, not at its download."""
         return self.min_bytes >= LARGE_BYTES or self.rows >= LARGE_ROWS
 
     def contents(self, kind: Kind, agent_id: str | None, span: Span) -> Contents:
@@ -95,16 +95,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Settings:
-    """How the service behaves, for every call from now on.
+    """The behavior of the service, for all later calls.
 
-    - ``home_region``: calls signed for another region fail with HomeRegionNotSetException; several have commas between.
-    - ``refuse_with``: the error code that every call answers, such as AuthorizationErrorException.
-    - ``throttle_rate``, ``error_rate``: the share of calls, 0 to 1, that answer ThrottlingException and
-      ServerInternalErrorException; the same ``fault_seed`` gives the same order of good and bad answers.
-    - ``busy_rate``: the share of downloads that answer 503 SlowDown.
-    - ``page_size``: exports in a page of DescribeExportTasks unless maxResults asks for less, 1 to 100.
-    - ``concurrent_agent_exports``: how many may be in progress at a time.
-    - ``marker``: a secret that stands in the path and in a signed parameter of every link; letters, digits and ``-``.
+    - ``home_region``: the Regions in which calls succeed, separated by commas. Others: HomeRegionNotSetException.
+    - ``refuse_with``: the error code that every call returns, for example AuthorizationErrorException.
+    - ``throttle_rate``, ``error_rate``: share of calls, 0 to 1, that return ThrottlingException or
+      ServerInternalErrorException. The same ``fault_seed`` gives the same order of faults.
+    - ``busy_rate``: share of downloads, 0 to 1, that return 503 SlowDown.
+    - ``page_size``: maximum number of exports in a page, 1 to 100. A lower maxResults of the request has precedence.
+    - ``concurrent_agent_exports``: number of agent exports that can be in progress.
+    - ``marker``: secret text in the path and in a signed parameter of every download URL: letters, digits and ``-``.
     """
 
     home_region: str = "us-east-1"
@@ -120,11 +120,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, config=KNOWN_MEMBERS)
 class Addition:
-    """An export that is there without StartExportTask.
+    """An export to add without StartExportTask. Has all members of a scenario (``id`` means ``export_id``), and:
 
-    It was started ``age_seconds`` ago, and ``in_progress_seconds`` count from then.
-    An agent export without ``agent_id`` is given one of the fleet's agents. ``requested_start`` and ``requested_end``
-    are epoch seconds.
+    - ``kind``: summary, agent or ec2-recommendations.
+    - ``agent_id``: the agent of an agent export. Default: an agent of the double.
+    - ``age_seconds``: time since the request. ``in_progress_seconds`` also counts from the request.
+    - ``requested_start``, ``requested_end``: the requested time range, in epoch seconds.
     """
 
     kind: Kind = Kind.SUMMARY
@@ -136,7 +137,7 @@ class Addition:
 
     @classmethod
     def read(cls, document: Mapping[str, Any], data_center: DataCenter, number: int) -> "Addition":
-        """One object holds the members of the addition and of its scenario, with ``export_id`` as ``id`` too."""
+        """Read one object with the members of the addition and of its scenario. ``id`` means ``export_id``."""
         own = {"kind", "agent_id", "age_seconds", "requested_start", "requested_end"}
         rest = {"export_id" if name == "id" else name: value for name, value in document.items() if name not in own}
         addition = replace_from_json(

@@ -1,4 +1,4 @@
-"""The double as one HTTPS server on loopback: the service, the downloads, the control requests."""
+"""The double as one HTTPS server on loopback: service calls, downloads and control requests."""
 
 import json
 import ssl
@@ -27,17 +27,17 @@ from local.double.tasks import Clock, Task
 CONTROL = "/_double/"
 CHUNK_BYTES = 256 << 10
 IDLE_SECONDS = 120
-OF_THE_CONNECTION = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
+CONNECTION_HEADERS = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 EXPIRED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ExpiredToken</Code>'
     b"<Message>The provided token has expired.</Message></Error>"
 )
-"""S3's answer to a link whose signer's credentials have expired."""
+"""The response of S3 to a URL if the credentials of its signer have expired."""
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, with a thread for each connection. ``port`` 0 takes a free one."""
+    """Listens on 127.0.0.1, with a thread for each connection. ``port`` 0 selects a free port."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -47,33 +47,33 @@ class Server(ThreadingHTTPServer):
         self._tls = tls
         self.url = f"https://localhost:{self.server_address[1]}"
 
-    def serve_for(self, place: Location, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
-        """Say what is behind the server; to be called before it serves."""
+    def serve_for(self, location: Location, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
+        """Create what the server serves. Call this before it serves."""
         self.counts = Counts()
-        self.bucket = ExportBucket(place, data_center)
+        self.bucket = ExportBucket(location, data_center)
         self.service = Service(
-            clock=clock, counts=self.counts, download_url=self.bucket.download_url, make=self._make_large
+            clock=clock, counts=self.counts, download_url=self.bucket.download_url, make=self._generate_large
         )
         self.service.configure(settings)
         self.control = Control(self.service, self.counts, data_center)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Leave the TLS handshake to the connection's own thread, so that a slow client holds nobody up."""
+        """Leave the TLS handshake to the thread of the connection, so that a slow client does not block others."""
         connection, address = super().get_request()
         connection.settimeout(IDLE_SECONDS)
         return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may go when they like; anything else is a slip of the double and is shown."""
+        """Ignore clients that disconnect. Any other error is a bug of the double and is printed."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError | ssl.SSLError):
             super().handle_error(request, client_address)
 
-    def _make_large(self, task: Task) -> None:
+    def _generate_large(self, task: Task) -> None:
         self.bucket.generate_async(task, self.service.settings.marker)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. Nothing is logged: links are secrets, here as elsewhere."""
+    """One connection. Nothing is logged, because download URLs are secrets."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Double"
@@ -92,20 +92,20 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._download()
 
-    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # http.server wants these names
-    do_HEAD = do_GET  # noqa: N815  # and this one
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # names that http.server requires
+    do_HEAD = do_GET  # noqa: N815  # as above
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _call(self) -> None:
         target, authorization = self.headers.get("X-Amz-Target", ""), self.headers.get("Authorization")
         try:
             answer = self.server.service.call(target, authorization, self._body())
-        except ServiceException as refused:
-            self._send_json(refused.status, refused.body, {"x-amzn-ErrorType": refused.code})
-        except WrongAnswer as slip:
-            self._send_json(500, {"__type": "InternalFailure", "message": str(slip)})
+        except ServiceException as error:
+            self._send_json(error.status, error.body, {"x-amzn-ErrorType": error.code})
+        except WrongAnswer as bug:
+            self._send_json(500, {"__type": "InternalFailure", "message": str(bug)})
         else:
             self._send_json(200, answer)
 
@@ -120,9 +120,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _download(self) -> None:
         bucket = self.server.bucket
-        wanted = bucket.export_of(self.path)
-        task = self.server.service.tasks.get(wanted[0]) if wanted else None
-        if not wanted or not task:
+        requested = bucket.export_of(self.path)
+        task = self.server.service.tasks.get(requested[0]) if requested else None
+        if not requested or not task:
             self._send(404, b"", {})
             return
         self.server.counts.count("gets" if self.command == "GET" else "heads", [task.id])
@@ -133,19 +133,19 @@ class Handler(BaseHTTPRequestHandler):
             self._send(503, SLOW_DOWN, {"Content-Type": "application/xml"})
             return
         try:
-            bucket.make(task, wanted[1])
+            bucket.make(task, requested[1])
             answer = bucket.fetch(self.command, self.path, dict(self.headers.items()))
         except (ClientError, BotoCoreError, urllib3.exceptions.HTTPError) as error:
             self._send(503, type(error).__name__.encode(), {"Content-Type": "text/plain"})
             return
         with answer:
-            self._pass_on(answer, task)
+            self._forward(answer, task)
 
-    def _pass_on(self, answer: urllib3.BaseHTTPResponse, task: Task) -> None:
-        """Stream S3's answer to the client; a body that breaks off there breaks off here."""
+    def _forward(self, answer: urllib3.BaseHTTPResponse, task: Task) -> None:
+        """Stream the response of S3 to the client. If its body ends early, so does this one."""
         self.send_response(answer.status)
         for name, value in answer.headers.items():
-            if name.lower() not in OF_THE_CONNECTION:
+            if name.lower() not in CONNECTION_HEADERS:
                 self.send_header(name, value)
         if "content-length" not in answer.headers:
             self.close_connection = True
@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             for chunk in answer.stream(CHUNK_BYTES, decode_content=False):
-                # Counted before it is sent, so that whoever has it finds it counted.
+                # Counted before it is sent, so that the counts include everything that a client has received.
                 self.server.counts.count("bytes", [task.id], len(chunk))
                 self.wfile.write(chunk)
         except urllib3.exceptions.HTTPError:
@@ -185,7 +185,7 @@ def tls_context(cert: Path, key: Path) -> ssl.SSLContext:
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    """Serve in the background until the block is left."""
+    """Serve in the background until the end of the block."""
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="double")
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""StartExportTask and DescribeExportTasks as the service answers them."""
+"""StartExportTask and DescribeExportTasks, with the responses of the service."""
 
 import random
 from collections import deque
@@ -12,7 +12,7 @@ from uuid import uuid4
 from local.double.call_counts import Counts
 from local.double.data.contents import Kind
 from local.double.protocol import Protocol, ServiceException, signing_region
-from local.double.requests import MAX_EXPORTS, Parameters, export_asked_for, query_of, read_json, token_after
+from local.double.requests import MAX_EXPORTS, Parameters, query_of, read_json, requested_export, token_after
 from local.double.scenario import Addition, Scenario, Settings
 from local.double.tasks import Clock, Task, Tasks
 
@@ -20,13 +20,13 @@ CONCURRENT_EXPORTS = (
     "You have reached limit of maximum allowed concurrent exports. "
     "Please wait for current export tasks to finish before starting another."
 )
-"""In full as a public script of 2017 quotes it."""
-AS_TOLD = "The double was told to answer so."
+"""The full message, as a public script of 2017 quotes it."""
+CONFIGURED_ERROR = "The double is configured to return this error."
 EXISTING_EXPORT = "A successful export is already present Export ID: {}"
 
 
 class Service:
-    """The two calls, over tasks that go as they are scripted. ``download_url`` makes a fresh link, ``make`` a large export."""
+    """The two operations. ``download_url`` returns a new URL for a task, ``make`` generates a large export."""
 
     def __init__(
         self, *, clock: Clock, counts: Counts, download_url: Callable[[Task, str], str], make: Callable[[Task], None]
@@ -44,43 +44,43 @@ class Service:
         self._starting = Lock()
 
     def configure(self, settings: Settings) -> None:
-        """Behave so from the next call on; the order of faults begins anew."""
+        """Apply the settings from the next call on. The order of faults starts again."""
         self.settings = settings
         self._faults = random.Random(settings.fault_seed)  # noqa: S311  # repeatable on purpose
 
     def set_scenarios(self, scenarios: Iterable[Scenario], default: Scenario) -> None:
-        """Let the coming starts go so, one each, and those after them the usual way."""
+        """Set the scenarios of the next exports, one each. All later exports use ``default``."""
         with self._starting:
             self.next_scenarios = deque(scenarios)
             self.default_scenario = default
 
     def call(self, target: str, authorization: str | None, body: bytes) -> dict[str, Any]:
-        """Answer one call, or raise `Refused`. Every answer has been checked against the model."""
+        """Answer one call, or raise `ServiceException`. Every response is validated with the service model."""
         operation = "Unknown"
         try:
             operation = self._protocol.operation(target)
-            self._refuse_at_will(signing_region(authorization))
+            self._raise_configured_errors(signing_region(authorization))
             parameters = read_json(body)
             self._protocol.check_request(operation, parameters)
             answer = self._start(parameters) if operation == "StartExportTask" else self._describe(parameters)
             self._protocol.check_answer(operation, answer)
-        except ServiceException as refused:
-            self._counts.failed(refused.code)
+        except ServiceException as error:
+            self._counts.failed(error.code)
             raise
         finally:
             self._counts.called(operation)
         return answer
 
     def add(self, additions: Iterable[Addition]) -> list[str]:
-        """Let these exports be there, and say their ids."""
+        """Add exports, and return their ids."""
         tasks = [self._task(addition) for addition in additions]
-        self._keep(tasks)
+        self._add_tasks(tasks)
         return [task.id for task in tasks]
 
-    def _refuse_at_will(self, region: str) -> None:
+    def _raise_configured_errors(self, region: str) -> None:
         settings = self.settings
         if settings.refuse_with:
-            raise ServiceException(settings.refuse_with, AS_TOLD)
+            raise ServiceException(settings.refuse_with, CONFIGURED_ERROR)
         if region not in settings.home_region.split(","):
             raise ServiceException(
                 "HomeRegionNotSetException", "The home region is not set. Set the home region to continue."
@@ -92,29 +92,29 @@ class Service:
             raise ServiceException("ServerInternalErrorException", "Internal server error")
 
     def is_busy(self) -> bool:
-        """Whether the next download is to answer SlowDown."""
+        """Whether the next download returns SlowDown."""
         busy = self._faults.random() < self.settings.busy_rate if self.settings.busy_rate else False
         if busy:
             self._counts.failed("SlowDown")
         return busy
 
     def _start(self, parameters: Parameters) -> dict[str, Any]:
-        addition = export_asked_for(parameters)
+        addition = requested_export(parameters)
         with self._starting:
-            if addition.kind is Kind.AGENT and self._agents_are_busy():
+            if addition.kind is Kind.AGENT and self._agent_quota_is_used():
                 raise ServiceException("OperationNotPermittedException", CONCURRENT_EXPORTS)
             scenario = self.next_scenarios.popleft() if self.next_scenarios else self.default_scenario
             if scenario.error_code:
-                raise ServiceException(scenario.error_code, scenario.error_message or AS_TOLD)
+                raise ServiceException(scenario.error_code, scenario.error_message or CONFIGURED_ERROR)
             if scenario.existing_id:
                 self._counts.count("starts", [scenario.existing_id])
                 raise ServiceException("OperationNotPermittedException", EXISTING_EXPORT.format(scenario.existing_id))
             task = self._task(replace(addition, scenario=scenario))
-            self._keep([task])
+            self._add_tasks([task])
         self._counts.count("starts", [task.id])
         return {"exportId": task.id}
 
-    def _agents_are_busy(self) -> bool:
+    def _agent_quota_is_used(self) -> bool:
         return self.tasks.agent_exports_in_progress(self._clock()) >= self.settings.concurrent_agent_exports
 
     def _task(self, addition: Addition) -> Task:
@@ -134,7 +134,7 @@ class Service:
             task.made.set()
         return task
 
-    def _keep(self, tasks: Sequence[Task]) -> None:
+    def _add_tasks(self, tasks: Sequence[Task]) -> None:
         self.tasks.add(tasks)
         for task in tasks:
             if task.scenario.large:
@@ -152,7 +152,7 @@ class Service:
         return {"exportsInfo": [self._info(task) for task in found], **token}
 
     def _matching(self, query: Parameters, position: tuple[bytes, str] | None) -> Iterator[Task]:
-        """What the ids and the filters both allow, of what has appeared, after the position."""
+        """The tasks after the position that have appeared and match both the ids and the filters."""
         now = self._clock()
         if ids := query.get("exportIds"):
             tasks: Iterable[Task] = (
@@ -176,8 +176,8 @@ class Service:
             "isTruncated": task.scenario.is_truncated and status != "IN_PROGRESS",
         }
         if status == "SUCCEEDED" and not task.scenario.no_download_url:
-            own = task.scenario.download_url
-            url = self._download_url(task, self.settings.marker) if own is None else own
+            scripted = task.scenario.download_url
+            url = self._download_url(task, self.settings.marker) if scripted is None else scripted
             self._counts.signed(url.rpartition("X-Amz-Signature=")[2])
             info["configurationsDownloadUrl"] = url
         span = {"requestedStartTime": task.requested_start, "requestedEndTime": task.requested_end}

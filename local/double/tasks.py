@@ -1,4 +1,4 @@
-"""The export tasks that the double knows, and what each of them is at a moment."""
+"""The export tasks of the double, and the status of each at a given time."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ FAILED_MESSAGE = "The export failed due to an internal error. Start a new export
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One export task. Times are epoch seconds; ``requested_start`` and ``requested_end`` are those of the request."""
+    """One export task. Times are epoch seconds; ``requested_start`` and ``requested_end`` come from the request."""
 
     id: str
     kind: Kind
@@ -29,25 +29,25 @@ class Task:
     requested_start: float | None = None
     requested_end: float | None = None
     made: Event = field(default_factory=Event)
-    """A large export is made in the background, and in progress until this is set; others are made when fetched."""
+    """Set when a large export is generated, which is in progress until then. Others are generated at download."""
     broken: str = ""
-    """Why it could not be made."""
+    """Why the export could not be generated."""
     refused_gets: int = 0
     made_keys: set[str] = field(default_factory=set)
     making: Lock = field(default_factory=Lock)
 
     @property
     def contents(self) -> Contents:
-        span = Span.asked_for(_moment(self.requested_start), _moment(self.requested_end))
+        span = Span.asked_for(_datetime(self.requested_start), _datetime(self.requested_end))
         return self.scenario.contents(self.kind, self.agent_id, span)
 
     @property
     def position(self) -> tuple[bytes, str]:
-        """Where it stands in listings: an order that is neither that of the requests nor that of their time."""
+        """The position in listings, which have neither the order of the requests nor that of time."""
         return blake2b(self.id.encode(), digest_size=8).digest(), self.id
 
     def refuse_get(self) -> bool:
-        """Whether this GET is one of those to refuse."""
+        """Whether to refuse this GET. Each call counts as one GET."""
         with self.making:
             self.refused_gets -= 1
             return self.refused_gets >= 0
@@ -56,13 +56,13 @@ class Task:
         return not self.made.is_set() or now < self.requested_at + self.scenario.in_progress_seconds
 
     def status(self, now: float) -> str:
-        """``exportStatus`` at the moment."""
+        """``exportStatus`` at the time ``now``."""
         if self.broken:
             return "FAILED"
         return "IN_PROGRESS" if self.in_progress(now) else self.scenario.outcome
 
     def status_message(self, now: float) -> str:
-        """``statusMessage`` at the moment: the status again where there is nothing else to say, for it is required."""
+        """``statusMessage`` at the time ``now``. The member is required, so the status is the default."""
         status = self.status(now)
         if status == "IN_PROGRESS":
             return status
@@ -70,7 +70,7 @@ class Task:
 
 
 class Tasks:
-    """All export tasks, in the order of listings. Safe to use from several threads."""
+    """All export tasks, in the order of listings. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -78,7 +78,7 @@ class Tasks:
         self._order: list[tuple[bytes, str]] = []
 
     def add(self, tasks: Iterable[Task]) -> None:
-        """Add the tasks; one with an id that is known takes the place of the other."""
+        """Add the tasks. A task with a known id replaces the existing task."""
         with self._lock:
             new = {task.id: task for task in tasks}
             self._order.extend(task.position for task in new.values() if task.id not in self._by_id)
@@ -89,12 +89,12 @@ class Tasks:
         return self._by_id.get(export_id)
 
     def among(self, export_ids: Iterable[str]) -> list[Task]:
-        """The tasks with these ids, in the order of listings; what is unknown is left out."""
+        """The tasks with these ids, in the order of listings. Unknown ids are skipped."""
         found = (self._by_id.get(export_id) for export_id in set(export_ids))
         return sorted((task for task in found if task), key=lambda task: task.position)
 
     def after(self, position: tuple[bytes, str] | None) -> Iterator[Task]:
-        """Every task that comes after the position in listings."""
+        """All tasks after the position in listings."""
         with self._lock:
             order = self._order[bisect_right(self._order, position) if position else 0 :]
         return (task for _, export_id in order if (task := self._by_id.get(export_id)))
@@ -112,5 +112,5 @@ class Tasks:
         return len(self._by_id)
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

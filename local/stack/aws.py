@@ -1,7 +1,7 @@
-"""The local AWS with the stack deployed to it: ``python -m local.stack.aws up|down|status``, or :class:`LocalAws` in code.
+"""The local AWS with the stack deployed to it: ``python -m local.stack.aws up|down``, or :class:`LocalAws` in code.
 
-MiniStack and the double of Application Discovery Service run in the background until they are ended; everything
-about them lies in one folder, so that two can stand side by side.
+MiniStack and the double of Application Discovery Service run in the background until they are stopped. All files of a
+local AWS are in one folder, so that several can run at the same time.
 """
 
 import argparse
@@ -40,10 +40,10 @@ def _print_now(line: str) -> None:
 
 
 class LocalAws:
-    """A local AWS in ``state``, with the CDK app of ``app`` deployed to it.
+    """A local AWS with its files in ``state`` and the CDK app in ``app`` deployed to it.
 
-    As a context manager it comes up, and goes down at the end. With ``bound``, it also goes down when this process
-    dies in whatever way. ``context`` are context values beyond those that make waits short.
+    As a context manager it starts, and stops at the end of the block. With ``bound``, it also stops when this process
+    ends in any way. ``context`` has context values in addition to those that make waits short.
     """
 
     def __init__(
@@ -73,31 +73,31 @@ class LocalAws:
     ) -> None:
         self.down()
 
-    # --- its life ---
+    # --- lifecycle ---
 
     def up(self) -> None:
-        """Bring it up, or bring what is up to the app as it is now. Half-dead or outdated remains are replaced."""
-        began = time.monotonic()
+        """Start it, or deploy the current app to the running one. One that is not usable is replaced."""
+        started = time.monotonic()
         with self.state.locked():
             if instance := self._usable():
-                self._say(f"The local AWS is up already at {instance.endpoint}")
+                self._say(f"The local AWS is already running at {instance.endpoint}")
                 write_bundle(self.state.bundle, [self.state.bundle, *self._preset.certificates])
                 self._deploy(instance)
             else:
                 self._start()
-        self._say(f"The local AWS is ready after {time.monotonic() - began:.0f} s")
+        self._say(f"The local AWS is ready after {time.monotonic() - started:.0f} s")
 
     def down(self) -> bool:
-        """End every process and forget what it held; whether there was anything to end."""
+        """Stop every process and delete all data. Returns whether there was anything to stop."""
         try:
             return self.state.folder.exists() and self._down()
         finally:
-            self._dismiss_guard()
+            self._stop_guard()
 
     def guard(self) -> None:
-        """From now on, the end of this process, in whatever way, takes down what is up in the folder.
+        """From now on, stop the local AWS when this process ends in any way.
 
-        Another process waits for it: its input, which nobody writes to, closes when we are gone.
+        Another process waits for the end: its input, to which this process writes nothing, then closes.
         """
         if self._guard:
             return
@@ -113,14 +113,14 @@ class LocalAws:
 
     @property
     def running(self) -> bool:
-        """Whether all of it is alive and answers."""
+        """Whether all processes are alive and all servers answer."""
         instance = self.state.load()
         return instance is not None and is_healthy(self.state, instance)
 
-    # --- for its users ---
+    # --- use ---
 
     def deploy_beside(self, context: Mapping[str, str], outputs: Path) -> None:
-        """Deploy the app once more with other context values: as another stack, if ``stackId`` is one of them."""
+        """Deploy the app again with other context values: as another stack, if ``stackId`` is one of them."""
         self._cdk().deploy({**self._context, **context}, outputs)
 
     def destroy_beside(self, context: Mapping[str, str]) -> None:
@@ -131,11 +131,11 @@ class LocalAws:
     def instance(self) -> Instance:
         if instance := self.state.load():
             return instance
-        raise LocalAwsFailed(f"No local AWS is up in {self.state.folder}: `make local` brings one up.")
+        raise LocalAwsFailed(f"No local AWS is running in {self.state.folder}: `make local` starts one.")
 
     @property
     def env(self) -> dict[str, str]:
-        """What ``.local/env`` exports."""
+        """The variables that ``.local/env`` exports."""
         instance = self.instance
         return client_environment(
             instance.endpoint,
@@ -152,9 +152,9 @@ class LocalAws:
         return {name: value for outputs in stacks.values() for name, value in outputs.items()}
 
     def client(self, service: str, *, account: str = "test") -> Any:
-        """A boto3 client of the local AWS, whatever the environment says; 12 digits are another account's key."""
+        """A boto3 client of the local AWS that ignores the environment. An ``account`` of 12 digits is that account."""
         instance = self.instance
-        connect: Any = _session().client  # a service named at run time has no type
+        connect: Any = _session().client  # the stubs have no type for a service name in a variable
         return connect(
             service,
             aws_access_key_id=account,
@@ -164,23 +164,23 @@ class LocalAws:
             config=Config(proxies={}, signature_version="s3v4" if service == "s3" else None),
         )
 
-    # --- bringing it up ---
+    # --- start ---
 
     def _usable(self) -> Instance | None:
-        """What is up already, if it is whole and made with what the caller set beforehand."""
+        """The running instance, if it is healthy and uses the service that the caller has set."""
         instance = self.state.load()
         if instance is None:
             return None
         if not self.running or not instance.bootstrapped:
-            self._say("The local AWS is not whole: starting anew.")
+            self._say("The local AWS is not healthy: starting a new one.")
             return None
         if self._preset.service not in (None, instance.discovery):
-            self._say(f"The local AWS uses {instance.discovery} instead of {self._preset.service}: starting anew.")
+            self._say(f"The local AWS uses {instance.discovery} instead of {self._preset.service}: starting a new one.")
             return None
         return instance
 
     def _start(self) -> None:
-        """Start everything and deploy; what fails leaves its logs, but no process."""
+        """Start everything and deploy. A failure leaves the logs, but no process."""
         self._check_setup()
         self._clear()
         self.state.work.mkdir()
@@ -189,7 +189,7 @@ class LocalAws:
         try:
             self._deploy(self._start_all())
         except BaseException:
-            self._end_processes()
+            self._stop_processes()
             raise
 
     def _start_all(self) -> Instance:
@@ -204,7 +204,7 @@ class LocalAws:
         if instance.own_double:
             self._say(f"Starting the double of Application Discovery Service at {discovery}")
             instance = start_double(self.state, instance, double_port, self.env)
-        self._say("Preparing its account (cdk bootstrap)")
+        self._say("Preparing the account (cdk bootstrap)")
         self._cdk().bootstrap()
         return self.state.save(replace(instance, bootstrapped=True))
 
@@ -219,8 +219,8 @@ class LocalAws:
 
     def _cdk(self) -> Cdk:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        nowhere = str(self.state.work / "no-profiles")
-        profiles = {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+        missing_file = str(self.state.work / "no-profiles")
+        profiles = {"AWS_CONFIG_FILE": missing_file, "AWS_SHARED_CREDENTIALS_FILE": missing_file}
         env = {**inherited(os.environ), **self.env, **profiles, "PATH": path}
         return Cdk(CDK_PROGRAM, self._app, env=env, work=self.state.work)
 
@@ -229,7 +229,7 @@ class LocalAws:
             if not program.exists():
                 raise LocalAwsFailed(f"{program.relative_to(ROOT)} is missing: `make local` installs it.")
 
-    # --- ending it ---
+    # --- stop ---
 
     def _down(self) -> bool:
         with self.state.locked():
@@ -238,17 +238,17 @@ class LocalAws:
         return found
 
     def _clear(self) -> bool:
-        found = self._end_processes()
+        found = self._stop_processes()
         self.state.forget()
         return found
 
-    def _end_processes(self) -> bool:
+    def _stop_processes(self) -> bool:
         instance = self.state.load()
         for process in instance.processes if instance else ():
             process.end()
         return instance is not None
 
-    def _dismiss_guard(self) -> None:
+    def _stop_guard(self) -> None:
         if self._guard:
             os.killpg(self._guard.pid, signal.SIGKILL)
             self._guard.communicate()
@@ -256,26 +256,26 @@ class LocalAws:
 
 
 def _session() -> boto3.Session:
-    """A session that knows nothing of the caller's profiles: one that is set, but not there, would be an error."""
-    nothing = (None, None, os.devnull, None)
-    blind = botocore.session.Session({"profile": (None,) * 4, "config_file": nothing, "credentials_file": nothing})
-    return boto3.Session(botocore_session=blind, region_name=REGION)
+    """A session without the caller's profiles. A profile that is set but does not exist would be an error."""
+    no_file = (None, None, os.devnull, None)
+    isolated = botocore.session.Session({"profile": (None,) * 4, "config_file": no_file, "credentials_file": no_file})
+    return boto3.Session(botocore_session=isolated, region_name=REGION)
 
 
 # --- the command ---
 
 
 def clean_up_when_ended() -> None:
-    """Let a closed terminal and a polite end do what Ctrl-C does: leave nothing half made."""
+    """Clean up on SIGTERM and SIGHUP (a closed terminal) as on Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, _: sys.exit(128 + signum))
 
 
 def main() -> int:
-    """Do what the command line asks for; a failure is told in a sentence, not in a trace."""
-    parser = argparse.ArgumentParser(prog="python -m local.stack.aws", description="The local AWS of this project.")
-    parser.add_argument("command", choices=("up", "down"))
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder that it lives in (default: .local)")
+    """Run the command. A failure is printed as a message without a traceback."""
+    parser = argparse.ArgumentParser(prog="python -m local.stack.aws", description="Start or stop the local AWS.")
+    parser.add_argument("command", choices=("up", "down"), help="up: start and deploy; down: stop and delete data")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder of the local AWS (default: .local)")
     arguments = parser.parse_args()
     clean_up_when_ended()
     try:
@@ -290,13 +290,13 @@ def main() -> int:
 def _up(state: Path) -> int:
     aws = LocalAws(state, preset=CallerEnvironment.of(os.environ))
     aws.up()
-    print(f"Use it:  . {_shown(aws.state.env)}      its outputs: {_shown(aws.state.outputs)}")
-    print("End it:  make local-stop")
+    print(f"To use it:  . {_shown(aws.state.env)}      stack outputs: {_shown(aws.state.outputs)}")
+    print("To stop it: make local-stop")
     return 0
 
 
 def _down(state: Path) -> int:
-    print("The local AWS is down." if LocalAws(state).down() else "No local AWS was up.")
+    print("The local AWS has stopped." if LocalAws(state).down() else "No local AWS was running.")
     return 0
 
 

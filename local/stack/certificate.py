@@ -14,10 +14,10 @@ PEM_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----
 
 
 def make_certificate(certificate: Path, key: Path) -> None:
-    """Write a certificate for this machine's loopback names, and its key.
+    """Write a certificate for the loopback names of this machine, and its private key.
 
-    The file holds the certificate and that of its issuer, so that servers can present it and clients trust it. The
-    issuer's own key is kept nowhere: nobody can issue another certificate that those clients trust.
+    The file has the certificate and that of its issuer, so that servers can present it and clients can trust it. The
+    private key of the issuer is not stored: no other certificate can be issued that those clients trust.
     """
     issuer = trustme.CA(organization_name="Local AWS")
     issued = issuer.issue_cert(*NAMES, ADDRESS)
@@ -27,14 +27,14 @@ def make_certificate(certificate: Path, key: Path) -> None:
 
 
 def write_bundle(bundle: Path, sources: Iterable[Path]) -> None:
-    """Write the certificates of all sources, in one step: clients that start meanwhile see the old or the new."""
+    """Write the certificates of all sources atomically: a client that starts meanwhile reads the old or new file."""
     draft = bundle.with_suffix(".new")
     draft.write_text("\n".join(certificates(sources)) + "\n")
     draft.replace(bundle)
 
 
 def certificates(sources: Iterable[Path]) -> list[str]:
-    """Every certificate of files, or of folders of files, once each, in PEM."""
+    """All certificates in the files, or in the files of the folders, without duplicates, in PEM."""
     files = (file for source in sources for file in (sorted(source.iterdir()) if source.is_dir() else [source]))
     texts = (file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
     return list(dict.fromkeys(block for text in texts for block in PEM_BLOCK.findall(text)))

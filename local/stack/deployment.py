@@ -1,4 +1,4 @@
-"""The unmodified app on the local AWS, by the CDK's own command."""
+"""Deploys the unchanged app to the local AWS with the CDK CLI."""
 
 import hashlib
 import json
@@ -16,37 +16,37 @@ CONTEXT = {
     "downloadHosts": "localhost:*,127.0.0.1:*",
     "namedQueries": "false",
 }
-"""All that differs from a deployment to AWS: short waits, downloads from this machine, and no saved queries."""
+"""All differences from a deployment to AWS: short waits, downloads from this machine, and no named queries."""
 
 DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
-"""What the template and the Lambdas are made from."""
+"""The sources of the template and the Lambda functions."""
 
-QUIET_AND_QUICK = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}
-"""Validating the template takes most of a synthesis. A deployment to AWS does it; here cfn-lint does."""
+CDK_ENVIRONMENT = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}
+"""Template validation takes most of the synthesis. A deployment to AWS validates; here cfn-lint does."""
 
 LOG_TAIL_LINES = 40
 
 
 class Cdk:
-    """The CDK's command line, pointed at the local AWS."""
+    """The CDK CLI, configured for the local AWS."""
 
     def __init__(self, program: Path, app: Path, *, env: Mapping[str, str], work: Path) -> None:
         self._program = program
         self._app = app
-        self._env = {**env, **QUIET_AND_QUICK}
+        self._env = {**env, **CDK_ENVIRONMENT}
         self._work = work
 
     def bootstrap(self) -> None:
-        """Prepare the account for deployments. Runs away from the app, which would be synthesized for nothing."""
+        """Prepare the account for deployments. Runs outside the app folder, so that the app is not synthesized."""
         self._run(self._work, "bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
     def deploy(self, context: Mapping[str, str], outputs: Path) -> None:
-        """Synthesize and deploy; a deployment of what is there already changes nothing."""
+        """Synthesize and deploy. Has no effect if nothing has changed."""
         target: list[str | Path] = ["--output", self._work / "cdk.out", "--outputs-file", outputs]
         self._run(self._app, "deploy", "--all", "--require-approval", "never", *target, *_values(context))
 
     def destroy(self, context: Mapping[str, str]) -> None:
-        """Destroy the stack; what it retains stays."""
+        """Destroy the stack. Retained resources stay."""
         target: list[str | Path] = ["--output", self._work / "cdk.out"]
         self._run(self._app, "destroy", "--all", "--force", *target, *_values(context))
 
@@ -66,7 +66,7 @@ def _values(context: Mapping[str, str]) -> list[str]:
 
 
 def fingerprint(app: Path, context: Mapping[str, str]) -> str:
-    """A hash of everything that a deployment is made from."""
+    """A hash of all sources and context values of a deployment."""
     digest = hashlib.sha256(json.dumps(context, sort_keys=True).encode())
     for file in _sources(app):
         digest.update(f"\0{file.relative_to(app)}\0".encode() + file.read_bytes())
@@ -80,6 +80,6 @@ def _sources(app: Path) -> Iterator[Path]:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, for the message of an error."""
+    """The last lines of a log, for error messages."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-LOG_TAIL_LINES:])

@@ -1,4 +1,4 @@
-"""What the local AWS takes from the caller's environment, and what it gives to those who use it."""
+"""Environment variables: what the local AWS reads from the caller, and what it sets for its users."""
 
 import shlex
 from collections.abc import Mapping
@@ -10,27 +10,27 @@ from local.stack.errors import LocalAwsFailed
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-SECRET = "test"  # noqa: S105  # every key of the local AWS has it
+SECRET = "test"  # noqa: S105  # the secret of every access key of the local AWS
 DISCOVERY = "AWS_ENDPOINT_URL_APPLICATION_DISCOVERY_SERVICE"
 OWN_DOUBLE = "DISCOVERY_EXPORTS_DOUBLE"
-"""Beside ``DISCOVERY`` in our own file: tells our double, maybe long gone, from a service that the caller chose."""
+"""Set in our own file, to the URL of our double. Another value of ``DISCOVERY`` is a service of the caller."""
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
-"""All that our processes see of the caller's environment: no profile, proxy or Python path may change what they do."""
+"""The only variables that our processes inherit: no profile, proxy or Python path can change their behavior."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerEnvironment:
-    """What the caller set beforehand: a service to use in place of our double, and certificates to trust."""
+    """What the caller has set: a service to use instead of our double, and certificates to trust."""
 
     service: str | None = None
     certificates: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "CallerEnvironment":
-        """Read it from the caller's environment, where our own file, by now outdated, may have been sourced.
+        """Read the caller's environment. The caller may have sourced our own file, which may be outdated.
 
-        LocalAwsFailed: the caller's CA bundle does not exist.
+        Raises LocalAwsFailed if the caller's CA bundle does not exist.
         """
         service, trust = environ.get(DISCOVERY), environ.get("AWS_CA_BUNDLE")
         if trust and not Path(trust).exists():
@@ -44,14 +44,14 @@ class CallerEnvironment:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of the caller's environment that our processes see."""
+    """The part of the caller's environment that our processes inherit."""
     return {name: environ[name] for name in INHERITED if name in environ}
 
 
 def client_environment(
     endpoint: str, discovery: str, *, bundle: Path, own_double: bool, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """What makes the AWS CLI, the SDKs and the CDK talk to the local AWS, and past the caller's proxy to it."""
+    """Variables that make the AWS CLI, the SDKs and the CDK use the local AWS, without the caller's proxy."""
     no_proxy = ",".join(dict.fromkeys([*filter(None, environ.get("NO_PROXY", "").split(",")), "localhost", ADDRESS]))
     return {
         "AWS_ENDPOINT_URL": endpoint,
@@ -70,5 +70,5 @@ def client_environment(
 
 
 def env_file(values: Mapping[str, str]) -> str:
-    """Lines for ``. .local/env`` in any shell."""
+    """The lines of ``.local/env``, for any shell."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())

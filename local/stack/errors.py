@@ -1,5 +1,5 @@
-"""What can go wrong with the local AWS."""
+"""The error of the local AWS."""
 
 
 class LocalAwsFailed(Exception):
-    """Every message is for the user who ran the command: what is missing, what failed with the end of its log."""
+    """The message is for the user of the command: what is missing, or what failed, with the end of its log."""

@@ -14,12 +14,12 @@ SETTINGS = {
     "MINISTACK_REGION": REGION,
     "IOT_MTLS_ENABLED": "0",
     "SFTP_ENABLED": "0",
-    "DOCKER_HOST": "unix:///nonexistent",  # it must not look into the caller's containers
+    "DOCKER_HOST": "unix:///nonexistent",  # no access to the caller's containers
 }
 
 
 def command(python: Path, port: int, certificate: Path, key: Path) -> list[str | Path]:
-    """Serve it by its ASGI application: its own command also takes port 443 when run as root."""
+    """Run its ASGI application: its own command also opens port 443 when run as root."""
     server: list[str | Path] = [python, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
     return [*server, "--bind", f"{ADDRESS}:{port}", "--certfile", certificate, "--keyfile", key, "--keep-alive", "75"]
 
@@ -27,9 +27,9 @@ def command(python: Path, port: int, certificate: Path, key: Path) -> list[str |
 def environment(
     base: Mapping[str, str], port: int, *, discovery: str, certificate: Path, key: Path, bundle: Path, home: Path
 ) -> dict[str, str]:
-    """What it runs with; its Lambdas inherit it, so the service's endpoint and the trusted certificates are here.
+    """Its environment. Its functions inherit it, with the endpoint of the service and the trusted certificates.
 
-    ``home`` is where its temporary files go, and keeps the caller's ``~/.aws`` from the Lambdas.
+    ``home`` is the folder for temporary files. It also hides the caller's ``~/.aws`` from the functions.
     """
     return {
         **base,
@@ -46,10 +46,10 @@ def environment(
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on, all different."""
+    """Free ports of the loopback interface, all different."""
     sockets = [socket.create_server((ADDRESS, 0)) for _ in range(count)]
     try:
-        return [int(listening.getsockname()[1]) for listening in sockets]
+        return [int(each.getsockname()[1]) for each in sockets]
     finally:
-        for listening in sockets:
-            listening.close()
+        for each in sockets:
+            each.close()

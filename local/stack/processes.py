@@ -1,4 +1,4 @@
-"""Background processes that outlive the one who started them, and that can be ended for certain."""
+"""Background processes that outlive their parent, and that can be killed with all their children."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from pathlib import Path
 from local.stack.errors import LocalAwsFailed
 
 GATE = 'read -r _ && { ulimit -S -n 8192 2>/dev/null; exec "$@" </dev/null; }'
-"""Waits for one line before it turns into the command. Who dies before having saved the process id leaves nothing:
-end of input ends the gate."""
+"""Waits for one line, then executes the command. If the parent ends before it has saved the process id, the input
+ends, and with it this shell."""
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
-"""Those that this very process started: they stay zombies until it has asked for their exit code."""
+"""The children of this process. They stay zombies until it reads their exit code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that leads a group of its own, known by its id together with the moment of its start."""
+    """The leader of a process group, identified by its process id and its start time."""
 
     name: str
     pid: int
@@ -28,30 +28,30 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs, and is not another that was given the same id."""
+        """Whether it still runs, and is not another process with the same id."""
         return not _is_zombie(self.pid) and _started(self.pid) == self.started
 
-    def end(self, *, patience_seconds: float = 10) -> None:
-        """End it with all its children at once; nothing they hold is worth waiting for."""
+    def end(self, *, timeout_seconds: float = 10) -> None:
+        """Kill it and all its children at once. They have no state that is worth a graceful end."""
         if not self._is_ours():
             return
         _signal_group(self.pid)
-        deadline = time.monotonic() + patience_seconds
-        while _members(self.pid):
+        deadline = time.monotonic() + timeout_seconds
+        while _has_members(self.pid):
             if time.monotonic() > deadline:
-                raise LocalAwsFailed(f"{self.name} (process {self.pid}) does not end")
+                raise LocalAwsFailed(f"{self.name} (process {self.pid}) did not end")
             time.sleep(0.02)
         if child := _children.pop(self.pid, None):
             child.wait()
 
     def _is_ours(self) -> bool:
-        """Whether the group of that id is ours. It outlives its leader, whose id no process gets meanwhile."""
+        """Whether the process group is ours. It can outlive its leader, whose id is not reused meanwhile."""
         now = _started(self.pid)
         return now == self.started if now else self.started.startswith(_boot())
 
 
 class GatedProcess:
-    """A process that waits to become ``command``. Save ``process`` first, then ``open()``."""
+    """A process that waits before it executes ``command``. Save ``process`` first, then call ``open()``."""
 
     def __init__(self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path):
         with log.open("ab") as output:
@@ -68,27 +68,27 @@ class GatedProcess:
         self.process = Process(name, self._popen.pid, _started(self._popen.pid) or "gone")
 
     def open(self) -> None:
-        """Let it run."""
+        """Execute the command."""
         assert self._popen.stdin
         with self._popen.stdin as line:
             line.write(b"\n")
 
 
 def _started(pid: int) -> str | None:
-    """Boot and moment of start, which together with the id name a process for good; nothing when there is none."""
+    """Boot id and start time, which identify a process together with its id. None if there is no such process."""
     if (stat := _stat(pid)) is not None:
         return f"{_boot()} {stat[19]}"
-    return None if Path("/proc/self/stat").exists() else _started_says_ps(pid)
+    return None if Path("/proc/self/stat").exists() else _started_from_ps(pid)
 
 
-def _started_says_ps(pid: int) -> str | None:
+def _started_from_ps(pid: int) -> str | None:
     """For macOS, which has no /proc."""
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return f"{_boot()} {answer.stdout.strip()}" if answer.stdout.strip() else None
+    result = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return f"{_boot()} {result.stdout.strip()}" if result.stdout.strip() else None
 
 
 def _boot() -> str:
-    """What changes when the machine restarts, where it can be had."""
+    """An id that changes when the machine restarts, where there is one."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -96,7 +96,7 @@ def _boot() -> str:
 
 
 def _stat(pid: int | str) -> list[str] | None:
-    """The fields of /proc/<pid>/stat from the state on; the name before it may hold anything, parentheses too."""
+    """The fields of /proc/<pid>/stat from the state on. The name before it can contain anything, even parentheses."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
@@ -107,8 +107,8 @@ def _is_zombie(pid: int) -> bool:
     return (_stat(pid) or [""])[0] == "Z"
 
 
-def _members(group: int) -> bool:
-    """Whether any process of the group runs. Zombies do not: in a container they may never be collected."""
+def _has_members(group: int) -> bool:
+    """Whether any process of the group runs. Zombies do not count: in a container they may never be reaped."""
     if not Path("/proc/self/stat").exists():
         return _group_exists(group)
     stats = (_stat(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())

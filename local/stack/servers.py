@@ -1,4 +1,4 @@
-"""The servers that make up a local AWS: each is started so that it can be ended, and awaited until it answers."""
+"""Starts the servers of a local AWS, so that they can be stopped later, and waits until they answer."""
 
 import os
 import ssl
@@ -16,7 +16,7 @@ from local.stack.errors import LocalAwsFailed
 from local.stack.processes import GatedProcess, Process
 from local.stack.state import Instance, State
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MINISTACK_PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
 START_SECONDS = 60
 
@@ -43,7 +43,7 @@ def start_ministack(state: State, instance: Instance) -> Instance:
 
 
 def start_double(state: State, instance: Instance, port: int, client_env: Mapping[str, str]) -> Instance:
-    """Start the double of Application Discovery Service, which keeps its exports in the local AWS's S3."""
+    """Start the double of Application Discovery Service, which stores its exports in the S3 of the local AWS."""
     options: list[str | Path] = ["--port", str(port), "--s3", instance.endpoint]
     command = [sys.executable, "-m", "local.double", *options, "--cert", state.certificate, "--key", state.key]
     home = state.work / "discovery"
@@ -57,7 +57,7 @@ def start_double(state: State, instance: Instance, port: int, client_env: Mappin
 
 
 def is_healthy(state: State, instance: Instance) -> bool:
-    """Whether every process lives, and every server answers."""
+    """Whether every process is alive and every server answers."""
     urls = [_ready_url(instance), *([instance.discovery] if instance.own_double else [])]
     alive = all(process.alive for process in instance.processes)
     return alive and all(_answers(url, state.certificate) for url in urls)
@@ -68,7 +68,7 @@ def _ready_url(instance: Instance) -> str:
 
 
 def _launch(state: State, instance: Instance, gate: GatedProcess) -> Instance:
-    """Let a process run, but not before it can be found again."""
+    """Save the process id, and only then let the process run."""
     instance = state.save(instance.with_process(gate.process))
     gate.open()
     return instance
@@ -79,21 +79,19 @@ def _await(state: State, process: Process, url: str) -> None:
     while not _answers(url, state.certificate):
         if not process.alive or time.monotonic() > deadline:
             log = state.log(process.name)
-            why = f"did not answer within {START_SECONDS} s" if process.alive else "ended at once"
-            raise LocalAwsFailed(f"{process.name} {why}; {log} ends with:\n{tail(log)}")
+            reason = f"did not answer within {START_SECONDS} s" if process.alive else "has ended"
+            raise LocalAwsFailed(f"{process.name} {reason}; {log} ends with:\n{tail(log)}")
         time.sleep(0.05)
 
 
 def _answers(url: str, certificate: Path) -> bool:
-    """Whether an HTTP server answers there, in whatever way but "not yet", with the certificate that it should have."""
+    """Whether an HTTP server with this certificate answers, with any status except 503."""
     try:
         trust = ssl.create_default_context(cafile=certificate)
-        past_proxies = urllib.request.ProxyHandler({})
-        urllib.request.build_opener(past_proxies, urllib.request.HTTPSHandler(context=trust)).open(
-            url, timeout=5
-        ).close()
-    except urllib.error.HTTPError as refusal:
-        return refusal.code != 503
+        no_proxies = urllib.request.ProxyHandler({})
+        urllib.request.build_opener(no_proxies, urllib.request.HTTPSHandler(context=trust)).open(url, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code != 503
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""What a local AWS leaves on disk, so that any later command can find, use and end it."""
+"""The files of a local AWS, with which later commands find, use and stop it."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from local.stack.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One local AWS: where it answers, the processes it consists of, and what was deployed to it."""
+    """One local AWS: its endpoints, its processes, and a fingerprint of the app that is deployed to it."""
 
     port: int
     discovery: str
@@ -26,16 +26,16 @@ class Instance:
 
     @property
     def endpoint(self) -> str:
-        """By address: an SDK would look up ``<bucket>.localhost``, which not every machine resolves."""
+        """Has the address: with a name, an SDK resolves ``<bucket>.localhost``, which not every machine can."""
         return f"https://{ADDRESS}:{self.port}"
 
     def with_process(self, process: Process) -> "Instance":
-        """The same with one more process."""
+        """A copy with one more process."""
         return replace(self, processes=(*self.processes, process))
 
 
 class State:
-    """A folder with ``env`` and ``outputs.json`` for users, and ``aws/`` for ourselves."""
+    """A folder with ``env`` and ``outputs.json`` for users, and ``aws/`` for internal files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -52,7 +52,7 @@ class State:
         return self.work / f"{name}.log"
 
     def load(self) -> Instance | None:
-        """The instance as it was saved last; nothing when there is none or the record cannot be read."""
+        """The saved instance, or None if there is none or it cannot be read."""
         try:
             values = json.loads(self._record.read_text())
             return Instance(**values | {"processes": tuple(Process(**process) for process in values["processes"])})
@@ -60,21 +60,21 @@ class State:
             return None
 
     def save(self, instance: Instance) -> Instance:
-        """Write the record in one step: it is never seen half written."""
+        """Write the record atomically: a reader never sees a part of it."""
         draft = self._record.with_suffix(".new")
         draft.write_text(json.dumps(asdict(instance), indent=2) + "\n")
         draft.replace(self._record)
         return instance
 
     def forget(self) -> None:
-        """Remove what we wrote, and nothing else that may lie in the folder."""
+        """Delete our own files. Other files in the folder stay."""
         shutil.rmtree(self.work, ignore_errors=True)
         self.env.unlink(missing_ok=True)
         self.outputs.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One command at a time; who dies gives the lock back."""
+        """Allow one command at a time. The lock is released when the process ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -82,7 +82,7 @@ class State:
 
     @contextmanager
     def only_one(self, name: str) -> Iterator[None]:
-        """Nobody else does the same with what is up meanwhile. Raises LocalAwsFailed; who dies gives the lock back."""
+        """Raise LocalAwsFailed if another process holds this lock. It is released when the process ends."""
         with (self.work / f"{name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ class State:
             yield
 
     def remove_folder(self) -> None:
-        """Leave no empty folder behind; a folder that holds other things stays."""
+        """Remove the folder if it has no other files."""
         self._lock.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

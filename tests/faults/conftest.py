@@ -1,4 +1,4 @@
-"""What every test of a fault starts from."""
+"""Fixtures of the fault tests: certificates, loopback servers and a copy between them."""
 
 import io
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture
 def server(certificate: Certificate) -> Iterator[SourceServer]:
-    """Serves 100 kB that look like a CSV."""
+    """Serves 100 kB that start like a CSV file."""
     server = SourceServer(certificate.serving, csv_bytes(100_000))
     with serving(server):
         yield server
@@ -31,7 +31,7 @@ def server(certificate: Certificate) -> Iterator[SourceServer]:
 
 @pytest.fixture
 def bucket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
-    """What S3 clients made from here on call."""
+    """The S3 endpoint of clients that are created after this fixture."""
     bucket = BucketServer(certificate.serving)
     monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate.path))
@@ -40,8 +40,8 @@ def bucket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture(autouse=True)
-def no_link_is_logged(logged: io.StringIO) -> Iterator[None]:
-    """No part of a link is ever in what a fault makes anybody write (fault 37)."""
+def no_download_url_is_logged(logged: io.StringIO) -> Iterator[None]:
+    """No log that a fault causes contains a part of a download URL (fault 37)."""
     yield
     assert_no_secret(logged.getvalue())
 

@@ -1,4 +1,4 @@
-"""A certificate to serve with, and a copy from a source that misbehaves into a bucket that may."""
+"""A TLS certificate, and a harness that copies from a loopback source into a loopback bucket, both with faults."""
 
 import random
 import ssl
@@ -34,7 +34,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for localhost that nobody else has: who serves with it and who trusts it."""
+    """A new certificate for localhost, with TLS contexts for its server and for clients that trust it."""
 
     path: Path
 
@@ -61,12 +61,12 @@ class Certificate:
 
 @cache
 def session() -> boto3.Session:
-    """One for all tests: it keeps the model of S3, which takes longer to read than a copy."""
+    """One session for all tests: it caches the S3 service model, which takes longer to load than a copy takes."""
     return boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
 
 
 def csv_bytes(count: int, seed: int = 1) -> bytes:
-    """Bytes that begin as a CSV and go on at random."""
+    """``count`` bytes: a CSV header, then random bytes."""
     return b"agentId,hostName\n" + random.Random(seed).randbytes(count - 17)
 
 
@@ -75,26 +75,26 @@ def assert_no_secret(text: str) -> None:
     assert SECRET_QUERY not in text
 
 
-def assert_quotes_no_link(error: BaseException | None) -> None:
-    """Neither the error nor any that it came from or happened during, whether or not a traceback would show it."""
+def assert_no_url_in_error(error: BaseException | None) -> None:
+    """Checks the error and all its causes and contexts, whether or not a traceback would show them."""
     while error is not None:
         assert_no_secret(f"{error!r} {error} {error.args} {vars(error)}")
-        assert_quotes_no_link(error.__cause__)
+        assert_no_url_in_error(error.__cause__)
         error = error.__context__
 
 
 @dataclass
 class Copying:
-    """What takes part in a copy and what came of it. Pauses are noted, not slept, and last as long as can be."""
+    """The parts of a copy and their records. Pauses are recorded, not slept, and have their maximum length."""
 
     server: SourceServer
     bucket: BucketServer
     certificate: Certificate
-    remembered: list[Upload] = field(default_factory=list)
+    saved: list[Upload] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
-    links: list[str] = field(default_factory=list)
-    """Links that a renewal finds, in order; the server's own when there is none left."""
-    renewals: int = 0
+    urls: list[str] = field(default_factory=list)
+    """Download URLs that refreshes return, in order; then the URL of the server."""
+    refreshes: int = 0
     time_left: Callable[[], float] = no_deadline
     monitor: Callable[[], ThroughputMonitor] | None = None
     attempts: int = 4
@@ -107,16 +107,16 @@ class Copying:
     def pauses(self) -> list[float]:
         return self.clock.pauses
 
-    def archive(self) -> Bucket:
+    def bucket_client(self) -> Bucket:
         return Bucket(s3_client(session()), bucket="bucket", owner="123456789012", retry_policy=self.retry_policy)
 
     def refresh_url(self) -> str:
-        self.renewals += 1
-        return self.links.pop(0) if self.links else self.server.download_url
+        self.refreshes += 1
+        return self.urls.pop(0) if self.urls else self.server.download_url
 
-    def download(self, link: str | None = None, hosts: tuple[str, ...] = ("localhost:*",)) -> Download:
+    def download(self, download_url: str | None = None, hosts: tuple[str, ...] = ("localhost:*",)) -> Download:
         return Download(
-            link or self.server.download_url,
+            download_url or self.server.download_url,
             refresh_url=self.refresh_url,
             hosts=hosts,
             context=self.certificate.trusting,
@@ -137,28 +137,28 @@ class Copying:
         try:
             return copy(
                 self.download(download_url, hosts),
-                self.archive(),
+                self.bucket_client(),
                 key="raw/export.{}".format,
                 known=known,
-                save_progress=self.remembered.append,
+                save_progress=self.saved.append,
                 retry_policy=self.retry_policy,
                 workers=workers,
                 max_bytes=max_bytes,
             )
         except Exception as error:
-            assert_quotes_no_link(error)
+            assert_no_url_in_error(error)
             raise
 
-    def refused(self, **options: Any) -> Reason:
-        """Why a copy is rejected; nothing of it may be visible."""
+    def rejected(self, **options: Any) -> Reason:
+        """The reason of a copy that is rejected. Checks that no object is visible."""
         with pytest.raises(Rejected) as caught:
             self.run(**options)
         self.assert_nothing_visible()
         return caught.value.reason
 
-    def assert_stored(self, result: RawObject | Unfinished, wanted: Bytes) -> None:
-        """The one visible object is ``wanted``, byte for byte, and the checksum of the whole is true."""
-        body = bytes(wanted[: len(wanted)])
+    def assert_stored(self, result: RawObject | Unfinished, expected: Bytes) -> None:
+        """The only visible object is ``expected``, byte for byte, and its size and CRC-32 are correct."""
+        body = bytes(expected[: len(expected)])
         assert isinstance(result, RawObject)
         assert self.bucket.objects == {result.key: body}
         assert (result.bytes, result.crc32) == (len(body), to_base64(zlib.crc32(body)))

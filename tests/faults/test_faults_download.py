@@ -1,4 +1,4 @@
-"""Faults of the download: each row of the fault matrix that a link and its server can cause."""
+"""Faults of the download: the rows of docs/reliability.md that a download URL or its server can cause."""
 
 import io
 import itertools
@@ -22,7 +22,7 @@ from tests.unit.builders import countdown, zipped
 
 
 def zip_bytes(size: int) -> bytes:
-    """A whole zip of about ``size`` bytes."""
+    """A complete zip file of about ``size`` bytes."""
     return zipped({"123456789012_osInfo.csv": csv_bytes(size)})
 
 
@@ -38,7 +38,7 @@ def test_fault_01_connection_refused(copying: Copying) -> None:
 
 
 @pytest.mark.parametrize("breaks", [1, 3])
-def test_fault_01_reset_before_headers_is_tried_again(copying: Copying, breaks: int) -> None:
+def test_fault_01_reset_before_headers_is_retried(copying: Copying, breaks: int) -> None:
     copying.server.faults.extend([faults.reset_before_headers] * breaks)
 
     result = copying.run()
@@ -47,7 +47,7 @@ def test_fault_01_reset_before_headers_is_tried_again(copying: Copying, breaks: 
     assert len(copying.pauses) == breaks
 
 
-def test_fault_01_reset_before_headers_for_ever(copying: Copying) -> None:
+def test_fault_01_reset_before_headers_at_each_attempt_is_an_error(copying: Copying) -> None:
     copying.server.always = faults.reset_before_headers
 
     with pytest.raises(SourceError):
@@ -59,7 +59,7 @@ def test_fault_01_reset_before_headers_for_ever(copying: Copying) -> None:
 
 @pytest.mark.parametrize("cut", [faults.cut_after, faults.reset_after])
 @pytest.mark.parametrize("count", [0, 1, 20_000])
-def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(copying: Copying, cut: Any, count: int) -> None:
+def test_fault_02_body_cut_with_content_length_resumes_at_the_cut(copying: Copying, cut: Any, count: int) -> None:
     copying.server.faults.extend([faults.well, cut(count)])
 
     result = copying.run()
@@ -70,7 +70,7 @@ def test_fault_02_body_cut_with_content_length_goes_on_where_it_broke(copying: C
         assert copying.server.requests[-1].headers["Range"] == f"bytes={65536 + count}-99999"
 
 
-def test_fault_02_body_cut_with_content_length_for_ever(copying: Copying) -> None:
+def test_fault_02_body_cut_at_each_attempt_is_an_error(copying: Copying) -> None:
     copying.server.faults.append(faults.well)
     copying.server.always = faults.cut_after(0)
 
@@ -80,7 +80,7 @@ def test_fault_02_body_cut_with_content_length_for_ever(copying: Copying) -> Non
     copying.assert_nothing_visible()
 
 
-def test_fault_02_body_cut_in_the_parts_of_a_large_file(copying: Copying) -> None:
+def test_fault_02_body_cut_in_parts_of_a_large_file_resumes(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
     copying.server.faults.extend(
         [faults.well, *(faults.reset_after(n) for n in (0, 700_000, 3 * MIB)), *[faults.well] * 2]
@@ -93,7 +93,7 @@ def test_fault_02_body_cut_in_the_parts_of_a_large_file(copying: Copying) -> Non
     assert sum(int(part.headers["X-Amz-Decoded-Content-Length"]) for part in parts) == 40 * MIB
 
 
-def test_fault_03_body_cut_chunked_is_read_again_from_the_start(copying: Copying) -> None:
+def test_fault_03_chunked_body_that_ends_early_is_downloaded_again(copying: Copying) -> None:
     copying.server.faults.extend([faults.chunked(), faults.chunked(30_000), faults.chunked(99_999)])
     copying.server.always = faults.chunked()
 
@@ -102,7 +102,7 @@ def test_fault_03_body_cut_chunked_is_read_again_from_the_start(copying: Copying
     copying.assert_stored(result, copying.server.body)
 
 
-def test_fault_03_body_cut_chunked_for_ever(copying: Copying) -> None:
+def test_fault_03_chunked_body_that_ends_early_each_time_is_an_error(copying: Copying) -> None:
     copying.server.always = faults.chunked(70_000)
 
     with pytest.raises(SourceError):
@@ -111,7 +111,7 @@ def test_fault_03_body_cut_chunked_for_ever(copying: Copying) -> None:
     copying.assert_nothing_visible()
 
 
-def test_fault_04_no_length_and_a_whole_zip(copying: Copying) -> None:
+def test_fault_04_complete_zip_without_length_is_stored(copying: Copying) -> None:
     copying.server.body = zip_bytes(200_000)
     copying.server.always = faults.no_length()
 
@@ -119,14 +119,14 @@ def test_fault_04_no_length_and_a_whole_zip(copying: Copying) -> None:
 
 
 @pytest.mark.parametrize("missing", [1, 22, 100_000])
-def test_fault_04_no_length_and_a_zip_that_is_cut(copying: Copying, missing: int) -> None:
+def test_fault_04_incomplete_zip_without_length_is_corrupt(copying: Copying, missing: int) -> None:
     copying.server.body = zip_bytes(200_000)
     copying.server.always = faults.no_length(len(copying.server.body) - missing)
 
-    assert copying.refused() is Reason.CORRUPT
+    assert copying.rejected() is Reason.CORRUPT
 
 
-def test_fault_04_no_length_and_a_zip_cut_once(copying: Copying) -> None:
+def test_fault_04_zip_without_length_cut_once_is_downloaded_again(copying: Copying) -> None:
     copying.server.body = zip_bytes(200_000)
     copying.server.faults.extend([faults.no_length(), faults.no_length(100_000)])
     copying.server.always = faults.no_length()
@@ -134,28 +134,28 @@ def test_fault_04_no_length_and_a_zip_cut_once(copying: Copying) -> None:
     copying.assert_stored(copying.run(), copying.server.body)
 
 
-def test_fault_04_no_length_and_nothing_to_tell_the_end_by(copying: Copying) -> None:
+def test_fault_04_csv_without_length_is_corrupt(copying: Copying) -> None:
     copying.server.always = faults.no_length()
 
-    assert copying.refused() is Reason.CORRUPT
+    assert copying.rejected() is Reason.CORRUPT
 
 
-def test_fault_05_length_lies_low(copying: Copying) -> None:
+def test_fault_05_content_length_too_low_is_corrupt(copying: Copying) -> None:
     copying.server.body = zip_bytes(200_000)
     copying.server.always = faults.no_ranges(length=150_000)
 
-    assert copying.refused() is Reason.CORRUPT
+    assert copying.rejected() is Reason.CORRUPT
 
 
-def test_fault_05_range_with_extra_bytes(copying: Copying) -> None:
+def test_fault_05_range_with_extra_bytes_is_stored_without_them(copying: Copying) -> None:
     copying.server.always = faults.range_of(100_000, b"x" * 500)
 
     copying.assert_stored(copying.run(), copying.server.body)
 
 
 @pytest.mark.parametrize("range_by_range", [False, True])
-def test_fault_05_range_that_is_shorter_than_it_says(copying: Copying, range_by_range: bool) -> None:
-    """Both sides of HTTP are content with it: only the count of bytes that were asked for is not."""
+def test_fault_05_range_shorter_than_requested_is_read_again(copying: Copying, range_by_range: bool) -> None:
+    """The response is valid HTTP. Only the number of requested bytes shows that bytes are missing."""
     copying.server.faults.append(faults.well)
     copying.server.body = csv_bytes(20 * MIB if range_by_range else 100_000)
     copying.server.faults.extend([faults.range_of(1_000)] * 3)
@@ -163,8 +163,8 @@ def test_fault_05_range_that_is_shorter_than_it_says(copying: Copying, range_by_
     copying.assert_stored(copying.run(), copying.server.body)
 
 
-def test_fault_05_a_read_of_a_range_that_ends_early_says_so(copying: Copying) -> None:
-    """The promise of a read itself, whoever reads: a copy counts for itself, too."""
+def test_fault_05_read_of_a_short_range_is_an_error(copying: Copying) -> None:
+    """``read`` checks the length itself; a copy counts the bytes, too."""
     copying.server.body = csv_bytes(100_000)
     download = copying.download()
     etag = download.probe().etag
@@ -174,7 +174,7 @@ def test_fault_05_a_read_of_a_range_that_ends_early_says_so(copying: Copying) ->
         list(download.read(0, 99_999, etag))
 
 
-def test_fault_05_length_lies_high(copying: Copying) -> None:
+def test_fault_05_content_length_too_high_is_an_error(copying: Copying) -> None:
     copying.server.always = faults.no_ranges(length=150_000)
 
     with pytest.raises(SourceError):
@@ -183,14 +183,14 @@ def test_fault_05_length_lies_high(copying: Copying) -> None:
     copying.assert_nothing_visible()
 
 
-def ticking(start: float = 0.0, step: float = 1.0) -> Iterator[float]:
-    """A clock that moves on by ``step`` seconds whenever somebody looks at it."""
+def ticking_clock(start: float = 0.0, step: float = 1.0) -> Iterator[float]:
+    """A clock that advances by ``step`` seconds at each call."""
     return itertools.count(start, step)
 
 
 @pytest.mark.parametrize("fault", [faults.trickle, faults.trickling_headers])
-def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -> None:
-    copying.monitor = lambda: ThroughputMonitor(clock=ticking().__next__)
+def test_fault_06_slow_source_is_an_error(copying: Copying, fault: Fault) -> None:
+    copying.monitor = lambda: ThroughputMonitor(clock=ticking_clock().__next__)
     copying.server.always = fault
 
     with pytest.raises(SourceError, match="too slowly"):
@@ -200,32 +200,32 @@ def test_fault_06_trickling_source_is_given_up(copying: Copying, fault: Fault) -
     copying.assert_nothing_visible()
 
 
-def test_fault_06_receiving_looks_at_the_clock_before_much_has_trickled_in(copying: Copying) -> None:
-    output: list[int] = []
+def test_fault_06_throughput_is_checked_within_1000_bytes(copying: Copying) -> None:
+    counts: list[int] = []
 
-    class Told(ThroughputMonitor):
-        def received(self, count: int, seconds: float) -> None:
-            output.append(count)
-            super().received(count, seconds)
+    class RecordingMonitor(ThroughputMonitor):
+        def record(self, count: int, seconds: float) -> None:
+            counts.append(count)
+            super().record(count, seconds)
 
-    copying.monitor = lambda: Told(clock=ticking().__next__)
+    copying.monitor = lambda: RecordingMonitor(clock=ticking_clock().__next__)
     copying.server.always = faults.trickle
 
     with pytest.raises(SourceError, match="too slowly"):
         copying.run()
 
-    assert max(output) < 1000
+    assert max(counts) < 1000
 
 
-def test_fault_06_trickling_once_goes_on_where_it_was(copying: Copying) -> None:
-    copying.monitor = lambda: ThroughputMonitor(clock=ticking().__next__)
+def test_fault_06_download_that_is_slow_once_resumes(copying: Copying) -> None:
+    copying.monitor = lambda: ThroughputMonitor(clock=ticking_clock().__next__)
     copying.server.faults.extend([faults.well, faults.trickle])
 
     copying.assert_stored(copying.run(), copying.server.body)
 
 
-def test_fault_06_trickling_source_ends_with_the_budget(copying: Copying) -> None:
-    left = ticking(100.0, -1.0)
+def test_fault_06_slow_source_stops_at_the_end_of_the_time_budget(copying: Copying) -> None:
+    left = ticking_clock(100.0, -1.0)
     copying.time_left = left.__next__
     copying.server.always = faults.trickle
 
@@ -248,35 +248,35 @@ def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
-def test_fault_07_expired_link_is_described_anew(copying: Copying, code: int) -> None:
+def test_fault_07_expired_url_is_requested_again(copying: Copying, code: int) -> None:
     copying.server.faults.append(faults.status(code, b"<Error><Code>AccessDenied</Code></Error>"))
 
     copying.assert_stored(copying.run(), copying.server.body)
-    assert copying.renewals == 1
+    assert copying.refreshes == 1
 
 
-def test_fault_07_link_that_stays_expired(copying: Copying) -> None:
+def test_fault_07_url_that_stays_expired_is_requested_twice(copying: Copying) -> None:
     copying.server.always = faults.status(403)
 
     with pytest.raises(UrlExpired):
         copying.run()
 
-    assert copying.renewals == 2
+    assert copying.refreshes == 2
     assert not copying.pauses
     copying.assert_nothing_visible()
 
 
-def test_fault_08_link_expires_in_the_middle(copying: Copying) -> None:
+def test_fault_08_url_that_expires_during_the_download_is_requested_again(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
     copying.server.faults.extend([faults.well, faults.well, faults.reset_after(100_000), faults.status(403)])
 
     copying.assert_stored(copying.run(workers=1), copying.server.body)
-    assert copying.renewals == 1
+    assert copying.refreshes == 1
 
 
-def test_fault_08_workers_that_meet_an_expired_link_renew_it_once(copying: Copying) -> None:
+def test_fault_08_workers_request_a_new_url_once(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
-    copying.links = [copying.server.download_url.replace("export.zip", "fresh.zip")]
+    copying.urls = [copying.server.download_url.replace("export.zip", "fresh.zip")]
     together = threading.Barrier(4, timeout=10)
 
     def answer(exchange: Get) -> None:
@@ -290,18 +290,18 @@ def test_fault_08_workers_that_meet_an_expired_link_renew_it_once(copying: Copyi
     copying.server.always = answer
 
     copying.assert_stored(copying.run(workers=4), copying.server.body)
-    assert copying.renewals == 1
+    assert copying.refreshes == 1
 
 
 @pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])
-def test_fault_09_busy_source_is_tried_again(copying: Copying, code: int) -> None:
+def test_fault_09_busy_source_is_retried(copying: Copying, code: int) -> None:
     copying.server.faults.extend([faults.status(code)] * 2)
 
     copying.assert_stored(copying.run(), copying.server.body)
     assert copying.pauses == [0.5, 1.0]
 
 
-def test_fault_09_retry_after_is_honoured(copying: Copying) -> None:
+def test_fault_09_retry_after_is_obeyed(copying: Copying) -> None:
     copying.server.faults.append(faults.status(503, Retry_After=7))
 
     copying.assert_stored(copying.run(), copying.server.body)
@@ -316,7 +316,7 @@ def test_fault_09_retry_after_as_a_date(copying: Copying) -> None:
     assert 3500 < copying.pauses[0] <= 3600
 
 
-def test_fault_09_retry_after_longer_than_the_time_left_is_not_waited_for(copying: Copying) -> None:
+def test_fault_09_retry_after_beyond_the_time_left_is_an_error(copying: Copying) -> None:
     copying.time_left = lambda: 60.0
     copying.server.always = faults.status(503, Retry_After=3600)
 
@@ -328,10 +328,10 @@ def test_fault_09_retry_after_longer_than_the_time_left_is_not_waited_for(copyin
 
 
 @pytest.mark.parametrize("code", [404, 410])
-def test_fault_10_purged_export(copying: Copying, code: int) -> None:
+def test_fault_10_deleted_export_is_gone(copying: Copying, code: int) -> None:
     copying.server.always = faults.status(code)
 
-    assert copying.refused() is Reason.GONE
+    assert copying.rejected() is Reason.GONE
     assert len(copying.server.requests) == 1
 
 
@@ -341,45 +341,47 @@ def test_fault_10_purged_export(copying: Copying, code: int) -> None:
 def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str) -> None:
     copying.server.faults.append(faults.status(302, Location=elsewhere.format(copying.server.server_port)))
 
-    assert copying.refused() is Reason.URL_REFUSED
+    assert copying.rejected() is Reason.URL_REFUSED
     assert len(copying.server.requests) == 1
 
 
-def test_fault_12_private_address_of_an_allowed_name(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_private_address_of_an_allowed_host_is_rejected(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def answer(host: str, port: int, **_: Any) -> list[Any]:
         return [(None, None, None, "", (address, port)) for address in ("52.216.0.1", "127.0.0.1")]
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
-    assert copying.refused(download_url="https://bucket.s3.amazonaws.com/key") is Reason.URL_REFUSED
+    assert copying.rejected(download_url="https://bucket.s3.amazonaws.com/key") is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
-def test_fault_13_untrusted_certificate(copying: Copying, other_certificate: Certificate) -> None:
+def test_fault_13_untrusted_certificate_is_rejected(copying: Copying, other_certificate: Certificate) -> None:
     copying.certificate = other_certificate
 
-    assert copying.refused() is Reason.URL_REFUSED
+    assert copying.rejected() is Reason.URL_REFUSED
     assert not copying.pauses
     assert not copying.server.requests
 
 
-def test_fault_13_certificate_of_another_host(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_13_certificate_of_another_host_is_rejected(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args, **more: resolve("127.0.0.1", *args, **more))
     elsewhere = copying.server.download_url.replace("localhost", "elsewhere.example")
 
-    assert copying.refused(download_url=elsewhere, hosts=("elsewhere.example:*",)) is Reason.URL_REFUSED
+    assert copying.rejected(download_url=elsewhere, hosts=("elsewhere.example:*",)) is Reason.URL_REFUSED
     assert not copying.server.requests
 
 
 def test_fault_13_no_fallback_to_plain_http(copying: Copying) -> None:
-    heard = []
+    received = []
     with socket.create_server(("127.0.0.1", 0)) as plain:
 
         def listen() -> None:
             for _ in range(copying.attempts):
                 connection, _ = plain.accept()
-                heard.append(connection.recv(1000))
+                received.append(connection.recv(1000))
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 connection.close()
 
@@ -389,11 +391,11 @@ def test_fault_13_no_fallback_to_plain_http(copying: Copying) -> None:
             copying.run(download_url=f"https://localhost:{plain.getsockname()[1]}/export.zip")
         listener.join(10)
 
-    assert len(heard) == copying.attempts
-    assert not any(b"GET" in said for said in heard)
+    assert len(received) == copying.attempts
+    assert not any(b"GET" in data for data in received)
 
 
-def test_fault_14_etag_changes_between_parts(copying: Copying) -> None:
+def test_fault_14_etag_change_between_parts_starts_again(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB, seed=1)
     new = csv_bytes(30 * MIB, seed=2)
     copying.server.faults.extend([faults.well, faults.well, faults.changes_to(new, '"v2"')])
@@ -401,26 +403,26 @@ def test_fault_14_etag_changes_between_parts(copying: Copying) -> None:
     result = copying.run(workers=1)
 
     copying.assert_stored(result, new)
-    assert [upload.etag for upload in copying.remembered] == ['"v1"', '"v2"', '"v2"']
+    assert [upload.etag for upload in copying.saved] == ['"v1"', '"v2"', '"v2"']
 
 
-def test_fault_14_etag_changes_and_the_server_ignores_if_match(copying: Copying) -> None:
+def test_fault_14_etag_change_is_detected_without_if_match(copying: Copying) -> None:
     new = csv_bytes(100_000, seed=2)
 
-    def changed(exchange: Get) -> None:
+    def change(exchange: Get) -> None:
         exchange.changes_to(new, '"v2"')
         faults.ignoring_if_match(exchange)
 
-    copying.server.faults.extend([faults.well, faults.cut_after(10_000), changed])
+    copying.server.faults.extend([faults.well, faults.cut_after(10_000), change])
 
     copying.assert_stored(copying.run(), new)
 
 
-def test_fault_14_etag_changes_between_calls(copying: Copying) -> None:
+def test_fault_14_etag_change_between_invocations_starts_again(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB, seed=1)
     copying.time_left = countdown(20)
     assert copying.run(workers=1) == Unfinished()
-    stale = copying.remembered[-1]
+    stale = copying.saved[-1]
     copying.time_left = lambda: 1000.0
     copying.server.body, copying.server.etag = csv_bytes(40 * MIB, seed=2), '"v2"'
 
@@ -429,14 +431,14 @@ def test_fault_14_etag_changes_between_calls(copying: Copying) -> None:
     copying.assert_stored(result, copying.server.body)
 
 
-def test_fault_14_source_that_keeps_changing_is_left_to_the_next_round(copying: Copying) -> None:
+def test_fault_14_source_that_keeps_changing_is_an_error(copying: Copying) -> None:
     count = itertools.count()
 
-    def changing(exchange: Get) -> None:
+    def change(exchange: Get) -> None:
         exchange.changes_to(exchange.body, f'"v{next(count)}"')
         faults.well(exchange)
 
-    copying.server.always = changing
+    copying.server.always = change
 
     with pytest.raises(SourceError):
         copying.run()
@@ -445,7 +447,7 @@ def test_fault_14_source_that_keeps_changing_is_left_to_the_next_round(copying: 
     assert not copying.bucket.uploads
 
 
-def test_fault_37_request_lines_in_the_log_hide_the_link(copying: Copying, logged: io.StringIO) -> None:
+def test_fault_37_log_of_requests_hides_the_url(copying: Copying, logged: io.StringIO) -> None:
     copying.server.faults.append(faults.status(503))
 
     copying.run()
@@ -454,7 +456,7 @@ def test_fault_37_request_lines_in_the_log_hide_the_link(copying: Copying, logge
     assert 'GET <hidden> HTTP/1.1" 206' in logged.getvalue()
 
 
-def test_fault_37_download_shows_no_link(copying: Copying) -> None:
+def test_fault_37_repr_of_a_download_hides_the_url(copying: Copying) -> None:
     download = copying.download()
 
     assert_no_secret(f"{download!r} {download.probe()!r} {vars(download)}")

@@ -1,4 +1,4 @@
-"""Fault 38: a file larger than memory and disk together goes through in the memory of a small one."""
+"""Fault 38: a file larger than memory and disk needs as little memory as a small file."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tests.loopback.content import Content
 from tests.loopback.server import serving
 from tests.loopback.source import SourceServer
 
-SMALL, LARGE = 40 * MIB, 600 * MIB
-"""Bytes. The large one is more than twice what the process may allocate."""
+SMALL_FILE_BYTES, LARGE = 40 * MIB, 600 * MIB
+"""Bytes. The large file is more than twice what the process may allocate."""
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def bucket(certificate: Certificate) -> Iterator[BucketServer]:
         yield bucket
 
 
-def carry(server: SourceServer, bucket: BucketServer, certificate: Certificate, size: int) -> dict[str, Any]:
-    """What a fresh process says of carrying a file of so many bytes."""
+def copy_in_process(server: SourceServer, bucket: BucketServer, certificate: Certificate, size: int) -> dict[str, Any]:
+    """The output of a new process that copies a file of ``size`` bytes."""
     server.body = Content(1, size)
     bucket.stored.clear()
     environment = {
@@ -37,18 +37,25 @@ def carry(server: SourceServer, bucket: BucketServer, certificate: Certificate, 
         "AWS_ENDPOINT_URL": bucket.endpoint,
         "AWS_CA_BUNDLE": str(certificate.path),
     }
-    command = [sys.executable, "-m", "tests.faults.carry", server.download_url, bucket.endpoint, str(certificate.path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    output: dict[str, Any] = json.loads(done.stdout)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.copy_file",
+        server.download_url,
+        bucket.endpoint,
+        str(certificate.path),
+    ]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert process.returncode == 0, process.stderr
+    output: dict[str, Any] = json.loads(process.stdout)
     return output
 
 
 def test_fault_38_invariant_7_memory_does_not_grow_with_the_file(
     server: SourceServer, bucket: BucketServer, certificate: Certificate
 ) -> None:
-    small = carry(server, bucket, certificate, SMALL)
-    large = carry(server, bucket, certificate, LARGE)
+    small = copy_in_process(server, bucket, certificate, SMALL_FILE_BYTES)
+    large = copy_in_process(server, bucket, certificate, LARGE)
 
     assert large["bytes"] == LARGE
     assert large["crc32"] == to_base64(Content(1, LARGE).crc32(0, LARGE))

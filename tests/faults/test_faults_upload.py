@@ -1,4 +1,4 @@
-"""Faults of the bucket's side of a copy, over the wire: botocore, TLS and a loopback S3 that fails when told to."""
+"""Faults of the bucket during a copy, with botocore and TLS against a loopback S3 that fails on request."""
 
 import io
 from collections import deque
@@ -10,7 +10,7 @@ from exports.s3.bucket import PIECE
 from exports.s3.multipart import Part, UploadGone
 from tests.faults.copying import MIB, Copying, csv_bytes
 from tests.loopback import faults
-from tests.loopback.bucket import Fault, hanging_up, losing_the_answer, refusing
+from tests.loopback.bucket import Fault, hanging_up, losing_the_response, refusing
 
 PUT_PART = "PUT?uploadId"
 COMPLETE = "POST?uploadId"
@@ -26,7 +26,7 @@ def calls_of(copying: Copying, operation: str) -> int:
     return [request.operation for request in copying.bucket.requests].count(operation)
 
 
-def test_copy_over_the_wire(copying: Copying) -> None:
+def test_copy_completes_conditionally_with_the_size(copying: Copying) -> None:
     copying.assert_stored(copying.run(), BODY)
 
     (completion,) = (each for each in copying.bucket.requests if each.operation == COMPLETE)
@@ -34,7 +34,7 @@ def test_copy_over_the_wire(copying: Copying) -> None:
     assert completion.headers["x-amz-mp-object-size"] == str(len(BODY))
 
 
-def test_parts_go_in_frames_that_s3_takes_and_that_need_little_memory(copying: Copying) -> None:
+def test_parts_are_sent_in_small_chunks(copying: Copying) -> None:
     copying.run()
 
     (stored,) = copying.bucket.stored.values()
@@ -46,13 +46,13 @@ def test_parts_go_in_frames_that_s3_takes_and_that_need_little_memory(copying: C
     "fault",
     [
         refusing(503, "SlowDown"),
-        refusing(503, "SlowDown", rudely=True),
+        refusing(503, "SlowDown", before_body=True),
         refusing(500, "InternalError"),
         refusing(400, "RequestTimeout"),
         hanging_up,
     ],
 )
-def test_fault_09_busy_bucket_gets_the_part_again(copying: Copying, fault: Fault) -> None:
+def test_fault_09_part_that_a_busy_bucket_rejects_is_uploaded_again(copying: Copying, fault: Fault) -> None:
     copying.bucket.faults[PUT_PART] = deque([fault, fault])
 
     copying.run()
@@ -62,7 +62,7 @@ def test_fault_09_busy_bucket_gets_the_part_again(copying: Copying, fault: Fault
     assert copying.pauses
 
 
-def test_fault_09_bucket_that_asks_to_wait_is_waited_for(copying: Copying) -> None:
+def test_fault_09_retry_after_of_the_bucket_is_obeyed(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(503, "SlowDown", Retry_After="9")])
 
     copying.run()
@@ -71,7 +71,7 @@ def test_fault_09_bucket_that_asks_to_wait_is_waited_for(copying: Copying) -> No
     assert copying.pauses == [9.0]
 
 
-def test_fault_30_refused_part_is_not_tried_again(copying: Copying) -> None:
+def test_fault_30_denied_part_is_not_retried(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(403, "AccessDenied")] * 8)
 
     with pytest.raises(NonRetryableError, match=r"^AccessDenied$"):
@@ -81,7 +81,7 @@ def test_fault_30_refused_part_is_not_tried_again(copying: Copying) -> None:
     assert not copying.bucket.objects
 
 
-def test_fault_31_part_that_arrives_damaged_is_fetched_again(copying: Copying) -> None:
+def test_fault_31_damaged_part_is_downloaded_again(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(400, "BadDigest")])
 
     copying.run()
@@ -89,7 +89,7 @@ def test_fault_31_part_that_arrives_damaged_is_fetched_again(copying: Copying) -
     assert copying.bucket.objects == {"raw/export.csv": BODY}
 
 
-def test_fault_32_source_that_dies_during_the_upload_leaves_nothing_visible(copying: Copying) -> None:
+def test_fault_32_source_failure_leaves_no_visible_object(copying: Copying) -> None:
     copying.server.faults.extend([faults.well, faults.well, faults.well])
     copying.server.always = faults.reset_after(300_000)
 
@@ -98,44 +98,44 @@ def test_fault_32_source_that_dies_during_the_upload_leaves_nothing_visible(copy
 
     assert not copying.bucket.objects
     (upload,) = copying.bucket.uploads.values()
-    assert all(part.size == copying.remembered[0].length(number) for number, part in upload.parts.items())
+    assert all(part.size == copying.saved[0].length(number) for number, part in upload.parts.items())
 
 
-def test_fault_32_next_call_goes_on_with_what_arrived(copying: Copying) -> None:
+def test_fault_32_next_invocation_resumes_with_the_existing_parts(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(403, "AccessDenied") for _ in range(2)])
     with pytest.raises(ServiceError):
         copying.run()
     copying.bucket.faults.clear()
     (upload,) = copying.bucket.uploads.values()
-    there = len(upload.parts)
+    finished = len(upload.parts)
     copying.bucket.requests.clear()
 
-    copying.run(known=copying.remembered[-1])
+    copying.run(known=copying.saved[-1])
 
     assert copying.bucket.objects == {"raw/export.csv": BODY}
-    assert calls_of(copying, PUT_PART) == 4 - there
+    assert calls_of(copying, PUT_PART) == 4 - finished
 
 
-def test_fault_32_upload_that_was_aborted_meanwhile_is_begun_anew(copying: Copying) -> None:
+def test_fault_32_aborted_upload_starts_again(copying: Copying) -> None:
     copying.bucket.faults[PUT_PART] = deque([refusing(403, "AccessDenied")])
     with pytest.raises(ServiceError):
         copying.run()
-    archive, upload_id = copying.archive(), copying.remembered[0].upload_id
-    archive.abort("raw/export.csv", upload_id)
+    bucket, upload_id = copying.bucket_client(), copying.saved[0].upload_id
+    bucket.abort("raw/export.csv", upload_id)
     with pytest.raises(UploadGone):
-        archive.put_part("raw/export.csv", upload_id, 1, io.BytesIO(b"x"), 1)
+        bucket.put_part("raw/export.csv", upload_id, 1, io.BytesIO(b"x"), 1)
     with pytest.raises(UploadGone):
-        archive.complete("raw/export.csv", upload_id, [Part(1, 1, "x", "AAAAAA==")], 1)
+        bucket.complete("raw/export.csv", upload_id, [Part(1, 1, "x", "AAAAAA==")], 1)
 
-    copying.run(known=copying.remembered[-1])
+    copying.run(known=copying.saved[-1])
 
     assert copying.bucket.objects == {"raw/export.csv": BODY}
 
 
 @pytest.mark.parametrize(
-    "fault", [losing_the_answer, refusing(500, "InternalError"), refusing(409, "ConditionalRequestConflict")]
+    "fault", [losing_the_response, refusing(500, "InternalError"), refusing(409, "ConditionalRequestConflict")]
 )
-def test_fault_32_completion_that_fails_or_seems_to(copying: Copying, fault: Fault) -> None:
+def test_fault_32_completion_that_fails_or_loses_its_response_is_retried(copying: Copying, fault: Fault) -> None:
     copying.bucket.faults[COMPLETE] = deque([fault])
 
     copying.assert_stored(copying.run(), BODY)

@@ -1,7 +1,7 @@
-"""What must hold whatever happens: triggers in any order, kills and faults at any call, sources that break.
+"""Invariants under triggers in any order, kills and faults at any AWS call, and sources that fail.
 
-The storing code runs as one call of its function does, with the real catalog against DynamoDB as moto plays it. The
-bucket, the link and the bus are in memory. A run is a batch with all the exports; its calls come in any order.
+The storing code runs as in one invocation of its function, with the real catalog against DynamoDB of moto. The bucket,
+the source and the bus are in memory. A run is a batch with all exports; its invocations come in any order.
 """
 
 import hashlib
@@ -47,13 +47,13 @@ from tests.unit.fakes import FakeBucket, FakeClock, FakeSource
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CANARY = "s3cr3t-of-the-link"
-SPAN = timedelta(minutes=15)
+CANARY = "s3cr3t-of-the-url"
+CLAIM_DURATION = timedelta(minutes=15)
 PART = 4_000
 MAX_CALLS = 500
-"""Calls of AWS in one call of storing these exports: more would mean that it goes round for ever."""
+"""AWS calls of one invocation that stores these exports. More would mean an endless loop."""
 ROUNDS = 60
-"""In which everything is settled once nothing is killed any more."""
+"""Rounds within which all exports are settled once no process is killed."""
 RUNS = ("run-1", "run-2", "run-3")
 
 
@@ -66,11 +66,11 @@ FILES = {
     "export-small": {"export-small.csv": b"agentId,name\no-1,one\n"},
     "export-large": {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip/a.csv": b"a"},
 }
-"""What each export that can be stored holds, by the names that the manifest has for them."""
+"""Files of each export that can be stored, by their names in the manifest."""
 
 
 def damaged() -> bytes:
-    """A zip whose last member is not what its CRC-32 says."""
+    """A zip file whose last member does not match its CRC-32."""
     body = bytearray(zipped({"1_osInfo.csv": rows(30), "2_process.csv": rows(1_000)}, method=zipfile.ZIP_STORED))
     body[body.rindex(b'"o-999"') + 2] ^= 1
     return bytes(body)
@@ -97,12 +97,12 @@ OUTCOMES = {
 
 
 class Killed(BaseException):
-    """SIGKILL: nothing of the call runs after it."""
+    """SIGKILL: no code of the invocation runs after it."""
 
 
 @dataclass
 class FaultPlan:
-    """What becomes of a process: it dies or meets a fault before or after its call number ``at`` (0: never)."""
+    """A process that dies, or whose call fails, before or after its AWS call number ``at`` (0: never)."""
 
     at: int = 0
     kind: str = "lives"
@@ -111,18 +111,18 @@ class FaultPlan:
 
     def call(self, method: Callable[..., Any], fault: Exception, *arguments: Any, **named: Any) -> Any:
         self.calls += 1
-        assert self.calls < MAX_CALLS, "it goes round for ever"
+        assert self.calls < MAX_CALLS, "endless loop"
         if self.dead:
             raise Killed
-        met = self.calls == self.at
-        if met and self.kind == "fails before":
+        planned = self.calls == self.at
+        if planned and self.kind == "fails before":
             raise fault
-        if met and self.kind == "dies before":
+        if planned and self.kind == "dies before":
             self._die()
         result = method(*arguments, **named)
-        if met and self.kind == "dies after":
+        if planned and self.kind == "dies after":
             self._die()
-        if met and self.kind == "fails after":
+        if planned and self.kind == "fails after":
             raise fault
         return result
 
@@ -132,33 +132,33 @@ class FaultPlan:
 
 
 class KillableProxy:
-    """Whatever is behind it, for a process with that fate."""
+    """An object whose method calls follow the ``FaultPlan`` of a process."""
 
-    def __init__(self, behind: Any, fate: FaultPlan, fault: Exception) -> None:
-        self._behind, self._fate, self._fault = behind, fate, fault
+    def __init__(self, target: Any, plan: FaultPlan, fault: Exception) -> None:
+        self._target, self._plan, self._fault = target, plan, fault
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._behind, name)
+        method = getattr(self._target, name)
         if name == "exceptions":
             return method
         if name == "writer":
             return self._writer
-        return lambda *arguments, **named: self._fate.call(method, self._fault, *arguments, **named)
+        return lambda *arguments, **named: self._plan.call(method, self._fault, *arguments, **named)
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[io.BytesIO]:
         body = io.BytesIO()
         yield body
-        self._fate.call(self._put, self._fault, key, body.getvalue())
+        self._plan.call(self._put, self._fault, key, body.getvalue())
 
     def _put(self, key: str, body: bytes) -> None:
-        with self._behind.writer(key) as writer:
+        with self._target.writer(key) as writer:
             writer.write(body)
 
 
 @dataclass
-class Bus:
-    """EventBridge; it keeps what it was told."""
+class FakeEventBridge:
+    """Records the events that are put."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -169,7 +169,7 @@ class Bus:
 
 @dataclass
 class PipelineProxy:
-    """What ``Pipeline`` is to storing, with a link in memory and as much time as ``parts`` parts take."""
+    """A ``Pipeline`` with a source in memory, and time for ``parts`` parts."""
 
     bucket: Any
     source: FakeSource
@@ -194,7 +194,7 @@ class PipelineProxy:
 
 @pytest.fixture(autouse=True, scope="module")
 def moto() -> Iterator[None]:
-    """Started once, since that takes as long as ten calls. botocore is quiet: at DEBUG it takes longer than moto."""
+    """Started once: a start takes as long as ten calls. botocore logs at INFO: its DEBUG logs take longer than moto."""
     logging.getLogger("botocore").setLevel(logging.INFO)
     with mock_aws():
         StoreStateMachine.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
@@ -203,33 +203,33 @@ def moto() -> Iterator[None]:
 
 
 class StoreStateMachine(RuleBasedStateMachine):
-    """Calls of storing and of reporting, of three runs over the same exports, through kills and faults."""
+    """Invocations that store and report, of three runs for the same exports, with kills and faults."""
 
-    most_calls = 0
+    max_calls = 0
     dynamodb: "DynamoDBClient"
 
     @initialize()
-    def begin(self) -> None:
+    def create_upload(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr("exports.transfer.copying.part_size_for", lambda _: PART)
         self.patch.setattr("exports.transfer.copying.SMALL", PART)
         create_catalog(self.dynamodb)
-        self.bucket, self.publisher, self.clock = FakeBucket(chunk=1_000), Bus(), FakeClock()
+        self.bucket, self.event_bridge, self.clock = FakeBucket(chunk=1_000), FakeEventBridge(), FakeClock()
         self.sources = {export_id: FakeSource(body, chunk=500, head=64) for export_id, body in BODIES.items()}
-        self.concerns(*BODIES)
+        self.use_only(*BODIES)
         self.first: dict[str, str] = {}
         self.settled: dict[str, str] = {}
         self.errors: list[str] = []
 
-    def concerns(self, *export_ids: str) -> None:
-        """There are only these exports."""
+    def use_only(self, *export_ids: str) -> None:
+        """Limit the account to these exports."""
         self.outcomes = {export_id: OUTCOMES[export_id] for export_id in export_ids}
 
     def teardown(self) -> None:
         if not hasattr(self, "bucket"):
             return
         try:
-            self._calm_down()
+            self._settle_without_faults()
         finally:
             self.dynamodb.delete_table(TableName="catalog")
             self.patch.undo()
@@ -242,22 +242,22 @@ class StoreStateMachine(RuleBasedStateMachine):
         kind=st.sampled_from(["dies before", "dies after", "fails before", "fails after"]),
     )
     def store(self, export_id: str, run: str, parts: int, at: int, kind: str) -> None:
-        """One call of the storing function."""
+        """One invocation of the storing function."""
         self._store(export_id, run, parts, FaultPlan(at, kind))
 
     @rule(run=st.sampled_from(RUNS), at=st.integers(0, 8), kind=st.sampled_from(["dies before", "dies after"]))
     def report(self, run: str, at: int, kind: str) -> None:
-        """The run's last call, which announces what is owed."""
+        """The last invocation of the run, which publishes the pending events."""
         self._report(run, FaultPlan(at, kind))
 
     @rule(minutes=st.integers(1, 40))
     def time_passes(self, minutes: int) -> None:
-        """Claims expire, and so does the time that a winner has for telling."""
+        """Claims expire, and so does the grace period of an event."""
         self.clock.now += timedelta(minutes=minutes)
 
     @rule(export_id=st.sampled_from(sorted(BODIES)), after=st.integers(0, 40_000))
     def source_breaks(self, export_id: str, after: int) -> None:
-        """Once, as far into it as said."""
+        """The source fails once, at the first read after byte ``after``."""
         source = self.sources[export_id]
         before = source.before_chunk
 
@@ -273,14 +273,14 @@ class StoreStateMachine(RuleBasedStateMachine):
         self.sources[export_id].etag = self.sources[export_id].etag.swapcase()
 
     @invariant()
-    def invariant_1_what_is_stored_is_whole(self) -> None:
+    def invariant_1_stored_exports_are_complete(self) -> None:
         for row in self._rows().values():
             assert row.outcome in {None, OUTCOMES[row.export_id]}
             if row.outcome is Outcome.STORED:
-                self._assert_whole(row)
+                self._assert_complete(row)
 
     @invariant()
-    def invariant_2_a_settled_row_never_goes_back(self) -> None:
+    def invariant_2_settled_items_stay_settled(self) -> None:
         for export_id, row in self._rows().items():
             if export_id in self.settled:
                 assert row.item["status"] == self.settled[export_id]
@@ -288,26 +288,26 @@ class StoreStateMachine(RuleBasedStateMachine):
                 self.settled[export_id] = row.item["status"]
 
     @invariant()
-    def invariant_5_the_link_is_nowhere(self) -> None:
-        kept = [row.item for row in self._rows().values()]
-        notes = [
+    def invariant_5_the_url_is_stored_nowhere(self) -> None:
+        items = [row.item for row in self._rows().values()]
+        documents = [
             body.decode("latin-1") for key, body in self._objects().items() if not key.startswith(("raw/", "data/"))
         ]
-        assert CANARY not in json.dumps([kept, notes, self._events(), self.errors], default=str)
+        assert CANARY not in json.dumps([items, documents, self._events(), self.errors], default=str)
 
     @invariant()
-    def invariant_8_every_call_comes_to_its_end(self) -> None:
-        assert self.most_calls < MAX_CALLS
+    def invariant_8_every_invocation_ends(self) -> None:
+        assert self.max_calls < MAX_CALLS
 
     @invariant()
-    def invariant_6_no_object_is_written_over(self) -> None:
+    def invariant_6_objects_are_never_overwritten(self) -> None:
         for key, body in self._objects().items():
             if key.startswith(("raw/", "data/", "manifests/")):
                 digest = hashlib.sha256(body).hexdigest()
-                assert self.first.setdefault(key, digest) == digest, f"{key} has other bytes than at first"
+                assert self.first.setdefault(key, digest) == digest, f"{key} has changed"
 
-    def _calm_down(self) -> None:
-        """Nothing is killed from here on: all is settled soon, told at least once, and nothing is left behind."""
+    def _settle_without_faults(self) -> None:
+        """Without kills, every export is settled soon and announced at least once, and nothing is left behind."""
         for _ in range(ROUNDS):
             for export_id in self.outcomes:
                 self._store(export_id, "run-3", 12, FaultPlan())
@@ -317,25 +317,25 @@ class StoreStateMachine(RuleBasedStateMachine):
         self.invariant_3_every_export_is_settled()
         self.clock.now += ANNOUNCE_GRACE + timedelta(minutes=1)
         self._report("run-3", FaultPlan())
-        self.invariant_4_every_outcome_is_told()
-        self.invariant_1_what_is_stored_is_whole()
+        self.invariant_4_every_outcome_is_announced()
+        self.invariant_1_stored_exports_are_complete()
         assert {key.partition("/")[0] for key in self._objects() if "export-damaged" in key} <= {"raw", "work"}
         assert not [upload for upload in self.bucket.uploads.values() if upload.key in self.bucket.objects]
 
     def invariant_3_every_export_is_settled(self) -> None:
-        """In one state, within bounds."""
+        """Each export has its one outcome, within ``ROUNDS``."""
         assert {export_id: row.item["status"] for export_id, row in self._rows().items()} == self.outcomes
 
-    def invariant_4_every_outcome_is_told(self) -> None:
-        told = Counter(event["data"]["exportId"] for event in self._events())
-        assert told.keys() == self.outcomes.keys()
+    def invariant_4_every_outcome_is_announced(self) -> None:
+        announced = Counter(event["data"]["exportId"] for event in self._events())
+        assert announced.keys() == self.outcomes.keys()
 
     def settled_rows(self) -> list[Row]:
         return [row for row in self._rows().values() if row.outcome is not None and row.outcome.settled]
 
-    def _store(self, export_id: str, run: str, parts: int, fate: FaultPlan) -> None:
-        bucket: Any = KillableProxy(self.bucket, fate, ServiceError("InternalError"))
-        records = self._ledger(run, fate)
+    def _store(self, export_id: str, run: str, parts: int, plan: FaultPlan) -> None:
+        bucket: Any = KillableProxy(self.bucket, plan, ServiceError("InternalError"))
+        records = self._recorder(run, plan)
         storing = Storing(
             records.batch,
             account="111122223333",
@@ -345,7 +345,7 @@ class StoreStateMachine(RuleBasedStateMachine):
             bucket=bucket,
             pipeline=PipelineProxy(bucket, self.sources[export_id], records, parts),
             add_partitions=lambda _: None,
-            claim_duration=SPAN,
+            claim_duration=CLAIM_DURATION,
             clock=self.clock,
         )
         try:
@@ -354,21 +354,20 @@ class StoreStateMachine(RuleBasedStateMachine):
             self.errors.append(repr(error))
         except Killed:
             pass
-        self.most_calls = max(self.most_calls, fate.calls)
+        self.max_calls = max(self.max_calls, plan.calls)
 
-    def _report(self, run: str, fate: FaultPlan) -> None:
-        ledger = self._ledger(run, fate)
+    def _report(self, run: str, plan: FaultPlan) -> None:
+        recorder = self._recorder(run, plan)
         with suppress(Killed, ServiceError):
             for row in self._rows().values():
-                ledger.announce_pending(row)
+                recorder.announce_pending(row)
 
-    def _ledger(self, run: str, fate: FaultPlan) -> OutcomeRecorder:
+    def _recorder(self, run: str, plan: FaultPlan) -> OutcomeRecorder:
         closed = ConnectionClosedError(endpoint_url=f"https://example.com/?X-Amz-Signature={CANARY}")
-        catalog = self._catalog(cast(Any, KillableProxy(self.dynamodb, fate, closed)))
-        bus = EventPublisher(
-            cast(Any, KillableProxy(self.publisher, fate, closed)), "bus", bucket="bucket", catalog="catalog"
-        )
-        return OutcomeRecorder(self._batch(run), catalog, bus.publish, lambda row, outcome: None, self.clock)
+        catalog = self._catalog(cast(Any, KillableProxy(self.dynamodb, plan, closed)))
+        events = cast(Any, KillableProxy(self.event_bridge, plan, closed))
+        publisher = EventPublisher(events, "bus", bucket="bucket", catalog="catalog")
+        return OutcomeRecorder(self._batch(run), catalog, publisher.publish, lambda row, outcome: None, self.clock)
 
     def _catalog(self, client: Any) -> Catalog:
         return Catalog(client, "catalog", account="111122223333", region="us-west-2", clock=self.clock)
@@ -377,10 +376,10 @@ class StoreStateMachine(RuleBasedStateMachine):
         return batch(*BODIES, run_id=run)
 
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
-        """As the service does; every link holds the secret."""
-        link = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
+        """Behave as the service; every download URL contains the canary."""
+        url = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
         failed = {"export-failed": export("export-failed", "FAILED")}
-        return {export_id: failed.get(export_id) or export(export_id, download_url=link) for export_id in export_ids}
+        return {export_id: failed.get(export_id) or export(export_id, download_url=url) for export_id in export_ids}
 
     def _rows(self) -> dict[str, Row]:
         if not hasattr(self, "bucket"):
@@ -391,9 +390,9 @@ class StoreStateMachine(RuleBasedStateMachine):
         return self.bucket.objects if hasattr(self, "bucket") else {}
 
     def _events(self) -> list[dict[str, Any]]:
-        return self.publisher.events if hasattr(self, "bus") else []
+        return self.event_bridge.events if hasattr(self, "event_bridge") else []
 
-    def _assert_whole(self, row: Row) -> None:
+    def _assert_complete(self, row: Row) -> None:
         manifest = json.loads(self.bucket.objects[row.item["manifestKey"]])
         raw = self.bucket.objects[manifest["raw"]["key"]]
         assert raw == BODIES[row.export_id]
@@ -405,26 +404,26 @@ class StoreStateMachine(RuleBasedStateMachine):
             assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
 
 
-TestStorms = StoreStateMachine.TestCase
-TestStorms.settings = settings(max_examples=25, stateful_step_count=25)
+TestStoreStateMachine = StoreStateMachine.TestCase
+TestStoreStateMachine.settings = settings(max_examples=25, stateful_step_count=25)
 
 
 @pytest.mark.parametrize(("kind", "every"), [("dies after", 1), ("fails before", 3), ("fails after", 3)])
 @pytest.mark.parametrize(
     ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 30), ("export-damaged", 25)]
 )
-def test_fault_23_24_25_32_whatever_happens_at_any_call_of_a_store_all_ends_well(
+def test_fault_23_24_25_32_a_kill_or_fault_at_any_aws_call_changes_no_outcome(
     export_id: str, calls: int, kind: str, every: int
 ) -> None:
-    """A process that dies after one call has died before the next, so every moment between two calls is met."""
+    """Death after one AWS call is death before the next, so the cases include every moment between two calls."""
     for at in itertools.count(1, every):
-        storms = StoreStateMachine()
-        storms.begin()
-        storms.concerns(export_id)
-        fate = FaultPlan(at, kind)
-        storms._store(export_id, "run-1", 100, fate)
-        storms.teardown()
-        if fate.calls < at:
+        machine = StoreStateMachine()
+        machine.create_upload()
+        machine.use_only(export_id)
+        plan = FaultPlan(at, kind)
+        machine._store(export_id, "run-1", 100, plan)
+        machine.teardown()
+        if plan.calls < at:
             break
 
     assert at > calls

@@ -1,4 +1,4 @@
-"""The loopback bucket is as strict as S3, whatever way a body comes: what it accepts is what was sent, and whole."""
+"""The loopback bucket is as strict as S3: it accepts only complete bodies, in every transfer encoding."""
 
 import http.client
 import zlib
@@ -32,11 +32,11 @@ def in_chunks(body: bytes, trailer: str = "") -> bytes:
 
 
 def put(bucket: BucketServer, certificate: Certificate, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
-    """Status and document of a PUT that sends ``body`` as it is."""
+    """Status and document of a PUT that sends ``body`` unchanged."""
     connection = http.client.HTTPSConnection("localhost", bucket.server_port, context=certificate.trusting, timeout=10)
     connection.request("PUT", "/bucket/key", body, dict(headers))
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    response = connection.getresponse()
+    return response.status, response.read().decode()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def put(bucket: BucketServer, certificate: Certificate, body: bytes, headers: Ma
         ),
     ],
 )
-def test_body_is_taken_out_of_its_frames(
+def test_body_is_decoded_from_its_chunks(
     bucket: BucketServer, certificate: Certificate, sent: bytes, headers: Mapping[str, str]
 ) -> None:
     assert put(bucket, certificate, sent, headers) == (200, "")
@@ -66,7 +66,7 @@ def test_body_is_taken_out_of_its_frames(
         (in_chunks(BODY[:-1]), AWS_CHUNKED, "IncompleteBody"),
     ],
 )
-def test_body_that_is_not_what_was_declared_is_refused(
+def test_body_that_differs_from_its_declaration_is_rejected(
     bucket: BucketServer, certificate: Certificate, sent: bytes, headers: Mapping[str, str], code: str
 ) -> None:
     status, document = put(bucket, certificate, sent, headers)
@@ -75,7 +75,7 @@ def test_body_that_is_not_what_was_declared_is_refused(
     assert not bucket.objects
 
 
-def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket: BucketServer) -> None:
+def test_only_the_first_completed_upload_is_visible(bucket: BucketServer) -> None:
     client = s3()
     body = csv_bytes(6 * MIB)
     first, second = (client.create_multipart_upload(Bucket="bucket", Key=KEY)["UploadId"] for _ in range(2))
@@ -84,15 +84,15 @@ def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket:
             Bucket="bucket", Key=KEY, UploadId=upload_id, PartNumber=1, Body=body, ChecksumAlgorithm="CRC32"
         )
     (part,) = client.list_parts(Bucket="bucket", Key=KEY, UploadId=first)["Parts"]
-    allowlisted: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    completed: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     assert not bucket.objects
 
     client.complete_multipart_upload(
-        Bucket="bucket", Key=KEY, UploadId=first, MultipartUpload=allowlisted, IfNoneMatch="*"
+        Bucket="bucket", Key=KEY, UploadId=first, MultipartUpload=completed, IfNoneMatch="*"
     )
     with pytest.raises(ClientError, match="PreconditionFailed"):
         client.complete_multipart_upload(
-            Bucket="bucket", Key=KEY, UploadId=second, MultipartUpload=allowlisted, IfNoneMatch="*"
+            Bucket="bucket", Key=KEY, UploadId=second, MultipartUpload=completed, IfNoneMatch="*"
         )
     client.abort_multipart_upload(Bucket="bucket", Key=KEY, UploadId=second)
 
@@ -102,16 +102,16 @@ def test_upload_by_botocore_becomes_visible_only_when_completed_and_once(bucket:
 
 
 @pytest.mark.parametrize(("parts", "code"), [([1], "InvalidPart"), ([0, 0], "EntityTooSmall")])
-def test_completion_of_what_is_not_there_is_refused(bucket: BucketServer, parts: list[int], code: str) -> None:
+def test_completion_with_unknown_or_small_parts_is_rejected(bucket: BucketServer, parts: list[int], code: str) -> None:
     client = s3()
     upload_id = client.create_multipart_upload(Bucket="bucket", Key=KEY)["UploadId"]
     etags = [
         client.upload_part(Bucket="bucket", Key=KEY, UploadId=upload_id, PartNumber=1, Body=BODY)["ETag"],
         '"another"',
     ]
-    allowlisted: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": etags[part]} for part in parts]}
+    completed: CompletedMultipartUploadTypeDef = {"Parts": [{"PartNumber": 1, "ETag": etags[part]} for part in parts]}
 
     with pytest.raises(ClientError, match=code):
-        client.complete_multipart_upload(Bucket="bucket", Key=KEY, UploadId=upload_id, MultipartUpload=allowlisted)
+        client.complete_multipart_upload(Bucket="bucket", Key=KEY, UploadId=upload_id, MultipartUpload=completed)
 
     assert not bucket.objects

@@ -21,13 +21,13 @@ def everything() -> Template:
 
 @pytest.fixture(scope="session")
 def bare() -> Template:
-    """Of a stack without what can be left out."""
+    """A stack without its optional parts."""
     return synthesis.of_stack(Settings(tables=False, watching=False))
 
 
 @pytest.fixture(scope="session")
 def triggers() -> Template:
-    """Of a stack with all that starts runs by itself."""
+    """A stack with all triggers that start runs."""
     schedules = (*synthesis.EVERYTHING.schedules, synthesis.DAILY)
     return synthesis.of_stack(Settings(schedules=schedules, cloud_trail_trigger=True, cloud_trail_sources=("tests",)))
 

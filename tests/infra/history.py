@@ -1,4 +1,4 @@
-"""How many events a state machine's history can grow by, counted from its definition."""
+"""The maximum number of events in the history of an execution, computed from the definition."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 States = Mapping[str, Any]
 
 AROUND_A_RUN = 2
-"""ExecutionStarted, and how it ended."""
+"""ExecutionStarted, and the event of its end."""
 AROUND_A_STATE = 2
 """…StateEntered and …StateExited."""
-A_TRY = 3
-"""TaskScheduled, TaskStarted, and how the task ended."""
+AN_ATTEMPT = 3
+"""TaskScheduled, TaskStarted, and the event of its end."""
 AROUND_ITEMS = 2
 """MapStateStarted and MapStateSucceeded."""
 AROUND_AN_ITEM = 2
@@ -18,11 +18,11 @@ AROUND_AN_ITEM = 2
 
 
 def of_state(state: Mapping[str, Any]) -> int:
-    """Events of one passage with every try used up; of a Map, without its items."""
+    """Events of one pass through the state with all retries; for a Map, without its items."""
     match state["Type"]:
         case "Task":
-            tries = 1 + sum(int(retry["MaxAttempts"]) for retry in state["Retry"])
-            return AROUND_A_STATE + tries * A_TRY
+            attempts = 1 + sum(int(retry["MaxAttempts"]) for retry in state["Retry"])
+            return AROUND_A_STATE + attempts * AN_ATTEMPT
         case "Map":
             return AROUND_A_STATE + AROUND_ITEMS
         case _:
@@ -30,7 +30,7 @@ def of_state(state: Mapping[str, Any]) -> int:
 
 
 def of_item(state: Mapping[str, Any]) -> int:
-    """Events of one item of a Map, on its longest way."""
+    """Events of one item of a Map, on its longest path."""
     processor = state["ItemProcessor"]
     return AROUND_AN_ITEM + max(of_path(path, processor["States"]) for path in paths(processor))
 
@@ -40,26 +40,26 @@ def of_path(path: tuple[str, ...], states: States) -> int:
 
 
 def paths(processor: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Every way from the start to an end, or back to a state that it has passed."""
-    return list(_walks(processor["States"], (processor["StartAt"],)))
+    """All paths from the start to an end, or back to a state that the path has passed."""
+    return list(_paths_after(processor["States"], (processor["StartAt"],)))
 
 
 def rounds(processor: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The ways that lead back to the start, each without its last step."""
+    """The paths that lead back to the start, each without its last step."""
     return [path for path in paths(processor) if processor["StartAt"] in following(processor["States"][path[-1]])]
 
 
 def following(state: Mapping[str, Any]) -> set[str]:
-    """The states that may come next."""
+    """The possible next states."""
     branches = [*state.get("Choices", []), *state.get("Catch", []), state]
     return {branch["Next"] for branch in branches if "Next" in branch} | {
         state[key] for key in ("Default",) if key in state
     }
 
 
-def _walks(states: States, walked: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    ahead = following(states[walked[-1]])
-    if not ahead or ahead & set(walked):
-        yield walked
-    for name in sorted(ahead - set(walked)):
-        yield from _walks(states, (*walked, name))
+def _paths_after(states: States, passed: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    next_states = following(states[passed[-1]])
+    if not next_states or next_states & set(passed):
+        yield passed
+    for name in sorted(next_states - set(passed)):
+        yield from _paths_after(states, (*passed, name))

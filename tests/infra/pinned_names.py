@@ -1,8 +1,8 @@
-"""The names of a deployment that others rely on, read from its template.
+"""The names of a deployment that users depend on, read from its template.
 
-A changed logical id replaces what it names, a bucket or a table among them; a changed metric or event is missed by
-those who wait for it. So the list, ``pinned_names.json``, changes on purpose only. It is rewritten by
-``PYTHONPATH=functions python -m tests.infra.pinned_names``.
+A changed logical id replaces its resource, such as the bucket or the table. Consumers of a changed metric or event no
+longer receive it. Therefore the list, ``pinned_names.json``, changes only on purpose.
+``PYTHONPATH=functions python -m tests.infra.pinned_names`` writes it.
 """
 
 import json
@@ -24,30 +24,30 @@ LIST = Path(__file__).with_suffix(".json")
 COMMAND = "PYTHONPATH=functions python -m tests.infra.pinned_names"
 
 Names = Mapping[str, list[str]]
-"""Sorted names by what they are names of."""
+"""Sorted names by kind."""
 
 
 def names(template: Template) -> Names:
-    """Every name of the template that somebody or something may hold on to."""
+    """All names in the template that users and other systems can depend on."""
     kinds = {
         "logical ids": set(_logical_ids(template)),
         "outputs": set(template.document.get("Outputs", {})),
         "environment variables": set(_environment(template)),
         "prefixes": set(_prefixes(template)),
         "metrics": {*_metrics_of_alarms(template), *_metrics_of_dashboards(template), *_metrics_of_functions(template)},
-        "events": {*_events_that_are_put(), *_events_that_are_matched(template)},
+        "events": {*_published_events(), *_matched_events(template)},
     }
     return {kind: sorted(found) for kind, found in kinds.items()}
 
 
 def pinned() -> Mapping[str, Names]:
-    """The list as it stands: names by default, and with everything turned on."""
+    """The names in the list: those of the default stack, and those with every feature turned on."""
     found: Mapping[str, Names] = json.loads(LIST.read_text("utf-8"))
     return found
 
 
 def differences(before: Names, now: Names) -> list[str]:
-    """A line for each name that came or went."""
+    """A line for each removed (-) and each added (+) name."""
     return [
         f"{sign} {kind}: {name}"
         for kind in sorted({*before, *now})
@@ -69,7 +69,7 @@ def _environment(template: Template) -> Iterator[str]:
 
 
 def _prefixes(template: Template) -> Iterator[str]:
-    """Of policies, lifecycle rules, tables and results of queries."""
+    """Prefixes in policies, lifecycle rules, tables and query results."""
     bucket = "<Storage/Bucket.Arn>/"
     for kind in ("AWS::IAM::Role", "AWS::IAM::Policy"):
         for name in template.of_type(kind):
@@ -102,7 +102,7 @@ def _metrics_of_dashboards(template: Template) -> Iterator[str]:
 
 
 def _metrics_of_functions(template: Template) -> Iterator[str]:
-    """What the functions write, with the namespace and the service that their environment names."""
+    """Metrics that the functions write, with the namespace and the service from their environment."""
     variables = template.properties("Functions/CheckExports")["Environment"]["Variables"]
     environment = {name: template.text(value) for name, value in variables.items() if name.startswith("POWERTOOLS_")}
     with patch.dict("os.environ", environment), redirect_stdout(StringIO()) as written:
@@ -121,10 +121,10 @@ def _metric(place: str, namespace: str, name: str, dimensions: list[str]) -> str
     return f"{place}: {namespace} {name} by {', '.join(sorted(dimensions)) or 'nothing'}"
 
 
-def _events_that_are_put() -> Iterator[str]:
-    """What the functions put on the bus, with the members of the detail."""
+def _published_events() -> Iterator[str]:
+    """Events that the functions publish, with the members of the detail."""
     item = {"exportId": "export-1", "reason": "GONE", "kind": "agent", "manifestKey": "manifests/export-1.json"}
-    counts = {"bytes": 1, "rows": 1, "files": 1, "statusMessage": "said"}
+    counts = {"bytes": 1, "rows": 1, "files": 1, "statusMessage": "message"}
     for outcome in Outcome:
         yield f"put: {events.SOURCE} {outcome.event_type} of {outcome}"
     detail = events.detail(Row({**item, **counts}), Outcome.STORED, bucket="bucket")
@@ -132,7 +132,7 @@ def _events_that_are_put() -> Iterator[str]:
         yield from (f"detail: {part}.{member}" for member in (members if isinstance(members, dict) else [""]))
 
 
-def _events_that_are_matched(template: Template) -> Iterator[str]:
+def _matched_events(template: Template) -> Iterator[str]:
     for name, rule in template.of_type("AWS::Events::Rule").items():
         pattern = rule["Properties"]["EventPattern"]
         for source in pattern["source"]:

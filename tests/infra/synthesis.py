@@ -1,4 +1,4 @@
-"""Stacks in the process of the tests. Those that several tests look at are synthesized once."""
+"""Synthesizes stacks in the process of the tests; templates that several tests use are synthesized once."""
 
 import json
 from collections.abc import Callable
@@ -32,17 +32,17 @@ EVERYTHING = Settings(
     raw_retention_days=365,
     data_retention_days=365,
 )
-"""What can be turned on, and what puts a variable into an environment that is left out by default."""
+"""All optional features, and all settings whose environment variables are absent by default."""
 
 
 def make_app(outdir: str | Path) -> App:
-    """Without the CDK's own validation, which takes ten seconds to load; cfn-lint looks at the template, too."""
+    """An app without the CDK's own validation, which takes ten seconds to load; cfn-lint checks the template."""
     context = {"aws:cdk:enable-path-metadata": True}
     return App(outdir=str(outdir), context=context, builtin_cloud_formation_validation=False)
 
 
 def synthesized(make: Callable[[App], Stack]) -> Template:
-    """The template of the stack that ``make`` adds to an app, with the construct ``Exports`` in it."""
+    """The template of the stack that ``make`` adds to an app; the stack contains the construct ``Exports``."""
     with TemporaryDirectory() as outdir:
         app = make_app(outdir)
         stack = make(app)
@@ -62,7 +62,7 @@ def by_default() -> Template:
 
 @cache
 def with_everything() -> Template:
-    """In a stack that knows its account and region, which a trigger beside a role asks for."""
+    """In a stack with an account and a Region, which a trigger together with a role requires."""
 
     def make(app: App) -> Stack:
         stack = Stack(app, "DiscoveryExports", env=Environment(account=ACCOUNT, region=REGION))

@@ -1,4 +1,4 @@
-"""A synthesized template, read by the names that constructs have in the code."""
+"""A synthesized template whose resources have the names of their constructs in the code."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ class Template:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Logical ids and the names of what they are."""
+        """Names by logical id."""
         paths = {key: resource["Metadata"]["aws:cdk:path"] for key, resource in self._resources.items()}
         return {key: path.removeprefix(f"{self.root}/").removesuffix("/Resource") for key, path in paths.items()}
 
@@ -32,7 +32,7 @@ class Template:
         return {key: each for key, each in resources.items() if each["Type"] != "AWS::CDK::Metadata"}
 
     def resource(self, name: str) -> Json:
-        """The one resource of that name."""
+        """The resource with this name."""
         (found,) = (self._resources[key] for key, each in self.names.items() if each == name)
         return copy.deepcopy(found)
 
@@ -65,7 +65,7 @@ class Template:
         return f" if {json.dumps(statement['Condition'])}" if "Condition" in statement else ""
 
     def definition(self) -> Json:
-        """The state machine as Step Functions will read it, with names where ARNs will be."""
+        """The definition of the state machine, with names in place of ARNs."""
         return dict(json.loads(self.text(self.properties("Workflow/StateMachine")["DefinitionString"])))
 
 

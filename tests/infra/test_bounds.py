@@ -1,4 +1,4 @@
-"""Step Functions ends an execution with more than 25,000 events or a payload of more than 256 KiB: stay far below."""
+"""Histories and payloads stay far below the limits of an execution: 25,000 events and 256 KiB for each payload."""
 
 import json
 from datetime import UTC, datetime
@@ -19,11 +19,11 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def batch(definition: dict[str, Any]) -> dict[str, Any]:
-    """The processor that settles one batch in an execution of its own."""
+    """The item processor that settles one batch in its own execution."""
     return dict(definition["States"]["Settle each batch"]["ItemProcessor"])
 
 
-def test_a_batch_goes_round_by_looking_or_by_storing(batch: dict[str, Any]) -> None:
+def test_a_batch_repeats_polling_or_storing(batch: dict[str, Any]) -> None:
     assert history.rounds(batch) == [
         ("Check exports", "Anything pending?", "Store each export"),
         ("Check exports", "Anything pending?", "Wait"),
@@ -31,13 +31,13 @@ def test_a_batch_goes_round_by_looking_or_by_storing(batch: dict[str, Any]) -> N
 
 
 def test_fault_36_history_of_a_batch_stays_below_20_000_events(batch: dict[str, Any]) -> None:
-    """Every look and every store that the code allows, one store a round, and each task tried as often as it may be."""
+    """With the maximum of polls, stores (one in each round) and attempts of each task that the code allows."""
     states = batch["States"]
-    storing, looking = (history.of_path(path, states) for path in history.rounds(batch))
-    a_store = history.of_item(states["Store each export"])
+    storing, polling = (history.of_path(path, states) for path in history.rounds(batch))
+    one_store = history.of_item(states["Store each export"])
     last = max(history.of_path(path, states) for path in history.paths(batch))
 
-    events = history.AROUND_A_RUN + MAX_POLLS * looking + MAX_STORES * (storing + a_store) + last
+    events = history.AROUND_A_RUN + MAX_POLLS * polling + MAX_STORES * (storing + one_store) + last
 
     assert events < 20_000
 
@@ -72,7 +72,7 @@ def test_fault_35_state_of_a_batch_whose_exports_all_fail_fits() -> None:
 
 
 def test_batches_of_a_run_of_5_000_ids_fit(definition: dict[str, Any]) -> None:
-    """Even if not one of them can be settled. The run's input is not part of it."""
+    """Even if no batch can be settled. The payload does not contain the input of the run."""
     arguments = definition["States"]["Report run"]["Arguments"]["Payload"]
     failed = {"batch": 50, "error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 200}
 
@@ -85,7 +85,7 @@ def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
 
 
 def ready_batch() -> dict[str, Any]:
-    """Every export finished."""
+    """The state of a batch whose exports are all finished."""
     ready = [Item(export_id, MAX_POLLS, without_url=True) for export_id in IDS]
     pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, next_poll_at=NOW)
     return {"batch": BATCH, **pending.to_json()}

@@ -1,4 +1,4 @@
-"""The construct in somebody else's stack, beside their own bucket, table, key, bus and topic."""
+"""The construct in a user's stack, with an existing bucket, table, key, bus and topic."""
 
 import pytest
 from aws_cdk import App, Stack
@@ -14,7 +14,7 @@ from tests.infra.synthesis import synthesized
 from tests.infra.template import Template
 
 
-def in_their_stack(app: App) -> Stack:
+def in_user_stack(app: App) -> Stack:
     stack = Stack(app, "Theirs")
     DiscoveryExports(
         stack,
@@ -31,16 +31,16 @@ def in_their_stack(app: App) -> Stack:
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return synthesized(in_their_stack)
+    return synthesized(in_user_stack)
 
 
-def test_nothing_is_made_that_was_given(template: Template) -> None:
+def test_existing_resources_are_not_created(template: Template) -> None:
     assert not template.of_type("AWS::S3::Bucket")
     assert not template.of_type("AWS::DynamoDB::GlobalTable")
     assert list(template.of_type("AWS::SNS::Topic")) == ["Theirs/Topic"]
 
 
-def test_roles_are_for_what_was_given(template: Template) -> None:
+def test_permissions_are_for_the_existing_resources(template: Template) -> None:
     allowed = template.permissions("Functions/StoreExportRole")
 
     assert "s3:PutObject on arn:<AWS::Partition>:s3:::their-bucket/raw/*" in allowed
@@ -54,7 +54,7 @@ def test_roles_are_for_what_was_given(template: Template) -> None:
     ]
 
 
-def test_functions_are_told_of_what_was_given(template: Template) -> None:
+def test_functions_have_the_names_of_the_existing_resources(template: Template) -> None:
     variables = template.properties("Functions/StoreExport")["Environment"]["Variables"]
 
     assert (variables["BUCKET_NAME"], variables["TABLE_NAME"]) == ("their-bucket", "their-table")
@@ -67,5 +67,5 @@ def test_settings_reach_the_workflow(template: Template) -> None:
     assert batch["States"]["Store each export"]["MaxConcurrency"] == 3
 
 
-def test_rule_listens_on_their_bus(template: Template) -> None:
+def test_rule_is_on_the_existing_bus(template: Template) -> None:
     assert template.text(template.properties("Announcements/NotStored")["EventBusName"]) == "<Theirs/Bus>"

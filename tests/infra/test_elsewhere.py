@@ -1,4 +1,4 @@
-"""Exports of another account or region: who may call the service there, and what cannot be had with it."""
+"""Exports of another account or Region: permissions, and settings that cannot be combined with it."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.infra.template import Template
 THEIRS, OURS = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{THEIRS}:role/exports-reader"
 CALLING = ["PlanRun", "CheckExports", "StoreExport"]
-GIVEN = Existing(
+EXISTING = Existing(
     bucket_name="our-bucket",
     table_name="our-table",
     key_arn=f"arn:aws:kms:us-east-1:{OURS}:key/0a1b",
@@ -27,33 +27,33 @@ GIVEN = Existing(
 @pytest.fixture(scope="module")
 def elsewhere() -> Template:
     settings = Settings(discovery_role_arn=ROLE, discovery_external_id="wave-2026", discovery_region="eu-central-1")
-    return of_stack(settings, existing=GIVEN)
+    return of_stack(settings, existing=EXISTING)
 
 
 @pytest.mark.parametrize("function", CALLING)
-def test_who_calls_the_service_may_take_the_role_and_call_nothing_by_itself(elsewhere: Template, function: str) -> None:
+def test_functions_that_call_the_service_may_only_assume_the_role(elsewhere: Template, function: str) -> None:
     allowed = elsewhere.permissions(f"Functions/{function}Role")
 
     assert [line for line in allowed if line.startswith("sts:")] == [f"sts:AssumeRole on {ROLE}"]
     assert not [line for line in allowed if line.startswith("discovery:")]
 
 
-def test_nobody_else_may_take_it(elsewhere: Template) -> None:
-    taking = [name for name in elsewhere.of_type("AWS::IAM::Role") if "sts:" in str(elsewhere.permissions(name))]
+def test_no_other_role_may_assume_it(elsewhere: Template) -> None:
+    assuming = [name for name in elsewhere.of_type("AWS::IAM::Role") if "sts:" in str(elsewhere.permissions(name))]
 
-    assert sorted(taking) == sorted(f"Functions/{function}Role" for function in CALLING)
+    assert sorted(assuming) == sorted(f"Functions/{function}Role" for function in CALLING)
 
 
-def test_functions_are_told_whose_exports_they_are(elsewhere: Template) -> None:
+def test_functions_have_the_account_and_region_of_the_exports(elsewhere: Template) -> None:
     variables = elsewhere.properties("Functions/StoreExport")["Environment"]["Variables"]
 
     assert variables["DISCOVERY_ACCOUNT_ID"] == THEIRS
     assert variables["DISCOVERY_REGION"] == "eu-central-1"
     assert (variables["DISCOVERY_ROLE_ARN"], variables["DISCOVERY_EXTERNAL_ID"]) == (ROLE, "wave-2026")
-    assert variables["ACCOUNT_ID"] == {"Ref": "AWS::AccountId"}, "whose the bucket is"
+    assert variables["ACCOUNT_ID"] == {"Ref": "AWS::AccountId"}, "the owner of the bucket"
 
 
-def test_without_a_role_they_are_the_stacks_own(template: Template) -> None:
+def test_without_a_role_the_exports_are_those_of_the_stacks_account(template: Template) -> None:
     variables = template.properties("Functions/StoreExport")["Environment"]["Variables"]
 
     assert variables["DISCOVERY_ACCOUNT_ID"] == {"Ref": "AWS::AccountId"}
@@ -61,7 +61,7 @@ def test_without_a_role_they_are_the_stacks_own(template: Template) -> None:
     assert not {"DISCOVERY_ROLE_ARN", "DISCOVERY_EXTERNAL_ID"} & variables.keys()
 
 
-def made(env: Environment | None = None, **settings: Any) -> None:
+def create(env: Environment | None = None, **settings: Any) -> None:
     DiscoveryExports(Stack(App(), "Stack", env=env), "Exports", settings=Settings(**settings))
 
 
@@ -75,32 +75,32 @@ def made(env: Environment | None = None, **settings: Any) -> None:
         (OURS, "us-east-1", {"discovery_region": "eu-central-1", "discovery_role_arn": ROLE}),
     ],
 )
-def test_trigger_is_refused_where_the_stack_may_not_be_where_the_exports_are(
+def test_trigger_is_rejected_if_the_exports_may_be_in_another_account_or_region(
     account: str | None, region: str | None, settings: dict[str, Any]
 ) -> None:
-    with pytest.raises(SettingsError) as refused:
-        made(Environment(account=account, region=region), cloud_trail_trigger=True, **settings)
+    with pytest.raises(SettingsError) as rejected:
+        create(Environment(account=account, region=region), cloud_trail_trigger=True, **settings)
 
-    assert list(refused.value.faults) == ["cloudTrailTrigger"]
+    assert list(rejected.value.faults) == ["cloudTrailTrigger"]
     for name in settings:
         assert {"discovery_role_arn": "discoveryRoleArn", "discovery_region": "discoveryRegion"}[name] in str(
-            refused.value
+            rejected.value
         )
 
 
-def test_trigger_may_be_had_where_the_stack_is_known_to_be_where_the_exports_are() -> None:
+def test_trigger_is_accepted_in_the_account_and_region_of_the_exports() -> None:
     there = Environment(account=THEIRS, region="eu-central-1")
 
-    made(there, cloud_trail_trigger=True, discovery_role_arn=ROLE, discovery_region="eu-central-1")
+    create(there, cloud_trail_trigger=True, discovery_role_arn=ROLE, discovery_region="eu-central-1")
 
 
-def test_a_stack_where_the_service_is_not_has_to_name_a_home_region() -> None:
+def test_home_region_is_required_in_a_region_without_the_service() -> None:
     with pytest.raises(SettingsError, match="discoveryRegion: is needed: the service is not in eu-north-1"):
-        made(Environment(region="eu-north-1"))
-    made(Environment(region="eu-north-1"), discovery_region="eu-central-1")
+        create(Environment(region="eu-north-1"))
+    create(Environment(region="eu-north-1"), discovery_region="eu-central-1")
 
 
-def test_a_stack_that_is_told_no_region_is_deployed_only_where_the_service_is(template: Template) -> None:
+def test_a_stack_without_a_region_can_only_be_deployed_in_regions_of_the_service(template: Template) -> None:
     (rule,) = (each for name, each in template.document["Rules"].items() if "HomeRegion" in name)
 
     (assertion,) = rule["Assertions"]
@@ -108,14 +108,14 @@ def test_a_stack_that_is_told_no_region_is_deployed_only_where_the_service_is(te
     assert assertion["AssertDescription"].startswith("discoveryRegion is needed")
 
 
-def test_a_stack_for_the_exports_of_another_region_may_be_deployed_anywhere(elsewhere: Template) -> None:
+def test_a_stack_for_the_exports_of_another_region_can_be_deployed_in_any_region(elsewhere: Template) -> None:
     assert not [name for name in elsewhere.document["Rules"] if "HomeRegion" in name]
 
 
-# What is there already, by name
+# Existing resources, by name
 
 
-def test_nothing_that_is_named_is_made(elsewhere: Template) -> None:
+def test_named_resources_are_not_created(elsewhere: Template) -> None:
     types = (
         "AWS::S3::Bucket",
         "AWS::DynamoDB::GlobalTable",
@@ -127,28 +127,28 @@ def test_nothing_that_is_named_is_made(elsewhere: Template) -> None:
     assert not [name for kind in types for name in elsewhere.of_type(kind)]
 
 
-def test_functions_and_rule_use_what_is_named(elsewhere: Template) -> None:
+def test_functions_and_rule_use_the_named_resources(elsewhere: Template) -> None:
     variables = elsewhere.properties("Functions/StoreExport")["Environment"]["Variables"]
     (target,) = elsewhere.properties("Announcements/NotStored")["Targets"]
 
     assert (variables["BUCKET_NAME"], variables["TABLE_NAME"]) == ("our-bucket", "our-table")
     assert variables["EVENT_BUS_NAME"] == elsewhere.properties("Announcements/NotStored")["EventBusName"] == "our-bus"
-    assert target["Arn"] == GIVEN.topic_arn
+    assert target["Arn"] == EXISTING.topic_arn
 
 
-def test_the_key_may_be_used_by_functions_and_by_who_publishes(elsewhere: Template) -> None:
+def test_functions_and_publisher_may_use_the_named_key(elsewhere: Template) -> None:
     using = {line for line in elsewhere.permissions("Functions/StoreExportRole") if line.startswith("kms:")}
 
     actions = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")
-    assert using == {f"kms:{action} on {GIVEN.key_arn}" for action in actions}
+    assert using == {f"kms:{action} on {EXISTING.key_arn}" for action in actions}
     assert elsewhere.permissions("Announcements/Publisher") == [
-        f"kms:Decrypt on {GIVEN.key_arn}",
-        f"kms:GenerateDataKey on {GIVEN.key_arn}",
-        f"sns:Publish on {GIVEN.topic_arn}",
+        f"kms:Decrypt on {EXISTING.key_arn}",
+        f"kms:GenerateDataKey on {EXISTING.key_arn}",
+        f"sns:Publish on {EXISTING.topic_arn}",
     ]
 
 
-def test_what_is_made_is_encrypted_with_the_key_that_is_named(everything: Template) -> None:
+def test_created_resources_are_encrypted_with_the_named_key(everything: Template) -> None:
     (rule,) = everything.properties("Storage/Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     (replica,) = everything.properties("Storage/Catalog")["Replicas"]
     assert rule["ServerSideEncryptionByDefault"] == {"KMSMasterKeyID": KEY_ARN, "SSEAlgorithm": "aws:kms"}
@@ -156,7 +156,7 @@ def test_what_is_made_is_encrypted_with_the_key_that_is_named(everything: Templa
     assert everything.properties("Announcements/Topic")["KmsMasterKeyId"] == KEY_ARN
 
 
-def test_lifetimes_of_objects_are_refused_for_a_bucket_that_is_given() -> None:
+def test_retention_of_objects_is_rejected_for_an_existing_bucket() -> None:
     stack = Stack(App(), "Stack")
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "our-bucket")
 
@@ -172,9 +172,9 @@ def test_two_stacks_share_no_physical_name(template: Template) -> None:
 
 
 def named(template: Template) -> dict[str, str]:
-    """Resources that are given a name in the template; CloudFormation makes up the others, with the stack's in them.
+    """Resources with a physical name in the template. CloudFormation generates all others from the name of the stack.
 
-    Glue's tables are named within their database, queries within their work group, policies within their role.
+    Names of Glue tables are unique in their database, of queries in their work group, of policies in their role.
     """
     inputs = {"AWS::Glue::Database": "DatabaseInput"}
     names: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""AWS would take the examples, as far as cfn-lint can tell."""
+"""cfn-lint finds no faults in the examples."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def filled(example: str) -> Any:
 
 
 def caller(definition: Any) -> dict[str, Any]:
-    """A template of the state machine that calls, with its role."""
+    """A template of the calling state machine with its role."""
     statement = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = {"PolicyName": "Caller", "PolicyDocument": filled("caller.policy.json")}
     role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}, "Policies": [policy]}
@@ -37,11 +37,11 @@ def caller(definition: Any) -> dict[str, Any]:
     }
 
 
-def test_the_state_machine_that_calls_has_no_faults() -> None:
+def test_the_calling_state_machine_has_no_faults() -> None:
     assert lint(json.dumps(caller(filled("caller.asl.json")))) == []
 
 
-def test_a_fault_in_the_state_machine_would_be_found() -> None:
+def test_a_fault_in_the_calling_state_machine_is_found() -> None:
     broken = filled("caller.asl.json")
     del broken["States"]["Read manifest"]["Resource"]
 

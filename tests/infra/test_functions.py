@@ -1,4 +1,4 @@
-"""The functions are set up alike, get what their code reads, and bring what it imports."""
+"""The functions have the same configuration, the settings that their code reads, and the packages that it imports."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from infra import lambda_asset
 from tests.infra.template import Template
 
 NAMES = ["Functions/PlanRun", "Functions/CheckExports", "Functions/StoreExport", "Functions/ReportRun"]
-BROUGHT = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six")
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six")
 UNCHECKED_HASH = b"\x01\x00\x00\x00"
 
 
@@ -29,9 +29,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's runtime brings: boto3 and its packages, without those that the asset carries itself."""
+    """Packages of the Lambda runtime: boto3 and its requirements, without packages of the asset."""
     folder = tmp_path_factory.mktemp("runtime")
-    for package in BROUGHT:
+    for package in RUNTIME_PACKAGES:
         spec = find_spec(package)
         assert spec
         assert spec.origin
@@ -46,7 +46,7 @@ def test_there_are_no_other_functions(template: Template) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_functions_are_set_up_alike(template: Template, name: str) -> None:
+def test_functions_have_the_same_configuration(template: Template, name: str) -> None:
     properties = template.properties(name)
 
     assert properties["Runtime"] == "python3.13"
@@ -63,18 +63,18 @@ def test_functions_share_one_asset(template: Template) -> None:
     assert len(set(code)) == 1
 
 
-def test_no_log_is_kept_for_ever(template: Template) -> None:
+def test_every_log_group_has_a_retention_period(template: Template) -> None:
     assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {90}
 
 
-def test_storing_ends_long_before_its_function_is_ended(template: Template) -> None:
+def test_store_budget_is_less_than_half_of_the_timeout(template: Template) -> None:
     properties = template.properties("Functions/StoreExport")
 
     assert int(properties["Environment"]["Variables"]["STORE_BUDGET_SECONDS"]) < properties["Timeout"] / 2
 
 
-def test_every_setting_that_the_code_reads_is_given(template: Template) -> None:
-    """To some function at least, by us or by Lambda; a sweep's greatest age is none by default."""
+def test_every_setting_that_the_code_reads_is_set(template: Template) -> None:
+    """For at least one function, by the stack or by Lambda; a sweep has no maximum age by default."""
     source = (lambda_asset.FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
     read = set(re.findall(r'_Variable\("([A-Z_]+)", \w+\)', source))
     given = {variable for name in NAMES for variable in template.properties(name)["Environment"]["Variables"]}
@@ -83,10 +83,8 @@ def test_every_setting_that_the_code_reads_is_given(template: Template) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_handler_can_be_imported_with_nothing_but_the_asset_and_boto3(
-    template: Template, built: Path, runtime: Path, name: str
-) -> None:
-    """As in Lambda; nothing else of this environment is seen."""
+def test_handler_imports_only_the_asset_and_boto3(template: Template, built: Path, runtime: Path, name: str) -> None:
+    """As in Lambda: no other package of this environment is visible."""
     module, handler = template.properties(name)["Handler"].split(".")
     script = (
         f"import sys; sys.path += {[str(built), str(runtime)]}; import {module}; assert callable({module}.{handler})"
@@ -101,7 +99,7 @@ def test_same_files_give_the_same_hash(tmp_path: Path) -> None:
     assert lambda_asset.build(tmp_path / "one") == lambda_asset.build(tmp_path / "two")
 
 
-def test_another_source_gives_another_hash(tmp_path: Path) -> None:
+def test_different_files_give_different_hashes(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "two.py").write_text("2")
 
@@ -110,30 +108,30 @@ def test_another_source_gives_another_hash(tmp_path: Path) -> None:
     )
 
 
-def test_asset_holds_code_and_data_alone(built: Path) -> None:
+def test_asset_contains_only_code_and_data(built: Path) -> None:
     files = [path for path in built.rglob("*") if path.is_file()]
 
     assert {path.suffix for path in files} <= {".py", ".json", ".pyc"}
     assert sum(path.stat().st_size for path in files) < 10_000_000
 
 
-def test_asset_holds_all_that_its_packages_require() -> None:
+def test_asset_contains_all_requirements_of_its_packages() -> None:
     required = {
-        re.split(r"[^A-Za-z0-9._-]", line)[0] for name in lambda_asset.CARRIED for line in plainly_required(name)
+        re.split(r"[^A-Za-z0-9._-]", line)[0] for name in lambda_asset.BUNDLED for line in required_without_extras(name)
     }
 
-    assert {canonical(name) for name in required} <= {canonical(name) for name in lambda_asset.CARRIED}
+    assert {canonical(name) for name in required} <= {canonical(name) for name in lambda_asset.BUNDLED}
 
 
-def test_native_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_code_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """mypy, which this environment has, is compiled."""
     monkeypatch.setattr(lambda_asset, "CARRIED", ("mypy",))
 
-    with pytest.raises(lambda_asset.NativeCode, match="mypy holds"):
-        list(lambda_asset.carried_files())
+    with pytest.raises(lambda_asset.NativeCode, match="mypy contains"):
+        list(lambda_asset.bundled_files())
 
 
-def test_bytecode_is_made_where_the_runtime_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytecode_is_compiled_for_the_same_python_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
     monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])
 
@@ -143,7 +141,7 @@ def test_bytecode_is_made_where_the_runtime_can_read_it(tmp_path: Path, monkeypa
     assert compiled.read_bytes()[:8] == MAGIC_NUMBER + UNCHECKED_HASH
 
 
-def test_no_bytecode_is_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bytecode_is_compiled_for_another_python_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
     monkeypatch.setattr(lambda_asset, "RUNTIME", (2, 7))
 
@@ -152,7 +150,7 @@ def test_no_bytecode_is_made_elsewhere(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.rglob("*.pyc"))
 
 
-def plainly_required(name: str) -> list[Any]:
+def required_without_extras(name: str) -> list[Any]:
     """Requirements of a distribution without those of its extras."""
     return [line for line in requires(name) or () if "extra ==" not in line]
 

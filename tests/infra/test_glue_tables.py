@@ -1,4 +1,4 @@
-"""The tables say what the functions write, and are gone when they are not wanted."""
+"""The tables describe what the functions write, and can be left out."""
 
 import base64
 import json
@@ -27,12 +27,12 @@ def views(template: Template) -> dict[str, Any]:
     return {view["Name"]: view for view in found if view["TableType"] == "VIRTUAL_VIEW"}
 
 
-def test_there_is_a_table_for_each_known_dataset_and_one_of_the_exports(template: Template) -> None:
+def test_there_is_a_table_for_each_known_dataset_and_for_the_exports(template: Template) -> None:
     assert tables(template).keys() == {*known_tables(), "exports"}
 
 
 @pytest.mark.parametrize("dataset", known_tables())
-def test_columns_are_those_that_are_written(template: Template, dataset: str) -> None:
+def test_columns_are_those_that_the_functions_write(template: Template, dataset: str) -> None:
     table = tables(template)[dataset]
 
     columns = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
@@ -48,8 +48,8 @@ def test_there_is_a_view_of_the_newest_export_for_each_dataset(template: Templat
     assert all(view["Parameters"]["presto_view"] == "true" for view in views(template).values())
 
 
-def test_athena_finds_in_a_view_what_it_asks_of_every_table(template: Template) -> None:
-    """Without it, a query ends with "Table storage descriptor is missing SerDe info"."""
+def test_views_have_the_properties_that_athena_requires(template: Template) -> None:
+    """Without them, a query fails with "Table storage descriptor is missing SerDe info"."""
     for name, view in views(template).items():
         assert (view["StorageDescriptor"]["SerdeInfo"], view["PartitionKeys"]) == ({}, []), name
 
@@ -86,7 +86,7 @@ def test_results_of_queries_are_encrypted_and_scans_are_limited(template: Templa
     assert template.text(configuration["ResultConfiguration"]["OutputLocation"]) == "s3://<Storage/Bucket>/queries/"
 
 
-def test_the_work_group_has_the_questions_of_the_docs(template: Template) -> None:
+def test_the_work_group_has_the_queries_of_the_docs(template: Template) -> None:
     named = [each["Properties"] for each in template.of_type("AWS::Athena::NamedQuery").values()]
 
     files = sorted((Path(__file__).parents[2] / "docs" / "queries").glob("*.sql"))
@@ -95,42 +95,42 @@ def test_the_work_group_has_the_questions_of_the_docs(template: Template) -> Non
     assert all(query["Description"].endswith((".", "?")) for query in named)
 
 
-def test_every_table_is_there_before_the_function_that_adds_partitions(template: Template) -> None:
-    waited_for = template.resource("Functions/StoreExport")["DependsOn"]
+def test_every_table_is_created_before_the_function_that_adds_partitions(template: Template) -> None:
+    required = template.resource("Functions/StoreExport")["DependsOn"]
 
-    assert {template.names[each] for each in waited_for} >= {f"Tables/{name}" for name in (*known_tables(), "exports")}
+    assert {template.names[each] for each in required} >= {f"Tables/{name}" for name in (*known_tables(), "exports")}
 
 
 @pytest.fixture(scope="module")
-def added() -> Template:
-    """With datasets that are called like other things here, and without the questions of the docs."""
+def custom() -> Template:
+    """A stack with datasets that have the names of other resources, and without named queries."""
     names = ("database", "work_group", "a_b", "a__b")
     columns: Mapping[str, Any] = {"agentId": "string", "Size (GB)": "double"}
     datasets = tuple(CustomDataset(name=name, pattern=f"*_{name}.csv", columns=columns) for name in names)
     return of_stack(Settings(datasets=datasets, named_queries=False))
 
 
-def test_added_datasets_may_be_called_like_anything_else_here(added: Template) -> None:
-    assert {"database", "work_group", "a_b", "a__b"} <= tables(added).keys()
+def test_custom_datasets_may_have_the_names_of_other_resources(custom: Template) -> None:
+    assert {"database", "work_group", "a_b", "a__b"} <= tables(custom).keys()
 
 
-def test_an_added_dataset_has_a_table_and_is_handed_to_the_function(added: Template) -> None:
-    table = tables(added)["a_b"]
+def test_a_custom_dataset_has_a_table_and_is_passed_to_the_function(custom: Template) -> None:
+    table = tables(custom)["a_b"]
 
     columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
     assert columns == {"agentid": "string", "size_gb": "double", OTHER: "map<string,string>"}
-    environment = added.properties("Functions/StoreExport")["Environment"]["Variables"]
+    environment = custom.properties("Functions/StoreExport")["Environment"]["Variables"]
     (read,) = (each for each in read_custom(environment["DATASETS"]) if each.name == "a_b")
     assert (read.file, read.columns["Size (GB)"]) == ("*_a_b.csv", ("Size_GB", "double"))
-    assert "latest_a_b" not in views(added)
+    assert "latest_a_b" not in views(custom)
 
 
-def test_without_named_queries_there_are_none(added: Template) -> None:
-    assert added.of_type("AWS::Athena::WorkGroup")
-    assert not added.of_type("AWS::Athena::NamedQuery")
+def test_without_named_queries_there_are_none(custom: Template) -> None:
+    assert custom.of_type("AWS::Athena::WorkGroup")
+    assert not custom.of_type("AWS::Athena::NamedQuery")
 
 
-def test_without_tables_there_is_nothing_of_glue_or_athena(bare: Template) -> None:
+def test_without_tables_there_are_no_resources_of_glue_or_athena(bare: Template) -> None:
     types = [each["Type"] for each in bare.document["Resources"].values()]
 
     assert not [each for each in types if each.split("::")[1] in ("Glue", "Athena")]

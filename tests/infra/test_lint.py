@@ -1,4 +1,4 @@
-"""CloudFormation and Step Functions would take what was synthesized, as far as cfn-lint can tell."""
+"""cfn-lint finds no faults in the synthesized template and in the definition of the workflow."""
 
 import copy
 import json
@@ -11,17 +11,17 @@ from tests.infra.template import Template
 
 MACHINE = "AWS::StepFunctions::StateMachine"
 DOUBLE_DEPENDENCY = "W3005"
-"""The CDK says that a function depends on its role, which CloudFormation knows."""
+"""The CDK adds DependsOn from a function to its role, which CloudFormation infers anyway."""
 
 
 def lint(template: str) -> list[str]:
-    """Ids and messages of all that cfn-lint finds in a template, JSON or YAML."""
+    """Ids and messages of all findings of cfn-lint in a template, JSON or YAML."""
     found = cfnlint.api.lint(template, config=ManualArgs(ignore_checks=[DOUBLE_DEPENDENCY]))
     return [f"{each.rule.id} {each.message}" for each in found]
 
 
 def with_definition(template: Template, definition: dict[str, Any]) -> dict[str, Any]:
-    """The template with the definition as plain text, which cfn-lint reads, unlike one joined from parts."""
+    """The template with the definition as one string: cfn-lint does not check one that Fn::Join assembles."""
     document = copy.deepcopy(template.document)
     for resource in document["Resources"].values():
         if resource["Type"] == MACHINE:
@@ -33,7 +33,7 @@ def test_template_and_definition_have_no_faults(template: Template, definition: 
     assert lint(json.dumps(with_definition(template, definition))) == []
 
 
-def test_a_fault_in_the_definition_would_be_found(template: Template, definition: dict[str, Any]) -> None:
+def test_a_fault_in_the_definition_is_found(template: Template, definition: dict[str, Any]) -> None:
     broken = copy.deepcopy(definition)
     del broken["States"]["Plan run"]["Resource"]
     document = with_definition(template, broken)

@@ -1,4 +1,4 @@
-"""Whatever may break rings an alarm, and each alarm says where to read on."""
+"""Each kind of failure has an alarm, and each alarm names a section of the runbook."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def condition(template: Template, alarm: dict[str, Any]) -> str:
     return f"{alarm['MetricName']} of {of}, {alarm['Statistic']} > {alarm['Threshold']}, {times}"
 
 
-def test_each_way_to_break_has_its_alarm(triggers: Template) -> None:
+def test_each_kind_of_failure_has_an_alarm(triggers: Template) -> None:
     found = {name: condition(triggers, alarm) for name, alarm in alarms(triggers).items()}
 
     queues = {name: f"<{name}/DeadLetters.QueueName>" for name in ("Announcements", "Schedules", "CloudTrail")}
@@ -52,7 +52,7 @@ def test_each_way_to_break_has_its_alarm(triggers: Template) -> None:
     }
 
 
-def test_no_data_is_no_alarm_but_what_lay_there_still_does(triggers: Template) -> None:
+def test_missing_data_keeps_the_state_only_for_queues_and_late_exports(triggers: Template) -> None:
     ignored = {name for name, alarm in alarms(triggers).items() if alarm["TreatMissingData"] == "ignore"}
     others = {alarm["TreatMissingData"] for name, alarm in alarms(triggers).items() if name not in ignored}
 
@@ -60,7 +60,7 @@ def test_no_data_is_no_alarm_but_what_lay_there_still_does(triggers: Template) -
     assert others == {"notBreaching"}
 
 
-def test_a_late_export_stays_late_from_one_hourly_sweep_to_the_next(triggers: Template) -> None:
+def test_the_alarm_for_late_exports_stays_in_alarm_between_hourly_sweeps(triggers: Template) -> None:
     late, schedule = alarms(triggers)["ExportLate"], triggers.properties("Schedules/Schedule1")
 
     minutes = late["EvaluationPeriods"] * late["Period"] / 60
@@ -69,8 +69,8 @@ def test_a_late_export_stays_late_from_one_hourly_sweep_to_the_next(triggers: Te
 
 
 @pytest.mark.parametrize(("state", "function"), TASKS.items())
-def test_a_task_that_fails_at_once_and_every_time_rings(triggers: Template, state: str, function: str) -> None:
-    """Its last try comes soon after the first, so that one period has as many errors as it has tries."""
+def test_a_task_that_fails_in_every_attempt_raises_its_alarm(triggers: Template, state: str, function: str) -> None:
+    """All attempts are made within one period, so that the period counts an error for each attempt."""
     alarm, retry = alarms(triggers)[f"{function}Errors"], states(triggers.definition())[state]["Retry"][-1]
 
     waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
@@ -96,10 +96,10 @@ def rules(template: Template) -> list[dict[str, Any]]:
     return [rule["Properties"] for name, rule in found.items() if name.startswith("Watching/")]
 
 
-def test_every_alarm_that_changes_reaches_the_topic(triggers: Template) -> None:
-    told = [triggers.text(arn) for rule in rules(triggers) for arn in rule["EventPattern"]["resources"]]
+def test_state_changes_of_every_alarm_are_sent_to_the_topic(triggers: Template) -> None:
+    arns = [triggers.text(arn) for rule in rules(triggers) for arn in rule["EventPattern"]["resources"]]
 
-    assert sorted(told) == sorted(f"<Watching/{name}.Arn>" for name in alarms(triggers))
+    assert sorted(arns) == sorted(f"<Watching/{name}.Arn>" for name in alarms(triggers))
     for rule in rules(triggers):
         (target,) = rule["Targets"]
         assert rule["EventPattern"]["source"] == ["aws.cloudwatch"]
@@ -109,15 +109,15 @@ def test_every_alarm_that_changes_reaches_the_topic(triggers: Template) -> None:
         assert "EventBusName" not in rule
 
 
-def test_an_alarm_that_merely_begins_to_have_data_tells_nobody(triggers: Template) -> None:
+def test_the_first_data_of_an_alarm_sends_no_message(triggers: Template) -> None:
     for rule in rules(triggers):
         assert rule["EventPattern"]["detail"].keys() == {"$or"}
-        rings, over = rule["EventPattern"]["detail"]["$or"]
-        assert rings == {"state": {"value": ["ALARM"]}}, "whatever it was before"
-        assert over == {"state": {"value": ["OK"]}, "previousState": {"value": ["ALARM"]}}
+        into_alarm, back_to_ok = rule["EventPattern"]["detail"]["$or"]
+        assert into_alarm == {"state": {"value": ["ALARM"]}}, "from any previous state"
+        assert back_to_ok == {"state": {"value": ["OK"]}, "previousState": {"value": ["ALARM"]}}
 
 
-def test_patterns_of_rules_fit_with_the_longest_names_that_alarms_may_get(triggers: Template) -> None:
+def test_event_patterns_fit_with_the_longest_alarm_names(triggers: Template) -> None:
     for rule in rules(triggers):
         pattern = rule["EventPattern"]
         longest = ["x" * (255 + len("arn:aws-us-gov:cloudwatch:ap-southeast-2:123456789012:alarm:"))]
@@ -134,15 +134,15 @@ def test_metrics_are_those_of_this_stack_alone(triggers: Template) -> None:
     assert late["Dimensions"] == [{"Name": "service", "Value": environment["POWERTOOLS_SERVICE_NAME"]}]
 
 
-def test_the_stack_says_which_dashboard_is_its_own(triggers: Template) -> None:
+def test_the_stack_outputs_the_name_of_its_dashboard(triggers: Template) -> None:
     (dashboard,) = triggers.of_type("AWS::CloudWatch::Dashboard").values()
 
     name = triggers.text(dashboard["Properties"]["DashboardName"])
-    assert re.fullmatch(r"DiscoveryExports-[\w-]+-<AWS::Region>", name), "an account has one list for all regions"
+    assert re.fullmatch(r"DiscoveryExports-[\w-]+-<AWS::Region>", name), "names are shared by all Regions"
     assert "DashboardName" in triggers.document["Outputs"]
 
 
-def test_the_name_of_the_dashboard_fits_wherever_the_construct_stands() -> None:
+def test_the_name_of_the_dashboard_fits_for_the_longest_construct_id() -> None:
     stack = Stack(App(), "Theirs")
     exports = DiscoveryExports(stack, "E" * 250, settings=Settings())
 
@@ -151,11 +151,11 @@ def test_the_name_of_the_dashboard_fits_wherever_the_construct_stands() -> None:
     assert 200 < len(name.replace("<AWS::Region>", "ap-southeast-2")) <= 255
 
 
-def test_watching_can_be_left_out(bare: Template) -> None:
+def test_monitoring_can_be_left_out(bare: Template) -> None:
     assert alarms(bare) == bare.of_type("AWS::CloudWatch::Dashboard") == {}
     assert "DashboardName" not in bare.document["Outputs"]
 
 
-def test_the_dashboard_shows_every_outcome_and_the_data_of_those_that_have_some() -> None:
+def test_the_dashboard_shows_every_outcome_and_the_data_of_stored_outcomes() -> None:
     assert tuple(Outcome) == dashboard.OUTCOMES
-    assert tuple(outcome for outcome in Outcome if outcome.landed) == dashboard.STORED_OUTCOMES
+    assert tuple(outcome for outcome in Outcome if outcome.has_data) == dashboard.STORED_OUTCOMES

@@ -1,4 +1,4 @@
-"""cdk-nag finds nothing that is not explained, and nothing is explained that it does not find."""
+"""Every finding of cdk-nag is acknowledged, and every acknowledgment has a finding."""
 
 import json
 from pathlib import Path
@@ -18,26 +18,26 @@ Finding = tuple[str, str]
 """The path of a construct and the id of a rule."""
 
 
-class Explanations:
-    """Stands in for the CDK's validations, so that what is acknowledged is found all the same."""
+class RecordedAcknowledgments:
+    """Replaces ``Validations`` of the CDK, so that acknowledged findings are reported all the same."""
 
     def __init__(self) -> None:
-        self.given: set[Finding] = set()
+        self.recorded: set[Finding] = set()
         self._path = ""
 
-    def of(self, construct: IConstruct) -> "Explanations":
+    def of(self, construct: IConstruct) -> "RecordedAcknowledgments":
         self._path = construct.node.path
         return self
 
     def acknowledge(self, acknowledgment: Acknowledgment) -> None:
         assert len(acknowledgment.reason.split()) > 5
-        self.given.add((self._path, acknowledgment.id))
+        self.recorded.add((self._path, acknowledgment.id))
 
 
 FEATURES = {
     "none": Settings(tables=False, watching=False),
-    "as it comes": Settings(),
-    "with all that can be had": EVERYTHING,
+    "default": Settings(),
+    "all": EVERYTHING,
 }
 
 
@@ -61,15 +61,15 @@ def findings(outdir: Path) -> set[Finding]:
 
 
 @pytest.mark.parametrize("features", FEATURES)
-def test_explanations_are_exactly_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: str) -> None:
-    explanations = Explanations()
-    monkeypatch.setattr(permissions, "Validations", explanations)
+def test_acknowledgments_match_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: str) -> None:
+    acknowledgments = RecordedAcknowledgments()
+    monkeypatch.setattr(permissions, "Validations", acknowledgments)
 
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         checked(tmp_path, FEATURES[features]).synth()
 
-    assert findings(tmp_path) == explanations.given
+    assert findings(tmp_path) == acknowledgments.recorded
 
 
-def test_explanations_are_accepted(tmp_path: Path) -> None:
+def test_acknowledgments_are_accepted(tmp_path: Path) -> None:
     checked(tmp_path, EVERYTHING).synth()

@@ -1,4 +1,4 @@
-"""Nothing that is announced gets lost, or is announced by somebody else."""
+"""Notifications are not lost, and no other rule can send them."""
 
 from exports.model import Outcome
 from exports.outcomes.events import SOURCE
@@ -6,16 +6,16 @@ from infra import notifications
 from tests.infra.template import Template
 
 
-def test_rule_carries_every_outcome_but_stored(template: Template) -> None:
+def test_rule_matches_every_outcome_except_stored(template: Template) -> None:
     pattern = template.properties("Announcements/NotStored")["EventPattern"]
 
     assert [template.text(arn) for arn in pattern.pop("resources")] == ["<Storage/Catalog.Arn>"]
-    kept = [each.event_type for each in Outcome if not each.to_topic]
-    assert pattern == {"source": [SOURCE], "detail-type": [{"anything-but": kept}]}
+    excluded = [each.event_type for each in Outcome if not each.to_topic]
+    assert pattern == {"source": [SOURCE], "detail-type": [{"anything-but": excluded}]}
     assert notifications.SOURCE == SOURCE
 
 
-def test_what_cannot_be_published_goes_to_a_queue(template: Template) -> None:
+def test_undeliverable_messages_go_to_a_dead_letter_queue(template: Template) -> None:
     (target,) = template.properties("Announcements/NotStored")["Targets"]
     queue = template.properties("Announcements/DeadLetters")
 
@@ -24,7 +24,7 @@ def test_what_cannot_be_published_goes_to_a_queue(template: Template) -> None:
     assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
 
 
-def test_queue_takes_letters_of_the_rules_alone_and_by_tls(template: Template) -> None:
+def test_queue_accepts_only_messages_of_the_rules_over_tls(template: Template) -> None:
     statements = template.properties("Announcements/DeadLetters/Policy")["PolicyDocument"]["Statement"]
     denied, *allowed = statements
     rules = [template.text(each["Condition"]["ArnEquals"]["aws:SourceArn"]) for each in allowed]
@@ -38,7 +38,7 @@ def test_queue_takes_letters_of_the_rules_alone_and_by_tls(template: Template) -
     assert sorted(rules) == ["<Announcements/NotStored.Arn>", *alarms]
 
 
-def test_topic_is_encrypted_and_refuses_publishing_without_tls(template: Template) -> None:
+def test_topic_is_encrypted_and_rejects_publishing_without_tls(template: Template) -> None:
     topic = template.properties("Announcements/Topic")
     (denied,) = template.properties("Announcements/Topic/Policy")["PolicyDocument"]["Statement"]
 
@@ -47,8 +47,8 @@ def test_topic_is_encrypted_and_refuses_publishing_without_tls(template: Templat
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_rule_publishes_by_a_role(template: Template) -> None:
-    """The key of SNS itself lets roles of the account publish, but not EventBridge as such."""
+def test_rule_publishes_with_a_role(template: Template) -> None:
+    """The AWS managed key of SNS lets roles of the account publish, but not the service EventBridge."""
     (target,) = template.properties("Announcements/NotStored")["Targets"]
 
     assert template.text(target["RoleArn"]) == "<Announcements/Publisher.Arn>"

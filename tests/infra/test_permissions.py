@@ -1,4 +1,4 @@
-"""Each role may do what its task takes: these lists are exact."""
+"""The exact permissions of each role."""
 
 import pytest
 
@@ -83,13 +83,13 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("role", ALLOWED)
-def test_role_may_do_what_its_task_takes(template: Template, role: str) -> None:
+def test_role_has_exactly_these_permissions(template: Template, role: str) -> None:
     allowed = template.permissions(role)
 
     assert allowed == sorted([*ALLOWED[role], *logging(role)])
 
 
-def test_workflow_may_start_itself_alone(template: Template) -> None:
+def test_workflow_may_start_only_itself(template: Template) -> None:
     assert template.permissions("Workflow/Children") == [
         f"states:DescribeExecution on {CHILDREN}:*",
         f"states:RedriveExecution on {CHILDREN}/batch:*",
@@ -114,7 +114,7 @@ def test_there_are_no_other_roles_and_no_managed_policies(template: Template) ->
         ("Announcements/Publisher", "events.amazonaws.com", ":events:<AWS::Region>:<AWS::AccountId>:rule/*"),
     ],
 )
-def test_services_take_roles_for_this_account_alone(template: Template, role: str, service: str, source: str) -> None:
+def test_services_assume_roles_only_for_this_account(template: Template, role: str, service: str, source: str) -> None:
     (trust,) = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
 
     assert trust["Principal"] == {"Service": service}
@@ -123,7 +123,7 @@ def test_services_take_roles_for_this_account_alone(template: Template, role: st
 
 
 def logging(role: str) -> list[str]:
-    """What the role of a function may do beside its task."""
+    """Permissions of the role of a function for its log."""
     if not role.startswith("Functions/"):
         return []
     log_group = f"<{role.removesuffix('Role')}Logs.Arn>"

@@ -1,4 +1,4 @@
-"""Settings are refused by name, all bad ones together, before anything is made."""
+"""Invalid settings are rejected with their names, all together, before any resource is created."""
 
 import json
 import re
@@ -16,18 +16,18 @@ CDK_JSON, SETTINGS_PAGE = ROOT / "cdk.json", ROOT / "docs" / "settings.md"
 
 
 def test_cdk_json_can_be_deployed() -> None:
-    """With whatever values it has by now: the defaults are in the documents."""
+    """With any values: the defaults are in docs/settings.md."""
     context = json.loads(CDK_JSON.read_text("utf-8"))["context"]
 
     Deployment.from_context(context)
 
 
-def test_the_page_of_settings_names_each_with_its_default() -> None:
-    told = dict(documented())
+def test_the_settings_page_lists_each_setting_with_its_default() -> None:
+    listed = dict(documented())
 
-    assert told.keys() == {to_camel(name) for name in Deployment.model_fields}
+    assert listed.keys() == {to_camel(name) for name in Deployment.model_fields}
     for name, field in Deployment.model_fields.items():
-        assert told[to_camel(name)] in shown(field.default), name
+        assert listed[to_camel(name)] in shown(field.default), name
 
 
 def documented() -> Iterator[tuple[str, str]]:
@@ -38,7 +38,7 @@ def documented() -> Iterator[tuple[str, str]]:
 
 
 def shown(default: object) -> set[str]:
-    """The ways to write a default."""
+    """The notations of a default."""
     if default is None:
         return {"none", "made", "default bus", "the stack's"}
     if isinstance(default, int) and not isinstance(default, bool):
@@ -46,7 +46,7 @@ def shown(default: object) -> set[str]:
     return {"none"} if default == () else {str(default), str(default).lower()}
 
 
-def test_values_may_come_from_a_command_line() -> None:
+def test_values_may_come_from_the_command_line() -> None:
     settings = Settings.from_context(
         {
             "waitFloorSeconds": "1",
@@ -63,7 +63,7 @@ def test_values_may_come_from_a_command_line() -> None:
 
 
 @pytest.mark.parametrize("none", [None, "", "null"])
-def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
+def test_a_sweep_may_have_no_maximum_age(none: object) -> None:
     assert Settings.from_context({"sweepMaxAgeDays": none}).sweep_max_age_days is None
 
 
@@ -115,12 +115,12 @@ def test_a_sweep_may_have_no_greatest_age(none: object) -> None:
         ("wait_floor_seconds", 5),
     ],
 )
-def test_bad_input_30_bad_value_is_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_bad_input_30_invalid_value_is_rejected_with_its_name(name: str, value: object) -> None:
+    with pytest.raises(SettingsError) as rejected:
         Settings.from_context({name: value})
 
-    assert list(refused.value.faults) == [name]
-    assert f"\n  {name}: " in str(refused.value)
+    assert list(rejected.value.faults) == [name]
+    assert f"\n  {name}: " in str(rejected.value)
 
 
 def dataset(**changed: object) -> dict[str, object]:
@@ -133,11 +133,11 @@ def dataset(**changed: object) -> dict[str, object]:
         ("{", "must be a list"),
         ({}, "must be a list"),
         ([{"name": "agent_disk"}], "dataset 1: pattern is needed; dataset 1: columns is needed"),
-        ([dataset(name=5)], "dataset 1: name must be small letters, digits and _, up to 64, not 5"),
+        ([dataset(name=5)], "dataset 1: name must be lower-case letters, digits and _, up to 64, not 5"),
         ([5], "dataset 1: must hold name, pattern, columns, not 5"),
-        ([dataset(name="Disks")], "small letters"),
-        ([dataset(name="agent_os_info")], "another than 'agent_os_info', which is taken"),
-        ([dataset(name="exports")], "another than 'exports', which is taken"),
+        ([dataset(name="Disks")], "lower-case letters"),
+        ([dataset(name="agent_os_info")], "must not be 'agent_os_info', which is reserved"),
+        ([dataset(name="exports")], "must not be 'exports', which is reserved"),
         ([dataset(pattern="*")], "pattern must be a file's name"),
         ([dataset(columns={})], "at least one header"),
         (
@@ -147,16 +147,16 @@ def dataset(**changed: object) -> dict[str, object]:
         ([dataset(columns={"a b": "string", "A-B": "string"})], "different names in SQL"),
         ([dataset(columns={"Other": "string"})], "different names in SQL"),
         ([dataset(columns={"%": "string"})], "different names in SQL"),
-        ([dataset(), dataset(pattern="x.csv")], "name twice"),
-        ([dataset(columns={f"column {n}": "string" for n in range(80)})], "at most 2500 bytes .* ends at 4 KB"),
+        ([dataset(), dataset(pattern="x.csv")], "unique names"),
+        ([dataset(columns={f"column {n}": "string" for n in range(80)})], "at most 2500 bytes .* 4 KB"),
     ],
 )
-def test_bad_datasets_are_refused_and_told_why(datasets: object, fault: str) -> None:
+def test_invalid_datasets_are_rejected_with_a_reason(datasets: object, fault: str) -> None:
     with pytest.raises(SettingsError, match=f"datasets: .*{fault}"):
         Settings.from_context({"datasets": datasets})
 
 
-def test_datasets_may_come_from_a_command_line() -> None:
+def test_datasets_may_come_from_the_command_line() -> None:
     assert Settings.from_context({"datasets": json.dumps([dataset()])}).datasets[0].pattern == "*_disk.csv"
     assert Settings.from_context({"datasets": ""}).datasets == ()
 
@@ -178,20 +178,20 @@ def test_datasets_may_come_from_a_command_line() -> None:
         ("topicArn", 5),
     ],
 )
-def test_what_cannot_be_there_already_is_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_invalid_names_of_existing_resources_are_rejected(name: str, value: object) -> None:
+    with pytest.raises(SettingsError) as rejected:
         Existing.from_context({name: value})
 
-    assert list(refused.value.faults) == [name]
+    assert list(rejected.value.faults) == [name]
 
 
-def test_a_misspelt_name_of_what_is_there_already_is_refused() -> None:
-    with pytest.raises(SettingsError, match="bucketname: is not known; bucketName is"):
+def test_a_misspelt_setting_of_an_existing_resource_is_rejected() -> None:
+    with pytest.raises(SettingsError, match=r"bucketname: is unknown; did you mean bucketName\?"):
         Deployment.from_context({"bucketname": "ours"})
 
 
 @pytest.mark.parametrize("region", HOME_REGIONS)
-def test_home_region_is_where_the_service_is(region: str) -> None:
+def test_every_region_of_the_service_may_be_the_home_region(region: str) -> None:
     assert Settings.from_context({"discoveryRegion": region}).discovery_region == region
 
 
@@ -204,52 +204,52 @@ def test_account_of_the_exports_is_that_of_the_role() -> None:
     assert Settings().discovery_account is None
 
 
-def test_days_of_logs_may_come_from_a_command_line() -> None:
+def test_log_retention_may_come_from_the_command_line() -> None:
     assert Settings.from_context({"logRetentionDays": "365"}).log_retention_days == 365
 
 
-def test_all_bad_values_are_told_together() -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_all_invalid_values_are_reported_together() -> None:
+    with pytest.raises(SettingsError) as rejected:
         Deployment.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5, "keyArn": "alias/ours"})
 
-    assert refused.value.faults == {
+    assert rejected.value.faults == {
         "maxFiles": "must be a whole number from 1 to 1000000, not 'many'",
-        "deadlineMinute": "is not known; deadlineMinutes is",
+        "deadlineMinute": "is unknown; did you mean deadlineMinutes?",
         "downloadHosts": "must be hosts (host, host:port or host:*) in a list or with commas between them, not 5",
         "keyArn": "must be the ARN of a KMS key, not of an alias, not 'alias/ours'",
     }
 
 
-def test_values_that_contradict_each_other_are_told_together() -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_values_that_contradict_each_other_are_reported_together() -> None:
+    with pytest.raises(SettingsError) as rejected:
         Settings(wait_ceiling_seconds=14, max_total_bytes=1, discovery_external_id="wave-2026")
 
-    assert set(refused.value.faults) == {"waitCeilingSeconds", "maxTotalBytes", "discoveryExternalId"}
+    assert set(rejected.value.faults) == {"waitCeilingSeconds", "maxTotalBytes", "discoveryExternalId"}
 
 
-def test_the_name_that_was_meant_is_told() -> None:
-    with pytest.raises(SettingsError, match="deadlineMinute: is not known; deadlineMinutes is"):
+def test_the_closest_name_is_suggested() -> None:
+    with pytest.raises(SettingsError, match=r"deadlineMinute: is unknown; did you mean deadlineMinutes\?"):
         Settings.from_context({"deadlineMinute": 5})
 
 
-def test_context_of_others_is_left_alone() -> None:
+def test_context_of_the_cdk_is_ignored() -> None:
     others = {"aws:cdk:enable-path-metadata": True, "@aws-cdk/core:target-partitions": ["aws"], "cli-telemetry": False}
 
     assert Settings.from_context(others) == Settings()
 
 
-def test_settings_made_in_code_are_checked_too() -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_settings_created_in_code_are_checked() -> None:
+    with pytest.raises(SettingsError) as rejected:
         Settings(store_concurrency=100, batch_concurency=5, colour="red")  # type: ignore[call-arg]
 
-    assert refused.value.faults == {
+    assert rejected.value.faults == {
         "storeConcurrency": "must be a whole number from 1 to 40, not 100",
-        "batch_concurency": "is not known; batchConcurrency is",
-        "colour": "is not known",
+        "batch_concurency": "is unknown; did you mean batchConcurrency?",
+        "colour": "is unknown",
     }
 
 
 @pytest.mark.parametrize("value", ["", "1st", "my stack", "a/b", "x" * 129, None, 5])
-def test_stack_id_that_cannot_name_a_stack_is_refused(value: object) -> None:
+def test_stack_id_that_is_no_valid_stack_name_is_rejected(value: object) -> None:
     with pytest.raises(SettingsError, match="stackId"):
         Deployment.from_context({"stackId": value})

@@ -1,4 +1,4 @@
-"""What holds data keeps it, from loss and from strangers."""
+"""The bucket and the catalog are protected from loss and from unauthorized access."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def test_data_outlives_the_stack(template: Template, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BUCKETS)
-def test_buckets_are_closed_to_the_public(template: Template, name: str) -> None:
+def test_buckets_block_public_access(template: Template, name: str) -> None:
     properties = template.properties(name)
 
     assert properties["PublicAccessBlockConfiguration"] == {
@@ -44,7 +44,7 @@ def test_buckets_are_encrypted(template: Template, name: str) -> None:
     [{"Bool": {"aws:SecureTransport": "false"}}, {"NumericLessThan": {"s3:TlsVersion": 1.2}}],
     ids=["without TLS", "with old TLS"],
 )
-def test_buckets_refuse_everybody(template: Template, name: str, condition: dict[str, Any]) -> None:
+def test_buckets_deny_requests(template: Template, name: str, condition: dict[str, Any]) -> None:
     statements = template.properties(f"{name}/Policy")["PolicyDocument"]["Statement"]
     (denied,) = (statement for statement in statements if statement.get("Condition") == condition)
 
@@ -56,7 +56,7 @@ def test_bucket_keeps_versions(template: Template) -> None:
     assert template.properties("Storage/Bucket")["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-def test_bucket_logs_access_to_a_bucket_that_takes_logs_of_it_alone(template: Template) -> None:
+def test_access_logs_go_to_a_bucket_that_accepts_no_other_logs(template: Template) -> None:
     logging = template.properties("Storage/Bucket")["LoggingConfiguration"]
     statements = template.properties("Storage/AccessLogs/Policy")["PolicyDocument"]["Statement"]
     (allowed,) = (statement for statement in statements if statement["Effect"] == "Allow")
@@ -67,7 +67,7 @@ def test_bucket_logs_access_to_a_bucket_that_takes_logs_of_it_alone(template: Te
     assert template.text(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
 
 
-def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
+def test_only_temporary_objects_expire_by_default(template: Template) -> None:
     rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
 
     assert {rule["Id"]: (rule.get("Prefix"), rule.get("ExpirationInDays")) for rule in rules} == {
@@ -78,7 +78,7 @@ def test_only_leftovers_of_the_bucket_expire(template: Template) -> None:
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 
 
-def test_lifetimes_are_those_that_are_asked_for() -> None:
+def test_retention_settings_are_applied() -> None:
     template = of_stack(
         Settings(raw_retention_days=30, data_retention_days=400, noncurrent_days=7, log_retention_days=365)
     )
@@ -91,14 +91,14 @@ def test_lifetimes_are_those_that_are_asked_for() -> None:
     assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {365}
 
 
-def test_catalog_can_be_restored_and_not_deleted_by_mistake(template: Template) -> None:
+def test_catalog_has_point_in_time_recovery_and_deletion_protection(template: Template) -> None:
     (replica,) = template.properties("Storage/Catalog")["Replicas"]
 
     assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert replica["DeletionProtectionEnabled"] is True
 
 
-def test_catalog_is_keyed_as_readers_rely_on(template: Template) -> None:
+def test_catalog_has_the_keys_that_readers_use(template: Template) -> None:
     properties = template.properties("Storage/Catalog")
     (index,) = properties["GlobalSecondaryIndexes"]
 

@@ -1,4 +1,4 @@
-"""What starts runs by itself, and what keeps anybody else from doing so."""
+"""Triggers that start runs, and roles that only these triggers can assume."""
 
 import json
 
@@ -12,13 +12,13 @@ from tests.infra.template import Template
 from tests.infra.test_permissions import LOG_DELIVERIES
 
 
-def test_nothing_starts_by_itself_unless_asked_for(template: Template) -> None:
+def test_there_are_no_triggers_by_default(template: Template) -> None:
     assert not template.of_type("AWS::Scheduler::Schedule")
     rules = [name for name in template.of_type("AWS::Events::Rule") if not name.startswith("Watching/")]
     assert rules == ["Announcements/NotStored"]
 
 
-def test_schedules_say_when_and_what(triggers: Template) -> None:
+def test_schedules_have_expression_time_zone_and_input(triggers: Template) -> None:
     hourly, daily = (triggers.properties(f"Schedules/Schedule{number}") for number in (1, 2))
 
     assert (hourly["ScheduleExpression"], hourly["ScheduleExpressionTimezone"]) == ("rate(1 hour)", "UTC")
@@ -31,7 +31,7 @@ def test_schedules_say_when_and_what(triggers: Template) -> None:
     assert triggers.text(hourly["Target"]["DeadLetterConfig"]["Arn"]) == "<Schedules/DeadLetters.Arn>"
 
 
-def test_rule_takes_only_calls_that_went_well_here(triggers: Template) -> None:
+def test_rule_matches_only_successful_calls_in_this_account_and_region(triggers: Template) -> None:
     rule = triggers.properties("CloudTrail/StartExportTask")
 
     assert rule["EventPattern"] == {
@@ -54,18 +54,18 @@ def test_rule_takes_only_calls_that_went_well_here(triggers: Template) -> None:
     assert triggers.text(target["DeadLetterConfig"]["Arn"]) == "<CloudTrail/DeadLetters.Arn>"
 
 
-def test_a_start_is_tried_again_with_growing_waits_unless_the_run_is_there(triggers: Template) -> None:
+def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Template) -> None:
     starter = json.loads(triggers.text(triggers.properties("CloudTrail/Starter")["DefinitionString"]))
 
     start = starter["States"]["Start run"]
-    there, retry = start["Retry"]
+    run_exists, retry = start["Retry"]
     (catch,) = start["Catch"]
-    assert there == {"ErrorEquals": catch["ErrorEquals"], "MaxAttempts": 0}
+    assert run_exists == {"ErrorEquals": catch["ErrorEquals"], "MaxAttempts": 0}
     assert {"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"} == set(catch["ErrorEquals"])
     assert set(retry["ErrorEquals"]) == {"States.TaskFailed", "States.Timeout"}
     assert retry["JitterStrategy"] == "FULL"
-    grown = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
-    longest = sum(min(wait, retry["MaxDelaySeconds"]) for wait in grown)
+    intervals = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    longest = sum(min(wait, retry["MaxDelaySeconds"]) for wait in intervals)
     assert 20 * 60 < longest < starter["TimeoutSeconds"] / 2
 
 
@@ -98,7 +98,7 @@ ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
         ),
     ],
 )
-def test_fault_27_roles_may_start_just_this_workflow(
+def test_fault_27_roles_may_start_only_this_workflow(
     triggers: Template, role: str, service: str, source: str, allowed: list[str]
 ) -> None:
     (trusted,) = triggers.properties(role)["AssumeRolePolicyDocument"]["Statement"]
@@ -121,12 +121,12 @@ def test_fault_27_roles_may_start_just_this_workflow(
         "at(2027-01-31T06:00:00)",
     ],
 )
-def test_schedules_that_fire(expression: str) -> None:
+def test_valid_expressions_are_accepted(expression: str) -> None:
     assert Schedule(expression=expression).timezone == "UTC"
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "message"),
     [
         ({"expression": "every hour"}, "expression must be"),
         ({"expression": "rate(0 hours)"}, "expression must be"),
@@ -152,27 +152,27 @@ def test_schedules_that_fire(expression: str) -> None:
         ({"expression": "rate(1 hour)", "input": {"exportIds": []}}, "input would be refused"),
         ({"expression": "rate(1 hour)", "input": {"deadline": 5}}, "input would be refused"),
         ({"expression": "rate(1 hour)", "input": []}, "input would be refused"),
-        ({"expression": "rate(1 hour)", "when": "now"}, "when is not known"),
+        ({"expression": "rate(1 hour)", "when": "now"}, "when is unknown"),
         ({"expression": "every hour", "timezone": "Berlin"}, "not 'every hour'; schedule 2: timezone must be"),
         ({}, "expression is needed"),
         ("rate(1 hour)", "must hold expression, timezone, input, not 'rate(1 hour)'"),
     ],
 )
-def test_bad_input_31_a_schedule_that_cannot_work_is_refused_by_name_at_synth(schedule: object, told: str) -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_bad_input_31_an_invalid_schedule_is_rejected_by_name_at_synth(schedule: object, message: str) -> None:
+    with pytest.raises(SettingsError) as rejected:
         Settings.from_context({"schedules": [{"expression": "rate(1 day)"}, schedule]})
 
-    assert refused.value.faults["schedules"].startswith("schedule 2")
-    assert told in refused.value.faults["schedules"]
+    assert rejected.value.faults["schedules"].startswith("schedule 2")
+    assert message in rejected.value.faults["schedules"]
 
 
 @pytest.mark.parametrize("value", [5, "rate(1 hour)", '{"expression": "rate(1 hour)"}', {"expression": "rate(1 hour)"}])
-def test_bad_input_31_schedules_that_are_no_list_are_refused(value: object) -> None:
+def test_bad_input_31_schedules_that_are_not_a_list_are_rejected(value: object) -> None:
     with pytest.raises(SettingsError, match="schedules: must be a list"):
         Settings.from_context({"schedules": value})
 
 
-def test_schedules_may_come_from_a_command_line() -> None:
+def test_schedules_may_come_from_the_command_line() -> None:
     settings = Settings.from_context({"schedules": f"[{DAILY.model_dump_json()}]", "cloudTrailTrigger": "true"})
 
     assert settings.schedules == (DAILY,)

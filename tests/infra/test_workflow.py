@@ -1,4 +1,4 @@
-"""The workflow as Step Functions will read it. ``UPDATE_SNAPSHOTS=1 pytest tests/infra`` accepts what has changed."""
+"""The definition of the workflow. ``UPDATE_SNAPSHOTS=1 pytest tests/infra`` accepts its changes."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TASKS = {
 }
 
 
-def test_definition_is_the_one_that_was_reviewed(definition: dict[str, Any]) -> None:
+def test_definition_equals_the_snapshot(definition: dict[str, Any]) -> None:
     text = json.dumps(definition, indent=2) + "\n"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(text, "utf-8")
@@ -28,7 +28,7 @@ def test_definition_is_the_one_that_was_reviewed(definition: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(("state", "function"), TASKS.items())
-def test_task_has_its_function_and_a_little_more_time(
+def test_task_invokes_its_function_with_a_longer_timeout(
     template: Template, definition: dict[str, Any], state: str, function: str
 ) -> None:
     task = states(definition)[state]
@@ -39,10 +39,10 @@ def test_task_has_its_function_and_a_little_more_time(
 
 
 @pytest.mark.parametrize("state", TASKS)
-def test_fault_28_task_is_tried_again_with_backoff_and_jitter(definition: dict[str, Any], state: str) -> None:
-    refused, retry = states(definition)[state]["Retry"]
+def test_fault_28_task_is_retried_with_backoff_and_jitter(definition: dict[str, Any], state: str) -> None:
+    not_retried, retry = states(definition)[state]["Retry"]
 
-    assert (refused["ErrorEquals"][0], refused["MaxAttempts"]) == ("NonRetryableError", 0)
+    assert (not_retried["ErrorEquals"][0], not_retried["MaxAttempts"]) == ("NonRetryableError", 0)
     assert {"Lambda.TooManyRequestsException", "States.TaskFailed", "States.Timeout"} <= set(retry["ErrorEquals"])
     assert retry["MaxAttempts"] >= 2
     assert retry["BackoffRate"] > 1
@@ -50,7 +50,7 @@ def test_fault_28_task_is_tried_again_with_backoff_and_jitter(definition: dict[s
     assert retry["MaxDelaySeconds"] <= 60
 
 
-def test_no_failure_of_one_takes_others_down(definition: dict[str, Any]) -> None:
+def test_a_failure_of_one_item_does_not_affect_others(definition: dict[str, Any]) -> None:
     for name in ("Check exports", "Store export"):
         (catch,) = states(definition)[name]["Catch"]
         assert catch["ErrorEquals"] == ["States.ALL"]
@@ -65,21 +65,21 @@ def test_only_jsonata_is_used(definition: dict[str, Any]) -> None:
     assert not [name for name, state in states(definition).items() if paths & set(state)]
 
 
-def test_machine_outlasts_the_longest_deadline(definition: dict[str, Any]) -> None:
+def test_timeout_of_the_workflow_exceeds_the_longest_deadline(definition: dict[str, Any]) -> None:
     longest = 10_080 * 60
     last_store = 3 * states(definition)["Store export"]["TimeoutSeconds"]
 
     assert definition["TimeoutSeconds"] > longest + last_store
 
 
-def test_logs_hold_errors_without_data(template: Template) -> None:
+def test_logs_contain_errors_without_data(template: Template) -> None:
     logging = template.properties("Workflow/StateMachine")["LoggingConfiguration"]
 
     assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
 
 
 def states(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """All states, those inside Maps included."""
+    """All states, including those inside Maps."""
     return dict(_states(definition))
 
 

@@ -1,4 +1,4 @@
-"""The alarms of a stack and their metrics, which are put by hand: the local AWS has few of its own."""
+"""The alarms of a stack, and values of their metrics: the local AWS publishes few metrics itself."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 class Alarms:
-    """Those of the stack with that id alone, by the ids of their constructs."""
+    """The alarms of one stack, by the ids of their constructs."""
 
     def __init__(self, aws: LocalAws, stack_id: str) -> None:
-        self._watch: CloudWatchClient = aws.client("cloudwatch")
+        self._cloudwatch: CloudWatchClient = aws.client("cloudwatch")
         self._prefix = f"{stack_id}-ExportsWatching"
 
     def all(self) -> list[Any]:
-        return list(self._watch.describe_alarms(AlarmNamePrefix=self._prefix)["MetricAlarms"])
+        return list(self._cloudwatch.describe_alarms(AlarmNamePrefix=self._prefix)["MetricAlarms"])
 
     def __getitem__(self, name: str) -> Any:
-        """CloudFormation puts the stack's name before that of the construct and a hash behind it."""
+        """The name of an alarm has the name of the stack, that of the construct and a hash, in this order."""
         (found,) = (each for each in self.all() if each["AlarmName"].startswith(f"{self._prefix}{name}"))
         return found
 
@@ -28,7 +28,7 @@ class Alarms:
         found = self[name]
         value = found["Threshold"] + 1
         point: Any = {"MetricName": found["MetricName"], "Dimensions": found["Dimensions"], "Value": value}
-        self._watch.put_metric_data(Namespace=found["Namespace"], MetricData=[point])
+        self._cloudwatch.put_metric_data(Namespace=found["Namespace"], MetricData=[point])
 
-    def rings(self, name: str) -> None:
-        until(lambda: self[name]["StateValue"] == "ALARM", what=f"{name} rings")
+    def wait_for_alarm(self, name: str) -> None:
+        until(lambda: self[name]["StateValue"] == "ALARM", what=f"{name} in ALARM")

@@ -1,4 +1,4 @@
-"""The state machine of the examples as its user would make it, with its own role."""
+"""The state machine of the examples, created as a user creates it, with its own role."""
 
 import io
 import json
@@ -20,11 +20,11 @@ FUNCTIONS = {
     "arn:aws:states:::aws-sdk:applicationdiscovery:startExportTask": "start_export_task",
     "arn:aws:states:::aws-sdk:s3:getObject": "get_object",
 }
-"""Resources that the local Step Functions lacks, and the functions that stand in for them."""
+"""Integrations that the local Step Functions does not have, and the functions that replace them."""
 
 
 class Caller:
-    """``caller.asl.json`` under the role of ``caller.policy.json``, which its functions run with, too."""
+    """``caller.asl.json`` with a role for ``caller.policy.json``; the functions have the same role."""
 
     def __init__(self, aws: LocalAws, stack: Stack) -> None:
         self._aws = aws
@@ -32,10 +32,10 @@ class Caller:
         self._name = f"caller-{uuid.uuid4().hex[:12]}"
         self.role = make_role(aws, self._name, policy=filled("caller.policy.json", stack))
         self.definition: dict[str, Any] = json.loads(filled("caller.asl.json", stack))
-        self._put_functions_in_place()
+        self._replace_integrations()
 
     def run(self, asked: Mapping[str, object], **other: object) -> Mapping[str, Any]:
-        """The execution with this input, once it has ended. ``other`` members change the definition."""
+        """Run to the end with this input. ``other`` members replace those of the definition."""
         machine = self._stack.steps.create_state_machine(
             name=f"{self._name}-{uuid.uuid4().hex[:12]}",
             definition=json.dumps({**self.definition, **other}),
@@ -48,13 +48,13 @@ class Caller:
         execution: Any = self._stack.steps.describe_execution(executionArn=arn)
         return None if execution["status"] == "RUNNING" else execution
 
-    def _put_functions_in_place(self) -> None:
+    def _replace_integrations(self) -> None:
         for state in self.definition["States"].values():
             if name := FUNCTIONS.get(state.get("Resource")):
                 state["Resource"] = self._function(name)
 
     def _function(self, name: str) -> str:
-        """The ARN of a function whose result is what the call's would be."""
+        """The ARN of a function with the same result as the integration."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             file.write(CALLS, CALLS.name)
@@ -70,7 +70,7 @@ class Caller:
 
 
 def make_role(aws: LocalAws, name: str, *, policy: str = "") -> str:
-    """The ARN of a role that state machines, schedules and functions may take."""
+    """The ARN of a role that state machines, schedules and functions may assume."""
     iam: Any = aws.client("iam")
     trusted = [f"{service}.amazonaws.com" for service in ("states", "scheduler", "lambda")]
     trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
@@ -82,7 +82,7 @@ def make_role(aws: LocalAws, name: str, *, policy: str = "") -> str:
 
 
 def filled(example: str, stack: Stack) -> str:
-    """The example with its placeholders filled in for the stack."""
+    """The example with the values of the stack in place of its placeholders."""
     values = {
         "StateMachineArn": stack.machine,
         "StateMachineName": stack.machine.rpartition(":")[2],

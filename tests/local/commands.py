@@ -1,4 +1,4 @@
-"""Commands as a user would run them, with the project's Python and the AWS CLI on the path."""
+"""Runs commands as a user does, with the project's Python and the AWS CLI on the path."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
 
 def run_command(aws: LocalAws, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """What the command said and ended with; it has as long as it likes, if only it goes on saying something."""
+    """Run a command to its end. There is no time limit as long as it writes output."""
     path = os.pathsep.join([str(Path(sys.executable).parent), str(AWS_CLI), os.environ["PATH"]])
     env = {**os.environ, **aws.env, "PATH": path}
     with (

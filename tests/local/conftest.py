@@ -1,4 +1,4 @@
-"""The deployed stack for the tests of this suite: one deployment for all that bear each other."""
+"""The deployed stack of this suite: one deployment for all tests that can run at the same time."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def marker(shared_aws: SharedAws) -> str:
 
 @pytest.fixture(scope="session")
 def service(aws: LocalAws, marker: str) -> Service:
-    """The double; every link that it hands out holds the session's marker."""
+    """The test double of the service; all its download URLs contain the session's marker."""
     service = Service(aws, marker)
     service.double.settings(marker=marker)
     return service
@@ -35,16 +35,16 @@ def service(aws: LocalAws, marker: str) -> Service:
 
 @pytest.fixture(scope="session")
 def events(aws: LocalAws) -> Inbox:
-    """What is put on the bus from the first use on."""
+    """Events on the bus since the first use of this fixture."""
     return Inbox(aws).subscribe_to_bus()
 
 
 @pytest.fixture(scope="session")
 def messages(aws: LocalAws, stack: Stack) -> Inbox:
-    """What is published to the topic from the first use on."""
+    """Messages of the topic since the first use of this fixture."""
     return Inbox(aws).subscribe_to_topic(stack.topic, stack.table_arn)
 
 
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> PrintLive:
+def print_live(capsys: pytest.CaptureFixture[str]) -> PrintLive:
     return PrintLive(capsys)

@@ -1,11 +1,11 @@
-"""What others get to hear of exports: events and messages, caught in a queue."""
+"""Events and messages about exports, received in a queue."""
 
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from local.stack.aws import LocalAws
-from tests.events import keeps_to_schema
+from tests.events import validate_event
 from tests.local.waiting import until
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LAST = "Last"
 
 
 class Inbox:
-    """A queue that keeps what comes to it. ``subscribe_to_…`` says what that is. All of it keeps to the schema."""
+    """A queue for events or messages, which ``subscribe_to_…`` selects. Checks each against the schema."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._sqs: SQSClient = aws.client("sqs")
@@ -26,20 +26,20 @@ class Inbox:
         self._sns: SNSClient = aws.client("sns")
         self._name = f"inbox-{uuid.uuid4().hex[:12]}"
         self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
-        self._open_to("events.amazonaws.com", "sns.amazonaws.com")
+        self._allow_messages_from("events.amazonaws.com", "sns.amazonaws.com")
         self._bus = "default"
-        self._catalog = "arn:aws:dynamodb:::table/of-nobody"
-        self._caught: list[dict[str, Any]] = []
+        self._catalog = "arn:aws:dynamodb:::table/none"
+        self._received: list[dict[str, Any]] = []
 
     def subscribe_to_bus(self, bus: str = "default") -> "Inbox":
-        """Every event of our source on the bus."""
+        """Receive every event of SOURCE on the bus."""
         self._bus = bus
         self._events.put_rule(Name=self._name, EventBusName=bus, EventPattern=json.dumps({"source": [SOURCE]}))
         self._events.put_targets(Rule=self._name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": self._arn()}])
         return self
 
     def subscribe_to_topic(self, topic: str, catalog: str, bus: str = "default") -> "Inbox":
-        """Every message of the topic, which hears of events on the bus that name the catalog."""
+        """Receive every message of the topic, which gets the events on the bus that name the catalog."""
         self._bus, self._catalog = bus, catalog
         self._sns.subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=self._arn(), Attributes={"RawMessageDelivery": "true"}
@@ -51,7 +51,7 @@ class Inbox:
         return [event for event in self.all() if event["detail"]["data"].get("exportId") == export_id]
 
     def all(self) -> list[dict[str, Any]]:
-        """Every event so far: an event of our own, which takes the same way, tells that nothing is under way."""
+        """Every event so far. The arrival of a last event by the same route shows that none is in transit."""
         last = f"last-{uuid.uuid4().hex}"
         detail = json.dumps({"data": {"exportId": last}})
         entry: Any = {
@@ -62,26 +62,26 @@ class Inbox:
             "Detail": detail,
         }
         self._events.put_events(Entries=[entry])
-        until(lambda: self._has_come(last), what=f"an event in {self._name}")
+        until(lambda: self._has_arrived(last), what=f"an event in {self._name}")
         while self._receive():
             pass
-        return [event for event in self._caught if event["detail-type"] != LAST]
+        return [event for event in self._received if event["detail-type"] != LAST]
 
-    def _has_come(self, export_id: str) -> bool:
+    def _has_arrived(self, export_id: str) -> bool:
         self._receive()
-        return any(event["detail"]["data"]["exportId"] == export_id for event in self._caught)
+        return any(event["detail"]["data"]["exportId"] == export_id for event in self._received)
 
     def _receive(self) -> bool:
         messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", ())
         for message in messages:
             event = json.loads(message["Body"])
             if event["detail-type"] != LAST:
-                keeps_to_schema(event)
-            self._caught.append(event)
+                validate_event(event)
+            self._received.append(event)
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 
-    def _open_to(self, *services: str) -> None:
+    def _allow_messages_from(self, *services: str) -> None:
         statement = {"Effect": "Allow", "Principal": {"Service": list(services)}, "Action": "sqs:SendMessage"}
         policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": self._arn()}]}
         self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": json.dumps(policy)})

@@ -1,4 +1,4 @@
-"""The functions called one after the other, as the workflow calls them but without its retries and beside no other."""
+"""Invokes the functions in the order of the workflow, one at a time and without retries."""
 
 import json
 import time
@@ -13,52 +13,52 @@ from tests.local.stack import Stack
 MAX_POLLS = 20
 
 
-class CallFailed(AssertionError):
-    """A function raised, or a batch goes on and on."""
+class InvocationFailed(AssertionError):
+    """A function raised an error, or a batch did not end."""
 
 
 class ManualCalls:
-    """A run that nobody but the caller moves on: what a function may not do shows at once."""
+    """A run whose steps the test invokes, so that a missing permission fails at once."""
 
     def __init__(self, aws: LocalAws, stack: Stack) -> None:
         self._functions: Any = aws.client("lambda")
         self._names = {name: stack.function(name) for name in ("PlanRun", "CheckExports", "StoreExport", "ReportRun")}
         self.name = ""
 
-    def begins(self, **asked: object) -> list[dict[str, Any]]:
-        """Plan a run, and say its batches."""
-        self.name = f"by-hand-{uuid.uuid4()}"
+    def plan(self, **asked: object) -> list[dict[str, Any]]:
+        """Plan a run and return its batches."""
+        self.name = f"manual-{uuid.uuid4()}"
         execution = {"Name": self.name, "StartTime": datetime.now(UTC).isoformat(), "Input": asked}
-        return list(self._call("PlanRun", {"execution": execution})["batches"])
+        return list(self._invoke("PlanRun", {"execution": execution})["batches"])
 
-    def settles(self, batches: Iterable[Mapping[str, Any]]) -> None:
-        """Go round until nothing of the batches is pending."""
+    def settle(self, batches: Iterable[Mapping[str, Any]]) -> None:
+        """Poll and store until no export of the batches is pending."""
         for pointer in batches:
-            state = self._call("CheckExports", pointer)
+            state = self._invoke("CheckExports", pointer)
             for _ in range(MAX_POLLS):
                 if not state["pending"]:
                     break
-                state = self._call("CheckExports", self._stored(state) if state["ready"] else self._waited(state))
+                state = self._invoke("CheckExports", self._store(state) if state["ready"] else self._wait(state))
             else:
-                raise CallFailed(f"still pending after {MAX_POLLS} looks: {state}")
+                raise InvocationFailed(f"still pending after {MAX_POLLS} polls: {state}")
 
-    def reports(self, *batches: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The run's counts; ``batches`` is what each of them ended with, nothing if it was settled."""
-        told = {"execution": {"Name": self.name}, "batches": list(batches or [None])}
-        return dict(self._call("ReportRun", told)["output"]["counts"])
+    def report(self, *batches: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The counts of the run; ``batches`` is the error of each batch, None if it was settled."""
+        event = {"execution": {"Name": self.name}, "batches": list(batches or [None])}
+        return dict(self._invoke("ReportRun", event)["output"]["counts"])
 
-    def _stored(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        results = [self._call("StoreExport", {"batch": state["batch"], "item": item}) for item in state["ready"]]
+    def _store(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        results = [self._invoke("StoreExport", {"batch": state["batch"], "item": item}) for item in state["ready"]]
         return {**state, "results": results}
 
-    def _waited(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
-        until = datetime.fromisoformat(state["nextCheckAt"])
-        time.sleep(max(0.0, (until - datetime.now(UTC)).total_seconds()))
+    def _wait(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        next_poll = datetime.fromisoformat(state["nextCheckAt"])
+        time.sleep(max(0.0, (next_poll - datetime.now(UTC)).total_seconds()))
         return state
 
-    def _call(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._functions.invoke(FunctionName=self._names[function], Payload=json.dumps(event).encode())
-        told: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise CallFailed(f"{function}: {told}")
-        return told
+    def _invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._functions.invoke(FunctionName=self._names[function], Payload=json.dumps(event).encode())
+        result: dict[str, Any] = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
+            raise InvocationFailed(f"{function}: {result}")
+        return result

@@ -1,10 +1,10 @@
-"""Figures of long tests, told while they run."""
+"""Prints figures of long tests while they run."""
 
 import pytest
 
 
 class PrintLive:
-    """Says a line on the terminal, past pytest's capture."""
+    """Prints a line on the terminal, past pytest's capture."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys

@@ -1,6 +1,6 @@
-"""No role holds more than it takes: without any one of its actions, something that ought to come out does not.
+"""Every permission of the roles of the functions is needed: without any one of them, a part of the scenario fails.
 
-Some minutes, so only ``make soak`` runs this.
+This takes some minutes, so only ``make soak`` runs it.
 """
 
 import io
@@ -20,35 +20,35 @@ from exports.model import IN_PROGRESS, utc_text
 from exports.s3.multipart import Upload, part_size_for
 from local.stack.aws import LocalAws
 from local.stack.environment import ACCOUNT, REGION
+from tests.local.kills import open_uploads
 from tests.local.manual_calls import ManualCalls
 from tests.local.print_live import PrintLive
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.trouble import open_uploads
 from tests.local.waiting import until
 
 pytestmark = pytest.mark.alone
 
 MB = 1_000_000
-NOT_JUDGED = ("logs:", "discovery:")
-"""What the local AWS does not judge; the double of the service is no part of it."""
-TELLS_MORE = {"s3:ListBucket"}
-"""Without it, AWS answers 403 instead of 404 for what is not there; the local AWS answers 404 to everybody."""
+NOT_CHECKED = ("logs:", "discovery:")
+"""Actions that the local AWS does not check; the test double of the service is not part of it."""
+ERROR_DETAIL = {"s3:ListBucket"}
+"""Without it, AWS returns 403 instead of 404 for a missing object; the local AWS always returns 404."""
 
 Action = tuple[str, str, str]
-"""Function, action, and the end of the resource's ARN that tells it from others."""
+"""Function, action, and the end of the ARN that identifies the resource."""
 
 
 @contextmanager
 def without(stack: Stack, removed: Action) -> Iterator[None]:
-    """The function's role lacks the action on that resource for the block."""
-    function, action, place = removed
+    """Remove the action on the resource from the function's role during the block."""
+    function, action, end = removed
     role = stack.role_of(function)
     (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
     document: Any = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    less = {**document, "Statement": [each for each in single(document) if not is_removed(each, action, place)]}
-    assert len(less["Statement"]) < len(single(document))
-    stack.iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(less))
+    reduced = {**document, "Statement": [each for each in single(document) if not matches(each, action, end)]}
+    assert len(reduced["Statement"]) < len(single(document))
+    stack.iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(reduced))
     try:
         yield
     finally:
@@ -65,12 +65,12 @@ def single(document: Any) -> list[dict[str, Any]]:
     ]
 
 
-def is_removed(statement: Mapping[str, Any], action: str, place: str) -> bool:
-    return statement["Action"] == action and place == place_of(statement["Resource"])
+def matches(statement: Mapping[str, Any], action: str, end: str) -> bool:
+    return statement["Action"] == action and end == arn_end(statement["Resource"])
 
 
-def place_of(resource: str) -> str:
-    """``raw/*`` of a bucket's ARN, and nothing of others."""
+def arn_end(resource: str) -> str:
+    """``raw/*`` for the ARN of objects in a bucket, empty for other ARNs."""
     return resource.partition("/")[2] if resource.startswith("arn:aws:s3:") else ""
 
 
@@ -78,44 +78,44 @@ def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def held(stack: Stack, function: str) -> list[Action]:
-    """Every action that the function's role holds and the local AWS judges."""
+def checked_actions(stack: Stack, function: str) -> list[Action]:
+    """Every action of the function's role that the local AWS checks."""
     role = stack.role_of(function)
     (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
     document = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    judged = [
+    checked = [
         each
         for each in single(document)
-        if not each["Action"].startswith(NOT_JUDGED) and each["Action"] not in TELLS_MORE
+        if not each["Action"].startswith(NOT_CHECKED) and each["Action"] not in ERROR_DETAIL
     ]
-    return sorted({(function, each["Action"], place_of(each["Resource"])) for each in judged})
+    return sorted({(function, each["Action"], arn_end(each["Resource"])) for each in checked})
 
 
 def random_csv(size: int) -> bytes:
-    """Processes with names that no compression makes small, so that their table is large, too."""
+    """Processes with names that cannot be compressed, so that their table is large as well."""
     draw = random.Random(size)
     header = b"accountNumber,agentId,agentAssignedProcessId,isSystem,name,cmdLine,path,agentProvidedTimeStamp\n"
     return header + b"".join(b'1,o-1,1,0,"%s",,,\n' % draw.randbytes(100).hex().encode() for _ in range(size // 217))
 
 
 def zipped(files: Mapping[str, bytes], *, damaged: str = "", method: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip of the files; of the ``damaged`` one, a bit near its end is another than it was."""
+    """A zip file of the files; one bit near the end of the ``damaged`` one is flipped."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    spoilt = bytearray(body.getvalue())
+    data = bytearray(body.getvalue())
     if damaged:
         entry = archive.getinfo(damaged)
-        spoilt[entry.header_offset + 30 + len(damaged) + entry.compress_size - 50] ^= 1
-    return bytes(spoilt)
+        data[entry.header_offset + 30 + len(damaged) + entry.compress_size - 50] ^= 1
+    return bytes(data)
 
 
 class RoleScenario:
-    """All that may become of exports, done by hand: each part says whether it came out as it ought to."""
+    """All ways to process exports, without the workflow; each part returns whether its result is as expected."""
 
     def __init__(self, aws: LocalAws, stack: Stack, service: Service) -> None:
-        self._by_hand = ManualCalls(aws, stack)
+        self._manual_run = ManualCalls(aws, stack)
         self._stack = stack
         self._service = service
         small = {"1_o-1_osInfo.csv": b"accountNumber,agentId\n1,o-1\n"}
@@ -127,77 +127,77 @@ class RoleScenario:
     def parts(self) -> Sequence[Callable[[], bool]]:
         return (
             self.a_sweep_is_planned,
-            self.what_failed_is_settled_and_announced,
+            self.a_failed_export_is_settled_and_published,
             self.a_batch_that_could_not_be_settled_is_reported,
-            self.a_small_export_is_stored_and_what_is_there_already_is_adopted,
-            self.a_large_export_is_gone_on_with_and_other_uploads_of_it_are_let_go_of,
-            self.of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one,
-            self.of_an_export_damaged_inside_nothing_is_left_half_sent,
+            self.a_small_export_is_stored_and_existing_objects_are_accepted,
+            self.a_large_upload_is_resumed_and_other_uploads_are_aborted,
+            self.the_raw_object_of_a_damaged_export_is_kept_and_later_replaced,
+            self.a_damaged_nested_zip_leaves_no_open_upload,
         )
 
     def a_sweep_is_planned(self) -> bool:
         export_id = self._service.has()
-        self._by_hand.begins()
+        self._manual_run.plan()
         self._settled([export_id])
         return True
 
-    def what_failed_is_settled_and_announced(self) -> bool:
+    def a_failed_export_is_settled_and_published(self) -> bool:
         return self._settled([self._service.has(outcome="FAILED")]) == {"FAILED": 1}
 
     def a_batch_that_could_not_be_settled_is_reported(self) -> bool:
         export_id = self._service.has()
-        self._by_hand.begins(exportIds=[export_id])
-        counts = self._by_hand.reports({"batch": 1, "error": "States.Timeout", "cause": ""})
-        return counts == {"NOT_STORED": 1} and self._announced([export_id])
+        self._manual_run.plan(exportIds=[export_id])
+        counts = self._manual_run.report({"batch": 1, "error": "States.Timeout", "cause": ""})
+        return counts == {"NOT_STORED": 1} and self._published([export_id])
 
-    def a_small_export_is_stored_and_what_is_there_already_is_adopted(self) -> bool:
+    def a_small_export_is_stored_and_existing_objects_are_accepted(self) -> bool:
         export_id = self._service.has(kind="agent")
         first = self._settled([export_id])
         self._forget(export_id)
         return first == self._settled([export_id]) == {"STORED": 1}
 
-    def a_large_export_is_gone_on_with_and_other_uploads_of_it_are_let_go_of(self) -> bool:
+    def a_large_upload_is_resumed_and_other_uploads_are_aborted(self) -> bool:
         export_id = self._service.has(kind="agent", min_bytes=12 * MB, compression="stored")
         date = self._service.described(export_id)["exportRequestTime"].strftime("%Y-%m-%d")
         key = f"raw/{ACCOUNT}/{REGION}/{date}/{export_id}.zip"
         self._stack.s3.create_multipart_upload(Bucket=self._stack.bucket, Key=key)
-        self._begun(export_id, key)
-        return self._settled([export_id]) == {"STORED": 1} and self._nothing_is_half_sent(export_id)
+        self._begin_upload(export_id, key)
+        return self._settled([export_id]) == {"STORED": 1} and self._has_no_open_upload(export_id)
 
-    def of_a_damaged_export_the_raw_object_stays_and_makes_room_for_a_better_one(self) -> bool:
+    def the_raw_object_of_a_damaged_export_is_kept_and_later_replaced(self) -> bool:
         export_id = self._service.has_body(self._damaged)
         rejected = self._settled([export_id])
         left = {key.partition("/")[0] for key in self._stack.keys_of(export_id)}
-        self._service.now_plays(export_id)
+        self._service.set_scenario(export_id)
         return (
             rejected == {"REJECTED": 1}
             and left == {"raw"}
-            and self._nothing_is_half_sent(export_id)
+            and self._has_no_open_upload(export_id)
             and self._settled([export_id]) == {"STORED": 1}
         )
 
-    def of_an_export_damaged_inside_nothing_is_left_half_sent(self) -> bool:
+    def a_damaged_nested_zip_leaves_no_open_upload(self) -> bool:
         export_id = self._service.has_body(self._damaged_inside)
-        return self._settled([export_id]) == {"REJECTED": 1} and self._nothing_is_half_sent(export_id)
+        return self._settled([export_id]) == {"REJECTED": 1} and self._has_no_open_upload(export_id)
 
     def _settled(self, export_ids: Sequence[str]) -> dict[str, int]:
-        """The counts of a run of these exports; nothing if one of them was not announced by who settled it."""
-        self._by_hand.settles(self._by_hand.begins(exportIds=export_ids))
-        announced = self._announced(export_ids)
-        counts = self._by_hand.reports()
-        return counts if announced else {}
+        """The counts of a run of these exports; empty if a function settled one without publishing its event."""
+        self._manual_run.settle(self._manual_run.plan(exportIds=export_ids))
+        published = self._published(export_ids)
+        counts = self._manual_run.report()
+        return counts if published else {}
 
-    def _announced(self, export_ids: Sequence[str]) -> bool:
+    def _published(self, export_ids: Sequence[str]) -> bool:
         return all("announcedAt" in (self._stack.row(export_id) or {}) for export_id in export_ids)
 
     def _forget(self, export_id: str) -> None:
-        """As if the run had been killed before it wrote the manifest, and the row were gone."""
+        """Restore the state before the manifest was written, without the catalog item."""
         self._stack.s3.delete_object(Bucket=self._stack.bucket, Key=f"manifests/{export_id}.json")
         self._stack.dynamodb.delete_item(TableName=self._stack.table, Key={"exportId": {"S": export_id}})
 
-    def _begun(self, export_id: str, key: str) -> None:
-        """As if a call had been killed after it began to copy the export."""
-        until(lambda: self._service.described(export_id).get("configurationsDownloadUrl"), what="the export has a link")
+    def _begin_upload(self, export_id: str, key: str) -> None:
+        """Create the state of an invocation that was killed after it began to copy the export."""
+        until(lambda: self._service.described(export_id).get("configurationsDownloadUrl"), what="a download URL")
         body = self._service.download(export_id)
         upload_id = self._stack.s3.create_multipart_upload(
             Bucket=self._stack.bucket, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE"
@@ -211,39 +211,39 @@ class RoleScenario:
         }
         self._stack.dynamodb.put_item(TableName=self._stack.table, Item=item)
 
-    def _nothing_is_half_sent(self, export_id: str) -> bool:
+    def _has_no_open_upload(self, export_id: str) -> bool:
         return not [upload for upload in open_uploads(self._stack) if export_id in upload["Key"]]
 
 
 @pytest.fixture(scope="module")
-def day(aws: LocalAws, stack: Stack, service: Service) -> RoleScenario:
+def scenario(aws: LocalAws, stack: Stack, service: Service) -> RoleScenario:
     return RoleScenario(aws, stack, service)
 
 
 @pytest.mark.parametrize("function", ["PlanRun", "CheckExports", "StoreExport", "ReportRun"])
-def test_every_action_is_needed(stack: Stack, day: RoleScenario, tell: PrintLive, function: str) -> None:
-    assert [part.__name__ for part in day.parts if not part()] == [], "with all of them it comes out"
+def test_every_action_is_needed(stack: Stack, scenario: RoleScenario, print_live: PrintLive, function: str) -> None:
+    assert [part.__name__ for part in scenario.parts if not part()] == [], "every part succeeds with all permissions"
 
-    needed = {action: missed(stack, day, action) for action in held(stack, function)}
+    needed = {action: failing_part(stack, scenario, action) for action in checked_actions(stack, function)}
 
-    for (_, action, place), part in needed.items():
-        tell(f"{function} without {action} {place}: {part or 'all came out'}")
+    for (_, action, end), part in needed.items():
+        print_live(f"{function} without {action} {end}: {part or 'no part failed'}")
     assert needed
     assert [action for action, part in needed.items() if not part] == []
 
 
-def missed(stack: Stack, day: RoleScenario, action: Action) -> str:
-    """What does not come out without the action, and does with it again; empty when all does."""
+def failing_part(stack: Stack, scenario: RoleScenario, action: Action) -> str:
+    """The part that fails without the action and succeeds with it again; empty if none fails."""
     with without(stack, action):
-        part = next((each for each in day.parts if not comes_out(each)), None)
+        part = next((each for each in scenario.parts if not succeeds(each)), None)
     if part is None:
         return ""
     name = part.__name__.replace("_", " ")
-    assert comes_out(part), f"{action} is given back, and still not: {name}"
+    assert succeeds(part), f"{action} is restored, but this still fails: {name}"
     return name
 
 
-def comes_out(part: Callable[[], bool]) -> bool:
+def succeeds(part: Callable[[], bool]) -> bool:
     try:
         return part()
     except (AssertionError, LookupError):

@@ -1,4 +1,4 @@
-"""Two calls that Step Functions makes by itself on AWS and cannot make locally, as functions in their place."""
+"""Functions in place of two AWS SDK integrations, which the local Step Functions does not have."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import boto3
 
 
 def start_export_task(arguments: dict[str, Any], _: object) -> dict[str, str]:
-    """As ``aws-sdk:applicationdiscovery:startExportTask``: Step Functions writes every name with a capital."""
+    """As ``aws-sdk:applicationdiscovery:startExportTask``: Step Functions capitalizes every name."""
     started = boto3.client("discovery").start_export_task(**_uncapitalized(arguments))
     return {"ExportId": started["exportId"]}
 

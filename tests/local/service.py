@@ -1,4 +1,4 @@
-"""Application Discovery Service as the double plays it for the tests: exports that are there, and what was asked."""
+"""The test double of Application Discovery Service: its exports, its settings, and the counts of requests."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,62 +17,62 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Every test has exports of its own here, so that tests can run beside each other."""
+    """Each test adds its own exports, so that tests can run at the same time."""
 
     def __init__(self, aws: LocalAws, marker: str) -> None:
         self.double = Double(aws.instance.discovery, aws.state.bundle)
         self._client: ApplicationDiscoveryServiceClient = aws.client("discovery")
-        self._elsewhere: S3Client = aws.client("s3", account=ACCOUNT)
+        self._other_account: S3Client = aws.client("s3", account=ACCOUNT)
         self._marker = marker
         self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=300.0)
 
-    def has(self, **script: object) -> str:
-        """There is an export, finished unless scripted otherwise; its id. Members: `local.double.scenario`."""
-        return self.double.add(script)[0]
+    def has(self, **scenario: object) -> str:
+        """Add an export, finished by default, and return its id. Members: `local.double.scenario`."""
+        return self.double.add(scenario)[0]
 
     def has_body(self, body: bytes) -> str:
-        """There is an export whose link, to a bucket of somebody else's, leads to these bytes; its id."""
-        place: Any = {"Bucket": "somebody-elses", "Key": f"{self._marker}/{uuid.uuid4()}.zip"}
-        with suppress(self._elsewhere.exceptions.BucketAlreadyOwnedByYou):
-            self._elsewhere.create_bucket(Bucket=place["Bucket"])
-        self._elsewhere.put_object(**place, Body=body)
-        return self.has(download_url=self._elsewhere.generate_presigned_url("get_object", Params=place))
+        """Add an export with these bytes at its download URL, in a bucket of another account, and return its id."""
+        location: Any = {"Bucket": "other-account", "Key": f"{self._marker}/{uuid.uuid4()}.zip"}
+        with suppress(self._other_account.exceptions.BucketAlreadyOwnedByYou):
+            self._other_account.create_bucket(Bucket=location["Bucket"])
+        self._other_account.put_object(**location, Body=body)
+        return self.has(download_url=self._other_account.generate_presigned_url("get_object", Params=location))
 
     def has_many(self, count: int, **each: object) -> list[str]:
         return self.double.add_many(count, each)
 
-    def starts(self, agent_id: str, **script: object) -> str:
-        """What a pipeline does: StartExportTask for an agent; the id that it answers. No other test may start one."""
-        self.double.set_scenarios(script)
+    def start_export(self, agent_id: str, **scenario: object) -> str:
+        """Call StartExportTask for an agent, as a pipeline does, and return the id. No other test may start one."""
+        self.double.set_scenarios(scenario)
         filters: Any = [{"name": "agentIds", "condition": "EQUALS", "values": [agent_id]}]
         return self._client.start_export_task(exportDataFormat=["CSV"], filters=filters)["exportId"]
 
     @contextmanager
-    def never_done(self, *scripts: Mapping[str, object]) -> Iterator[list[str]]:
-        """There are exports that go so for the block, and then like any other: no later sweep has to wait for them."""
-        export_ids = self.double.add(*scripts)
+    def with_unfinished(self, *scenarios: Mapping[str, object]) -> Iterator[list[str]]:
+        """Add exports with these scenarios, which finish after the block, so that no later sweep waits for them."""
+        export_ids = self.double.add(*scenarios)
         try:
             yield export_ids
         finally:
             for export_id in export_ids:
-                self.now_plays(export_id)
+                self.set_scenario(export_id)
 
-    def now_plays(self, export_id: str, **script: object) -> None:
-        """From now on the export goes so."""
-        self.double.add({"export_id": export_id, **script})
+    def set_scenario(self, export_id: str, **scenario: object) -> None:
+        """Replace the scenario of the export, or add an export with this id."""
+        self.double.add({"export_id": export_id, **scenario})
 
     @contextmanager
-    def behaving(self, **settings: object) -> Iterator[None]:
-        """The service behaves so for the block, to everybody."""
-        usual = self.double.settings()
+    def with_settings(self, **settings: object) -> Iterator[None]:
+        """Change settings of the service during the block, for all callers."""
+        before = self.double.settings()
         self.double.settings(**settings)
         try:
             yield
         finally:
-            self.double.settings(**{name: usual[name] for name in settings})
+            self.double.settings(**{name: before[name] for name in settings})
 
     def described(self, export_id: str) -> dict[str, Any]:
-        """ExportInfo as the service tells it to anybody who may ask."""
+        """ExportInfo as the service returns it to any caller."""
         (info,) = self._client.describe_export_tasks(exportIds=[export_id])["exportsInfo"]
         return dict(info)
 
@@ -80,23 +80,23 @@ class Service:
         return str(self.described(export_id)["configurationsDownloadUrl"])
 
     def download(self, export_id: str) -> bytes:
-        """The bytes behind the export's link; it counts as a GET like any other."""
-        answer = self._http.request("GET", self.download_url(export_id), decode_content=False)
-        assert answer.status == 200
-        return answer.data
+        """The bytes at the export's download URL; this counts as a GET."""
+        response = self._http.request("GET", self.download_url(export_id), decode_content=False)
+        assert response.status == 200
+        return response.data
 
     def etag(self, export_id: str) -> str:
-        """Of the bytes behind the export's link; it counts as a GET like any other."""
+        """The ETag at the export's download URL; this counts as a GET."""
         return self._http.request("GET", self.download_url(export_id), headers={"Range": "bytes=0-0"}).headers["ETag"]
 
     def gets(self, *export_ids: str) -> int:
-        """How many GETs of these exports' links there were, or of all links."""
+        """The number of GETs of the download URLs of these exports, or of all exports."""
         return self.double.gets(export_ids or None)
 
     def sent(self, export_id: str) -> int:
-        """How many bytes of the export were downloaded, again and again included."""
+        """The number of downloaded bytes of the export, including repeated downloads."""
         return int(self.double.counts()["exports"][export_id]["bytes"])
 
     def calls(self) -> int:
-        """How often DescribeExportTasks was called, by whomever, whatever it answered."""
+        """The number of calls of DescribeExportTasks, of all callers and with any result."""
         return int(self.double.counts()["calls"].get("DescribeExportTasks", 0))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that has ended. ``report`` is the one in the bucket, which holds every export; none when there is none."""
+    """A run that has ended. ``report`` is the one in the bucket, with every export; None if there is none."""
 
     arn: str
     name: str
@@ -42,7 +42,7 @@ class Run:
         return counts
 
     def entry(self, export_id: str) -> Mapping[str, Any]:
-        """What the report says of the export."""
+        """The entry of the export in the report."""
         assert self.report, f"{self.status} without a report: {self.error} {self.cause}"
         (entry,) = (export for export in self.report["exports"] if export["exportId"] == export_id)
         return dict(entry)
@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A run, or one of its batches: all that Step Functions tells of it."""
+    """The execution of a run or of one of its batches, with all data from Step Functions."""
 
     arn: str
     described: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Execution:
 
 
 class Stack:
-    """Runs the workflow and reads everything that it leaves behind."""
+    """Runs the workflow and reads everything that it stores."""
 
     def __init__(self, aws: LocalAws, outputs: Mapping[str, str] | None = None) -> None:
         outputs = outputs or aws.outputs
@@ -91,12 +91,12 @@ class Stack:
         return self.ended(self.start(asked))
 
     def start(self, asked: object) -> str:
-        """Start a run with whatever input, and say its ARN."""
+        """Start a run with any input and return its ARN."""
         name, text = f"test-{uuid.uuid4()}", json.dumps(asked)
         return self.steps.start_execution(stateMachineArn=self.machine, name=name, input=text)["executionArn"]
 
     def ended(self, arn: str) -> Run:
-        """The run, once it has ended. One that does not end in time is stopped, so that it disturbs no other test."""
+        """Wait for the end of the run. A run that does not end in time is stopped and disturbs no other test."""
         try:
             execution: Any = until(lambda: self._ended(arn), what=f"the end of {arn}")
         except NeverHappened:
@@ -122,7 +122,7 @@ class Stack:
         return list(self._executions([arn]))
 
     def all_histories(self) -> list[Execution]:
-        """Of every run that there has been."""
+        """The executions of all runs so far."""
         pages = self.steps.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
         return list(self._executions(execution["executionArn"] for page in pages for execution in page["executions"]))
 
@@ -147,19 +147,19 @@ class Stack:
         return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
     def keys_of(self, export_id: str) -> list[str]:
-        """Every key that has to do with the export."""
+        """Every key that contains the id of the export."""
         return [key for key in self.keys() if export_id in key]
 
     def body(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def versions(self, key: str) -> int:
-        """How often the object was written."""
+        """The number of versions of the object."""
         listed = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key)
         return sum(version["Key"] == key for version in listed.get("Versions", ()))
 
     def document(self, key: str) -> Any:
-        """The JSON at the key; None when there is none."""
+        """The JSON document at the key; None if there is none."""
         try:
             return json.loads(self.body(key))
         except self.s3.exceptions.NoSuchKey:
@@ -198,7 +198,7 @@ class Stack:
         )
         return [str(_plain(item)["exportId"]) for page in pages for item in page["Items"]]
 
-    # --- what it consists of ---
+    # --- resources ---
 
     def resources(self, kind: str) -> dict[str, str]:
         """Physical ids by logical id of the resources of a type, such as ``AWS::Lambda::Function``."""
@@ -210,7 +210,7 @@ class Stack:
         }
 
     def template(self) -> Any:
-        """The template as CloudFormation has it."""
+        """The deployed template, from CloudFormation."""
         stack = self.machine.rpartition(":")[2].partition("-")[0]
         body: Any = self._cloudformation.get_template(StackName=stack)["TemplateBody"]
         return json.loads(body) if isinstance(body, str) else body
@@ -230,17 +230,17 @@ class Stack:
         return arn.rpartition("/")[2]
 
     def log_lines(self) -> Iterator[tuple[str, str]]:
-        """Log group and message of everything that was logged."""
+        """Log group and message of every log event."""
         for group in self.resources("AWS::Logs::LogGroup").values():
             yield from ((group, message) for message in self._messages(group))
 
     def _messages(self, group: str) -> Iterator[str]:
-        """All messages of a group: the local AWS gives the first 10,000 events from a moment on, and no token."""
-        start, told = 0, 0
-        while events := self.logs.filter_log_events(logGroupName=group, startTime=start)["events"][told:]:
+        """All messages of a group: the local AWS returns the first 10,000 events from a time on, and no token."""
+        start, seen = 0, 0
+        while events := self.logs.filter_log_events(logGroupName=group, startTime=start)["events"][seen:]:
             yield from (event["message"] for event in events)
             last = events[-1]["timestamp"]
-            told = sum(event["timestamp"] == last for event in events) + (told if last == start else 0)
+            seen = sum(event["timestamp"] == last for event in events) + (seen if last == start else 0)
             start = last
 
 

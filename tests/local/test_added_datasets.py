@@ -1,4 +1,4 @@
-"""Files of an unknown kind: stored and reported, and a table like any other once the deployment knows their columns."""
+"""Files of an unknown dataset are stored and reported; a custom dataset in the settings gives them a table."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from local.stack.aws import LocalAws
 from tests.local.athena import Athena
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.test_tables import link_to, zipped_csv
+from tests.local.test_tables import presigned_url, zipped_csv
 
 pytestmark = pytest.mark.alone
 
 FILE = "123456789012_loadBalancer.csv"
 ROWS = [["agentId", "name", "Idle Time (s)", "new"], ["o-1", "front\nend", "1.5", "x"], ["o-2", "back", "", ""]]
-ADDED = {
+CUSTOM = {
     "name": "load_balancer",
     "pattern": "*_loadBalancer.csv",
     "columns": {"agentId": "string", "Idle Time (s)": "double", "name": "string"},
@@ -26,15 +26,15 @@ ADDED = {
 
 @pytest.fixture(scope="module")
 def outputs(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Of a stack of its own that knows the dataset."""
+    """Outputs of a second stack, which has the custom dataset."""
     file = tmp_path_factory.mktemp("added") / "outputs.json"
-    aws.deploy_beside({"stackId": "Added", "datasets": json.dumps([ADDED])}, file)
-    told: Any = json.loads(Path(file).read_text())["Added"]
-    return dict(told)
+    aws.deploy_beside({"stackId": "Added", "datasets": json.dumps([CUSTOM])}, file)
+    result: Any = json.loads(Path(file).read_text())["Added"]
+    return dict(result)
 
 
-def test_an_unknown_file_is_stored_and_reported(aws: LocalAws, stack: Stack, service: Service) -> None:
-    export_id = service.has(download_url=link_to(aws, stack, zipped_csv(FILE, ROWS)))
+def test_a_file_of_an_unknown_dataset_is_stored_and_reported(aws: LocalAws, stack: Stack, service: Service) -> None:
+    export_id = service.has(download_url=presigned_url(aws, stack, zipped_csv(FILE, ROWS)))
 
     run = stack.run(exportIds=[export_id])
 
@@ -45,11 +45,11 @@ def test_an_unknown_file_is_stored_and_reported(aws: LocalAws, stack: Stack, ser
     assert manifest["schemaNotes"] == [{"name": FILE, "noTable": "unknown dataset"}]
 
 
-def test_an_added_dataset_answers_in_sql(
+def test_a_custom_dataset_can_be_queried(
     aws: LocalAws, stack: Stack, service: Service, outputs: Mapping[str, str]
 ) -> None:
     second = Stack(aws, outputs)
-    export_id = service.has(download_url=link_to(aws, stack, zipped_csv(FILE, ROWS)))
+    export_id = service.has(download_url=presigned_url(aws, stack, zipped_csv(FILE, ROWS)))
 
     run = second.run(exportIds=[export_id])
 

@@ -1,4 +1,4 @@
-"""Input that breaks the schema: named by member, before anything is called, and with nothing left behind."""
+"""Input that violates the schema: rejected with its members, without any call and without any stored data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ SEVERAL = {"exportIds": ["a b", "export-1", ".."], "onFailure": "ignore", "deadl
 
 
 @dataclass(frozen=True)
-class Aftermath:
-    """What every bad input together came to."""
+class Results:
+    """The results of all invalid inputs."""
 
     runs: Mapping[str, Run]
     several: Run
@@ -63,8 +63,8 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(stack: Stack, service: Service) -> Aftermath:
-    """Nothing else runs meanwhile, so whatever is left behind is theirs."""
+def results(stack: Stack, service: Service) -> Results:
+    """No other test runs meanwhile, so that everything left behind is from these runs."""
 
     def inventory() -> set[str]:
         return {*stack.keys(), *(row["exportId"] for row in stack.rows())}
@@ -72,29 +72,29 @@ def aftermath(stack: Stack, service: Service) -> Aftermath:
     calls, before = service.calls(), inventory()
     runs = {case: stack.ended(stack.start(asked)) for case, (asked, _) in BAD.items()}
     several = stack.ended(stack.start(SEVERAL))
-    return Aftermath(runs, several, service.calls() - calls, inventory() - before)
+    return Results(runs, several, service.calls() - calls, inventory() - before)
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_01_02_05_06_07_is_refused_by_member(aftermath: Aftermath, case: str) -> None:
-    run, (_, member) = aftermath.runs[case], BAD[case]
+def test_bad_input_01_02_05_06_07_is_rejected_with_its_member(results: Results, case: str) -> None:
+    run, (_, member) = results.runs[case], BAD[case]
 
     assert (run.status, run.error) == ("FAILED", "InvalidInput")
     assert member in f"{run.cause} "
 
 
-def test_several_faults_are_told_together(aftermath: Aftermath) -> None:
-    told = aftermath.several.cause or ""
+def test_several_faults_are_reported_together(results: Results) -> None:
+    cause = results.several.cause or ""
 
-    assert aftermath.several.error == "InvalidInput"
+    assert results.several.error == "InvalidInput"
     for member in ("exportIds[0]", "exportIds[2]", "onFailure", "deadlineMinutes", "'more'"):
-        assert member in told
-    assert "exportIds[1]" not in told
+        assert member in cause
+    assert "exportIds[1]" not in cause
 
 
-def test_bad_input_01_02_05_06_07_calls_nobody(aftermath: Aftermath) -> None:
-    assert aftermath.calls == 0
+def test_bad_input_01_02_05_06_07_makes_no_call(results: Results) -> None:
+    assert results.calls == 0
 
 
-def test_bad_input_leaves_nothing_behind(aftermath: Aftermath) -> None:
-    assert aftermath.left_behind == set()
+def test_bad_input_stores_nothing(results: Results) -> None:
+    assert results.left_behind == set()

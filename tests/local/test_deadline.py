@@ -1,4 +1,4 @@
-"""Runs that stop waiting. The shortest deadline is a minute, which all of them spend together."""
+"""Runs that reach their deadline. The shortest deadline is one minute, which the runs wait for together."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ WHILE_WAITING = {"in_progress_seconds": 1_000_000}
 
 @dataclass(frozen=True)
 class Overdue:
-    """A sweep and a run by id whose deadlines passed, what was known right after, and the run and sweep that came next.
+    """A sweep and a run by id whose deadlines passed, the state right after, and the next run and the next sweep.
 
-    ``left`` had timed out and ``refused`` could not be stored when the next sweep began.
+    ``timed_out`` was TIMED_OUT and ``not_stored`` was NOT_STORED when the next sweep began.
     """
 
     sweep: Run
@@ -29,39 +29,39 @@ class Overdue:
     sweep_stored: str
     run: Run
     waited_for: str
-    never_opened: str
+    url_refused: str
     stored: str
     rows: Mapping[str, Mapping[str, Any]]
     announced: Mapping[str, Sequence[str]]
     published: Mapping[str, Sequence[Mapping[str, Any]]]
     later: Run
-    left: str
-    refused: str
+    timed_out: str
+    not_stored: str
     next_sweep: Run
 
 
 @pytest.fixture(scope="module")
 def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> Overdue:
-    with service.never_done(WHILE_WAITING) as (swept,):
+    with service.with_unfinished(WHILE_WAITING) as (swept,):
         sweep_stored = service.has(kind="agent")
         sweep = stack.start({"deadlineMinutes": 1})
-        until(lambda: settled(stack, sweep_stored) and stack.row(swept), what="the sweep's first look")
+        until(lambda: settled(stack, sweep_stored) and stack.row(swept), what="the sweep's first poll")
 
-        late = service.never_done(WHILE_WAITING, WHILE_WAITING, {"refused_gets": 1_000_000})
-        with late as (waited_for, left, never_opened):
+        late = service.with_unfinished(WHILE_WAITING, WHILE_WAITING, {"refused_gets": 1_000_000})
+        with late as (waited_for, timed_out, url_refused):
             stored = service.has(kind="agent")
-            asked = [waited_for, never_opened, left, stored]
+            asked = [waited_for, url_refused, timed_out, stored]
             run = stack.start({"exportIds": asked, "deadlineMinutes": 1})
             ended = [stack.ended(arn) for arn in (sweep, run)]
             rows = {export_id: stack.row(export_id) or {} for export_id in (swept, *asked)}
             announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in rows}
             published = {export_id: messages.of(export_id) for export_id in rows}
 
-    later = stack.run(exportIds=[swept, waited_for, never_opened])
-    refused = service.has(kind="agent")
-    with service.behaving(home_region="eu-central-1"):
-        stack.run(exportIds=[refused])
-    rows |= {export_id: stack.row(export_id) or {} for export_id in (left, refused)}
+    later = stack.run(exportIds=[swept, waited_for, url_refused])
+    not_stored = service.has(kind="agent")
+    with service.with_settings(home_region="eu-central-1"):
+        stack.run(exportIds=[not_stored])
+    rows |= {export_id: stack.row(export_id) or {} for export_id in (timed_out, not_stored)}
     next_sweep = stack.run()
     return Overdue(
         sweep=ended[0],
@@ -69,14 +69,14 @@ def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> O
         sweep_stored=sweep_stored,
         run=ended[1],
         waited_for=waited_for,
-        never_opened=never_opened,
+        url_refused=url_refused,
         stored=stored,
         rows=rows,
         announced=announced,
         published=published,
         later=later,
-        left=left,
-        refused=refused,
+        timed_out=timed_out,
+        not_stored=not_stored,
         next_sweep=next_sweep,
     )
 
@@ -85,20 +85,20 @@ def settled(stack: Stack, export_id: str) -> bool:
     return "settledAt" in (stack.row(export_id) or {})
 
 
-def test_fault_20_what_is_in_progress_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
+def test_fault_20_an_export_in_progress_at_the_deadline_is_timed_out(overdue: Overdue) -> None:
     assert overdue.run.outcome(overdue.waited_for) == "TIMED_OUT"
     assert overdue.rows[overdue.waited_for]["status"] == "TIMED_OUT"
     assert overdue.announced[overdue.waited_for] == ["Export Timed Out"]
 
 
-def test_what_is_still_being_stored_at_the_deadline_has_timed_out(overdue: Overdue) -> None:
-    assert overdue.run.outcome(overdue.never_opened) == "TIMED_OUT"
-    assert overdue.rows[overdue.never_opened]["status"] == "TIMED_OUT"
-    assert overdue.run.reason(overdue.never_opened) == "the link no longer opens (403)"
-    assert overdue.announced[overdue.never_opened] == ["Export Timed Out"]
+def test_an_export_that_is_still_being_stored_at_the_deadline_is_timed_out(overdue: Overdue) -> None:
+    assert overdue.run.outcome(overdue.url_refused) == "TIMED_OUT"
+    assert overdue.rows[overdue.url_refused]["status"] == "TIMED_OUT"
+    assert overdue.run.reason(overdue.url_refused) == "the download URL is no longer valid (403)"
+    assert overdue.announced[overdue.url_refused] == ["Export Timed Out"]
 
 
-def test_what_timed_out_is_published_with_what_the_service_says(overdue: Overdue) -> None:
+def test_a_timed_out_export_is_published_with_the_status_of_the_service(overdue: Overdue) -> None:
     (message,) = overdue.published[overdue.waited_for]
 
     assert message["detail-type"] == "Export Timed Out"
@@ -110,13 +110,13 @@ def test_what_timed_out_is_published_with_what_the_service_says(overdue: Overdue
     assert overdue.published[overdue.swept] == []
 
 
-def test_a_run_that_timed_out_fails_after_storing_what_it_could(stack: Stack, overdue: Overdue) -> None:
+def test_a_run_that_timed_out_fails_and_has_stored_the_finished_exports(stack: Stack, overdue: Overdue) -> None:
     assert (overdue.run.status, overdue.run.error) == ("FAILED", "ExportsNotStored")
     assert json.loads(overdue.run.cause or "")["counts"] == {"TIMED_OUT": 3, "STORED": 1}
     assert stack.manifest(overdue.stored)
 
 
-def test_a_sweep_reports_what_is_in_progress_and_announces_nothing(overdue: Overdue) -> None:
+def test_a_sweep_reports_exports_in_progress_and_publishes_nothing(overdue: Overdue) -> None:
     assert overdue.sweep.status == "SUCCEEDED"
     assert overdue.sweep.outcome(overdue.swept) == "TIMED_OUT"
     assert overdue.sweep.outcome(overdue.sweep_stored) == "STORED"
@@ -124,11 +124,11 @@ def test_a_sweep_reports_what_is_in_progress_and_announces_nothing(overdue: Over
     assert overdue.announced[overdue.swept] == []
 
 
-def test_a_later_run_takes_up_what_timed_out(overdue: Overdue) -> None:
+def test_a_later_run_stores_timed_out_exports(overdue: Overdue) -> None:
     assert overdue.later.counts == {"STORED": 3}
 
 
-def test_the_next_sweep_takes_up_what_timed_out_and_what_could_not_be_stored(overdue: Overdue) -> None:
-    late = (overdue.left, overdue.refused)
+def test_the_next_sweep_stores_exports_that_timed_out_or_were_not_stored(overdue: Overdue) -> None:
+    late = (overdue.timed_out, overdue.not_stored)
     assert [overdue.rows[export_id]["status"] for export_id in late] == ["TIMED_OUT", "NOT_STORED"]
     assert [overdue.next_sweep.outcome(export_id) for export_id in late] == ["STORED", "STORED"]

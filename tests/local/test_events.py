@@ -1,4 +1,4 @@
-"""What others hear of exports: one event each, and a message for each that was not stored."""
+"""One event for each export, and a message for each export that is not stored."""
 
 import json
 
@@ -9,10 +9,10 @@ from tests.local.stack import Stack
 
 CORRELATION = "wave-2026/11: Köln"
 SUCCEEDED = {"statusMessage": "SUCCEEDED"}
-"""In the double's words."""
+"""The status message of the test double."""
 
 
-def test_a_stored_export_is_announced_once(stack: Stack, service: Service, events: Inbox) -> None:
+def test_a_stored_export_has_one_event(stack: Stack, service: Service, events: Inbox) -> None:
     export_id = service.has(kind="agent")
 
     run = stack.run(exportIds=[export_id], correlationId=CORRELATION)
@@ -36,27 +36,27 @@ def test_a_stored_export_is_announced_once(stack: Stack, service: Service, event
     }
 
 
-def test_every_other_outcome_is_announced_once_to_bus_and_topic(
+def test_every_other_outcome_has_one_event_and_one_message(
     stack: Stack, service: Service, events: Inbox, messages: Inbox
 ) -> None:
-    """But for what times out and what is not stored, which need a minute, or to be alone: see their own tests."""
+    """Except TIMED_OUT and NOT_STORED: these tests take a minute or run alone, and are in other files."""
     stored, truncated = service.has(kind="ec2-recommendations"), service.has(kind="agent", is_truncated=True)
     failed = service.has(outcome="FAILED", status_message="no agents")
-    rejected, unknown = service.has(download_url="http://exports.example/"), "export-not-announced-by-anybody"
+    rejected, unknown = service.has(download_url="http://exports.example/"), "export-unknown-without-message"
 
     run = stack.run(exportIds=[stored, truncated, failed, rejected, unknown])
 
     row = stack.row(truncated) or {}
-    landed = {"kind": "agent", "bytes": row["bytes"], "rows": row["rows"], "files": row["files"]}
+    stored_data = {"kind": "agent", "bytes": row["bytes"], "rows": row["rows"], "files": row["files"]}
     manifest = stack.uri(f"manifests/{truncated}.json")
-    told = {
-        truncated: ("Export Truncated", {"outcome": "TRUNCATED", **landed, "manifest": manifest, **SUCCEEDED}),
+    expected = {
+        truncated: ("Export Truncated", {"outcome": "TRUNCATED", **stored_data, "manifest": manifest, **SUCCEEDED}),
         failed: ("Export Failed", {"outcome": "FAILED", "statusMessage": "no agents"}),
         rejected: ("Export Rejected", {"outcome": "REJECTED", "reason": "URL_REFUSED", **SUCCEEDED}),
         unknown: ("Export Not Found", {"outcome": "NOT_FOUND"}),
     }
     metadata = {"runId": run.name, "correlationId": None, "account": ACCOUNT, "region": REGION}
-    for export_id, (detail_type, data) in told.items():
+    for export_id, (detail_type, data) in expected.items():
         (event,), (message,) = events.of(export_id), messages.of(export_id)
         detail = {"version": "1", "metadata": metadata, "data": {"exportId": export_id, **data}}
         assert (event["detail-type"], event["detail"]) == (detail_type, detail)

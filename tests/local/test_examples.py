@@ -1,4 +1,4 @@
-"""Every example, run as a user would run it."""
+"""Every example, run as a user runs it."""
 
 import json
 import sys
@@ -36,37 +36,35 @@ def agent(service: Service) -> str:
 
 
 def test_start_and_wait_with_boto3(aws: LocalAws, stack: Stack, service: Service) -> None:
-    told = json.loads(run(aws, sys.executable, EXAMPLES / "start_and_wait.py", stack.machine))
+    result = json.loads(run(aws, sys.executable, EXAMPLES / "start_and_wait.py", stack.machine))
 
-    assert (told["outcome"], told["kind"]) == ("STORED", "summary")
-    assert stack.manifest(told["exportId"])["exportId"] == told["exportId"]
+    assert (result["outcome"], result["kind"]) == ("STORED", "summary")
+    assert stack.manifest(result["exportId"])["exportId"] == result["exportId"]
 
 
 def test_start_and_wait_with_the_aws_cli(aws: LocalAws, stack: Stack, service: Service) -> None:
-    told = run(aws, EXAMPLES / "start_and_wait.sh", stack.machine)
+    printed = run(aws, EXAMPLES / "start_and_wait.sh", stack.machine)
 
-    status, _, _, output = told.rstrip("\n").split("\t")
+    status, _, _, output = printed.rstrip("\n").split("\t")
     assert status == "SUCCEEDED"
     assert json.loads(output)["counts"] == {"STORED": 1}
 
 
-def test_no_export_is_started_for_a_state_machine_that_is_not_there(
-    aws: LocalAws, stack: Stack, service: Service
-) -> None:
-    def starts() -> int:
+def test_no_export_is_started_for_a_missing_state_machine(aws: LocalAws, stack: Stack, service: Service) -> None:
+    def start_calls() -> int:
         return int(service.double.counts()["calls"].get("StartExportTask", 0))
 
-    before = starts()
+    before = start_calls()
     programs = [(sys.executable, EXAMPLES / "start_and_wait.py"), (EXAMPLES / "start_and_wait.sh",)]
 
-    told = [run_command(aws, *program, f"{stack.machine}-typo") for program in programs]
+    results = [run_command(aws, *program, f"{stack.machine}-typo") for program in programs]
 
-    assert starts() == before
-    assert all(each.returncode and "StateMachineDoesNotExist" in each.stderr for each in told)
-    assert "Traceback" not in told[0].stderr
+    assert start_calls() == before
+    assert all(each.returncode and "StateMachineDoesNotExist" in each.stderr for each in results)
+    assert "Traceback" not in results[0].stderr
 
 
-def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Caller, stack: Stack, agent: str) -> None:
+def test_a_state_machine_starts_an_export_and_uses_its_files(caller: Caller, stack: Stack, agent: str) -> None:
     ended = caller.run({"agentId": agent})
 
     assert ended["status"] == "SUCCEEDED", ended
@@ -78,7 +76,7 @@ def test_a_state_machine_starts_an_export_and_goes_on_with_its_files(caller: Cal
     assert manifest["correlationId"] == ended["name"]
 
 
-def test_a_state_machine_whose_export_fails_tells_what_the_run_told(
+def test_a_state_machine_whose_export_fails_has_the_cause_of_the_run(
     caller: Caller, stack: Stack, service: Service, agent: str
 ) -> None:
     service.double.set_scenarios({"outcome": "FAILED"})
@@ -86,13 +84,13 @@ def test_a_state_machine_whose_export_fails_tells_what_the_run_told(
     ended = caller.run({"agentId": agent})
 
     assert (ended["status"], ended["error"]) == ("FAILED", "ExportNotStored")
-    told = json.loads(ended["cause"])
-    assert (told["error"], told["counts"]) == ("ExportsNotStored", {"FAILED": 1})
-    report = stack.document(told["report"].removeprefix(stack.uri("")))
-    assert [export["exportId"] for export in report["exports"]] == [told["exportId"]]
+    cause = json.loads(ended["cause"])
+    assert (cause["error"], cause["counts"]) == ("ExportsNotStored", {"FAILED": 1})
+    report = stack.document(cause["report"].removeprefix(stack.uri("")))
+    assert [export["exportId"] for export in report["exports"]] == [cause["exportId"]]
 
 
-def test_a_state_machine_reads_the_cause_that_aws_gives(caller: Caller) -> None:
+def test_a_state_machine_reads_a_cause_in_the_format_of_aws(caller: Caller) -> None:
     own = {"counts": {"FAILED": 1}, "report": "s3://bucket/runs/run.json"}
     child = {"ExecutionArn": "arn", "Status": "FAILED", "Error": "ExportsNotStored", "Cause": json.dumps(own)}
     caught = {"error": "States.TaskFailed", "cause": json.dumps(child)}
@@ -103,17 +101,17 @@ def test_a_state_machine_reads_the_cause_that_aws_gives(caller: Caller) -> None:
     assert json.loads(ended["cause"]) == {"exportId": "export-1", "error": "ExportsNotStored", **own}
 
 
-def test_a_state_machine_tells_why_no_run_was_started(caller: Caller, stack: Stack, agent: str) -> None:
-    caller.definition["States"]["Store export"]["Arguments"]["StateMachineArn"] = f"{stack.machine}-that-is-not-there"
+def test_a_state_machine_reports_why_no_run_was_started(caller: Caller, stack: Stack, agent: str) -> None:
+    caller.definition["States"]["Store export"]["Arguments"]["StateMachineArn"] = f"{stack.machine}-that-does-not-exist"
 
     ended = caller.run({"agentId": agent})
 
-    told = json.loads(ended["cause"])
-    assert (ended["error"], set(told)) == ("ExportNotStored", {"exportId", "error", "message"})
-    assert told["error"].endswith("StateMachineDoesNotExist")
+    cause = json.loads(ended["cause"])
+    assert (ended["error"], set(cause)) == ("ExportNotStored", {"exportId", "error", "message"})
+    assert cause["error"].endswith("StateMachineDoesNotExist")
 
 
-def test_what_a_run_did_not_store_is_asked_for_again(aws: LocalAws, stack: Stack, service: Service) -> None:
+def test_exports_that_a_run_did_not_store_are_requested_again(aws: LocalAws, stack: Stack, service: Service) -> None:
     stored, failed, rejected = (
         service.has(),
         service.has(outcome="FAILED"),
@@ -122,9 +120,9 @@ def test_what_a_run_did_not_store_is_asked_for_again(aws: LocalAws, stack: Stack
     unknown = f"export-{uuid.uuid4()}"
     first = stack.run(exportIds=[stored, failed, rejected, unknown])
     for export_id in (failed, rejected, unknown):
-        service.now_plays(export_id)
+        service.set_scenario(export_id)
 
-    (again,) = run(aws, sys.executable, EXAMPLES / "ask_again.py", first.arn).split()
+    (again,) = run(aws, sys.executable, EXAMPLES / "request_again.py", first.arn).split()
 
     assert first.counts == {"STORED": 1, "FAILED": 1, "REJECTED": 1, "NOT_FOUND": 1}
     second = stack.ended(again)
@@ -132,20 +130,20 @@ def test_what_a_run_did_not_store_is_asked_for_again(aws: LocalAws, stack: Stack
     assert {export["exportId"] for export in second.output["exports"]} == {failed, rejected, unknown}
 
 
-def test_nothing_is_asked_for_again_of_a_run_that_stored_everything(
+def test_nothing_is_requested_again_after_a_run_that_stored_everything(
     aws: LocalAws, stack: Stack, service: Service
 ) -> None:
     first = stack.run(exportIds=[service.has()])
 
-    assert run(aws, sys.executable, EXAMPLES / "ask_again.py", first.arn) == ""
+    assert run(aws, sys.executable, EXAMPLES / "request_again.py", first.arn) == ""
 
 
-def test_asking_again_for_what_a_refused_run_asked_for_says_that_it_has_no_report(aws: LocalAws, stack: Stack) -> None:
-    refused = stack.run(deadlineMinutes=0)
+def test_requesting_exports_of_a_rejected_run_again_reports_that_it_has_no_report(aws: LocalAws, stack: Stack) -> None:
+    rejected = stack.run(deadlineMinutes=0)
 
-    told = run_command(aws, sys.executable, EXAMPLES / "ask_again.py", refused.arn)
+    result = run_command(aws, sys.executable, EXAMPLES / "request_again.py", rejected.arn)
 
-    assert (told.returncode, told.stderr) == (1, "The run has no report: FAILED InvalidInput\n")
+    assert (result.returncode, result.stderr) == (1, "The run has no report: FAILED InvalidInput\n")
 
 
 def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack) -> None:
@@ -160,7 +158,7 @@ def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack) -> None:
     assert (schedule["Target"]["Arn"], json.loads(schedule["Target"]["Input"])) == (stack.machine, {})
 
 
-def test_a_queue_hears_of_agent_exports_as_they_are_stored(aws: LocalAws, stack: Stack, service: Service) -> None:
+def test_a_queue_receives_the_events_of_stored_agent_exports(aws: LocalAws, stack: Stack, service: Service) -> None:
     rule = ("--stack-name", "agent-exports", "--template-file", EXAMPLES / "on_agent_export_stored.yaml")
     run(aws, "aws", "cloudformation", "deploy", *rule)
     (deployed,) = aws.client("cloudformation").describe_stacks(StackName="agent-exports")["Stacks"]
@@ -170,27 +168,27 @@ def test_a_queue_hears_of_agent_exports_as_they_are_stored(aws: LocalAws, stack:
 
     stack.run(exportIds=[summary, *agents])
 
-    heard: set[str] = set()
+    received: set[str] = set()
 
-    def all_heard() -> bool:
+    def all_received() -> bool:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", ())
-        heard.update(json.loads(message["Body"])["detail"]["data"]["exportId"] for message in messages)
-        return heard.issuperset(agents)
+        received.update(json.loads(message["Body"])["detail"]["data"]["exportId"] for message in messages)
+        return received.issuperset(agents)
 
-    until(all_heard, what="the events of both agent exports")
-    assert summary not in heard
+    until(all_received, what="the events of both agent exports")
+    assert summary not in received
 
 
 @pytest.fixture
 def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
-    """Outputs of the team's own stack, once it is deployed."""
+    """Outputs of the deployed stack of a team."""
     outputs = tmp_path / "outputs.json"
     LocalAws(aws.state.folder, app=EXAMPLES / "own_stack").deploy_beside({}, outputs)
     deployed: dict[str, str] = json.loads(outputs.read_text())["MigrationData"]
     return deployed
 
 
-def test_a_team_stores_exports_in_what_it_has(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
+def test_a_team_stores_exports_in_its_own_resources(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
     theirs = Stack(aws, own_stack)
     events = Inbox(aws).subscribe_to_bus(own_stack["EventBusName"])
     messages = Inbox(aws).subscribe_to_topic(theirs.topic, theirs.table_arn, own_stack["EventBusName"])

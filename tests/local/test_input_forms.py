@@ -1,9 +1,9 @@
-"""What a run is for: ids, filters, or both."""
+"""The input of a run: ids, filters, or both."""
 
 from tests.local.service import Service
 from tests.local.stack import Stack
 
-# Exports of an agent without a name go to the first agents; each test here has one of the last for its own.
+# Agent exports without an agent id use the first agents. Each test here has its own agent, one of the last.
 OTHERS_AGENT, FILTERED, BOTH, FAILING = -1, -2, -3, -4
 
 
@@ -21,7 +21,7 @@ def test_duplicate_ids_count_once(stack: Stack, service: Service) -> None:
     assert service.sent(first) == len(service.download(second))
 
 
-def test_filters_ask_for_every_export_of_the_agents(stack: Stack, service: Service) -> None:
+def test_filters_select_every_export_of_the_agents(stack: Stack, service: Service) -> None:
     agents = service.double.agents()
     wanted = [service.has(kind="agent", agent_id=agents[FILTERED]) for _ in range(3)]
     other = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
@@ -33,7 +33,7 @@ def test_filters_ask_for_every_export_of_the_agents(stack: Stack, service: Servi
     assert stack.row(other) is None
 
 
-def test_ids_and_filters_are_both_passed_on(stack: Stack, service: Service) -> None:
+def test_ids_and_filters_are_combined(stack: Stack, service: Service) -> None:
     agents = service.double.agents()
     allowed = service.has(kind="agent", agent_id=agents[BOTH])
     filtered_out = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
@@ -44,7 +44,7 @@ def test_ids_and_filters_are_both_passed_on(stack: Stack, service: Service) -> N
     assert run.outcome(filtered_out) == "NOT_FOUND"
 
 
-def test_filters_report_by_default_and_fail_when_told_to(stack: Stack, service: Service) -> None:
+def test_filters_report_by_default_and_fail_on_request(stack: Stack, service: Service) -> None:
     agent = service.double.agents()[FAILING]
     service.has(kind="agent", agent_id=agent, outcome="FAILED")
 
@@ -55,7 +55,7 @@ def test_filters_report_by_default_and_fail_when_told_to(stack: Stack, service: 
     assert (failing.status, failing.error) == ("FAILED", "ExportsNotStored")
 
 
-def test_filters_that_match_nothing_make_an_empty_run(stack: Stack) -> None:
+def test_filters_without_matches_give_an_empty_run(stack: Stack) -> None:
     run = stack.run(filters=equals("agent-without-exports"))
 
     assert run.status == "SUCCEEDED"
@@ -68,7 +68,7 @@ def test_filters_that_match_nothing_make_an_empty_run(stack: Stack) -> None:
     }
 
 
-def test_one_run_takes_a_hundred_and_fifty_ids(stack: Stack, service: Service) -> None:
+def test_one_run_accepts_150_ids(stack: Stack, service: Service) -> None:
     export_ids = service.has_many(150, kind="ec2-recommendations")
 
     run = stack.run(exportIds=export_ids)

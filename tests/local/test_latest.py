@@ -1,4 +1,4 @@
-"""The views of the newest export, whose SQL stands where the view's name would: the local Athena resolves none."""
+"""The views of the newest export. Queries contain the SQL of the view, since the local Athena resolves no views."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ import pytest
 from exports.datasets.json_lines import known_tables
 from local.double.data.data_center import DataCenter
 from local.stack.aws import LocalAws
-from tests.local.athena import Place, sql_of
+from tests.local.athena import Database, sql_of
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -18,13 +18,13 @@ Latest = Callable[[str], str]
 
 
 @pytest.fixture
-def place(aws: LocalAws, stack: Stack) -> Place:
-    return Place(aws, stack, f"latest_{uuid.uuid4().hex}")
+def database(aws: LocalAws, stack: Stack) -> Database:
+    return Database(aws, stack, f"latest_{uuid.uuid4().hex}")
 
 
 @pytest.fixture(scope="module")
 def latest(aws: LocalAws) -> Latest:
-    """What stands for a view in a query: its SQL, as Glue has it, in brackets."""
+    """The SQL of a view in Glue, in brackets, to use in a query in place of its name."""
 
     def inlined(dataset: str) -> str:
         view = aws.client("glue").get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]
@@ -33,18 +33,18 @@ def latest(aws: LocalAws) -> Latest:
     return inlined
 
 
-def test_the_newest_summary_wins(place: Place, stack: Stack, service: Service, latest: Latest) -> None:
+def test_the_view_has_the_newest_summary(database: Database, stack: Stack, service: Service, latest: Latest) -> None:
     old, new = service.has(kind="summary", age_seconds=DAY), service.has(kind="summary")
     stack.run(exportIds=[new, old])
 
-    place.take([old, new])
+    database.copy_exports([old, new])
 
-    seen = place.athena.rows(f"SELECT id, export_id, istruncated FROM {latest('summary_server')}")
+    seen = database.athena.rows(f"SELECT id, export_id, istruncated FROM {latest('summary_server')}")
     assert sorted(seen) == sorted((server.id, new, "false") for server in DataCenter().servers())
 
 
-def test_each_agent_shows_its_newest_export_and_whether_that_was_truncated(
-    place: Place, stack: Stack, service: Service, latest: Latest
+def test_the_view_has_the_newest_export_of_each_agent_and_whether_it_is_truncated(
+    database: Database, stack: Stack, service: Service, latest: Latest
 ) -> None:
     first, second, *_ = (server.agent_id for server in DataCenter().servers())
     before = service.has(kind="agent", agent_id=first, rows=3, age_seconds=3 * DAY)
@@ -52,38 +52,38 @@ def test_each_agent_shows_its_newest_export_and_whether_that_was_truncated(
     newest = service.has(kind="agent", agent_id=first, rows=5, age_seconds=DAY, is_truncated=True)
     stack.run(exportIds=[before, other, newest])
 
-    place.take([before, other, newest])
+    database.copy_exports([before, other, newest])
 
-    seen = place.athena.rows(
+    seen = database.athena.rows(
         "SELECT agentid, export_id, istruncated, count(*)"
         f" FROM {latest('agent_system_performance')} GROUP BY agentid, export_id, istruncated"
     )
     assert set(seen) == {(first, newest, "true", "5"), (second, other, "false", "4")}
 
 
-def test_an_agent_whose_newest_export_has_no_connections_shows_none(
-    place: Place, stack: Stack, service: Service, latest: Latest
+def test_the_view_is_empty_if_the_newest_export_of_an_agent_has_no_connections(
+    database: Database, stack: Stack, service: Service, latest: Latest
 ) -> None:
     agent = next(server.agent_id for server in DataCenter().servers())
     export_id = service.has(kind="agent", agent_id=agent, age_seconds=DAY)
     stack.run(exportIds=[export_id])
-    place.take([export_id])
-    place.put_rows("agent_os_info", "export-1", ["agentId"], [[str(agent)]])
+    database.copy_exports([export_id])
+    database.put_rows("agent_os_info", "export-1", ["agentId"], [[str(agent)]])
 
     later = {"exportId": "export-1", "kind": "agent", "exportRequestTime": "2099-01-01T00:00:00.000Z"}
-    place.put("manifests/export-1.json", json.dumps(later).encode())
+    database.put("manifests/export-1.json", json.dumps(later).encode())
 
-    assert place.athena.rows(f"SELECT * FROM {latest('agent_source_process_connection')}") == []
+    assert database.athena.rows(f"SELECT * FROM {latest('agent_source_process_connection')}") == []
 
 
 @pytest.mark.parametrize("dataset", known_tables())
-def test_every_view_is_sql_that_selects_its_columns(aws: LocalAws, place: Place, latest: Latest, dataset: str) -> None:
-    whole = {"exportId": "export-1", "kind": "summary", "exportRequestTime": "2026-01-01T00:00:00.000Z"}
-    place.put("manifests/export-1.json", json.dumps({**whole, "isTruncated": False}).encode())
+def test_every_view_selects_its_columns(aws: LocalAws, database: Database, latest: Latest, dataset: str) -> None:
+    manifest = {"exportId": "export-1", "kind": "summary", "exportRequestTime": "2026-01-01T00:00:00.000Z"}
+    database.put("manifests/export-1.json", json.dumps({**manifest, "isTruncated": False}).encode())
     for table in {dataset, "agent_os_info"}:
-        place.put_rows(table, "export-1", ["agentId"], [["1"]])
+        database.put_rows(table, "export-1", ["agentId"], [["1"]])
 
-    selected = place.athena.columns(f"SELECT * FROM {latest(dataset)}")
+    selected = database.athena.columns(f"SELECT * FROM {latest(dataset)}")
 
     glue = aws.client("glue")
     view = glue.get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]

@@ -1,4 +1,4 @@
-"""Every outcome of the contract, as a run tells it."""
+"""Every documented outcome, as a run reports it."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_a_finished_export_of_each_kind_is_stored(stack: Stack, service: Service
 @pytest.mark.parametrize(
     ("container", "extension", "files"), [("nested", "zip", 8), ("csv", "csv", 1), ("gzip", "csv.gz", 1)]
 )
-def test_an_export_may_be_wrapped_otherwise(
+def test_an_export_may_have_another_container_format(
     stack: Stack, service: Service, container: str, extension: str, files: int
 ) -> None:
     export_id = service.has(container=container)
@@ -49,7 +49,7 @@ def test_an_export_with_no_result_is_stored_with_no_files(stack: Stack, service:
     assert stack.manifest(export_id)["files"] == []
 
 
-def test_fault_22_an_export_that_hit_its_size_cap_is_stored_as_truncated(stack: Stack, service: Service) -> None:
+def test_fault_22_an_export_that_reached_its_size_limit_is_stored_as_truncated(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", is_truncated=True)
 
     run = stack.run(exportIds=[export_id])
@@ -59,7 +59,7 @@ def test_fault_22_an_export_that_hit_its_size_cap_is_stored_as_truncated(stack: 
     assert stack.manifest(export_id)["isTruncated"] is True
 
 
-def test_a_failed_export_is_told_with_its_message(stack: Stack, service: Service) -> None:
+def test_a_failed_export_is_reported_with_its_message(stack: Stack, service: Service) -> None:
     export_id = service.has(outcome="FAILED", status_message="no agents")
 
     run = stack.run(exportIds=[export_id])
@@ -69,7 +69,7 @@ def test_a_failed_export_is_told_with_its_message(stack: Stack, service: Service
 
 
 @pytest.mark.parametrize(
-    "link",
+    "url",
     [
         "http://localhost:8443/export.zip",
         "https://exports.example/export.zip",
@@ -78,8 +78,8 @@ def test_a_failed_export_is_told_with_its_message(stack: Stack, service: Service
         "https://169.254.169.254/latest/meta-data",
     ],
 )
-def test_a_link_to_anywhere_but_s3_is_refused(stack: Stack, service: Service, link: str) -> None:
-    export_id = service.has(download_url=link)
+def test_a_download_url_outside_s3_is_rejected(stack: Stack, service: Service, url: str) -> None:
+    export_id = service.has(download_url=url)
 
     run = stack.run(exportIds=[export_id])
 
@@ -88,7 +88,7 @@ def test_a_link_to_anywhere_but_s3_is_refused(stack: Stack, service: Service, li
 
 
 @pytest.mark.parametrize("script", [{"no_download_url": True}, {"download_url": ""}], ids=["none", "empty"])
-def test_bad_input_15_a_link_that_does_not_come_within_the_grace_period_is_gone(
+def test_bad_input_15_an_export_without_a_url_is_gone_after_the_grace_period(
     stack: Stack, service: Service, script: dict[str, object]
 ) -> None:
     export_id = service.has(**script)
@@ -99,12 +99,12 @@ def test_bad_input_15_a_link_that_does_not_come_within_the_grace_period_is_gone(
 
 
 def test_fault_18_an_id_that_the_service_does_not_know_is_not_found(stack: Stack) -> None:
-    run = stack.run(exportIds=["export-nobody-started"])
+    run = stack.run(exportIds=["export-never-started"])
 
-    assert run.entry("export-nobody-started") == {"exportId": "export-nobody-started", "outcome": "NOT_FOUND"}
+    assert run.entry("export-never-started") == {"exportId": "export-never-started", "outcome": "NOT_FOUND"}
 
 
-def test_an_id_may_appear_late(stack: Stack, service: Service) -> None:
+def test_an_id_that_appears_late_is_stored(stack: Stack, service: Service) -> None:
     export_id = service.has(appears_after_seconds=1.5)
 
     run = stack.run(exportIds=[export_id])
@@ -112,7 +112,7 @@ def test_an_id_may_appear_late(stack: Stack, service: Service) -> None:
     assert run.outcome(export_id) == "STORED"
 
 
-def test_an_export_in_progress_is_waited_for(stack: Stack, service: Service) -> None:
+def test_an_export_in_progress_is_polled_until_it_is_finished(stack: Stack, service: Service) -> None:
     export_id = service.has(in_progress_seconds=3)
 
     run = stack.run(exportIds=[export_id])
@@ -121,7 +121,7 @@ def test_an_export_in_progress_is_waited_for(stack: Stack, service: Service) -> 
     assert (stack.row(export_id) or {})["polls"] > 1
 
 
-def test_fault_07_a_link_that_has_expired_is_asked_for_again(stack: Stack, service: Service) -> None:
+def test_fault_07_a_new_url_is_requested_for_an_expired_one(stack: Stack, service: Service) -> None:
     export_id = service.has(refused_gets=2)
 
     run = stack.run(exportIds=[export_id])
@@ -129,14 +129,14 @@ def test_fault_07_a_link_that_has_expired_is_asked_for_again(stack: Stack, servi
     assert run.outcome(export_id) == "STORED"
 
 
-def test_fault_21_one_bad_export_does_not_take_the_others_down(stack: Stack, service: Service) -> None:
-    stored, failed, refused = (
+def test_fault_21_failed_exports_do_not_affect_others(stack: Stack, service: Service) -> None:
+    stored, failed, rejected = (
         service.has(),
         service.has(outcome="FAILED"),
         service.has(download_url="http://exports.example/"),
     )
 
-    run = stack.run(exportIds=[failed, stored, refused, "export-unknown-too"])
+    run = stack.run(exportIds=[failed, stored, rejected, "export-unknown-too"])
 
     assert (run.status, run.error) == ("FAILED", "ExportsNotStored")
     assert json.loads(run.cause or "") == {
@@ -147,7 +147,7 @@ def test_fault_21_one_bad_export_does_not_take_the_others_down(stack: Stack, ser
     assert stack.manifest(stored)
 
 
-def test_the_output_of_a_run_is_what_the_contract_says(stack: Stack, service: Service) -> None:
+def test_the_output_of_a_run_has_the_documented_members(stack: Stack, service: Service) -> None:
     stored, failed = service.has(kind="agent"), service.has(outcome="FAILED", status_message="no agents")
 
     run = stack.run(exportIds=[stored, failed], onFailure="report")
@@ -172,7 +172,7 @@ def test_the_output_of_a_run_is_what_the_contract_says(stack: Stack, service: Se
 
 
 @pytest.mark.parametrize(("on_failure", "status"), [("fail", "FAILED"), ("report", "SUCCEEDED"), (None, "FAILED")])
-def test_a_run_by_id_fails_unless_told_otherwise(
+def test_a_run_by_id_fails_unless_it_only_reports(
     stack: Stack, service: Service, on_failure: str | None, status: str
 ) -> None:
     asked = {"onFailure": on_failure} if on_failure else {}

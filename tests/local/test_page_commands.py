@@ -21,7 +21,7 @@ READING = ROOT / "docs" / "reading.md"
 
 
 def run_in_bash(aws: LocalAws, *blocks: str) -> subprocess.CompletedProcess[str]:
-    """The blocks' result, one after the other in one shell that ends at the first error."""
+    """Run the blocks one after the other in one shell, which stops at the first error."""
     return run_command(aws, "bash", "-euxo", "pipefail", "-c", "\n".join(blocks))
 
 
@@ -59,18 +59,18 @@ def test_the_runbook_lists_exports_that_are_late_and_no_others_oldest_first(
 
 @pytest.fixture
 def neighbour(aws: LocalAws) -> Iterator[str]:
-    """A name of another stack's alarm, which is in ALARM, of its dead-letter queue, and of the message in it."""
+    """The name of an alarm in ALARM of another stack, of its dead-letter queue, and of the message in it."""
     name = f"Neighbour-WatchingDeadLetters{uuid.uuid4().hex[:8]}"
     alarm: Any = {"Namespace": name, "MetricName": name, "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1}
-    watch, sqs = aws.client("cloudwatch"), aws.client("sqs")
-    watch.put_metric_alarm(
+    cloudwatch, sqs = aws.client("cloudwatch"), aws.client("sqs")
+    cloudwatch.put_metric_alarm(
         AlarmName=name, Threshold=0, ComparisonOperator="GreaterThanThreshold", ActionsEnabled=False, **alarm
     )
-    watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="for a test")
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="for a test")
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     sqs.send_message(QueueUrl=queue, MessageBody=name)
     yield name
-    watch.delete_alarms(AlarmNames=[name])
+    cloudwatch.delete_alarms(AlarmNames=[name])
     sqs.delete_queue(QueueUrl=queue)
 
 

@@ -1,4 +1,4 @@
-"""Every command of the runbook, run from top to bottom in one shell, as somebody on call would."""
+"""Every command of the runbook, run from top to bottom in one shell, as an operator does."""
 
 import re
 import uuid
@@ -21,23 +21,23 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
-def test_the_commands_of_the_runbook_tell_what_broke_and_ask_again(
+def test_the_commands_of_the_runbook_show_failures_and_request_exports_again(
     aws: LocalAws, stack: Stack, service: Service
 ) -> None:
     rejected = service.has(download_url="http://exports.example/")
     failed = stack.run(exportIds=[rejected])
-    letter = f"a letter for whoever is on call: {uuid.uuid4()}"
+    message = f"a message for the operator: {uuid.uuid4()}"
 
-    with DeadLetters(aws, stack).holding(letter):
+    with DeadLetters(aws, stack).with_message(message):
         done = run_command(aws, "bash", "-euxo", "pipefail", "-c", "\n".join(commands(RUNBOOK)))
 
     assert (done.returncode, failed.status) == (0, "FAILED"), done.stderr
     assert "ExportsNotStored" in done.stdout
-    assert done.stdout.count(letter) == len([*stack.resources("AWS::SQS::Queue")])
+    assert done.stdout.count(message) == len([*stack.resources("AWS::SQS::Queue")])
     assert '"reason": "URL_REFUSED"' in done.stdout
     arns = re.findall(r"arn:\S+:execution:[\w-]+:[0-9a-f-]{36}$", done.stdout, re.MULTILINE)
-    asked_again = [run for run in map(stack.ended, arns) if run.status == "FAILED" and holds(run, rejected)]
-    assert [run.counts for run in asked_again] == [{"REJECTED": 1}]
+    repeated = [run for run in map(stack.ended, arns) if run.status == "FAILED" and holds(run, rejected)]
+    assert [run.counts for run in repeated] == [{"REJECTED": 1}]
 
 
 def holds(run: Run, export_id: str) -> bool:

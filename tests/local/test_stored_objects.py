@@ -1,4 +1,4 @@
-"""What lies in the bucket and the catalog once an export is stored."""
+"""The objects and the catalog item of a stored export."""
 
 import base64
 import csv
@@ -40,14 +40,14 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @dataclass(frozen=True)
-class Landed:
-    """An export that was stored, and the bytes that the service has for it."""
+class StoredExport:
+    """A stored export, and the bytes at its download URL."""
 
     export_id: str
     run: Run
     source: bytes
     date: str
-    """Of the request."""
+    """The date of the request."""
 
     @property
     def members(self) -> Mapping[str, bytes]:
@@ -62,78 +62,78 @@ class Landed:
         return f"data/{DATASETS[member.partition('_')[2]]}/{self.date}/{self.export_id}/{member}"
 
 
-def land(stack: Stack, service: Service, export_id: str) -> Landed:
+def store(stack: Stack, service: Service, export_id: str) -> StoredExport:
     run = stack.run(exportIds=[export_id], correlationId="wave-7")
     requested = service.described(export_id)["exportRequestTime"].astimezone(UTC)
-    return Landed(export_id, run, service.download(export_id), requested.date().isoformat())
+    return StoredExport(export_id, run, service.download(export_id), requested.date().isoformat())
 
 
 @pytest.fixture(scope="module")
-def agent(stack: Stack, service: Service) -> Landed:
-    """Asked for yesterday, so that its date is not the run's."""
+def agent(stack: Stack, service: Service) -> StoredExport:
+    """Requested yesterday, so that its date is not that of the run."""
     yesterday = timedelta(days=1).total_seconds()
     span = {"requested_start": START.timestamp(), "requested_end": END.timestamp()}
-    return land(stack, service, service.has(kind="agent", age_seconds=yesterday, **span))
+    return store(stack, service, service.has(kind="agent", age_seconds=yesterday, **span))
 
 
 @pytest.fixture(scope="module")
-def summary(stack: Stack, service: Service) -> Landed:
-    return land(stack, service, service.has(kind="summary"))
+def summary(stack: Stack, service: Service) -> StoredExport:
+    return store(stack, service, service.has(kind="summary"))
 
 
 @pytest.fixture(params=["agent", "summary"])
-def landed(request: pytest.FixtureRequest) -> Landed:
-    found: Landed = request.getfixturevalue(request.param)
+def stored(request: pytest.FixtureRequest) -> StoredExport:
+    found: StoredExport = request.getfixturevalue(request.param)
     return found
 
 
-def test_the_raw_object_is_what_the_service_has(stack: Stack, landed: Landed) -> None:
-    assert stack.body(landed.raw_key) == landed.source
+def test_the_raw_object_equals_the_download(stack: Stack, stored: StoredExport) -> None:
+    assert stack.body(stored.raw_key) == stored.source
 
 
-def test_every_member_lies_there_byte_for_byte(stack: Stack, landed: Landed) -> None:
-    assert {member: stack.body(landed.key(member)) for member in landed.members} == landed.members
+def test_every_member_is_stored_byte_for_byte(stack: Stack, stored: StoredExport) -> None:
+    assert {member: stack.body(stored.key(member)) for member in stored.members} == stored.members
 
 
-def test_there_is_nothing_but_raw_data_and_manifest(stack: Stack, landed: Landed) -> None:
-    expected = {landed.raw_key, f"manifests/{landed.export_id}.json", *map(landed.key, landed.members)}
+def test_there_are_no_objects_except_raw_data_and_manifest(stack: Stack, stored: StoredExport) -> None:
+    expected = {stored.raw_key, f"manifests/{stored.export_id}.json", *map(stored.key, stored.members)}
 
-    assert {key for key in stack.keys_of(landed.export_id) if not key.startswith("tables/")} == expected
-
-
-def test_nothing_was_written_twice(stack: Stack, landed: Landed) -> None:
-    assert {stack.versions(key) for key in stack.keys_of(landed.export_id)} == {1}
+    assert {key for key in stack.keys_of(stored.export_id) if not key.startswith("tables/")} == expected
 
 
-def test_the_manifest_describes_every_file(stack: Stack, landed: Landed) -> None:
-    told = {file["name"]: file for file in stack.manifest(landed.export_id)["files"]}
+def test_no_object_was_written_twice(stack: Stack, stored: StoredExport) -> None:
+    assert {stack.versions(key) for key in stack.keys_of(stored.export_id)} == {1}
 
-    assert list(told) == list(landed.members)
-    for name, content in landed.members.items():
+
+def test_the_manifest_describes_every_file(stack: Stack, stored: StoredExport) -> None:
+    described = {file["name"]: file for file in stack.manifest(stored.export_id)["files"]}
+
+    assert list(described) == list(stored.members)
+    for name, content in stored.members.items():
         table = list(csv.reader(io.StringIO(content.decode(), newline=""))) if not name.endswith(".json") else []
         expected = {
             "name": name,
             "dataset": DATASETS[name.partition("_")[2]],
-            "key": landed.key(name),
+            "key": stored.key(name),
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "rows": len(table) - 1 if table else None,
             "columns": table[0] if table else [],
         }
-        assert {member: told[name][member] for member in expected} == expected
+        assert {member: described[name][member] for member in expected} == expected
 
 
-def test_the_manifest_describes_the_raw_object(stack: Stack, landed: Landed) -> None:
-    crc32 = base64.b64encode(zlib.crc32(landed.source).to_bytes(4, "big")).decode()
+def test_the_manifest_describes_the_raw_object(stack: Stack, stored: StoredExport) -> None:
+    crc32 = base64.b64encode(zlib.crc32(stored.source).to_bytes(4, "big")).decode()
 
-    assert stack.manifest(landed.export_id)["raw"] == {
-        "key": landed.raw_key,
-        "bytes": len(landed.source),
+    assert stack.manifest(stored.export_id)["raw"] == {
+        "key": stored.raw_key,
+        "bytes": len(stored.source),
         "crc32": crc32,
     }
 
 
-def test_the_manifest_says_what_the_service_says_of_the_export(stack: Stack, service: Service, agent: Landed) -> None:
+def test_the_manifest_has_the_export_info_of_the_service(stack: Stack, service: Service, agent: StoredExport) -> None:
     manifest, info = stack.manifest(agent.export_id), service.described(agent.export_id)
 
     expected = {
@@ -159,12 +159,12 @@ def test_the_manifest_says_what_the_service_says_of_the_export(stack: Stack, ser
 
 
 def test_the_older_connection_columns_are_known(stack: Stack, service: Service) -> None:
-    old = land(stack, service, service.has(kind="agent", connection_columns=10))
+    old = store(stack, service, service.has(kind="agent", connection_columns=10))
 
     assert stack.manifest(old.export_id)["schemaNotes"] == []
 
 
-def test_the_row_of_a_stored_export_is_complete(stack: Stack, service: Service, agent: Landed) -> None:
+def test_the_item_of_a_stored_export_is_complete(stack: Stack, service: Service, agent: StoredExport) -> None:
     row, manifest = stack.row(agent.export_id) or {}, stack.manifest(agent.export_id)
     times = {name: row.pop(name) for name in ("exportRequestTime", "firstSeenAt", "settledAt", "announcedAt")}
 
@@ -192,7 +192,7 @@ def test_the_row_of_a_stored_export_is_complete(stack: Stack, service: Service, 
     assert list(times.values()) == sorted(times.values())
 
 
-def test_the_row_of_a_rejected_export_has_its_reason(stack: Stack, service: Service) -> None:
+def test_the_item_of_a_rejected_export_has_its_reason(stack: Stack, service: Service) -> None:
     export_id = service.has(download_url="http://exports.example/")
 
     stack.run(exportIds=[export_id])
@@ -215,27 +215,27 @@ def test_exports_are_found_by_status_and_time(stack: Stack, service: Service) ->
     assert stored not in stack.by_status("STORED", since=datetime.now(UTC))
 
 
-def test_an_export_of_many_parts_is_stored_whole(stack: Stack, service: Service) -> None:
+def test_an_export_of_many_parts_is_stored_completely(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", min_bytes=20_000_000, compression="stored")
 
-    landed = land(stack, service, export_id)
+    stored = store(stack, service, export_id)
 
-    assert landed.run.outcome(export_id) == "STORED"
-    assert len(landed.source) > 20_000_000
-    assert stack.body(landed.raw_key) == landed.source
-    assert {member: stack.body(landed.key(member)) for member in landed.members} == landed.members
+    assert stored.run.outcome(export_id) == "STORED"
+    assert len(stored.source) > 20_000_000
+    assert stack.body(stored.raw_key) == stored.source
+    assert {member: stack.body(stored.key(member)) for member in stored.members} == stored.members
     assert (
         stack.manifest(export_id)["raw"]["crc32"]
-        == base64.b64encode(zlib.crc32(landed.source).to_bytes(4, "big")).decode()
+        == base64.b64encode(zlib.crc32(stored.source).to_bytes(4, "big")).decode()
     )
 
 
-def test_every_member_of_a_zip_in_the_zip_lies_there(stack: Stack, service: Service) -> None:
+def test_every_member_of_a_nested_zip_is_stored(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", container="nested")
 
-    landed = land(stack, service, export_id)
+    stored = store(stack, service, export_id)
 
-    (inner,) = landed.members.values()
+    (inner,) = stored.members.values()
     with zipfile.ZipFile(io.BytesIO(inner)) as archive:
         members = [archive.read(name) for name in archive.namelist()]
     files = stack.manifest(export_id)["files"]
@@ -246,17 +246,17 @@ def test_every_member_of_a_zip_in_the_zip_lies_there(stack: Stack, service: Serv
 def test_bad_input_23_names_inside_the_zip_do_not_become_keys(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent", folder="../../manifests", name_prefix="..\\üñî\u202e")
 
-    landed = land(stack, service, export_id)
+    stored = store(stack, service, export_id)
 
     keys = [key for key in stack.keys_of(export_id) if key.startswith("data/")]
-    assert landed.run.outcome(export_id) == "STORED"
-    assert len(keys) == len(landed.members)
-    assert all(re.fullmatch(rf"data/agent_\w+/{landed.date}/{export_id}/[\w-][\w.-]*", key) for key in keys)
-    assert [file["name"] for file in stack.manifest(export_id)["files"]] == list(landed.members)
+    assert stored.run.outcome(export_id) == "STORED"
+    assert len(keys) == len(stored.members)
+    assert all(re.fullmatch(rf"data/agent_\w+/{stored.date}/{export_id}/[\w-][\w.-]*", key) for key in keys)
+    assert [file["name"] for file in stack.manifest(export_id)["files"]] == list(stored.members)
 
 
-def test_bad_input_32_exports_of_other_days_are_filed_under_their_own(stack: Stack, service: Service) -> None:
-    """An hour ago may be yesterday: what counts is the service's own time in UTC."""
+def test_bad_input_32_exports_are_stored_under_the_date_of_their_request(stack: Stack, service: Service) -> None:
+    """An hour ago may be yesterday: the date is that of the service in UTC."""
     ages = [hours * 3600 for hours in (1, 13, 25)]
     export_ids = [service.has(kind="ec2-recommendations", age_seconds=age) for age in ages]
 
@@ -267,7 +267,7 @@ def test_bad_input_32_exports_of_other_days_are_filed_under_their_own(stack: Sta
         assert f"/{requested}/" in stack.manifest(export_id)["raw"]["key"]
 
 
-def test_the_report_and_the_batches_are_all_that_a_run_leaves_of_its_own(stack: Stack, agent: Landed) -> None:
+def test_a_run_stores_only_its_plan_batches_and_report(stack: Stack, agent: StoredExport) -> None:
     assert sorted(key for key in stack.keys("runs/") if agent.run.name in key) == [
         f"runs/{agent.run.name}.json",
         f"runs/{agent.run.name}/batches/00001.json",

@@ -1,4 +1,4 @@
-"""A run without ids or filters: whatever the service lists and the catalog does not hold as settled."""
+"""A run without ids or filters, for all exports of the service that are not settled in the catalog."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ YEARS = 1_000 * 86_400
 
 @contextmanager
 def planning_with(aws: LocalAws, stack: Stack, **variables: str) -> Iterator[None]:
-    """Plan run has these environment variables, too, for the block: as with other settings of the stack."""
+    """Add environment variables to the function PlanRun during the block, as settings of the stack do."""
     functions: Any = aws.client("lambda")
     name = stack.function("PlanRun")
     before = functions.get_function_configuration(FunctionName=name)["Environment"]
@@ -59,7 +59,7 @@ def test_a_sweep_that_finds_nothing_new_does_nothing(stack: Stack, service: Serv
     assert service.gets() == gets
 
 
-def test_a_sweep_of_an_old_account_is_as_large_and_as_loud_as_its_greatest_age_says(
+def test_a_sweep_with_a_maximum_age_skips_older_exports_without_messages(
     aws: LocalAws, stack: Stack, service: Service, events: Inbox, messages: Inbox
 ) -> None:
     stack.run()
@@ -68,26 +68,26 @@ def test_a_sweep_of_an_old_account_is_as_large_and_as_loud_as_its_greatest_age_s
 
     with planning_with(aws, stack, SWEEP_MAX_AGE_DAYS="30"):
         recent = stack.run()
-    told = told_of(messages)
+    messages_then = message_counts(messages)
     everything = stack.run()
-    told_then = told_of(messages)
+    messages_now = message_counts(messages)
 
     assert (recent.output["requested"], recent.output["counts"]) == (1, {"FAILED": 1})
-    assert told[new] == 1
-    assert not told.keys() & {*old, old_stored}, "nobody hears of what a sweep leaves out"
+    assert messages_then[new] == 1
+    assert not messages_then.keys() & {*old, old_stored}, "no message about an export that a sweep skips"
     assert everything.output["counts"] == {"FAILED": 120, "STORED": 1}
-    assert [told_then[export_id] for export_id in old] == [1] * 120, "and else of each, once"
+    assert [messages_now[export_id] for export_id in old] == [1] * 120, "otherwise one message each"
 
 
-def told_of(messages: Inbox) -> Counter[str]:
-    """How many messages there were of each export so far."""
+def message_counts(messages: Inbox) -> Counter[str]:
+    """The number of messages so far, by export."""
     return Counter(message["detail"]["data"]["exportId"] for message in messages.all())
 
 
-def test_a_sweep_does_not_look_at_a_rejected_export_again(stack: Stack, service: Service) -> None:
+def test_a_sweep_skips_a_rejected_export(stack: Stack, service: Service) -> None:
     export_id = service.has(download_url="http://exports.example/")
     stack.run(exportIds=[export_id])
-    service.now_plays(export_id)
+    service.set_scenario(export_id)
 
     sweep = stack.run()
 
@@ -95,7 +95,7 @@ def test_a_sweep_does_not_look_at_a_rejected_export_again(stack: Stack, service:
     assert (stack.row(export_id) or {})["status"] == "REJECTED"
 
 
-def test_a_sweep_reports_failures_and_does_not_fail_unless_told_to(stack: Stack, service: Service) -> None:
+def test_a_sweep_reports_failures_and_fails_only_on_request(stack: Stack, service: Service) -> None:
     first = service.has(outcome="FAILED")
     reporting = stack.run()
     second = service.has(outcome="FAILED")
@@ -105,7 +105,7 @@ def test_a_sweep_reports_failures_and_does_not_fail_unless_told_to(stack: Stack,
     assert (failing.status, failing.error, failing.outcome(second)) == ("FAILED", "ExportsNotStored", "FAILED")
 
 
-def test_fault_26_sweeps_that_overlap_with_runs_by_id_store_each_export_once(
+def test_fault_26_sweeps_and_concurrent_runs_by_id_store_each_export_once(
     stack: Stack, service: Service, events: Inbox
 ) -> None:
     stack.run()

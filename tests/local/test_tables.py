@@ -1,4 +1,4 @@
-"""Stored exports answer in SQL: nothing ran but the store, and what was in the CSV is what comes back."""
+"""SQL queries of stored exports need no further steps and return the cells of the CSV files unchanged."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from local.stack.aws import LocalAws
-from tests.local.athena import Athena, Cells, Place
+from tests.local.athena import Athena, Cells, Database
 from tests.local.service import Service
 from tests.local.stack import Stack
 
 CONNECTIONS = "agent_source_process_connection"
 YEAR = 365 * 24 * 3600.0
 OS_INFO = ["accountNumber", "agentId", "osName", "osVersion", "cpuType", "hostName", "hypervisor"]
-QUESTION = re.compile(r"\s*(--|SELECT|WITH)")
+QUERY = re.compile(r"\s*(--|SELECT|WITH)")
 ODD = [
     '"',
     '""',
@@ -52,7 +52,7 @@ def athena(aws: LocalAws) -> Athena:
 
 
 def members(source: bytes) -> Mapping[str, list[dict[str, str]]]:
-    """The rows of each CSV in an export, by the end of its name."""
+    """The rows of each CSV file of an export, by the end of its name."""
     with zipfile.ZipFile(io.BytesIO(source)) as archive:
         return {name.partition("_")[2]: rows(archive.read(name)) for name in archive.namelist()}
 
@@ -61,7 +61,7 @@ def rows(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
-def test_exports_of_different_years_answer_in_one_query_with_nothing_run_but_the_store(
+def test_one_query_reads_exports_of_different_years_without_further_steps(
     aws: LocalAws, athena: Athena, stack: Stack, service: Service
 ) -> None:
     old = service.has(kind="agent", connection_columns=10, rows=4, age_seconds=8 * YEAR)
@@ -70,30 +70,30 @@ def test_exports_of_different_years_answer_in_one_query_with_nothing_run_but_the
 
     stack.run(exportIds=[old, recent, new])
 
-    answered = athena.rows(
+    found = athena.rows(
         f"SELECT export_id, count(*), count(commandpath) FROM {CONNECTIONS}"
         f" WHERE export_id IN ('{old}', '{recent}', '{new}') GROUP BY export_id"
     )
-    wanted = {}
+    expected = {}
     for export_id in (old, recent, new):
         connections = members(service.download(export_id))["sourceProcessConnection.csv"]
         paths = sum("commandPath" in row for row in connections)
-        wanted[export_id] = (str(len(connections)), str(paths))
-    assert {row[0]: row[1:] for row in answered} == wanted
-    assert wanted[old][1] == "0" != wanted[new][1]
-    assert [asked for asked in athena.asked() if not QUESTION.match(asked)] == [], "no statement but questions"
+        expected[export_id] = (str(len(connections)), str(paths))
+    assert {row[0]: row[1:] for row in found} == expected
+    assert expected[old][1] == "0" != expected[new][1]
+    assert [each for each in athena.statements() if not QUERY.match(each)] == [], "only queries"
     assert aws.client("glue").get_crawlers()["Crawlers"] == []
 
 
-def test_a_query_may_say_nothing_of_partitions_or_name_them(aws: LocalAws, stack: Stack, service: Service) -> None:
-    place = Place(aws, stack, f"partitions_{uuid.uuid4().hex}")
+def test_a_query_may_name_partitions_or_omit_them(aws: LocalAws, stack: Stack, service: Service) -> None:
+    database = Database(aws, stack, f"partitions_{uuid.uuid4().hex}")
     exports = [service.has(kind="agent", rows=2), service.has(kind="agent", rows=3, age_seconds=YEAR)]
     stack.run(exportIds=exports)
-    place.take(exports)
+    database.copy_exports(exports)
     days = [stack.manifest(export_id)["exportRequestTime"][:10] for export_id in exports]
 
     def count(condition: str = "") -> list[Cells]:
-        return place.athena.rows(f"SELECT count(*) FROM agent_system_performance {condition}")
+        return database.athena.rows(f"SELECT count(*) FROM agent_system_performance {condition}")
 
     assert count() == [("5",)]
     assert count(f"WHERE export_id = '{exports[0]}'") == [("2",)]
@@ -101,14 +101,14 @@ def test_a_query_may_say_nothing_of_partitions_or_name_them(aws: LocalAws, stack
     assert count(f"WHERE requested_date = '{days[1]}' AND export_id = '{exports[0]}'") == [("0",)]
 
 
-def test_cells_of_a_stored_export_come_back_as_they_were(athena: Athena, stack: Stack, service: Service) -> None:
+def test_a_query_returns_the_cells_of_a_stored_export_unchanged(athena: Athena, stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent")
 
     stack.run(exportIds=[export_id])
 
-    answered = athena.rows(f"SELECT name, cmdline, path, issystem FROM agent_process WHERE export_id = '{export_id}'")
+    found = athena.rows(f"SELECT name, cmdline, path, issystem FROM agent_process WHERE export_id = '{export_id}'")
     processes = members(service.download(export_id))["process.csv"]
-    assert sorted(answered) == sorted((row["name"], row["cmdLine"], row["path"], row["isSystem"]) for row in processes)
+    assert sorted(found) == sorted((row["name"], row["cmdLine"], row["path"], row["isSystem"]) for row in processes)
     assert any("\n" in row["cmdLine"] and '"' in row["cmdLine"] for row in processes)
 
 
@@ -133,34 +133,32 @@ def test_glue_has_the_partition_of_each_table_once_the_export_is_stored(
         assert found["Columns"]
 
 
-def test_truncated_exports_are_told_apart(athena: Athena, stack: Stack, service: Service) -> None:
+def test_truncated_exports_are_marked(athena: Athena, stack: Stack, service: Service) -> None:
     whole, truncated = service.has(kind="agent"), service.has(kind="agent", is_truncated=True)
 
     stack.run(exportIds=[whole, truncated])
 
-    told = athena.rows(f"SELECT exportid, istruncated FROM exports WHERE exportid IN ('{whole}', '{truncated}')")
-    assert set(told) == {(whole, "false"), (truncated, "true")}
+    found = athena.rows(f"SELECT exportid, istruncated FROM exports WHERE exportid IN ('{whole}', '{truncated}')")
+    assert set(found) == {(whole, "false"), (truncated, "true")}
 
 
-def test_any_cells_of_a_stored_export_come_back_through_sql(
-    aws: LocalAws, athena: Athena, stack: Stack, service: Service
-) -> None:
-    """500 rows that hypothesis draws, in one export: written as CSV, stored by the stack, asked of Athena."""
-    wanted = [[f"{number:04}", *row] for number, row in enumerate(drawn(ROWS, 500))]
+def test_a_query_returns_any_cells_unchanged(aws: LocalAws, athena: Athena, stack: Stack, service: Service) -> None:
+    """500 rows from Hypothesis in one export: written as CSV, stored by the stack, read with Athena."""
+    expected = [[f"{number:04}", *row] for number, row in enumerate(drawn(ROWS, 500))]
     export_id = service.has(
-        kind="agent", download_url=link_to(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *wanted]))
+        kind="agent", download_url=presigned_url(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *expected]))
     )
 
     stack.run(exportIds=[export_id])
 
-    answered = athena.rows(
+    found = athena.rows(
         f"SELECT {', '.join(OS_INFO)} FROM agent_os_info WHERE export_id = '{export_id}' ORDER BY accountnumber"
     )
-    assert answered == [tuple(row) for row in wanted]
+    assert found == [tuple(row) for row in expected]
 
 
 def drawn(strategy: st.SearchStrategy[list[str]], count: int) -> list[list[str]]:
-    """So many examples, always the same, of which a failure need not be shrunk: a row says enough."""
+    """``count`` examples, always the same, and not shrunk: one row is small enough to explain a failure."""
     found: list[list[str]] = []
 
     @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate])
@@ -180,28 +178,28 @@ def zipped_csv(name: str, rows: list[list[str]]) -> bytes:
     return whole.getvalue()
 
 
-def link_to(aws: LocalAws, stack: Stack, body: bytes) -> str:
-    """A presigned link to these bytes."""
-    place = {"Bucket": stack.bucket, "Key": f"places/{uuid.uuid4().hex}.zip"}
+def presigned_url(aws: LocalAws, stack: Stack, body: bytes) -> str:
+    """A presigned URL of these bytes."""
+    location = {"Bucket": stack.bucket, "Key": f"places/{uuid.uuid4().hex}.zip"}
     client = aws.client("s3")
-    client.put_object(**place, Body=body)
-    return str(client.generate_presigned_url("get_object", Params=place))
+    client.put_object(**location, Body=body)
+    return str(client.generate_presigned_url("get_object", Params=location))
 
 
 def test_a_file_with_only_a_header_adds_no_row(aws: LocalAws, stack: Stack) -> None:
-    place = Place(aws, stack, f"header_{uuid.uuid4().hex}")
+    database = Database(aws, stack, f"header_{uuid.uuid4().hex}")
 
-    place.put_rows("agent_os_info", "export-1", OS_INFO, [])
-    place.put_rows("agent_os_info", "export-2", OS_INFO, [["1"] * 7])
+    database.put_rows("agent_os_info", "export-1", OS_INFO, [])
+    database.put_rows("agent_os_info", "export-2", OS_INFO, [["1"] * 7])
 
-    assert place.athena.rows("SELECT export_id, osname FROM agent_os_info") == [("export-2", "1")]
+    assert database.athena.rows("SELECT export_id, osname FROM agent_os_info") == [("export-2", "1")]
 
 
 def test_columns_in_another_order_and_unknown_ones_are_read_by_name(aws: LocalAws, stack: Stack) -> None:
-    place = Place(aws, stack, f"order_{uuid.uuid4().hex}")
+    database = Database(aws, stack, f"order_{uuid.uuid4().hex}")
 
-    place.put_rows("agent_os_info", "export-1", ["osName", "new", "agentId"], [["Linux", "x", "o-1"]])
-    place.put_rows("agent_os_info", "export-2", OS_INFO, [["1", "o-2", "Windows", *"4567"]])
+    database.put_rows("agent_os_info", "export-1", ["osName", "new", "agentId"], [["Linux", "x", "o-1"]])
+    database.put_rows("agent_os_info", "export-2", OS_INFO, [["1", "o-2", "Windows", *"4567"]])
 
-    answered = place.athena.rows("SELECT agentid, osname, hostname FROM agent_os_info ORDER BY agentid")
-    assert answered == [("o-1", "Linux", None), ("o-2", "Windows", "6")]
+    found = database.athena.rows("SELECT agentid, osname, hostname FROM agent_os_info ORDER BY agentid")
+    assert found == [("o-1", "Linux", None), ("o-2", "Windows", "6")]

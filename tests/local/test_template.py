@@ -1,4 +1,4 @@
-"""What is deployed locally is what `cdk synth` writes for AWS, values of context aside."""
+"""The local deployment has the template of `cdk synth` for AWS, except for context values."""
 
 import json
 import os
@@ -20,20 +20,20 @@ Position = tuple[str | int, ...]
 
 @pytest.fixture(scope="module")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """With the defaults of ``cdk.json``, no credentials and no way out."""
+    """The template with the defaults of ``cdk.json``, made without credentials and without network access."""
     output = tmp_path_factory.mktemp("cdk.out")
     python = ROOT / ".venv" / "bin"
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(output)}
-    env = {**inherited(os.environ), **nowhere, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+    isolation = {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(output)}
+    env = {**inherited(os.environ), **isolation, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run([CDK_PROGRAM, "synth", "--quiet", "--output", output], cwd=ROOT, env=env, check=True)
     (template,) = output.glob("*.template.json")
     return json.loads(template.read_text())
 
 
-def test_the_deployed_template_is_the_one_for_aws_but_for_context(stack: Stack, synthesized: Any) -> None:
-    """The CDK's own metadata lists the constructs, queries that are left out among them."""
+def test_the_deployed_template_is_the_one_for_aws_except_for_context(stack: Stack, synthesized: Any) -> None:
+    """The metadata of the CDK lists all constructs, including the queries that are left out."""
     named = {key for key, each in synthesized["Resources"].items() if each["Type"] == "AWS::Athena::NamedQuery"}
-    assert len(named) == 12, "what namedQueries leaves out"
+    assert len(named) == 12, "the queries that namedQueries leaves out"
     resources = {key: each for key, each in synthesized["Resources"].items() if key not in named}
 
     found = differences(stack.template(), {**synthesized, "Resources": resources})
@@ -46,12 +46,12 @@ def test_the_deployed_template_is_the_one_for_aws_but_for_context(stack: Stack, 
         assert deployed in documented().values(), path
 
 
-def test_the_context_that_differs_is_the_one_that_is_documented(aws: LocalAws) -> None:
+def test_the_context_of_the_local_deployment_is_documented(aws: LocalAws) -> None:
     assert documented() == CONTEXT
     assert aws.state.work.joinpath("cdk.out").exists()
 
 
-def test_any_other_difference_would_be_seen(synthesized: Any) -> None:
+def test_any_other_difference_is_found(synthesized: Any) -> None:
     other = json.loads(json.dumps(synthesized))
     (name, *_) = other["Resources"]
     other["Resources"][name]["DeletionPolicy"] = "Delete"
@@ -67,11 +67,11 @@ def documented() -> dict[str, str]:
     """Context values of a local deployment as ``docs/local-aws.md`` has them in its first table."""
     section = (ROOT / "docs" / "local-aws.md").read_text().partition("## What differs in the deployment")[2]
     rows = re.findall(r"^\| (`.*?) \|.*?\| (.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
-    told: dict[str, str] = {}
+    context: dict[str, str] = {}
     for names, values in rows:
         several = re.findall(r"`(\w+)`", names)
-        told |= zip(several, values.split(", "), strict=True) if len(several) > 1 else {several[0]: plain(values)}
-    return told
+        context |= zip(several, values.split(", "), strict=True) if len(several) > 1 else {several[0]: plain(values)}
+    return context
 
 
 def plain(values: str) -> str:
@@ -84,12 +84,12 @@ def variable(context: str) -> str:
 
 
 def differences(one: Any, other: Any, path: Position = ()) -> Iterator[tuple[Position, tuple[Any, Any]]]:
-    """Where two documents differ, as deep down as can be told, and how."""
+    """The paths at which two documents differ, as deep as possible, and their values."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one.keys() | other.keys():
             yield from differences(one.get(name), other.get(name), (*path, name))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, pair in enumerate(zip(one, other, strict=True)):
-            yield from differences(*pair, (*path, place))
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, (*path, index))
     elif one != other:
         yield path, (one, other)

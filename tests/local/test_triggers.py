@@ -1,4 +1,4 @@
-"""Runs that nobody starts by hand, in a second stack beside the first; deployed anew while one of them goes on."""
+"""Runs that triggers start, in a second stack, which is deployed again while a run is active."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from tests.local.waiting import until
 pytestmark = pytest.mark.alone
 
 AGENT = -3
-"""Whose exports the schedule asks for: one that no other test uses, so that it starts nothing else."""
+"""Index of the agent in the filter of the schedule. No other test uses it, so no other export is stored."""
 SOURCE = "tests.cloudtrail"
 
 
@@ -47,7 +47,7 @@ def context(agent: str) -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def second(aws: LocalAws, context: Mapping[str, str], outputs: Path) -> Iterator[Stack]:
-    """A stack of its own, with schedule and trigger; its schedule ends with the tests of this module."""
+    """A second stack with schedule and trigger; the schedule is deleted after the tests of this module."""
     aws.deploy_beside(context, outputs)
     stack = Stack(aws, json.loads(outputs.read_text())["Second"])
     yield stack
@@ -57,18 +57,18 @@ def second(aws: LocalAws, context: Mapping[str, str], outputs: Path) -> Iterator
 
 
 @pytest.fixture
-def calls(aws: LocalAws) -> "Calls":
-    return Calls(aws)
+def cloud_trail(aws: LocalAws) -> "CloudTrail":
+    return CloudTrail(aws)
 
 
-class Calls:
-    """CloudTrail, as far as it tells EventBridge of calls."""
+class CloudTrail:
+    """Sends the events that CloudTrail sends to EventBridge for API calls."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._events: Any = aws.client("events")
 
-    def tell(self, export_id: str, **other: object) -> None:
-        """Of a StartExportTask that answered with this id, but for what is said otherwise."""
+    def send(self, export_id: str, **other: object) -> None:
+        """The event of a StartExportTask call with this id; ``other`` members replace its members, ``...`` removes."""
         detail: dict[str, object] = {
             "eventSource": "discovery.amazonaws.com",
             "eventName": "StartExportTask",
@@ -77,10 +77,10 @@ class Calls:
             "requestParameters": {"exportDataFormat": ["CSV"]},
             "responseElements": {"exportId": export_id},
         }
-        told = {name: value for name, value in {**detail, **other}.items() if value is not ...}
-        entry = {"Source": SOURCE, "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(told)}
-        answer = self._events.put_events(Entries=[entry])
-        assert answer["FailedEntryCount"] == 0
+        members = {name: value for name, value in {**detail, **other}.items() if value is not ...}
+        entry = {"Source": SOURCE, "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(members)}
+        response = self._events.put_events(Entries=[entry])
+        assert response["FailedEntryCount"] == 0
 
 
 def executions(stack: Stack) -> dict[str, str]:
@@ -104,23 +104,23 @@ def run_of(stack: Stack, name: str) -> Run:
     return stack.ended(f"{stack.machine.replace(':stateMachine:', ':execution:')}:{name}")
 
 
-def test_fault_27_an_export_that_cloudtrail_tells_of_three_times_is_run_once(
-    second: Stack, service: Service, calls: Calls
+def test_fault_27_three_cloudtrail_events_of_an_export_start_one_run(
+    second: Stack, service: Service, cloud_trail: CloudTrail
 ) -> None:
-    export_id = service.starts(service.double.agents()[0], in_progress_seconds=2)
+    export_id = service.start_export(service.double.agents()[0], in_progress_seconds=2)
 
     for _ in range(3):
-        calls.tell(export_id)
+        cloud_trail.send(export_id)
     run = run_of(second, export_id)
 
     assert run.counts == {"STORED": 1}
     statuses = until(lambda: ended_starts(second, export_id, 3), what="the end of three starts")
-    assert statuses == ["SUCCEEDED"] * 3, "who comes late finds it started"
+    assert statuses == ["SUCCEEDED"] * 3, "later starts find the execution"
     assert [name for name in executions(second) if name == export_id] == [export_id]
     assert service.gets(export_id) == 1
 
 
-def test_fault_27_a_start_with_the_name_of_an_export_happens_once(stack: Stack, service: Service) -> None:
+def test_fault_27_an_execution_with_the_name_of_an_export_starts_once(stack: Stack, service: Service) -> None:
     export_id = service.has(kind="agent")
     asked: Any = {"stateMachineArn": stack.machine, "name": export_id, "input": json.dumps({"exportIds": [export_id]})}
 
@@ -132,12 +132,12 @@ def test_fault_27_a_start_with_the_name_of_an_export_happens_once(stack: Stack, 
     assert service.gets(export_id) == 1
 
 
-def test_an_id_that_no_execution_can_be_named_after_is_hashed(second: Stack, service: Service, calls: Calls) -> None:
+def test_an_id_that_is_no_execution_name_is_hashed(second: Stack, service: Service, cloud_trail: CloudTrail) -> None:
     export_id = service.has(export_id=f"export.{uuid.uuid4().hex}{'x' * 60}", kind="agent")
 
-    calls.tell(export_id)
+    cloud_trail.send(export_id)
 
-    until(lambda: second.row(export_id), what="a row of the export")
+    until(lambda: second.row(export_id), what="the catalog item of the export")
     hashed = [name for name in executions(second) if name.startswith("sha256_")]
     assert hashed == [f"sha256_{hashlib.sha256(export_id.encode()).hexdigest()}"]
     assert run_of(second, hashed[0]).counts == {"STORED": 1}
@@ -156,21 +156,21 @@ def test_an_id_that_no_execution_can_be_named_after_is_hashed(second: Stack, ser
         pytest.param({"eventName": "DescribeExportTasks"}, id="another operation"),
     ],
 )
-def test_bad_input_09_10_11_other_calls_start_nothing(
-    second: Stack, service: Service, calls: Calls, other: dict[str, object]
+def test_bad_input_09_10_11_other_events_start_no_run(
+    second: Stack, service: Service, cloud_trail: CloudTrail, other: dict[str, object]
 ) -> None:
     wrong, right = service.has(kind="agent"), service.has(kind="agent")
 
-    calls.tell(wrong, **other)
-    calls.tell(right)
+    cloud_trail.send(wrong, **other)
+    cloud_trail.send(right)
     run_of(second, right)
 
     assert second.row(wrong) is None
     assert wrong not in executions(second)
 
 
-def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Service, agent: str) -> None:
-    export_id = service.starts(agent, in_progress_seconds=2)
+def test_a_schedule_stores_an_export_of_a_pipeline(second: Stack, service: Service, agent: str) -> None:
+    export_id = service.start_export(agent, in_progress_seconds=2)
 
     row = until(
         lambda: (row := second.row(export_id)) and row["status"] == "STORED" and row,
@@ -182,20 +182,20 @@ def test_a_schedule_lands_what_a_pipeline_started(second: Stack, service: Servic
 
 
 @pytest.mark.parametrize("name", ["StartsFailed", "SchedulesDeadLetters", "CloudTrailDeadLetters"])
-def test_what_starts_runs_has_alarms_of_its_own(aws: LocalAws, second: Stack, name: str) -> None:
+def test_triggers_have_their_own_alarms(aws: LocalAws, second: Stack, name: str) -> None:
     alarms = Alarms(aws, "Second")
 
     alarms.put_above_threshold(name)
 
-    alarms.rings(name)
+    alarms.wait_for_alarm(name)
 
 
-def test_fault_40_a_run_goes_on_while_the_stack_is_deployed_anew(
+def test_fault_40_a_run_continues_while_the_stack_is_deployed_again(
     aws: LocalAws, second: Stack, service: Service, context: Mapping[str, str], outputs: Path
 ) -> None:
     export_ids = [service.has(kind="agent", in_progress_seconds=seconds) for seconds in (1, 25)]
     arn = second.start({"exportIds": export_ids})
-    until(lambda: second.row(export_ids[1]), what="the run's first look")
+    until(lambda: second.row(export_ids[1]), what="the run's first poll")
 
     aws.deploy_beside({**context, "storeConcurrency": "5", "storeBudgetSeconds": "60"}, outputs)
     run = second.ended(arn)

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for luck or for so many seconds."""
+"""Waits for conditions, never for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -7,24 +7,24 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PAUSE_SECONDS = 0.1
-PATIENCE_LOOKS = 3_000
-"""Five minutes on an idle machine. On a busy one a look takes longer, as does what is waited for."""
+MAX_POLLS_WITHOUT_PROGRESS = 3_000
+"""Five minutes on an idle machine. On a busy one, each poll takes longer, and so does the condition."""
 
 
 class NeverHappened(AssertionError):
-    """What a test waited for did not come to be."""
+    """The condition of a test did not become true."""
 
 
 def until(condition: Callable[[], T | None], *, what: str, progress: Callable[[], object] = lambda: None) -> T:
-    """The first answer of ``condition`` that is true.
+    """Poll ``condition`` until its result is true, and return the result.
 
-    Raises NeverHappened, saying ``what``, after too many looks during which ``progress`` has answered the same.
+    Raises NeverHappened with ``what`` after MAX_POLLS_WITHOUT_PROGRESS polls without a change of ``progress``.
     """
-    seen, left = progress(), PATIENCE_LOOKS
-    while not (answer := condition()):
+    seen, left = progress(), MAX_POLLS_WITHOUT_PROGRESS
+    while not (result := condition()):
         now = progress()
-        seen, left = now, left - 1 if now == seen else PATIENCE_LOOKS
+        seen, left = now, left - 1 if now == seen else MAX_POLLS_WITHOUT_PROGRESS
         if not left:
-            raise NeverHappened(f"{what}: not after {PATIENCE_LOOKS:,} looks")
+            raise NeverHappened(f"{what}: not after {MAX_POLLS_WITHOUT_PROGRESS:,} polls")
         time.sleep(PAUSE_SECONDS)
-    return answer
+    return result

@@ -1,4 +1,4 @@
-"""A bucket as S3 has it where a copy relies on it: parts, checksums, conditional writes, and calls that fail."""
+"""A loopback bucket with the features of S3 that a copy uses: parts, checksums, conditional writes and failures."""
 
 import base64
 import itertools
@@ -17,13 +17,13 @@ MIN_PART_SIZE = 5 * 1024 * 1024
 
 
 def base64_crc32(crc32: int) -> str:
-    """As S3 writes it."""
+    """The checksum in the form that S3 uses."""
     return base64.b64encode(crc32.to_bytes(4, "big")).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part, or a small object, that arrived whole in chunks of these sizes; ``body`` in a bucket that keeps bytes."""
+    """A complete part or small object. ``chunks`` are the sizes of its chunks; ``body`` is empty without ``keeps``."""
 
     size: int
     crc32: int
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """``checksum`` is that of all bytes for an object that came in one, else that of the checksums of its parts."""
+    """``checksum`` is the CRC-32 of all bytes of a single upload, else the checksum of the checksums of the parts."""
 
     parts: Sequence[Part]
     checksum: str
@@ -61,8 +61,8 @@ class Upload:
     parts: dict[int, Part] = field(default_factory=dict)
 
 
-class Refused(Exception):
-    """The call is answered with an error of S3."""
+class S3Error(Exception):
+    """The response to the call is this error of S3."""
 
     def __init__(self, status: int, code: str, **headers: str) -> None:
         super().__init__(code)
@@ -71,7 +71,7 @@ class Refused(Exception):
 
 
 class Call(Exchange):
-    """One call of an S3 client, path style."""
+    """One call of an S3 client, with a path-style URL."""
 
     server: "BucketServer"
 
@@ -81,48 +81,48 @@ class Call(Exchange):
         self.query = dict(parse_qsl(split.query, keep_blank_values=True))
         self.operation = self.command + "".join(f"?{each}" for each in ("uploads", "uploadId") if each in self.query)
         self.sent = self.received()
-        self.answer_gets_lost = False
+        self.response_gets_lost = False
         with self.server.lock:
             self.server.requests.append(Request(self.operation, self.path, self.headers))
             faults = self.server.faults.get(self.operation)
             fault = faults.popleft() if faults else Call.perform
         try:
             fault(self)
-        except Refused as refused:
+        except S3Error as error:
             self.drain()
-            self.say(refused.status, "Error", f"<Code>{refused}</Code><Message>no</Message>", **refused.headers)
+            self.respond(error.status, "Error", f"<Code>{error}</Code><Message>no</Message>", **error.headers)
         self.drain()
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _dispatch  # noqa: N815 - the names that http.server looks for
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _dispatch  # noqa: N815 - the names that http.server requires
 
     def perform(self) -> None:
-        """Do what is asked for. Raises Refused."""
+        """Run the operation. Raises S3Error."""
         operation = _OPERATIONS.get(self.operation)
         if operation is None:
-            raise Refused(501, "NotImplemented")
+            raise S3Error(501, "NotImplemented")
         operation(self)
 
     def drain(self) -> None:
-        """Read what is left of the body."""
+        """Read the rest of the body."""
         for _ in self.sent:
             pass
 
-    def say(self, status: int, name: str = "", content: str = "", **headers: str) -> None:
-        """Answer with a document, unless the answer gets lost."""
-        if self.answer_gets_lost:
+    def respond(self, status: int, name: str = "", content: str = "", **headers: str) -> None:
+        """Send the response, with a document if ``name`` is given, unless the response gets lost."""
+        if self.response_gets_lost:
             self.cut()
         document = f"<{name}>{content}</{name}>" if name and self.command != "HEAD" else ""
         self.answer(status, document.encode(), **headers)
 
     def put(self) -> None:
         part = self._receive()
-        self._land(Object([part], part.checksum))
-        self.say(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
+        self._store(Object([part], part.checksum))
+        self.respond(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
 
-    def look(self) -> None:
+    def head_object(self) -> None:
         found = self.server.stored.get(self.key)
         if found is None:
-            raise Refused(404, "NotFound")
+            raise S3Error(404, "NotFound")
         self.head(
             200,
             Content_Length=found.size,
@@ -136,19 +136,19 @@ class Call(Exchange):
             upload_id = f"upload-{next(self.server.ids)}"
             self.server.uploads[upload_id] = Upload(self.key)
         name = "InitiateMultipartUploadResult"
-        self.say(200, name, f"<BucketServer>bucket</BucketServer><Key>{self.key}</Key><UploadId>{upload_id}</UploadId>")
+        self.respond(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><UploadId>{upload_id}</UploadId>")
 
     def put_part(self) -> None:
         part = self._receive()
         self._upload().parts[int(self.query["partNumber"])] = part
-        self.say(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
+        self.respond(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
 
     def list_uploads(self) -> None:
         listed = "".join(
             f"<Upload><Key>{upload.key}</Key><UploadId>{upload_id}</UploadId></Upload>"
             for upload_id, upload in self.server.uploads.copy().items()
         )
-        self.say(200, "ListMultipartUploadsResult", f"<IsTruncated>false</IsTruncated>{listed}")
+        self.respond(200, "ListMultipartUploadsResult", f"<IsTruncated>false</IsTruncated>{listed}")
 
     def list_parts(self) -> None:
         listed = "".join(
@@ -156,74 +156,74 @@ class Call(Exchange):
             f"<ChecksumCRC32>{part.checksum}</ChecksumCRC32></Part>"
             for number, part in sorted(self._upload().parts.items())
         )
-        self.say(200, "ListPartsResult", f"<IsTruncated>false</IsTruncated>{listed}")
+        self.respond(200, "ListPartsResult", f"<IsTruncated>false</IsTruncated>{listed}")
 
     def complete(self) -> None:
-        asked = b"".join(map(bytes, self.sent))
+        document = b"".join(map(bytes, self.sent))
         upload = self._upload()
-        parts = [_named(each, upload.parts) for each in ElementTree.fromstring(asked).iterfind("{*}Part")]
+        parts = [_find(each, upload.parts) for each in ElementTree.fromstring(document).iterfind("{*}Part")]
         if any(part.size < MIN_PART_SIZE for part in parts[:-1]):
-            raise Refused(400, "EntityTooSmall")
+            raise S3Error(400, "EntityTooSmall")
         composite = zlib.crc32(b"".join(part.crc32.to_bytes(4, "big") for part in parts))
-        whole = Object(parts, f"{base64_crc32(composite)}-{len(parts)}")
-        if int(self.headers.get("x-amz-mp-object-size", whole.size)) != whole.size:
-            raise Refused(400, "InvalidRequest")
-        self._land(whole)
+        completed = Object(parts, f"{base64_crc32(composite)}-{len(parts)}")
+        if int(self.headers.get("x-amz-mp-object-size", completed.size)) != completed.size:
+            raise S3Error(400, "InvalidRequest")
+        self._store(completed)
         self.server.uploads.pop(self.query["uploadId"], None)
         name = "CompleteMultipartUploadResult"
-        self.say(200, name, f"<BucketServer>bucket</BucketServer><Key>{self.key}</Key><ETag>{whole.etag}</ETag>")
+        self.respond(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><ETag>{completed.etag}</ETag>")
 
     def abort(self) -> None:
         self._upload()
         self.server.uploads.pop(self.query["uploadId"], None)
-        self.say(204)
+        self.respond(204)
 
     def _receive(self) -> Part:
-        """Take a body as S3 does: refused unless it has the length that was declared and the CRC-32 that came along."""
+        """Receive a body. Raises S3Error if its length or its CRC-32 is not the declared one, as S3 does."""
         size = crc32 = 0
-        kept: list[bytes] = []
+        blocks: list[bytes] = []
         for block in self.sent:
             crc32, size = zlib.crc32(block, crc32), size + len(block)
             if self.server.keeps:
-                kept.append(bytes(block))
+                blocks.append(bytes(block))
             self.server.took(self, len(block))
         chunks, trailers = (self.chunks.sizes, self.chunks.trailers) if self.chunks else ([], {})
-        part = Part(size, crc32, chunks, b"".join(kept))
+        part = Part(size, crc32, chunks, b"".join(blocks))
         if size != int(self.headers.get("x-amz-decoded-content-length", self.headers.get("Content-Length", -1))):
-            raise Refused(400, "IncompleteBody")
+            raise S3Error(400, "IncompleteBody")
         sent = trailers.get("x-amz-checksum-crc32", self.headers.get("x-amz-checksum-crc32", part.checksum))
         if sent != part.checksum:
-            raise Refused(400, "BadDigest")
+            raise S3Error(400, "BadDigest")
         return part
 
-    def _land(self, whole: Object) -> None:
+    def _store(self, item: Object) -> None:
         with self.server.lock:
             if self.key in self.server.stored and self.headers.get("If-None-Match") == "*":
-                raise Refused(412, "PreconditionFailed")
-            self.server.stored[self.key] = whole
+                raise S3Error(412, "PreconditionFailed")
+            self.server.stored[self.key] = item
 
     def _upload(self) -> Upload:
         upload = self.server.uploads.get(self.query["uploadId"])
         if upload is None:
-            raise Refused(404, "NoSuchUpload")
+            raise S3Error(404, "NoSuchUpload")
         return upload
 
 
-def _named(asked: ElementTree.Element, parts: Mapping[int, Part]) -> Part:
-    """The part that a completion names by number, ETag and, if it has one, checksum. Raises Refused."""
-    part = parts.get(int(asked.findtext("{*}PartNumber", "0")))
+def _find(element: ElementTree.Element, parts: Mapping[int, Part]) -> Part:
+    """The part with the number, the ETag and, if given, the checksum of ``element``. Raises S3Error."""
+    part = parts.get(int(element.findtext("{*}PartNumber", "0")))
     if (
         part is None
-        or asked.findtext("{*}ETag", "").strip('"') != part.etag.strip('"')
-        or asked.findtext("{*}ChecksumCRC32", part.checksum) != part.checksum
+        or element.findtext("{*}ETag", "").strip('"') != part.etag.strip('"')
+        or element.findtext("{*}ChecksumCRC32", part.checksum) != part.checksum
     ):
-        raise Refused(400, "InvalidPart")
+        raise S3Error(400, "InvalidPart")
     return part
 
 
 _OPERATIONS: dict[str, Callable[[Call], None]] = {
     "PUT": Call.put,
-    "HEAD": Call.look,
+    "HEAD": Call.head_object,
     "POST?uploads": Call.begin,
     "PUT?uploadId": Call.put_part,
     "GET?uploads": Call.list_uploads,
@@ -236,9 +236,9 @@ Fault = Callable[[Call], None]
 
 
 class BucketServer(Server):
-    """``faults`` holds, for each operation such as ``PUT?uploadId``, what its next calls run into.
+    """``faults`` has the faults of the next calls, by operation such as ``PUT?uploadId``.
 
-    Without ``keeps`` a part is only its size and its CRC-32.
+    Without ``keeps``, a part has only its size and its CRC-32, no bytes.
     """
 
     def __init__(self, context: ssl.SSLContext, *, keeps: bool = True) -> None:
@@ -251,32 +251,32 @@ class BucketServer(Server):
 
     @property
     def objects(self) -> dict[str, bytes]:
-        """What is visible, by key."""
-        return {key: b"".join(part.body for part in whole.parts) for key, whole in self.stored.items()}
+        """Visible objects, by key."""
+        return {key: b"".join(part.body for part in item.parts) for key, item in self.stored.items()}
 
     def took(self, call: Call, count: int) -> None:
-        """Hear of bytes of a body that arrived."""
+        """Hook for subclasses: ``count`` bytes of a body arrived."""
 
 
-def refusing(status: int, code: str, *, rudely: bool = False, **headers: str) -> Fault:
-    """An error instead of an answer; ``rudely``: before the body was read, so that the client may never read it."""
+def refusing(status: int, code: str, *, before_body: bool = False, **headers: str) -> Fault:
+    """An error response. With ``before_body``, it is sent before the body is read, so the client may not read it."""
 
     def fault(call: Call) -> None:
-        if rudely:
-            call.say(status, "Error", f"<Code>{code}</Code><Message>no</Message>", **headers)
+        if before_body:
+            call.respond(status, "Error", f"<Code>{code}</Code><Message>no</Message>", **headers)
             call.cut()
-        raise Refused(status, code, **headers)
+        raise S3Error(status, code, **headers)
 
     return fault
 
 
 def hanging_up(call: Call) -> None:
-    """Read a little of the body, then close the connection."""
+    """Read the start of the body, then close the connection."""
     next(call.sent)
     call.cut()
 
 
-def losing_the_answer(call: Call) -> None:
-    """Do what was asked, and close the connection before saying so."""
-    call.answer_gets_lost = True
+def losing_the_response(call: Call) -> None:
+    """Run the operation, then close the connection without a response."""
+    call.response_gets_lost = True
     call.perform()

@@ -1,4 +1,4 @@
-"""Files of any size that exist only where they are looked at: any range can be served and checked from 16 MiB."""
+"""Files of any size, made on demand: any range is served and checked from 16 MiB of memory."""
 
 import random
 import zlib
@@ -7,34 +7,34 @@ from typing import Protocol
 
 BEGINNING = b"agentId,hostName\n"
 PERIOD = 8 * 1024 * 1024 + 12_289
-"""Not a multiple of any size of part: a part that lands in the wrong place has the wrong bytes."""
+"""Bytes. Not a multiple of any part size, so that a part at a wrong offset has wrong bytes."""
 
 
 class Bytes(Protocol):
-    """What a server sends: ``bytes``, or what stands for more of them than memory holds."""
+    """The body that a server sends: ``bytes``, or ``Content`` that does not fit into memory."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, wanted: slice, /) -> bytes | memoryview: ...
+    def __getitem__(self, part: slice, /) -> bytes | memoryview: ...
 
 
 class Content:
-    """``size`` random bytes that begin as a CSV does; a shorter file of the same ``seed`` is its beginning."""
+    """``size`` random bytes after a CSV header. A shorter file with the same ``seed`` is a prefix of it."""
 
     def __init__(self, seed: int, size: int) -> None:
-        self._twice = _twice(seed)
+        self._data = _two_periods(seed)
         self._size = size
 
     def __len__(self) -> int:
         return self._size
 
-    def __getitem__(self, wanted: slice) -> memoryview:
-        """At most ``PERIOD`` bytes; they are not copied."""
-        first, end, _ = wanted.indices(self._size)
+    def __getitem__(self, part: slice) -> memoryview:
+        """At most ``PERIOD`` bytes, as a view without a copy."""
+        first, end, _ = part.indices(self._size)
         begin = first % PERIOD
-        return self._twice[begin : begin + min(PERIOD, end - first)]
+        return self._data[begin : begin + min(PERIOD, end - first)]
 
     def crc32(self, first: int, end: int) -> int:
-        """Of the bytes from ``first`` up to ``end``."""
+        """CRC-32 of the bytes from ``first`` up to ``end``, exclusive."""
         crc32 = 0
         for at in range(first, end, PERIOD):
             crc32 = zlib.crc32(self[at : min(at + PERIOD, end)], crc32)
@@ -42,6 +42,6 @@ class Content:
 
 
 @cache
-def _twice(seed: int) -> memoryview:
+def _two_periods(seed: int) -> memoryview:
     block = BEGINNING + random.Random(seed).randbytes(PERIOD - len(BEGINNING))
     return memoryview(block + block)

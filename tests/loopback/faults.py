@@ -1,4 +1,4 @@
-"""What may be wrong with a source, one fault a request."""
+"""Faults of a source, one for each request."""
 
 import threading
 
@@ -13,8 +13,8 @@ def reset_before_headers(exchange: Get) -> None:
 
 
 def cut_after(count: int, how: How = How.LOST) -> Fault:
-    """The declared length is true, but only ``count`` bytes come."""
-    return lambda exchange: exchange.serve(until=exchange.span()[0] + count, how=how)
+    """The declared length is correct, but the body ends after ``count`` bytes."""
+    return lambda exchange: exchange.serve(until=exchange.byte_range()[0] + count, how=how)
 
 
 def reset_after(count: int) -> Fault:
@@ -22,12 +22,12 @@ def reset_after(count: int) -> Fault:
 
 
 def chunked(count: int | None = None) -> Fault:
-    """All of it in chunks and without ranges; with ``count``, cut after so many bytes."""
+    """The full body in chunks, without ranges; with ``count``, it is cut after ``count`` bytes."""
     return lambda exchange: exchange.serve(Style.CHUNKED, until=count)
 
 
 def no_length(count: int | None = None) -> Fault:
-    """All of it, or ``count`` bytes, and then the connection closes: HTTP/1.0's way of saying that this was it."""
+    """The full body, or ``count`` bytes, ended by the end of the connection as in HTTP/1.0."""
 
     def fault(exchange: Get) -> None:
         exchange.head(200, Connection="close")
@@ -38,7 +38,7 @@ def no_length(count: int | None = None) -> Fault:
 
 
 def no_ranges(length: int | None = None, **headers: str | int) -> Fault:
-    """200 to a ranged GET, with a true length, or with another ``length`` than the body has."""
+    """Status 200 to a ranged GET, with the correct length or with ``length``."""
 
     def fault(exchange: Get) -> None:
         body = exchange.body
@@ -50,10 +50,10 @@ def no_ranges(length: int | None = None, **headers: str | int) -> Fault:
 
 
 def range_of(length: int, extra: bytes = b"") -> Fault:
-    """A range that is ``length`` bytes of what was asked for and ``extra`` ones, and says no more than that."""
+    """``length`` bytes of the requested range, then ``extra``, with the Content-Length of both together."""
 
     def fault(exchange: Get) -> None:
-        body = exchange.wanted()[:length] + extra
+        body = exchange.requested_bytes()[:length] + extra
         exchange.range_head(length=len(body))
         exchange.send(body)
 
@@ -61,9 +61,9 @@ def range_of(length: int, extra: bytes = b"") -> Fault:
 
 
 def trickle(exchange: Get) -> None:
-    """One byte in each TLS record, so that each receive gets one; no waiting: the test's clock does that."""
+    """One byte in each TLS record, so that each receive returns one byte. The clock of the test simulates the delay."""
     exchange.range_head()
-    for byte in exchange.wanted():
+    for byte in exchange.requested_bytes():
         exchange.send(bytes((byte,)))
 
 
@@ -74,12 +74,12 @@ def trickling_headers(exchange: Get) -> None:
 
 
 def silence(until: threading.Event, *, after: int = 0) -> Fault:
-    """Headers, ``after`` bytes of the body (-1: not even headers) and then nothing, until the test is over."""
+    """Send the headers and ``after`` bytes of the body (-1: no headers either), then nothing until the test ends."""
 
     def fault(exchange: Get) -> None:
         if after >= 0:
             exchange.range_head()
-            exchange.send(exchange.wanted()[:after])
+            exchange.send(exchange.requested_bytes()[:after])
         until.wait(30)
         exchange.cut(How.RESET)
 
@@ -91,7 +91,7 @@ def status(code: int, body: bytes = b"", **headers: str | int) -> Fault:
 
 
 def changes_to(body: bytes, etag: str) -> Fault:
-    """From this request on the source is another one."""
+    """The source changes with this request."""
 
     def fault(exchange: Get) -> None:
         exchange.changes_to(body, etag)
@@ -102,4 +102,4 @@ def changes_to(body: bytes, etag: str) -> Fault:
 
 def ignoring_if_match(exchange: Get) -> None:
     exchange.range_head()
-    exchange.send(exchange.wanted())
+    exchange.send(exchange.requested_bytes())

@@ -1,4 +1,4 @@
-"""How fast bytes pass: a rate for each connection, a cap for the whole machine, and a delay before each answer."""
+"""Network limits: a rate for each connection, a cap for all connections, and a latency before each response."""
 
 import threading
 import time
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 BURST_SECONDS = 0.02
-"""Of unused rate that is saved: enough to make up for a sleep that lasted too long, too little to matter."""
+"""Unused rate that is carried over: compensates for a sleep that is too long, and is too short to matter otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Bytes a second: ``rate`` of a connection, ``cap`` of all connections of a server together; 0: no limit."""
+    """Bytes per second: ``rate`` of one connection, ``cap`` of all connections of a server together; 0: no limit."""
 
     rate: float = 0
     cap: float = 0
@@ -21,8 +21,8 @@ class Network:
 UNLIMITED = Network()
 
 
-class Pace:
-    """Lets ``rate`` bytes a second pass, shared by all threads that ask; 0: any number."""
+class RateLimiter:
+    """Limits all its threads together to ``rate`` bytes per second; 0: no limit."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -30,7 +30,7 @@ class Pace:
         self._free_at = 0.0
 
     def wait_for(self, count: int) -> None:
-        """Return when ``count`` bytes would have passed."""
+        """Block until ``count`` bytes may have passed."""
         if not self._rate:
             return
         with self._lock:
@@ -42,21 +42,21 @@ class Pace:
 
 
 class Line:
-    """A network at work. What is read never slows down what is written: each server has a line of its own."""
+    """Applies a ``Network`` to the connections of one server, so reads from one never slow down writes to another."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._machine = Pace(network.cap)
+        self._total = RateLimiter(network.cap)
 
-    def wait_for_answer(self) -> None:
+    def wait_for_response(self) -> None:
         time.sleep(self._network.latency_seconds)
 
     def connection(self) -> Callable[[int], None]:
-        """What waits until so many bytes have passed over a new connection."""
-        own = Pace(self._network.rate)
+        """A function for a new connection that blocks until the given number of bytes may have passed."""
+        own = RateLimiter(self._network.rate)
 
         def wait_for(count: int) -> None:
             own.wait_for(count)
-            self._machine.wait_for(count)
+            self._total.wait_for(count)
 
         return wait_for

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over TLS on a port of 127.0.0.1: a thread for each connection, slowed down or cut when that is wanted."""
+"""HTTP/1.1 over TLS on a port of 127.0.0.1, with a thread for each connection, rate limits and cut connections."""
 
 import io
 import socket
@@ -17,28 +17,28 @@ from tests.loopback.network import UNLIMITED, Line
 
 BUFFER = 64 * 1024
 PIECE = 256 * 1024
-"""Bytes that are sent or received between two waits of a slow network."""
+"""Bytes that are sent or received between two waits for the rate limit."""
 UNBOUNDED = 1 << 62
 
 
 class How(StrEnum):
-    """How a connection ends too early."""
+    """Ways in which a connection ends too early."""
 
     RESET = "reset"
-    """As a crash of the server ends it."""
+    """With a TCP reset, as when the server crashes."""
     CLOSED = "closed"
-    """With a TLS goodbye, as if all had been said."""
+    """With a TLS close_notify alert, as after a complete response."""
     LOST = "lost"
-    """Without one."""
+    """Without a TLS close_notify alert."""
 
 
 class Ended(ConnectionError):
-    """The connection was cut on purpose, or the client ended it."""
+    """A fault cut the connection, or the client ended it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived: ``operation`` is its method and what else tells it from others, as ``PUT?uploadId``."""
+    """A received request. ``operation`` is its method and the query that selects the operation, as ``PUT?uploadId``."""
 
     operation: str
     path: str
@@ -46,7 +46,7 @@ class Request:
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One connection, whose requests are answered by the ``do_`` methods of a subclass."""
+    """One connection. The ``do_`` methods of a subclass answer its requests."""
 
     protocol_version = "HTTP/1.1"
     rbufsize = BUFFER
@@ -55,7 +55,7 @@ class Exchange(BaseHTTPRequestHandler):
     server: "Server"
 
     chunks: "Chunks | None" = None
-    """The inner ones of the last request's body, if it came in such."""
+    """The innermost chunks of the body of the last request, or None."""
 
     def setup(self) -> None:
         super().setup()
@@ -63,8 +63,8 @@ class Exchange(BaseHTTPRequestHandler):
         self._wait_for = self._line.connection()
 
     def head(self, status: int, **headers: str | int) -> None:
-        """Begin the answer, with ``headers``, their names with _ for -."""
-        self._line.wait_for_answer()
+        """Send the status and ``headers``, in whose names _ stands for -."""
+        self._line.wait_for_response()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
@@ -89,7 +89,7 @@ class Exchange(BaseHTTPRequestHandler):
         raise Ended
 
     def received(self) -> Iterator[memoryview]:
-        """The body of the request as it comes, each block valid until the next. Sets ``chunks`` if it has any."""
+        """Blocks of the request body, each valid until the next. Sets ``chunks`` if the body is chunked."""
         streams: list[io.BufferedIOBase] = [self.rfile]
         left = int(self.headers.get("Content-Length", 0))
         for header in ("Transfer-Encoding", "Content-Encoding"):
@@ -112,18 +112,18 @@ class Exchange(BaseHTTPRequestHandler):
         self._wait_for(due)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Chunks(io.RawIOBase):
-    """The inside of chunks, which are framed alike in HTTP and in aws-chunked within it: ``sizes``, and trailers."""
+    """Decodes chunks, whose format is the same in HTTP and in aws-chunked; records their ``sizes`` and ``trailers``."""
 
     def __init__(self, inner: io.BufferedIOBase) -> None:
         self.sizes: list[int] = []
         self.trailers: dict[str, str] = {}
         self._inner = inner
         self._left = 0
-        self._begun = self._ended = False
+        self._started = self._ended = False
 
     def readable(self) -> bool:
         return True
@@ -140,9 +140,9 @@ class Chunks(io.RawIOBase):
         return count
 
     def _next_chunk(self) -> None:
-        if self._begun:
+        if self._started:
             self._read_line()
-        self._begun = True
+        self._started = True
         self._left = int(self._read_line().partition(";")[0], 16)
         if self._left:
             self.sizes.append(self._left)
@@ -160,7 +160,7 @@ class Chunks(io.RawIOBase):
 
 
 class Server(ThreadingHTTPServer):
-    """Notes every request. ``line`` is the network of connections that begin from now on."""
+    """Records every request. ``line`` is the network of new connections."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -177,14 +177,14 @@ class Server(ThreadingHTTPServer):
         return f"https://localhost:{self.server_port}"
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands in the thread of the request, so that a client that refuses our certificate stops nobody else."""
+        """Run the TLS handshake in the thread of the request: a client that rejects the certificate blocks no other."""
         with suppress(OSError), self._context.wrap_socket(request, server_side=True) as connection:
             super().finish_request(connection, client_address)
 
 
 @contextmanager
 def serving(server: Server) -> Iterator[None]:
-    """Run ``server`` in a thread until the block ends."""
+    """Run ``server`` in a thread until the context ends."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

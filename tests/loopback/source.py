@@ -1,4 +1,4 @@
-"""A file behind a presigned link, as S3 gives it: GET only, nothing asked for that was not signed, ranges, If-Match."""
+"""A file at a presigned URL, as S3 serves it: GET only, no unsigned x-amz headers, ranges, If-Match."""
 
 import re
 import ssl
@@ -16,23 +16,23 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Style(StrEnum):
-    """How a GET is answered."""
+    """Ways to answer a GET."""
 
     RANGES = "ranges"
     LENGTH = "length"
-    """The whole with its length, whatever range was asked for."""
+    """The full body with its length, whatever range is requested."""
     CHUNKED = "chunked"
-    """The whole in chunks, with no length."""
+    """The full body in chunks, without a length."""
 
 
 class Get(Exchange):
-    """One GET being answered with ``body``, or with whatever a fault makes of it."""
+    """One GET, answered with ``body`` or with a fault."""
 
     server: "SourceServer"
     body: Bytes
     etag: str
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server requires
         self.body, self.etag = self.server.body, self.server.etag
         with self.server.lock:
             self.server.requests.append(Request("GET", self.path, self.headers))
@@ -40,24 +40,24 @@ class Get(Exchange):
         fault(self)
 
     def changes_to(self, body: Bytes, etag: str) -> None:
-        """From now on the source is another one."""
+        """Replace the source from now on."""
         self.server.body = self.body = body
         self.server.etag = self.etag = etag
 
-    def span(self) -> tuple[int, int]:
-        """The first byte that was asked for and the one after the last, within the body."""
+    def byte_range(self) -> tuple[int, int]:
+        """First byte of the requested range, and the byte after its last, within the body."""
         found = _RANGE.fullmatch(self.headers.get("Range", ""))
         if not found:
             return 0, len(self.body)
         return int(found[1]), min(int(found[2] or len(self.body)) + 1, len(self.body))
 
-    def wanted(self) -> bytes:
-        first, end = self.span()
+    def requested_bytes(self) -> bytes:
+        first, end = self.byte_range()
         return bytes(self.body[first:end])
 
     def range_head(self, length: int | None = None) -> None:
-        """Send the head of a ranged answer, with another ``length`` than it has if one is given."""
-        first, end = self.span()
+        """Send the head of a ranged response, with its correct length or with ``length``."""
+        first, end = self.byte_range()
         self.head(
             206,
             Content_Length=end - first if length is None else length,
@@ -66,10 +66,10 @@ class Get(Exchange):
         )
 
     def serve(self, style: Style = Style.RANGES, *, until: int | None = None, how: How = How.LOST) -> None:
-        """Answer without a fault; with ``until`` the connection ends so before that byte of the body."""
-        if style is Style.RANGES and self._is_refused():
+        """Send the response; with ``until``, the connection ends in the way of ``how`` before that byte of the body."""
+        if style is Style.RANGES and self._send_error():
             return
-        first, end = self.span() if style is Style.RANGES else (0, len(self.body))
+        first, end = self.byte_range() if style is Style.RANGES else (0, len(self.body))
         if style is Style.CHUNKED:
             self.head(200, Transfer_Encoding="chunked", ETag=self.etag)
         elif "Range" in self.headers and style is Style.RANGES:
@@ -82,12 +82,12 @@ class Get(Exchange):
         if style is Style.CHUNKED:
             self.send(b"0\r\n\r\n")
 
-    def _is_refused(self) -> bool:
+    def _send_error(self) -> bool:
         if any(name.lower().startswith("x-amz-") for name in self.headers):
             self.answer(403)
         elif self.headers.get("If-Match", self.etag) != self.etag:
             self.answer(412)
-        elif "Range" in self.headers and self.span()[0] >= len(self.body):
+        elif "Range" in self.headers and self.byte_range()[0] >= len(self.body):
             self.answer(416, Content_Range=f"bytes */{len(self.body)}")
         else:
             return False
@@ -105,12 +105,12 @@ Fault = Callable[[Get], None]
 
 
 def well(exchange: Get) -> None:
-    """No fault: answers as S3 does."""
+    """No fault: the response is that of S3."""
     exchange.serve()
 
 
 class SourceServer(Server):
-    """Serves ``body`` at any path. ``faults`` are used up one by one; ``always`` answers when there is none left."""
+    """Serves ``body`` at any path. Each request uses one of ``faults``; after the last one, ``always`` answers."""
 
     def __init__(self, context: ssl.SSLContext, body: Bytes = b"") -> None:
         super().__init__(context, Get)
@@ -121,10 +121,10 @@ class SourceServer(Server):
 
     @property
     def download_url(self) -> str:
-        """A link as the service gives it: path and query are secret."""
+        """A download URL as the service returns it, with secrets in its path and query."""
         return (
             f"{self.endpoint}/{SECRET_PATH}/export.zip?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={SECRET_QUERY}"
         )
 
     def sent(self, exchange: Get, count: int) -> None:
-        """Hear of bytes of the body that were sent."""
+        """Hook for subclasses: ``count`` bytes of the body were sent."""

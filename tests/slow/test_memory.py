@@ -1,4 +1,4 @@
-"""Memory does not grow with an export. Every allocation is traced, which makes the code many times slower."""
+"""Memory does not grow with the size of an export. Tracing of all allocations makes these tests slow."""
 
 import io
 import tracemalloc
@@ -13,13 +13,13 @@ from tests.unit.builders import peak_memory, unpacked, unpacking, zipped
 from tests.unit.datasets.test_json_lines import OS_INFO, written
 from tests.unit.fakes import FakeBucket
 
-FLEET = DataCenter()
-AGENT = Contents(kind=Kind.AGENT, agent_id=FLEET.server(3).agent_id, rows=4)
+DATA_CENTER = DataCenter()
+AGENT = Contents(kind=Kind.AGENT, agent_id=DATA_CENTER.server(3).agent_id, rows=4)
 SUMMARY = Contents(kind=Kind.SUMMARY)
 EC2 = Contents(kind=Kind.EC2_RECOMMENDATIONS)
 
 
-def test_memory_does_not_grow_with_the_size() -> None:
+def test_memory_of_unpacking_does_not_grow_with_the_size() -> None:
     rows = b"".join(b"%d,%d,%s\n" % (number, number * 7919, b"command" * 40) for number in range(10_000))
 
     def peak(times: int) -> int:
@@ -30,7 +30,7 @@ def test_memory_does_not_grow_with_the_size() -> None:
     assert peak(44) - peak(22) < 100_000
 
 
-def test_a_table_costs_little_memory_however_many_rows_there_are() -> None:
+def test_a_table_needs_little_memory_for_any_number_of_rows() -> None:
     body = zipped({"1_osInfo.csv": written([OS_INFO, *[[f"{row}-{'x' * 50}"] * 7 for row in range(20_000)]])})
 
     def peak(with_tables: bool) -> int:
@@ -44,7 +44,7 @@ def test_a_table_costs_little_memory_however_many_rows_there_are() -> None:
 def size_and_peak_memory(contents: Contents) -> tuple[int, int]:
     tracemalloc.start()
     try:
-        with export_file(FLEET, contents) as file:
+        with export_file(DATA_CENTER, contents) as file:
             size = file.seek(0, io.SEEK_END)
         return size, tracemalloc.get_traced_memory()[1]
     finally:
@@ -56,7 +56,7 @@ def size_and_peak_memory(contents: Contents) -> tuple[int, int]:
     [(AGENT, 3_000_000), (SUMMARY, 3_000_000), (EC2, 200_000)],
     ids=lambda value: value.kind if isinstance(value, Contents) else "",
 )
-def test_a_large_export_is_as_large_as_asked_for_and_takes_no_more_memory(contents: Contents, min_bytes: int) -> None:
+def test_a_large_export_has_its_minimum_size_and_needs_no_more_memory(contents: Contents, min_bytes: int) -> None:
     stored = replace(contents, compression=Compression.STORED)
 
     size, peak = size_and_peak_memory(replace(stored, min_bytes=min_bytes))

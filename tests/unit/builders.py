@@ -1,4 +1,4 @@
-"""Builders with defaults for what the domain's tests arrange."""
+"""Builders with defaults for the domain tests."""
 
 import io
 import itertools
@@ -39,8 +39,12 @@ def export(export_id: str = "export-1", status: str = "SUCCEEDED", *, age_minute
 
 
 def batch(*export_ids: str, **more: Any) -> Batch:
-    asked = {"started_at": NOW - timedelta(minutes=1), "deadline": NOW + timedelta(hours=12), "retries_rejected": True}
-    return Batch(**{"run_id": "run-1", "number": 1, "export_ids": export_ids, **asked, **more})
+    default = {
+        "started_at": NOW - timedelta(minutes=1),
+        "deadline": NOW + timedelta(hours=12),
+        "retries_rejected": True,
+    }
+    return Batch(**{"run_id": "run-1", "number": 1, "export_ids": export_ids, **default, **more})
 
 
 def row(export_id: str = "export-1", status: str = "STORED", **attributes: Any) -> Row:
@@ -48,7 +52,7 @@ def row(export_id: str = "export-1", status: str = "STORED", **attributes: Any) 
 
 
 def create_catalog(dynamodb: Any) -> None:
-    """The table ``catalog``, empty."""
+    """Create the empty table ``catalog``."""
     dynamodb.create_table(
         TableName="catalog",
         KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
@@ -58,7 +62,7 @@ def create_catalog(dynamodb: Any) -> None:
 
 
 def zipped(files: Files, *, method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:
-    """A zip as the standard library writes it; names may come twice."""
+    """A zip file from the standard library. The same name may occur twice."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = comment
@@ -74,15 +78,15 @@ def in_chunks(body: bytes, size: int) -> Iterator[bytes]:
     return (body[at : at + size] for at in range(0, len(body), size))
 
 
-def countdown(looks: int) -> Callable[[], float]:
-    """Seconds that are left at as many looks as said; none after."""
-    return itertools.chain([100.0] * looks, itertools.repeat(0.0)).__next__
+def countdown(calls: int) -> Callable[[], float]:
+    """A ``time_left``: 100 seconds at each of the first ``calls`` calls, then 0."""
+    return itertools.chain([100.0] * calls, itertools.repeat(0.0)).__next__
 
 
 def unpacking(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked | Unfinished:
-    """What one call makes of the raw object; in no hurry and with the usual limits unless told otherwise."""
-    usual: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900}
-    return unpack(raw, bucket=bucket, **{**usual, **options})
+    """The result of one invocation; by default with much time and the default limits."""
+    default: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900}
+    return unpack(raw, bucket=bucket, **{**default, **options})
 
 
 def unpacked(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked:
@@ -92,7 +96,7 @@ def unpacked(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked:
 
 
 def peak_memory(action: Callable[[], object]) -> int:
-    """Bytes at the highest point while ``action`` runs."""
+    """Peak memory of ``action``, in bytes."""
     tracemalloc.start()
     try:
         action()

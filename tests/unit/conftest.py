@@ -1,4 +1,4 @@
-"""The double of the service that the tests of it share."""
+"""The double of the service, which all tests of a module share."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The double of the service on loopback, with a small S3 behind it and a clock in front."""
+"""The double of the service on loopback, with a small S3 and a clock that tests control."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from local.double.server import Server, serving, tls_context
 from local.stack.certificate import make_certificate
 
 START = 1_800_000_000.0
-"""What the double's clock says first; it stands still until a test moves it."""
+"""Start time of the clock of the double, which only a test advances."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Clock:
 
 
 class SmallS3(ThreadingHTTPServer):
-    """Keeps objects, answers whole and ranged GETs, and verifies the signature of a link as S3 does: host included."""
+    """Stores objects, serves full and ranged GETs, and verifies signatures as S3 does, including the host."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class SmallS3(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _SmallS3Handler)
         self.objects: dict[str, bytes] = {}
         self.accepting = Event()
-        """While it is not set, whoever puts something has to wait."""
+        """PUT requests wait while it is not set."""
         self.accepting.set()
         self.refusing = False
         self.seen: list[Mapping[str, str]] = []
@@ -75,8 +75,8 @@ class _SmallS3Handler(BaseHTTPRequestHandler):
         etag = f'"{md5(body).hexdigest()}"'
         if self.headers.get("If-Match", etag) != etag:
             return self._send(412, b"<Error><Code>PreconditionFailed</Code></Error>")
-        if wanted := self.headers.get("Range"):
-            first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        if byte_range := self.headers.get("Range"):
+            first, last = (int(number) for number in byte_range.removeprefix("bytes=").split("-"))
             return self._send(
                 206, body[first : last + 1], {"ETag": etag, "Content-Range": f"bytes {first}-{last}/{len(body)}"}
             )
@@ -110,7 +110,7 @@ class _SmallS3Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Running:
-    """A double that serves, and what tests need to speak with it."""
+    """A running double, with its clients and its S3."""
 
     server: Server
     s3: SmallS3
@@ -123,7 +123,7 @@ class Running:
     _clients: list[ApplicationDiscoveryServiceClient] = field(default_factory=list)
 
     def fresh(self) -> "Running":
-        """As if just started, for the next test."""
+        """Reset all state, for the next test."""
         self.double.reset()
         self.clock.now = START
         self.s3.objects.clear()
@@ -143,8 +143,8 @@ class Running:
     def download_url(self, export_id: str) -> str:
         return str(self.describe(export_id)[0]["configurationsDownloadUrl"])
 
-    def open(self, link: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
-        return self.http.request(method, link, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    def open(self, url: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
+        return self.http.request(method, url, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
     def client(self, region: str = "us-east-1") -> ApplicationDiscoveryServiceClient:
         self._clients.append(client := discovery_client(self.server.url, self.ca, region))
@@ -158,7 +158,7 @@ class Running:
 
 
 def discovery_client(url: str, ca: Path, region: str) -> ApplicationDiscoveryServiceClient:
-    """boto3's own client, as the functions have it, but one that shows every error at once."""
+    """A boto3 client as in the functions, but without retries."""
     return boto3.Session("test", "test", region_name=region).client(
         "discovery", endpoint_url=url, verify=str(ca), config=Config(retries={"total_max_attempts": 1}, proxies={})
     )
@@ -166,7 +166,7 @@ def discovery_client(url: str, ca: Path, region: str) -> ApplicationDiscoverySer
 
 @contextmanager
 def running_double(directory: Path) -> Iterator[Running]:
-    """A double with a small S3 on free ports; its certificate lies in the directory."""
+    """A double with a small S3 on free ports, and its certificate in ``directory``."""
     cert, key = directory / "cert.pem", directory / "key.pem"
     make_certificate(cert, key)
     clock, data_center, s3 = Clock(), DataCenter(), SmallS3()

@@ -1,4 +1,4 @@
-"""What the domain's tests put in the place of the service, the records, the bucket, the link and the clock."""
+"""Fakes of the service, the records, the bucket, the source, the pipeline and the clock for domain tests."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ NO_URL_SINCE = "2026-11-23T12:00:00.000Z"
 
 @dataclass
 class FakeClock:
-    """Says ``now`` until a test moves it. Pauses are noted, not slept, and each is as long as it may be."""
+    """Returns ``now``, which a test may change. Pauses are recorded, not slept, and have their maximum length."""
 
     now: datetime = NOW
     pauses: list[float] = field(default_factory=list)
@@ -44,7 +44,7 @@ class FakeClock:
 
 @dataclass
 class FakeService:
-    """Lists ``exports``, or raises ``error``; notes the ids and filters of each call."""
+    """Lists ``exports``, or raises ``error``; records the IDs and filters of each call."""
 
     exports: Sequence[Export] = ()
     error: Exception | None = None
@@ -59,7 +59,7 @@ class FakeService:
 
 @dataclass
 class FakeRecords:
-    """Holds the rows of ``known`` and notes what is recorded, in ``journal`` in the order of the calls."""
+    """Has the catalog items in ``known``; records its calls in ``journal``, in their order."""
 
     known: dict[str, Row] = field(default_factory=dict)
     claimed: Write = field(default_factory=lambda: Write(row(status="IN_PROGRESS", firstSeenAt="first"), applied=True))
@@ -67,7 +67,7 @@ class FakeRecords:
     outcomes: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
     settled: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
-    caught_up: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
@@ -86,7 +86,7 @@ class FakeRecords:
         self.journal.append(f"release {error}")
 
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
-        self.journal.append("remember")
+        self.journal.append("save progress")
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         self.journal.append(f"settle {outcome}")
@@ -94,12 +94,12 @@ class FakeRecords:
         self.settled.append((outcome, {**details, "polls": polls}))
 
     def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        self.journal.append(f"leave {outcome} {reason}")
+        self.journal.append(f"record {outcome} {reason}")
         self.outcomes[export_id] = (outcome, reason)
 
     def announce_overdue(self, row: Row) -> None:
-        self.journal.append("catch up")
-        self.caught_up.append(row.export_id)
+        self.journal.append("announce overdue")
+        self.overdue.append(row.export_id)
 
     def announce_pending(self, row: Row) -> None:
         self.closed.append(row.export_id)
@@ -107,18 +107,18 @@ class FakeRecords:
 
 @dataclass
 class FakeCatalog:
-    """Gives every conditional write the same ``answer``, and notes what was written of which export."""
+    """Returns ``answer`` from every conditional write, and records the writes."""
 
     answer: Write
     announced_ids: list[str] = field(default_factory=list)
-    left: list[Outcome] = field(default_factory=list)
+    unsettled: list[Outcome] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
 
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
 
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
-        self.left.append(outcome)
+        self.unsettled.append(outcome)
         return self.answer
 
     def announced(self, row: Row) -> None:
@@ -130,7 +130,7 @@ class FakeCatalog:
 
 @dataclass
 class FakePublisher:
-    """Keeps the outcomes that it is told, or refuses every event."""
+    """Records the published outcomes, or rejects every event."""
 
     published: list[Outcome] = field(default_factory=list)
     refuses: bool = False
@@ -149,12 +149,12 @@ class FakeUpload:
 
 @dataclass
 class FakeBucket:
-    """Objects in memory, as strict as S3 is to us: a part has its declared length, no object changes but a document.
+    """Objects in memory, as strict as S3: a part has its declared length, and only JSON documents are overwritten.
 
-    ``uploads`` are not visible yet. ``journal`` has aborts and documents that may be put once, ``reads`` each range
-    that was asked for, ``written`` each key that became visible, ``received`` the bytes of each part. ``before_part``
-    is told a part's number, ``before_chunk`` the offset of what is read next, and either may raise. Without ``keeps``,
-    what comes in a stream is let go of: for measuring memory.
+    ``uploads`` are not visible yet. ``journal`` has aborts and the documents of ``put_json_once``, ``reads`` each range
+    that was read, ``written`` each key that became visible, ``received`` the bytes of each part. ``before_part`` takes
+    the number of the part, ``before_chunk`` the offset of the next read; either may raise. Without ``keeps``, streams
+    are discarded, for tests that measure memory.
     """
 
     journal: list[str] = field(default_factory=list)
@@ -170,14 +170,14 @@ class FakeBucket:
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def holds(self, body: bytes, extension: str = "zip") -> RawObject:
-        """Put a raw object there."""
+        """Store a raw object."""
         raw = RawObject(KEYS.raw(extension), len(body), to_base64(zlib.crc32(body)))
         self.objects[raw.key] = body
         return raw
 
     @property
     def data(self) -> dict[str, bytes]:
-        """What was stored, by dataset and file."""
+        """Stored files, by ``dataset/file``."""
         return {
             f"{key.split('/')[1]}/{key.rpartition('/')[2]}": body
             for key, body in self.objects.items()
@@ -215,9 +215,9 @@ class FakeBucket:
     def writer(self, key: str) -> Iterator["_Writer"]:
         writer = _Writer(self.keeps)
         yield writer
-        self._show(key, bytes(writer.body))
+        self._make_visible(key, bytes(writer.body))
 
-    def begin(self, key: str) -> str:
+    def create_upload(self, key: str) -> str:
         upload_id = f"upload-{next(self._ids)}"
         self.uploads[upload_id] = FakeUpload(key)
         return upload_id
@@ -238,12 +238,12 @@ class FakeBucket:
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
         if upload_id not in self.uploads and self.size(key) == size:
             return
-        there = self._upload(upload_id).parts
-        assert all(there[part.number][0] == part for part in parts)
-        body = b"".join(there[part.number][1] for part in parts)
+        stored = self._upload(upload_id).parts
+        assert all(stored[part.number][0] == part for part in parts)
+        body = b"".join(stored[part.number][1] for part in parts)
         if len(body) != size:
             raise ServiceError("InvalidRequest")
-        self._show(key, body)
+        self._make_visible(key, body)
         self.uploads = {each: upload for each, upload in self.uploads.items() if upload.key != key}
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -255,10 +255,10 @@ class FakeBucket:
             raise UploadGone
         return self.uploads[upload_id]
 
-    def _show(self, key: str, body: bytes) -> None:
+    def _make_visible(self, key: str, body: bytes) -> None:
         self.written.append(key)
         if self.keeps:
-            assert self.objects.setdefault(key, body) == body, f"another object lies at {key}"
+            assert self.objects.setdefault(key, body) == body, f"a different object exists at {key}"
 
 
 class _Writer:
@@ -267,16 +267,16 @@ class _Writer:
         self._keeps = keeps
 
     def write(self, data: bytes) -> None:
-        assert len(data) <= 512 << 10, "what is written comes in small pieces"
+        assert len(data) <= 512 << 10, "a write is at most 512 KiB"
         if self._keeps:
             self.body += data
 
 
 @dataclass
 class FakeSource:
-    """``body`` behind a link, ``head`` bytes of which are told at once; read in pieces of ``chunk``.
+    """``body`` at a download URL. A probe returns its first ``head`` bytes; reads return chunks of ``chunk`` bytes.
 
-    ``before_chunk``, told where a read began and where it is, may raise.
+    ``before_chunk`` takes the first byte of the read and its offset, and may raise.
     """
 
     body: bytes
@@ -299,17 +299,17 @@ class FakeSource:
             self.before_chunk(first, at)
             yield self.body[at : min(at + self.chunk, last + 1)]
 
-    def whole(self) -> AbstractContextManager[FullBody]:
-        raise NotImplementedError("it is read by ranges")
+    def full_body(self) -> AbstractContextManager[FullBody]:
+        raise NotImplementedError("reads use ranges")
 
     @property
-    def fetched(self) -> int:
+    def bytes_read(self) -> int:
         return sum(last - first + 1 for first, last in self.ranges)
 
 
 @dataclass
-class FakeHands:
-    """Copies and unpacks whatever a test says."""
+class FakePipeline:
+    """Returns the results of ``copies`` and ``unpacks``."""
 
     copies: Callable[[], Any]
     unpacks: Callable[[], Any]

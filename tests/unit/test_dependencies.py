@@ -1,4 +1,4 @@
-"""What a function connects to is made once, and without looking for garbage meanwhile."""
+"""Clients of a function are created once, with the garbage collector off."""
 
 import gc
 
@@ -7,21 +7,21 @@ import pytest
 from exports.dependencies import cached_client
 
 
-def test_what_is_kept_is_made_once_and_without_collection() -> None:
-    collecting: list[bool] = []
-    connect = cached_client(lambda: collecting.append(gc.isenabled()))
+def test_a_cached_client_is_created_once_with_gc_off() -> None:
+    gc_enabled: list[bool] = []
+    connect = cached_client(lambda: gc_enabled.append(gc.isenabled()))
 
     connect()
     connect()
 
-    assert (collecting, gc.isenabled()) == ([False], True)
+    assert (gc_enabled, gc.isenabled()) == ([False], True)
 
 
-def test_garbage_is_looked_for_again_when_nothing_could_be_made() -> None:
-    def refuse() -> None:
+def test_gc_is_on_again_after_an_error() -> None:
+    def fail() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        cached_client(refuse)()
+        cached_client(fail)()
 
     assert gc.isenabled()

@@ -1,10 +1,10 @@
-"""An outcome is defined once, and whatever else names outcomes names all of them."""
+"""The schema, the README and the runbook list the outcomes of the model."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from exports.model import LANDED, Outcome
+from exports.model import WITH_DATA, Outcome
 from exports.outcomes import events
 
 ROOT = Path(__file__).parents[2]
@@ -12,7 +12,7 @@ SCHEMA: dict[str, Any] = json.loads(Path(events.__file__).with_name("export_even
 
 
 def table(page: str, heading: str) -> dict[str, list[str]]:
-    """Cells by outcome of the table whose first column is ``outcome``, below ``heading`` of ``page``."""
+    """Cells by outcome of the first table after ``heading`` in ``page`` whose first column is ``outcome``."""
     text = (ROOT / page).read_text("utf-8").partition(heading)[2].partition("| outcome |")[2]
     lines = text.partition("\n\n")[0].splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
@@ -31,11 +31,11 @@ def test_the_event_schema_has_each_outcome_with_its_event_type_and_no_other() ->
     assert {name: each["outcome"] for name, each in pairs.items()} == {o.event_type: {"const": o} for o in Outcome}
 
 
-def test_the_readme_says_of_each_outcome_whether_it_is_settled() -> None:
-    told = {outcome: cells[-1] != "no" for outcome, cells in table("README.md", "## Outcomes").items()}
+def test_the_readme_lists_whether_each_outcome_is_settled() -> None:
+    documented = {outcome: cells[-1] != "no" for outcome, cells in table("README.md", "## Outcomes").items()}
 
-    assert told == {outcome: outcome.settled for outcome in Outcome}
+    assert documented == {outcome: outcome.settled for outcome in Outcome}
 
 
-def test_the_runbook_says_what_to_do_about_each_outcome_without_data() -> None:
-    assert set(table("docs/runbook.md", "aws s3 cp")) == set(Outcome) - set(LANDED)
+def test_the_runbook_has_an_action_for_each_outcome_without_data() -> None:
+    assert set(table("docs/runbook.md", "aws s3 cp")) == set(Outcome) - set(WITH_DATA)

@@ -1,4 +1,4 @@
-"""Settings from the environment."""
+"""Settings from environment variables."""
 
 from datetime import timedelta
 
@@ -30,5 +30,5 @@ def test_settings_are_read_in_their_units() -> None:
     assert settings.sweep_max_age is None
 
 
-def test_settings_are_not_shown() -> None:
+def test_repr_hides_the_settings() -> None:
     assert "arn" not in repr(Settings({"TABLE_NAME": "arn:aws"}))

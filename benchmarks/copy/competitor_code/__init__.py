@@ -1,1 +1,1 @@
-"""Who copies: one module each, with `ready(job)`, which builds clients and returns what copies one file by its name."""
+"""One module for each competitor: `ready(job)` builds clients and returns a function that copies a file by name."""

@@ -1,14 +1,14 @@
-"""curl to /dev/null: the fastest that one connection can be read."""
+"""curl to /dev/null: the maximum speed of reading over one connection."""
 
 import subprocess
 from collections.abc import Callable
 
-from benchmarks.competitors.job import Job
+from benchmarks.copy.competitor_code.job import Job
 
 
 def ready(job: Job) -> Callable[[str], None]:
     def read(name: str) -> None:
-        command = ["curl", "--silent", "--fail", "--cacert", job.certificates, "--output", "/dev/null", job.link(name)]
-        subprocess.run(command, check=True)
+        command = ["curl", "--silent", "--fail", "--cacert", job.certificates, "--output", "/dev/null"]
+        subprocess.run([*command, job.download_url(name)], check=True)
 
     return read

@@ -1,4 +1,4 @@
-"""What a contestant is asked to do."""
+"""The job of a competitor."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,25 +12,25 @@ SIGNATURE = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=300&X-Amz-SignedHead
 class Job:
     """Copy each of the files ``names`` from ``source`` to the bucket at ``endpoint``, under its name.
 
-    ``memory`` is where a copy that may be killed keeps what the next process needs to go on. ``pause_seconds`` is the
-    base of pauses between tries.
+    A copy that may be killed stores in ``progress_file`` what the next process needs to resume it. ``pause_seconds`` is
+    the base of the pauses between attempts.
     """
 
     source: str
     endpoint: str
     certificates: str
     names: tuple[str, ...]
-    memory: str = ""
+    progress_file: str = ""
     pause_seconds: float = 0.25
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        told = json.loads(text)
-        return cls(**told | {"names": tuple(told["names"])})
+        values = json.loads(text)
+        return cls(**values | {"names": tuple(values["names"])})
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))
 
-    def link(self, name: str) -> str:
-        """As the service gives it: whoever has it may read, and nothing but GET is signed."""
+    def download_url(self, name: str) -> str:
+        """A URL as the service returns it: it allows GET without credentials, and nothing else."""
         return f"{self.source}/{name}?{SIGNATURE}"

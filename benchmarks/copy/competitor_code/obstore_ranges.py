@@ -1,4 +1,4 @@
-"""obstore (Rust's object_store) with eight ranges read at once, in order, into one multipart upload."""
+"""obstore (Rust's object_store) with eight concurrent range reads, in order, into one multipart upload."""
 
 import asyncio
 from collections import deque
@@ -8,17 +8,17 @@ from pathlib import Path
 import obstore
 from obstore.store import HTTPStore, S3Store
 
-from benchmarks.competitors.job import BUCKET, SIGNATURE, Job
+from benchmarks.copy.competitor_code.job import BUCKET, SIGNATURE, Job
 
 RANGES = 8
 PART = 8 * 1024 * 1024
 
 
 def ready(job: Job) -> Callable[[str], None]:
-    trusting = {"root_certificate": Path(job.certificates).read_bytes()}
-    source = HTTPStore(f"{job.source}?{SIGNATURE}", client_options=trusting)
+    tls = {"root_certificate": Path(job.certificates).read_bytes()}
+    source = HTTPStore(f"{job.source}?{SIGNATURE}", client_options=tls)
     bucket = S3Store(
-        BUCKET, endpoint=job.endpoint, region="us-east-1", virtual_hosted_style_request=False, client_options=trusting
+        BUCKET, endpoint=job.endpoint, region="us-east-1", virtual_hosted_style_request=False, client_options=tls
     )
     return lambda name: asyncio.run(_copy(source, bucket, name))
 
@@ -30,13 +30,13 @@ async def _copy(source: HTTPStore, bucket: S3Store, name: str) -> None:
 
 
 async def _ranges(source: HTTPStore, name: str, size: int) -> AsyncIterator[obstore.Bytes]:
-    coming: deque[asyncio.Future[obstore.Bytes]] = deque()
+    pending: deque[asyncio.Future[obstore.Bytes]] = deque()
     for at in range(0, size, PART):
-        coming.append(asyncio.ensure_future(_range(source, name, at, min(at + PART, size))))
-        if len(coming) == RANGES:
-            yield await coming.popleft()
-    while coming:
-        yield await coming.popleft()
+        pending.append(asyncio.ensure_future(_range(source, name, at, min(at + PART, size))))
+        if len(pending) == RANGES:
+            yield await pending.popleft()
+    while pending:
+        yield await pending.popleft()
 
 
 async def _range(source: HTTPStore, name: str, first: int, end: int) -> obstore.Bytes:

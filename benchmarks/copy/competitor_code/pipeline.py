@@ -1,11 +1,11 @@
-"""A shell pipeline into the AWS CLI, which cannot know that its left side failed."""
+"""A shell pipeline into the AWS CLI, which does not detect that the download failed."""
 
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.competitors.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import BUCKET, Job
 
 SCRIPT = 'curl --silent --fail --cacert "$1" "$2" | "$3" s3 cp --quiet - "$4"'
 AWS = str(Path(sys.executable).with_name("aws"))
@@ -13,7 +13,7 @@ AWS = str(Path(sys.executable).with_name("aws"))
 
 def ready(job: Job) -> Callable[[str], None]:
     def copy(name: str) -> None:
-        values = [job.certificates, job.link(name), AWS, f"s3://{BUCKET}/{name}"]
+        values = [job.certificates, job.download_url(name), AWS, f"s3://{BUCKET}/{name}"]
         command = ["bash", "-o", "pipefail", "-c", SCRIPT, "pipeline", *values]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 

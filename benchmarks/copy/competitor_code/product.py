@@ -1,4 +1,4 @@
-"""This project's own code, as a function of the stack calls it."""
+"""The code of this project, as the store function calls it."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boto3.session import Session
 
-from benchmarks.competitors.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import BUCKET, Job
 from exports.download.connections import tls_context
 from exports.download.download import Download
 from exports.model import RawObject
@@ -20,12 +20,12 @@ OWNER = "111122223333"
 
 
 class Unfinished(Exception):
-    """The copy is to be gone on with."""
+    """The copy must be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressStore:
-    """Stands for the catalog: what is kept of an upload while it may be gone on with."""
+    """Replaces the catalog: stores the progress of an upload, so that the next process can resume it."""
 
     path: str
 
@@ -36,19 +36,19 @@ class ProgressStore:
             draft.replace(self.path)
 
     def known(self) -> Upload | None:
-        kept = Path(self.path) if self.path else None
-        return Upload(**json.loads(kept.read_text())) if kept and kept.exists() else None
+        file = Path(self.path) if self.path else None
+        return Upload(**json.loads(file.read_text())) if file and file.exists() else None
 
 
 def ready(job: Job) -> Callable[[str], None]:
     retry_policy = RetryPolicy(base_seconds=job.pause_seconds)
     context = tls_context(job.certificates)
-    archive = Bucket(s3_client(Session()), bucket=BUCKET, owner=OWNER, retry_policy=retry_policy)
-    memory = ProgressStore(job.memory)
+    bucket = Bucket(s3_client(Session()), bucket=BUCKET, owner=OWNER, retry_policy=retry_policy)
+    progress = ProgressStore(job.progress_file)
 
     def copy_one(name: str) -> None:
         source = Download(
-            job.link(name),
+            job.download_url(name),
             refresh_url=lambda: None,
             hosts=["localhost:*"],
             context=context,
@@ -57,10 +57,10 @@ def ready(job: Job) -> Callable[[str], None]:
         )
         copied = copy(
             source,
-            archive,
+            bucket,
             key=lambda extension: name,
-            known=memory.known(),
-            save_progress=memory.save_progress,
+            known=progress.known(),
+            save_progress=progress.save_progress,
             retry_policy=retry_policy,
         )
         if not isinstance(copied, RawObject):

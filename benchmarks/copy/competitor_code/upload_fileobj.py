@@ -1,19 +1,19 @@
-"""What most would write: requests streams, boto3's upload_fileobj sends."""
+"""The usual code: requests streams the download, and boto3's upload_fileobj uploads it."""
 
 from collections.abc import Callable
 
 import requests
 from boto3.session import Session
 
-from benchmarks.competitors.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import BUCKET, Job
 
 
 def ready(job: Job) -> Callable[[str], None]:
     client = Session().client("s3")
 
     def copy(name: str) -> None:
-        with requests.get(job.link(name), stream=True, timeout=60) as answer:
-            answer.raise_for_status()
-            client.upload_fileobj(answer.raw, BUCKET, name)
+        with requests.get(job.download_url(name), stream=True, timeout=60) as response:
+            response.raise_for_status()
+            client.upload_fileobj(response.raw, BUCKET, name)
 
     return copy

@@ -1,4 +1,4 @@
-"""A session in another account: by a role there, taken when it is first needed and renewed before it ends."""
+"""A session in another account, with a role that is assumed on first use and renewed before it expires."""
 
 from typing import Any
 
@@ -19,20 +19,20 @@ logger = Logger(child=True)
 
 
 class AssumedRoleCredentials(CredentialProvider):
-    """Credentials of ``role``; botocore calls STS for them, and calls again a quarter of an hour before they end."""
+    """Credentials of ``role``. botocore gets them from STS, and renews them 15 minutes before they expire."""
 
     METHOD = "assume-role"
 
-    def __init__(self, own: botocore.session.Session, role: str, **asked: str) -> None:
+    def __init__(self, own: botocore.session.Session, role: str, **args: str) -> None:
         super().__init__(own)
         self._role = role
-        self._fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role, extra_args=asked)
+        self._fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role, extra_args=args)
 
     def load(self) -> DeferredRefreshableCredentials:
         return DeferredRefreshableCredentials(self._fetch, self.METHOD)
 
     def _fetch(self) -> Any:
-        """The code of a refusal looks like that of the service, so the log says whose it is."""
+        """Fetch credentials. Log a failure, because its error code looks like one of the service."""
         try:
             return self._fetcher.fetch_credentials()
         except ClientError as error:
@@ -41,13 +41,13 @@ class AssumedRoleCredentials(CredentialProvider):
 
 
 def session_as(role: str, *, name: str, external_id: str) -> boto3.Session:
-    """A session whose clients act as ``role``, under the session name ``name``, with the external id unless empty.
+    """A session with the credentials of ``role``, the session name ``name`` and, unless empty, the external id.
 
-    STS is asked in the function's own region, and only once a client is used: what it refuses, that call raises.
+    STS is called in the function's own Region when a client is first used: that call raises the errors of STS.
     """
     own = botocore.session.get_session()
     own.set_config_variable("sts_regional_endpoints", "regional")
-    asked = {"RoleSessionName": name, **({"ExternalId": external_id} if external_id else {})}
-    theirs: Any = botocore.session.get_session()
-    theirs.register_component("credential_provider", CredentialResolver([AssumedRoleCredentials(own, role, **asked)]))
-    return boto3.Session(botocore_session=theirs)
+    args = {"RoleSessionName": name, **({"ExternalId": external_id} if external_id else {})}
+    session: Any = botocore.session.get_session()
+    session.register_component("credential_provider", CredentialResolver([AssumedRoleCredentials(own, role, **args)]))
+    return boto3.Session(botocore_session=session)

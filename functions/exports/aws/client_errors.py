@@ -1,4 +1,4 @@
-"""AWS calls whose failures carry their error code and nothing else."""
+"""Turns failures of AWS calls into errors that contain only the error code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,22 +29,22 @@ NON_RETRYABLE_CODES = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""Codes after which a retry changes nothing until somebody mends a policy, a key, a setting or what is asked for."""
+"""Codes after which a retry cannot succeed until a policy, a key, a setting or the request is corrected."""
 
 
 def error_code(error: ClientError) -> str:
-    """The code that the service answered with; for a HEAD, whose answer has no body, the HTTP status as text."""
+    """The error code of the response; for a HEAD, whose response has no body, the HTTP status as text."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 @contextmanager
 def aws_call() -> Iterator[None]:
-    """Turn what botocore raises into :class:`ServiceError`, without its message: that may quote a request or a URL."""
+    """Raise exceptions of botocore as :class:`ServiceError`, without their message: it may quote a request or URL."""
     try:
         yield
     except ClientError as error:
         code = error_code(error)
-        # A HEAD is refused without a word; its status is all there is.
+        # The response to a HEAD has no error code, only its status.
         code = "AccessDenied" if code == "403" else code
         raise (NonRetryableError if code in NON_RETRYABLE_CODES else ServiceError)(code) from None
     except BotoCoreError as error:

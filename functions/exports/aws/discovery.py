@@ -1,4 +1,4 @@
-"""Export tasks as Application Discovery Service reports them."""
+"""Export tasks, as Application Discovery Service describes them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 MAX_PAGES = 10_000
-"""A listing that goes on beyond this is taken for one that never ends."""
+"""More pages than this are treated as a listing that never ends."""
 INVALID = frozenset({"InvalidParameterException", "InvalidParameterValueException"})
-"""Something that was asked for is none: an id, or a filter's value."""
+"""Codes for an invalid id or an invalid value of a filter."""
 _RANK: dict[str, int] = {Status.SUCCEEDED: 2, Status.FAILED: 1}
 
 
 class DiscoveryService:
-    """DescribeExportTasks, every page of it. The client must belong to the account's Migration Hub home region."""
+    """DescribeExportTasks with all pages. The client must be in the account's Migration Hub home Region."""
 
     def __init__(self, client: "ApplicationDiscoveryServiceClient") -> None:
         self._client = client
 
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> dict[str, Export]:
-        """Exports by id, at most 100 ids a call; with neither ids nor filters, every export that the service has.
+        """Exports by id, at most 100 ids per call; without ids and filters, all exports of the service.
 
-        An id that the service does not know is absent, and so is one that it takes for no id: the others of such a call
-        are asked for without it. If an id comes twice, the most advanced status wins, so that the answer does not
-        depend on the order of pages.
+        Ids that the service does not know or rejects as invalid are absent. The other ids of a rejected call are
+        requested again without the invalid ones. If an id appears twice, the most advanced status wins, so that the
+        result does not depend on the order of pages.
         """
         try:
-            return self._described(export_ids, filters)
-        except NonRetryableError as refused:
-            if refused.code not in INVALID or filters or not export_ids:
+            return self._describe_all(export_ids, filters)
+        except NonRetryableError as error:
+            if error.code not in INVALID or filters or not export_ids:
                 raise
         if len(export_ids) == 1:
             logger.warning("export ID rejected by the service", export_id=export_ids[0])
@@ -48,27 +48,27 @@ class DiscoveryService:
         half = len(export_ids) // 2
         return {**self.describe(export_ids[:half]), **self.describe(export_ids[half:])}
 
-    def _described(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
+    def _describe_all(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
         found: dict[str, Export] = {}
         for export in self._pages(export_ids, filters):
             other = found.get(export.id)
             if other is None or _rank(export) > _rank(other):
                 found[export.id] = export
-        if odd := {export.status for export in found.values()} - set(Status):
+        if unknown := {export.status for export in found.values()} - set(Status):
             logger.warning(
-                "unknown export status, treated as in progress", statuses=sorted(redact_message(each) for each in odd)
+                "unknown export status, treated as in progress", statuses=sorted(map(redact_message, unknown))
             )
         return found
 
     def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Export]:
-        asked: dict[str, Any] = {}
+        request: dict[str, Any] = {}
         if export_ids:
-            asked["exportIds"] = list(export_ids)
+            request["exportIds"] = list(export_ids)
         if filters:
-            asked["filters"] = [dict(each) for each in filters]
+            request["filters"] = [dict(each) for each in filters]
         with aws_call():
-            # botocore's paginator raises PaginationError when a token comes back twice.
-            pages = self._client.get_paginator("describe_export_tasks").paginate(**asked)
+            # botocore's paginator raises PaginationError if a token is returned twice.
+            pages = self._client.get_paginator("describe_export_tasks").paginate(**request)
             for number, page in enumerate(pages, start=1):
                 if number > MAX_PAGES:
                     raise ServiceError("TooManyPages")
@@ -80,7 +80,7 @@ def _rank(export: Export) -> int:
 
 
 def _to_export(info: Any) -> Export:
-    """One ExportInfo. Only the id is relied on: the rest may be missing from an answer and still be usable."""
+    """One ExportInfo. Only the id is required: the other members may be missing."""
     return Export(
         id=info["exportId"],
         status=info.get("exportStatus") or "",
@@ -93,8 +93,8 @@ def _to_export(info: Any) -> Export:
     )
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    """A time without a zone is taken for UTC."""
-    if moment is None:
+def _utc(time: datetime | None) -> datetime | None:
+    """The time in UTC. A time without a time zone is treated as UTC."""
+    if time is None:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

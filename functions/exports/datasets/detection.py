@@ -1,9 +1,9 @@
-"""Which dataset a file belongs to, and how its columns differ from those known.
+"""Detects the dataset of a file, and how its columns differ from the known ones.
 
-What is known lies in ``datasets.json``: for each dataset the kind of export it comes from, the end of its files' names
-(behind ``{account}_``, an agent's or a device's id), and every header known, oldest first. ``confidence`` says how:
-``exact``, the text was seen in a public file; ``order``, count and order were seen, not the text; ``inferred``, made
-from the fields that the service's user guide lists. So a difference is noted and never refused.
+``datasets.json`` lists for each dataset the kind of export that it comes from, the end of its file names (after
+``{account}_``, an agent's or a device's id), and every known header, oldest first. ``confidence`` is its source:
+``exact``, a public file has the text; ``order``, a public file has count and order, not the text; ``inferred``, from
+the fields in the service's user guide. So a difference is noted and never a reason to reject a file.
 """
 
 import json
@@ -19,9 +19,9 @@ from exports.model import Kind
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All files of one kind. ``file`` is how their names end, ``variants`` are the headers known.
+    """All files of one kind. ``file`` is the end of their names, ``variants`` are the known headers.
 
-    ``columns`` are name and type in SQL by header, of a dataset that a stack adds; its ``file`` matches a whole name.
+    ``columns`` (name and type in SQL by header) is for custom datasets, whose ``file`` is a pattern for whole names.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Dataset:
 
     @property
     def word(self) -> str:
-        """The part of the file's name that tells the dataset, such as ``osInfo``."""
+        """The part of the file name that identifies the dataset, such as ``osInfo``."""
         return self.file.partition(".")[0].rstrip("*")
 
     @property
@@ -48,13 +48,13 @@ RESULTS = "agent_results"
 def known_datasets() -> tuple[Dataset, ...]:
     known = json.loads(Path(__file__).with_name("datasets.json").read_bytes())
     return tuple(
-        Dataset(name, Kind(facts["kind"]), facts["file"], tuple(map(tuple, facts["variants"])))
-        for name, facts in known.items()
+        Dataset(name, Kind(fields["kind"]), fields["file"], tuple(map(tuple, fields["variants"])))
+        for name, fields in known.items()
     )
 
 
 def read_custom(text: str) -> tuple[Dataset, ...]:
-    """Datasets from the JSON that the stack hands to the function."""
+    """Custom datasets, from the JSON in the function's environment."""
     custom = [
         (each, {header: (name, kind) for header, (name, kind) in each["columns"].items()}) for each in json.loads(text)
     ]
@@ -64,12 +64,12 @@ def read_custom(text: str) -> tuple[Dataset, ...]:
 
 
 def dataset_of(name: str, header: Sequence[str], custom: Sequence[Dataset] = ()) -> Dataset:
-    """The dataset of a file: told by the end of its name, otherwise by its header; ``OTHER`` when neither tells.
+    """The dataset of a file, by the end of its name, else by its header; ``OTHER`` if neither matches.
 
-    One of those ``custom`` by the stack is told by its pattern, where no known dataset is by its name.
+    If no known dataset matches by name, a ``custom`` dataset of the stack may match by its pattern.
 
-    Upper and lower case matter where they are all that parts two names: ``_NetworkInterface`` is of a summary,
-    ``_networkInterface`` of an agent export.
+    Case matters only if two names differ in nothing else: ``_NetworkInterface`` is of a summary, ``_networkInterface``
+    of an agent export.
     """
     base = re.split(r"[/\\]", name)[-1]
     stem, extension = _split(base)
@@ -81,22 +81,22 @@ def dataset_of(name: str, header: Sequence[str], custom: Sequence[Dataset] = ())
 
 
 def is_csv(name: str, dataset: Dataset) -> bool:
-    """Whether the file is read as a CSV: by its dataset or, where that is not known, by its extension."""
+    """Whether the file is read as a CSV: by its dataset or, if that is unknown, by its extension."""
     return dataset.is_csv or (dataset is OTHER and _split(name)[1] == ".csv")
 
 
 def kind_of(datasets: Iterable[str]) -> Kind:
-    """The kind of the export whose files are in ``datasets``; other when they tell none, or more than one."""
+    """The kind of the export whose files are in ``datasets``; other if they have no kind, or more than one."""
     names = frozenset(datasets)
     kinds = {dataset.kind for dataset in known_datasets() if dataset.name in names}
     return kinds.pop() if len(kinds) == 1 else Kind.OTHER
 
 
 def schema_notes(dataset: Dataset, columns: Sequence[str]) -> dict[str, list[str]]:
-    """How ``columns`` differ from the closest header known; empty when they do not, or when nothing is known.
+    """How ``columns`` differ from the closest known header; empty if they are equal or no header is known.
 
-    ``custom``: columns not known that follow all known ones, as the service adds them over the years; ``unknown``: those
-    that stand elsewhere; ``missing``; ``reordered``: known ones that stand at each other's places.
+    ``added``: unknown columns after all known ones, as the service adds them over the years; ``unknown``: unknown
+    columns elsewhere; ``missing``: known columns that are absent; ``reordered``: known columns in another order.
     """
     if not columns or not dataset.variants:
         return {}
@@ -104,18 +104,18 @@ def schema_notes(dataset: Dataset, columns: Sequence[str]) -> dict[str, list[str
     present = [column for column in dict.fromkeys(columns) if column in known]
     expected = [column for column in known if column in columns]
     last = max((columns.index(column) for column in present), default=len(columns))
-    strange = [(at, column) for at, column in enumerate(columns) if column not in known]
+    unknown = [(at, column) for at, column in enumerate(columns) if column not in known]
     notes = {
-        "unknown": [column for at, column in strange if at < last],
-        "added": [column for at, column in strange if at > last],
+        "unknown": [column for at, column in unknown if at < last],
+        "added": [column for at, column in unknown if at > last],
         "missing": [column for column in known if column not in columns],
-        "reordered": [column for column, wanted in zip(present, expected, strict=True) if column != wanted],
+        "reordered": [column for column, other in zip(present, expected, strict=True) if column != other],
     }
-    return {what: names for what, names in notes.items() if names}
+    return {note: names for note, names in notes.items() if names}
 
 
 def _split(base: str) -> tuple[str, str]:
-    """The name without its extension, and the extension in lower case; anything but a short one is none."""
+    """The name without its extension, and the extension in lower case: at most 8 letters or digits, else empty."""
     found = re.fullmatch(r"(.+)(\.[A-Za-z0-9]{1,8})", base, re.DOTALL)
     return (found[1], found[2].lower()) if found else (base, "")
 
@@ -131,7 +131,7 @@ def _by_name(stem: str) -> Dataset | None:
             return dataset
     word = _last_word(stem)
     exact = [dataset for dataset in datasets if dataset.word == word]
-    return _only(exact) or _only([dataset for dataset in datasets if dataset.word.lower() == word.lower()])
+    return _single(exact) or _single([dataset for dataset in datasets if dataset.word.lower() == word.lower()])
 
 
 def _by_pattern(base: str, custom: Sequence[Dataset]) -> Dataset | None:
@@ -139,24 +139,24 @@ def _by_pattern(base: str, custom: Sequence[Dataset]) -> Dataset | None:
 
 
 def _by_header(base: str, header: Sequence[str]) -> Dataset | None:
-    """The dataset of which the header has all columns; of several, those with most, then the one that is named."""
+    """The dataset whose columns are all in the header. Of several: the one with most columns, then by name."""
     columns = {column.strip().lower() for column in header}
-    fits = {dataset: _fit(dataset, columns) for dataset in known_datasets()}
-    most = max(fits.values())
-    best = [dataset for dataset, fit in fits.items() if fit == most > 0]
-    return _only(best) or _only([dataset for dataset in best if dataset.word.lower() in base.lower()])
+    sizes = {dataset: _matched_columns(dataset, columns) for dataset in known_datasets()}
+    most = max(sizes.values())
+    best = [dataset for dataset, size in sizes.items() if size == most > 0]
+    return _single(best) or _single([dataset for dataset in best if dataset.word.lower() in base.lower()])
 
 
-def _fit(dataset: Dataset, columns: set[str]) -> int:
-    """How many columns the largest variant has that is wholly among ``columns``."""
-    whole = (len(variant) for variant in dataset.variants if columns.issuperset(map(str.lower, variant)))
-    return max(whole, default=0)
+def _matched_columns(dataset: Dataset, columns: set[str]) -> int:
+    """The number of columns of the largest variant whose columns are all in ``columns``."""
+    sizes = (len(variant) for variant in dataset.variants if columns.issuperset(map(str.lower, variant)))
+    return max(sizes, default=0)
 
 
-def _only(datasets: Sequence[Dataset]) -> Dataset | None:
+def _single(datasets: Sequence[Dataset]) -> Dataset | None:
     return datasets[0] if len(datasets) == 1 else None
 
 
 def _closest(variants: Sequence[tuple[str, ...]], columns: Sequence[str]) -> tuple[str, ...]:
-    """The variant with the fewest columns that one side has and the other has not; the newest of several."""
+    """The variant with the fewest columns that only one side has; the newest of several."""
     return min(reversed(variants), key=lambda variant: len(set(variant) ^ set(columns)))

@@ -1,4 +1,4 @@
-"""Connections of downloads: to the very address that was checked, verified, timed, and never redirected."""
+"""HTTPS connections of downloads: to a checked address, with verified certificates and timeouts, no redirects."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-"""Longest silence that is waited for; a source that is not silent but slow is left to :class:`exports.download.throughput.ThroughputMonitor`."""
-ADDRESSES_TRIED = 3
-AGENT = "discovery-exports"
+"""Longest wait for the next byte. :class:`~exports.download.throughput.ThroughputMonitor` handles slow sources."""
+MAX_ADDRESSES = 3
+USER_AGENT = "discovery-exports"
 
 
 @cache
 def tls_context(ca_bundle: str = "") -> SSLContext:
-    """Trust in the system's certificates and in those of ``ca_bundle``, a file or directory, if one is named."""
+    """A context that trusts the system's certificates and those of ``ca_bundle`` (a file or directory), if given."""
     context = create_urllib3_context(cert_reqs=CERT_REQUIRED)
     context.check_hostname = True
     context.load_default_certs()
@@ -40,9 +40,9 @@ def tls_context(ca_bundle: str = "") -> SSLContext:
 
 
 class CheckedConnection(HTTPSConnection):
-    """Resolves its host itself, checks the answer, and connects to what it checked.
+    """Resolves its host, checks the addresses, and connects to a checked address.
 
-    Host header and SNI stay those of the link. A host that is ``allowlisted`` may have any address.
+    Host header and SNI stay those of the URL. A host that is ``allowlisted`` may have any address.
     """
 
     def __init__(self, *args: Any, allowlisted: bool, monitor: Callable[[], ThroughputMonitor], **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class CheckedConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         addresses = [self.host] if self._allowlisted else public_addresses(self.host, self.port)
         failure: OSError = OSError("no address")
-        for address in addresses[:ADDRESSES_TRIED]:
+        for address in addresses[:MAX_ADDRESSES]:
             try:
                 return connection.create_connection(
                     (address, self.port), self.timeout, socket_options=self.socket_options
@@ -74,17 +74,17 @@ class _Pool(HTTPSConnectionPool):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A link that may be opened, and the connections to its host."""
+    """A download URL that passed the checks, and the connections to its host."""
 
     target: Target
     pool: HTTPSConnectionPool = field(repr=False)
 
     def get(self, headers: Mapping[str, str]) -> "BaseHTTPResponse":
-        """The answer to a GET, its body unread and as it comes over the wire. Raises what urllib3 raises."""
+        """The response to a GET, its body not read and not decoded. Raises the exceptions of urllib3."""
         return self.pool.urlopen(
             "GET",
             self.target.path,
-            headers={"Accept-Encoding": "identity", "User-Agent": AGENT, **headers},
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers},
             retries=False,
             redirect=False,
             assert_same_host=False,

@@ -1,7 +1,7 @@
-"""A download link as a source of bytes: ranges pinned to one version, over TLS to a checked address, never quoted.
+"""Reads byte ranges of one version of the file at a download URL, over TLS, and never quotes the URL.
 
-urllib3 (which boto3 brings) quotes host, path and signature in its exceptions, so none of them leaves this module, not
-even as the context of another: what is raised here is made after the ``except`` block has ended.
+The exceptions of urllib3 (a dependency of boto3) quote host, path and signature, so none leaves this module, not even
+as the context of another one: the error to raise is created and raised after the ``except`` block has ended.
 """
 
 import re
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 CHUNK = 512 * 1024
-"""Bytes read at once: less costs more changes between threads than it saves memory."""
+"""Bytes per read. A smaller value costs more in thread switches than it saves in memory."""
 HEAD = 64 * 1024
-"""Bytes that the first look reads: enough to tell what they are, and the whole of most small exports."""
+"""Bytes that the probe reads: enough to detect the format, and the whole file for most small exports."""
 MAX_REFRESHES = 2
-"""How often a link that has expired is asked for anew before the call gives up."""
+"""How often an expired URL is replaced by a new one before the download fails."""
 
 EXPIRED = frozenset({400, 401, 403})
-"""S3 answers 403 to a signature that has expired, and 400 (ExpiredToken) when its signer's session has."""
+"""S3 answers 403 if the signature has expired, and 400 (ExpiredToken) if the signer's session has expired."""
 GONE = frozenset({404, 410})
-NO_SUCH_RANGE = 416
+RANGE_NOT_SATISFIABLE = 416
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 class SourceBusy(SourceError):
-    """The source asked to be left alone for ``retry_after`` seconds, 0 when it did not say."""
+    """The source is busy and asked for a delay of ``retry_after`` seconds, 0 if it named none."""
 
     def __init__(self, status: int, retry_after: float) -> None:
         super().__init__(f"the source answered {status}")
@@ -52,9 +52,9 @@ class SourceBusy(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a first look at the source told. ``etag`` is empty when there is none that can pin a version.
+    """What the first request to the source returned. ``etag`` is empty if the source has none that pins a version.
 
-    ``head`` holds its first bytes, all of them when ``size`` says so.
+    ``head`` holds the first bytes: the whole file if ``size`` equals its length.
     """
 
     size: int | None
@@ -65,7 +65,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class FullBody:
-    """The body of a source that is read from end to end. ``self_delimiting``: chunked, so that a cut cannot pass for the end."""
+    """A body that is read from start to end. ``self_delimiting``: it is chunked, so truncation is detected."""
 
     size: int | None
     self_delimiting: bool
@@ -73,11 +73,11 @@ class FullBody:
 
 
 class Download:
-    """The bytes behind a link. Threads may read from it at once; all go on with the new link once one has renewed it.
+    """The file at a download URL. Several threads may read at the same time; a new URL is requested once for all.
 
-    ``refresh_url`` describes the export again and returns a fresh link, or None when there is none; it is called at most
-    twice. ``retry_policy`` bounds retries and holds the time left, after which reads raise OutOfTime. Reads raise
-    SourceError or one of its kinds for what may pass, Rejected for what will not.
+    ``refresh_url`` describes the export again and returns a new URL, or None if there is none. It is called at most
+    twice. ``retry_policy`` limits retries and holds the time left, after which reads raise OutOfTime. Reads raise
+    SourceError or a subclass if a retry may succeed, and Rejected if it cannot.
     """
 
     def __init__(
@@ -105,57 +105,57 @@ class Download:
         self._endpoint = self._endpoint_for(download_url)
 
     def probe(self) -> Probe:
-        """Size, version and first bytes, by a small ranged GET: a presigned GET refuses HEAD and checksum headers."""
+        """Size, version and first bytes, from a small ranged GET: a presigned GET rejects HEAD and checksum headers."""
         return self._retry_policy.run(self._probe)
 
     def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
-        """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``, once; ends early only by an error."""
-        with self._get({"Range": f"bytes={first}-{last}", "If-Match": etag}) as answer:
-            if answer.status == NO_SUCH_RANGE or answer.headers.get("ETag") != etag:
-                raise SourceChanged("the source is another one now")
-            if _content_range(answer)[:2] != (first, last):
-                raise SourceError("the source did not answer with the range that was asked for")
-            yield from _chunks(answer, last - first + 1)
+        """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``: one attempt, all of them or an error."""
+        with self._get({"Range": f"bytes={first}-{last}", "If-Match": etag}) as response:
+            if response.status == RANGE_NOT_SATISFIABLE or response.headers.get("ETag") != etag:
+                raise SourceChanged("the source has changed")
+            if _content_range(response)[:2] != (first, last):
+                raise SourceError("the source did not return the requested range")
+            yield from _chunks(response, last - first + 1)
 
     @contextmanager
-    def whole(self) -> Iterator[FullBody]:
-        """All bytes in one stream, for a source that cannot do ranges; a length that it gave is held to."""
-        with self._get({}) as answer:
-            if answer.status != 200:
-                raise SourceError(f"the source answered {answer.status}")
-            size = _length(answer)
-            self_delimiting = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
-            yield FullBody(size, self_delimiting, _chunks(answer, size))
+    def full_body(self) -> Iterator[FullBody]:
+        """All bytes in one stream, for a source without ranges. A body shorter than its declared length is an error."""
+        with self._get({}) as response:
+            if response.status != 200:
+                raise SourceError(f"the source answered {response.status}")
+            size = _length(response)
+            self_delimiting = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+            yield FullBody(size, self_delimiting, _chunks(response, size))
 
     def _probe(self) -> Probe:
-        with self._get({"Range": f"bytes=0-{HEAD - 1}"}) as answer:
-            if answer.status == NO_SUCH_RANGE:
+        with self._get({"Range": f"bytes=0-{HEAD - 1}"}) as response:
+            if response.status == RANGE_NOT_SATISFIABLE:
                 return Probe(0, "", ranges=True, head=b"")
-            ranges = answer.status == 206
-            first, last, size = _content_range(answer) if ranges else (0, None, _length(answer))
+            ranges = response.status == 206
+            first, last, size = _content_range(response) if ranges else (0, None, _length(response))
             if first != 0 or (ranges and size is not None and last != min(size, HEAD) - 1):
-                raise SourceError("the source did not answer with the range that was asked for")
-            etag = _strong(answer.headers.get("ETag", ""))
+                raise SourceError("the source did not return the requested range")
+            etag = _strong_etag(response.headers.get("ETag", ""))
             wanted = HEAD if size is None else min(size, HEAD)
-            head = b"".join(_chunks(answer, wanted, exactly=size is not None))
+            head = b"".join(_chunks(response, wanted, exactly=size is not None))
             return Probe(size, etag, ranges and bool(etag) and size is not None, head)
 
     @contextmanager
     def _get(self, headers: Mapping[str, str]) -> Iterator["BaseHTTPResponse"]:
-        answer = self._open(headers)
+        response = self._open(headers)
         try:
-            yield answer
+            yield response
         finally:
-            answer.close()
+            response.close()
 
     def _open(self, headers: Mapping[str, str]) -> "BaseHTTPResponse":
         while True:
             endpoint = self._endpoint
-            answer = _send(endpoint, headers)
-            failure = _failure(answer)
+            response = _send(endpoint, headers)
+            failure = _failure(response)
             if failure is None:
-                return answer
-            answer.close()
+                return response
+            response.close()
             if not isinstance(failure, UrlExpired):
                 raise failure
             self._refresh_url(endpoint, failure)
@@ -184,11 +184,11 @@ def _send(endpoint: Endpoint, headers: Mapping[str, str]) -> "BaseHTTPResponse":
     raise failure
 
 
-def _chunks(answer: "BaseHTTPResponse", wanted: int | None, *, exactly: bool = True) -> Iterator[bytes]:
-    """``wanted`` bytes of the body, or all of it; an end before that is an error unless ``exactly`` is False."""
+def _chunks(response: "BaseHTTPResponse", wanted: int | None, *, exactly: bool = True) -> Iterator[bytes]:
+    """``wanted`` bytes of the body, or all of it if None. An earlier end is an error unless ``exactly`` is False."""
     left = wanted
     while left is None or left > 0:
-        chunk = _receive(answer, CHUNK if left is None else min(CHUNK, left))
+        chunk = _receive(response, CHUNK if left is None else min(CHUNK, left))
         if not chunk:
             if left and exactly:
                 raise SourceError("the source ended too early")
@@ -197,40 +197,40 @@ def _chunks(answer: "BaseHTTPResponse", wanted: int | None, *, exactly: bool = T
         yield chunk
 
 
-def _receive(answer: "BaseHTTPResponse", most: int) -> bytes:
+def _receive(response: "BaseHTTPResponse", max_bytes: int) -> bytes:
     try:
-        return answer.read(most, decode_content=False)
+        return response.read(max_bytes, decode_content=False)
     except (HTTPError, HTTPException, OSError) as error:
         failure = _translate(error)
     raise failure
 
 
 def _translate(error: Exception) -> ExportsError:
-    """What ``error`` amounts to, without its text."""
+    """The error of this project for ``error``, without its text."""
     causes = [error, *error.args, error.__cause__, error.__context__]
     if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
-        return Rejected(Reason.URL_REFUSED, "the host of the link has no certificate that is trusted")
+        return Rejected(Reason.URL_REFUSED, "the host of the download URL has no trusted certificate")
     return SourceError(f"the connection to the source failed ({type(error).__name__})")
 
 
-def _failure(answer: "BaseHTTPResponse") -> ExportsError | None:
-    """The error that the status stands for; None when there is a body to read, or none to be had (416)."""
-    status = answer.status
-    if status in (200, 206, NO_SUCH_RANGE):
+def _failure(response: "BaseHTTPResponse") -> ExportsError | None:
+    """The error for the status; None for 200 and 206, and for 416, which has no body to read."""
+    status = response.status
+    if status in (200, 206, RANGE_NOT_SATISFIABLE):
         return None
     if status in EXPIRED:
-        return UrlExpired(f"the link no longer opens ({status})")
+        return UrlExpired(f"the download URL is no longer valid ({status})")
     if status in GONE:
         return Rejected(Reason.GONE, f"the source answered {status}")
     if status == 412:
-        return SourceChanged("the source is another one now")
+        return SourceChanged("the source has changed")
     if 300 <= status < 400:
-        return Rejected(Reason.URL_REFUSED, "the link redirects, which is never followed")
-    return SourceBusy(status, parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC)))
+        return Rejected(Reason.URL_REFUSED, "the download URL redirects, and redirects are not followed")
+    return SourceBusy(status, parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
 
 
 def parse_retry_after(value: str, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for, a number or a date; 0 for anything else."""
+    """Seconds of a Retry-After header, which is a number or a date; 0 for any other value."""
     value = value.strip()
     if value.isascii() and value.isdecimal():
         return float(value)
@@ -241,23 +241,23 @@ def parse_retry_after(value: str, now: datetime) -> float:
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def _content_range(answer: "BaseHTTPResponse") -> tuple[int | None, int | None, int | None]:
-    """First byte, last byte and size that the Content-Range header names, each None where it does not."""
-    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+def _content_range(response: "BaseHTTPResponse") -> tuple[int | None, int | None, int | None]:
+    """First byte, last byte and size from the Content-Range header; each None if it is absent."""
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if found is None:
         return None, None, None
     first, last, size = (int(each) if each and each != "*" else None for each in found.groups())
     return first, last, size
 
 
-def _length(answer: "BaseHTTPResponse") -> int | None:
-    """The length of the body as declared; None for a chunked one or when nothing is said."""
-    if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
+def _length(response: "BaseHTTPResponse") -> int | None:
+    """The declared length of the body; None for a chunked body or if no length is declared."""
+    if "chunked" in response.headers.get("Transfer-Encoding", "").lower():
         return None
-    value = answer.headers.get("Content-Length", "").strip()
+    value = response.headers.get("Content-Length", "").strip()
     return int(value) if value.isascii() and value.isdecimal() else None
 
 
-def _strong(etag: str) -> str:
-    """The ETag, or nothing for a weak one: If-Match never matches those."""
+def _strong_etag(etag: str) -> str:
+    """The ETag; empty for a weak one, which If-Match never matches."""
     return "" if etag.startswith("W/") else etag

@@ -1,7 +1,7 @@
-"""Sockets that notice a peer which trickles: a read that takes for ever must fail while there is time to say so.
+"""Minimum throughput: a read from a source that sends too slowly fails while there is time left to report it.
 
-A socket's timeout bounds the wait for the next byte only, so one byte a second passes it for ever, in headers as in a
-body. Here all receiving is timed.
+A socket's timeout limits only the wait for the next byte. A source that sends one byte a second never exceeds it, in
+headers or body. The monitor measures the time of all receiving.
 """
 
 import ssl
@@ -15,35 +15,35 @@ from exports.retry import OutOfTime, no_deadline
 
 WINDOW_SECONDS = 20.0
 MIN_BYTES = 20 * 1024
-"""Least that must come in each window: 1 KiB/s, far below any link that is worth waiting for."""
+"""Minimum bytes in each window: 1 KiB/s, far below any useful connection."""
 
 
 @dataclass(slots=True)
 class ThroughputMonitor:
-    """Counts a connection's bytes against the time spent waiting for them, not against the time between reads."""
+    """Compares a connection's bytes with the time spent waiting for them. Time between reads does not count."""
 
     time_left: Callable[[], float] = no_deadline
     clock: Callable[[], float] = time.monotonic
     window_seconds: float = WINDOW_SECONDS
-    least_bytes: int = MIN_BYTES
+    min_bytes: int = MIN_BYTES
     _waited: float = field(default=0.0, init=False)
-    _came: int = field(default=0, init=False)
+    _bytes: int = field(default=0, init=False)
 
-    def received(self, count: int, seconds: float) -> None:
-        """``count`` bytes came after a wait of ``seconds``. Raises OutOfTime, or SourceError when it is too slow."""
+    def record(self, count: int, seconds: float) -> None:
+        """Record ``count`` bytes received in ``seconds``. Raises OutOfTime, or SourceError if they are too few."""
         if self.time_left() <= 0:
             raise OutOfTime
         self._waited += seconds
-        self._came += count
+        self._bytes += count
         if self._waited < self.window_seconds:
             return
-        if self._came < self.least_bytes:
-            raise SourceError("the source sends too slowly to go on")
-        self._waited, self._came = 0.0, 0
+        if self._bytes < self.min_bytes:
+            raise SourceError("the source sends too slowly")
+        self._waited, self._bytes = 0.0, 0
 
 
 class MonitoredSocket(ssl.SSLSocket):
-    """A TLS socket that tells ``monitor`` of what it receives. Made by a context whose ``sslsocket_class`` it is."""
+    """A TLS socket that reports received bytes to ``monitor``. It is the ``sslsocket_class`` of the TLS context."""
 
     monitor: ThroughputMonitor | None = None
 
@@ -52,5 +52,5 @@ class MonitoredSocket(ssl.SSLSocket):
             return super().recv_into(buffer, nbytes, flags)
         started = self.monitor.clock()
         count = super().recv_into(buffer, nbytes, flags)
-        self.monitor.received(count, self.monitor.clock() - started)
+        self.monitor.record(count, self.monitor.clock() - started)
         return count

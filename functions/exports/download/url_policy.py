@@ -1,7 +1,7 @@
-"""Which download links may be opened: https to S3 or to a listed host, at a public address, and nothing else.
+"""Which download URLs may be opened: only https to S3 or to an allowlisted host, at a public address.
 
-A link comes from the service, so this guards against a service, or an account's data, that was tampered with: a link
-must not make a function with credentials call some other host, the metadata service, or the network around it.
+The URL comes from the service. The rules protect against tampering with the service or with an account's data: a URL
+must not make a function with credentials call another host, the metadata service, or its own network.
 """
 
 import ipaddress
@@ -35,7 +35,7 @@ _S3_HOST = re.compile(
     rf"\.(?:{'|'.join(map(re.escape, S3_SUFFIXES))})"
 )
 _PLAIN = re.compile(r"[!-\[\]-~]+")
-"""Printable ASCII without space and backslash: what a URL is made of, and nothing that two parsers read differently."""
+"""Printable ASCII without space and backslash: what a URL consists of, without what parsers read differently."""
 
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 
@@ -44,7 +44,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a link leads, taken apart once, so that nothing reads the link a second time and otherwise.
+    """The parsed URL. It is parsed only once, so that no second parser can read it differently.
 
     ``allowlisted``: its host is one of ``downloadHosts``, which may have any address.
     """
@@ -55,50 +55,50 @@ class Target:
     allowlisted: bool = False
 
 
-def check_url(link: str, hosts: Iterable[str]) -> Target:
-    """Where ``download_url`` leads. Raises Rejected (URL_REFUSED), without quoting it, when it may not be opened.
+def check_url(url: str, hosts: Iterable[str]) -> Target:
+    """Check and parse ``url``. Raises Rejected (URL_REFUSED), without quoting it, if it may not be opened.
 
-    ``hosts`` are further hosts beside S3's: ``host`` (port 443), ``host:port`` or ``host:*``.
+    ``hosts`` are allowed in addition to S3: ``host`` (port 443), ``host:port`` or ``host:*``.
     """
-    if len(link) > MAX_URL_LENGTH or not _PLAIN.fullmatch(link):
-        raise _refused("the link is no plain URL")
-    parsed = _parse(link)
+    if len(url) > MAX_URL_LENGTH or not _PLAIN.fullmatch(url):
+        raise _refused("the download URL is too long or has characters that are not allowed")
+    parsed = _parse(url)
     if parsed is None:
-        raise _refused("the link is no URL")
+        raise _refused("the download URL cannot be parsed")
     split, host, port = parsed
     if split.scheme != "https":
-        raise _refused("the link is not https")
+        raise _refused("the download URL is not https")
     if "@" in split.netloc:
-        raise _refused("the link names a user")
+        raise _refused("the download URL contains a user name")
     path = (split.path or "/") + (f"?{split.query}" if split.query else "")
     if _allowlisted(host, port, hosts):
         return Target(host, port, path, allowlisted=True)
-    # An address, however it is written, is no host of S3 either.
+    # An IP address, in any notation, does not match a host of S3.
     if port != HTTPS_PORT or ".." in host or not _S3_HOST.fullmatch(host):
-        raise _refused("the link does not lead to S3 nor to a host in downloadHosts")
+        raise _refused("the download URL leads neither to S3 nor to a host in downloadHosts")
     return Target(host, port, path)
 
 
-def _parse(link: str) -> tuple[SplitResult, str, int] | None:
+def _parse(url: str) -> tuple[SplitResult, str, int] | None:
     try:
-        split = urlsplit(link)
+        split = urlsplit(url)
         return split, (split.hostname or "").lower(), split.port or HTTPS_PORT
     except ValueError:
         return None
 
 
 def public_addresses(host: str, port: int) -> Sequence[str]:
-    """The addresses of ``host``, each of them public.
+    """The addresses of ``host``, all public.
 
-    Raises Rejected when any is not: private, link-local (the metadata service), loopback, or one of these inside an
-    IPv6 address. Whoever connects must use these very addresses: a second look at the DNS may be answered otherwise.
+    Raises Rejected if any is not: private, link-local (the metadata service), loopback, or one of these inside an
+    IPv6 address. The caller must connect to these addresses: a second DNS query may return others.
     """
-    found = _resolve(host, port)
-    if not found:
-        raise SourceError("the host of the link does not resolve")
-    if not all(map(is_public, found)):
-        raise _refused("the host of the link has an address that is not public")
-    return found
+    addresses = _resolve(host, port)
+    if not addresses:
+        raise SourceError("the host of the download URL does not resolve")
+    if not all(map(is_public, addresses)):
+        raise _refused("the host of the download URL has an address that is not public")
+    return addresses
 
 
 def _resolve(host: str, port: int) -> Sequence[str]:
@@ -110,7 +110,7 @@ def _resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet would reach the same host at ``address``."""
+    """Whether ``address`` is globally reachable: the same host from everywhere on the internet."""
     ip = ipaddress.ip_address(address)
     local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
     return not local and all(
@@ -119,7 +119,7 @@ def is_public(address: str) -> bool:
 
 
 def _addresses_in(ip: Address) -> list[Address]:
-    """The address itself, or the IPv4 ones that an IPv6 address stands for."""
+    """The address itself, or the IPv4 addresses that an IPv6 address contains."""
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
     if any(ip in network for network in _NAT64):
@@ -133,10 +133,10 @@ def _allowlisted(host: str, port: int, hosts: Iterable[str]) -> bool:
 
 
 def _matches(host: str, port: int, entry: str) -> bool:
-    name, colon, wanted = entry.rpartition(":")
-    if not colon or wanted.endswith("]"):
-        name, wanted = entry, str(HTTPS_PORT)
-    return bool(host) and name.strip("[]") == host and wanted in ("*", str(port))
+    name, colon, allowed_port = entry.rpartition(":")
+    if not colon or allowed_port.endswith("]"):
+        name, allowed_port = entry, str(HTTPS_PORT)
+    return bool(host) and name.strip("[]") == host and allowed_port in ("*", str(port))
 
 
 def _refused(detail: str) -> Rejected:

@@ -1,8 +1,8 @@
-"""What a CSV holds, told while its bytes stream past to somewhere else.
+"""Reads header, row count and rows of a CSV while its bytes are streamed to another destination.
 
-Rows and columns are those of Python's own :class:`csv.DictReader` over UTF-8 with or without a BOM: the first record
-is the header, a newline in quotes is part of its cell, blank lines are no rows, a missing last newline changes nothing.
-Bytes that are no UTF-8 become U+FFFD, which moves no cell or row and keeps the header fit for JSON.
+Rows and columns are those of Python's :class:`csv.DictReader` for UTF-8 with or without a BOM: the first record is the
+header, a newline in quotes belongs to its cell, blank lines are not rows, a missing last newline makes no difference.
+Bytes that are not UTF-8 become U+FFFD. This moves no cell or row, and the header stays valid in JSON.
 """
 
 import csv
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from exports.formats.zip_reader import CHUNK_BYTES
 
 RECORD_BYTES = 1 << 20
-"""A record whose end does not come within about this many bytes is malformed: a reader would have to hold it whole.
+"""A record longer than about this many bytes is malformed: a reader would have to hold all of it in memory.
 
-A single cell is bounded by :func:`csv.field_size_limit`, 131,072 characters unless somebody changed it.
+The limit for a cell is :func:`csv.field_size_limit`, by default 131,072 characters.
 """
 HEADER_CHARACTERS = 16 << 10
-"""The longest header known has about 1,800; every file's header is kept for the manifest, so it must not be huge."""
+"""The longest known header has about 1,800. The limit exists because the manifest holds every file's header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The header, the number of records after it (None when malformed), and what is odd: ``malformed``, ``ragged``."""
+    """The header, the number of records after it (None if malformed), and the notes ``malformed`` and ``ragged``."""
 
     columns: tuple[str, ...] = ()
     rows: int | None = None
@@ -32,11 +32,11 @@ class Table:
 
 
 class _Malformed(Exception):
-    """What is read is no CSV that a reader with bounded memory can read."""
+    """The bytes are not a CSV that a reader with limited memory can read."""
 
 
 RowConsumer = Callable[[list[str]], int]
-"""Does something with a record, and says how many cells it has; a blank line has none."""
+"""Processes a record and returns its number of cells; 0 for a blank line."""
 
 
 def count_only(_: Sequence[str]) -> RowConsumer:
@@ -44,16 +44,16 @@ def count_only(_: Sequence[str]) -> RowConsumer:
 
 
 def read_table(chunks: Iterator[bytes], start: Callable[[Sequence[str]], RowConsumer] = count_only) -> Table:
-    """Read ``chunks`` to their end, whatever they hold, and say what was in them. What they raise is passed on.
+    """Read ``chunks`` to their end, also after a malformed record, and describe them. Their errors are passed on.
 
-    ``start`` is given the header, and gives what takes each record below it.
+    ``start`` receives the header and returns the consumer of each record after it.
     """
     columns: tuple[str, ...] = ()
     cell_counts: Counter[int] = Counter()
     try:
         records = _records(chunks, done=cell_counts.total)
         columns = _header(records)
-        # Counted in C as records come, and visible to _Chunks meanwhile: a loop in Python would halve the speed.
+        # Counts in C, visible to _Chunks at the same time: a loop in Python would halve the speed.
         cell_counts.update(map(start(columns), records))
     except (csv.Error, _Malformed) as error:
         for _ in chunks:
@@ -65,7 +65,7 @@ def read_table(chunks: Iterator[bytes], start: Callable[[Sequence[str]], RowCons
 
 
 def sample_header(sample: bytes) -> tuple[str, ...]:
-    """The header in the first bytes of a file; empty when there is none to be made out."""
+    """The header in the first bytes of a file; empty if they contain no valid one."""
     try:
         return _header(_records(iter((sample,)), done=int))
     except (csv.Error, _Malformed):
@@ -86,29 +86,29 @@ def _records(chunks: Iterator[bytes], *, done: Callable[[], int]) -> Iterator[li
 
 
 class _Chunks(io.RawIOBase):
-    """Chunks as a raw stream that stops when ``done``, the number of records read so far, no longer grows."""
+    """Chunks as a raw stream. It raises _Malformed if ``done()``, the number of records read, no longer grows."""
 
     def __init__(self, chunks: Iterator[bytes], done: Callable[[], int]) -> None:
         self._chunks = filter(None, chunks)
         self._rest = memoryview(b"")
         self._done = done
-        self._seen = 0
-        self._waiting = 0
+        self._records_done = 0
+        self._pending_bytes = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io gives no other
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io passes no other
         self._check_progress()
         self._rest = self._rest or memoryview(next(self._chunks, b""))
         size = min(len(buffer), len(self._rest))
         buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        self._waiting += size
+        self._pending_bytes += size
         return size
 
     def _check_progress(self) -> None:
         done = self._done()
-        if done != self._seen:
-            self._seen, self._waiting = done, 0
-        elif self._waiting > RECORD_BYTES:
+        if done != self._records_done:
+            self._records_done, self._pending_bytes = done, 0
+        elif self._pending_bytes > RECORD_BYTES:
             raise _Malformed(f"a record longer than {RECORD_BYTES} bytes")

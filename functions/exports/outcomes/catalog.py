@@ -1,7 +1,7 @@
-"""The catalog: one row an export in DynamoDB, which never goes back once it is settled.
+"""The catalog: one DynamoDB item per export. A settled item never returns to an unsettled status by itself.
 
-A row is settled with STORED or TRUNCATED for ever. FAILED and REJECTED are settled too, but a run that asks for the
-export by id may settle it anew: a row settled before that run began does not bind it.
+STORED and TRUNCATED are final. FAILED and REJECTED are settled too, but a run that requests the export by id may settle
+it again if the item was settled before that run started.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MAX_KEYS_PER_READ = 100
-"""Rows that one BatchGetItem takes at most."""
+"""Items that one BatchGetItem call may read."""
 READ_RETRY = RetryPolicy(attempts=8, base_seconds=0.05)
-"""For keys that DynamoDB leaves unprocessed, about six seconds in all; botocore repeats what fails as a whole."""
+"""For UnprocessedKeys, about six seconds in all; botocore retries calls that fail as a whole."""
 
 
 def _in(outcomes: Iterable[Outcome]) -> str:
-    """A condition's list of outcomes, each by a placeholder of its own name."""
+    """The operand list of IN for these outcomes; each placeholder is named after its outcome."""
     return f"({', '.join(f':{outcome}' for outcome in outcomes)})"
 
 
 _NOT_SETTLED = f"attribute_not_exists(#status) OR NOT #status IN {_in(SETTLED)}"
 _MAY_SETTLE = (
     f"({_NOT_SETTLED}"
-    f" OR (#status IN {_in(outcome for outcome in SETTLED if not outcome.landed)} AND settledAt < :requested_at))"
+    f" OR (#status IN {_in(outcome for outcome in SETTLED if not outcome.has_data)} AND settledAt < :requested_at))"
 )
 _NOT_CLAIMED = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :claimedBy)"
 _MAY_RECORD_UNSETTLED = (
@@ -47,14 +47,14 @@ _MAY_RECORD_UNSETTLED = (
     " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
 _CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
-"""Attributes that end with a settled outcome, unless it brings them along."""
+"""Attributes that a settled outcome removes, unless it sets them."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
 
 
 class Catalog:
-    """Reads and conditional writes of the table. Every write states what must still hold, so order does not matter.
+    """Reads and conditional writes of the table. Every write has a condition, so the order of writers does not matter.
 
-    Writes are those of one batch of a run, whose ids and times they note. ``clock`` tells the time of each.
+    Each write belongs to a batch of a run and records the run's id and the time of ``clock``.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Catalog:
         self._retry_policy = retry_policy
 
     def rows(self, export_ids: Iterable[str]) -> dict[str, Row]:
-        """The rows that exist, by id; consistent, any number of them."""
+        """The items that exist, by export id; read consistently, for any number of ids."""
         ids = list(dict.fromkeys(export_ids))
         found: dict[str, Row] = {}
         for start in range(0, len(ids), MAX_KEYS_PER_READ):
@@ -84,33 +84,33 @@ class Catalog:
 
     def _read(self, ids: Sequence[str]) -> Iterator[Row]:
         keys: Any = {"Keys": [{"exportId": {"S": each}} for each in ids], "ConsistentRead": True}
-        wanted: Any = {self._table: keys}
+        requested: Any = {self._table: keys}
         for failures in count(1):
             with aws_call():
-                answer = self._client.batch_get_item(RequestItems=wanted)
-            yield from (Row(_plain(item)) for item in answer["Responses"].get(self._table, ()))
-            wanted = answer.get("UnprocessedKeys")
-            if not wanted:
+                response = self._client.batch_get_item(RequestItems=requested)
+            yield from (Row(_plain(item)) for item in response["Responses"].get(self._table, ()))
+            requested = response.get("UnprocessedKeys")
+            if not requested:
                 return
             self._retry_policy.wait_or_raise(failures, ServiceError("ProvisionedThroughputExceededException"))
 
     def mark_in_progress(self, batch: Batch, export: Export) -> Write:
-        """Note that the service lists the export and has not finished it."""
-        whose, not_theirs = _run_attributes(batch)
-        values = {**self._export_attributes(export), **whose, "status": IN_PROGRESS}
-        remove = ("reason", "announcedAt", *not_theirs)
+        """Record that the service lists the export and has not finished it."""
+        own, outdated = _run_attributes(batch)
+        values = {**self._export_attributes(export), **own, "status": IN_PROGRESS}
+        remove = ("reason", "announcedAt", *outdated)
         return self._write(batch, export.id, values, condition=f"({_NOT_SETTLED})", remove=remove)
 
     def mark_no_url(self, batch: Batch, export: Export) -> Write:
-        """Note that the service gives no link to the finished export, and since when. Its outcome stays as it is."""
+        """Record since when the service gives no download URL for the finished export. The outcome is unchanged."""
         values = {**self._export_attributes(export), "linklessSince": utc_text(self._clock())}
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, keep_status=True)
 
     def claim(self, batch: Batch, export: Export, duration: timedelta) -> Write:
-        """Take the export for the batch's run for ``duration``, so that runs that meet over it download it once.
+        """Claim the export for the batch's run for ``duration``, so that concurrent runs download it once.
 
-        Lost when the row is settled or another run's claim has not expired yet. An outcome in the row is still that of
-        the run which recorded it.
+        Not applied if the item is settled or another run's claim has not expired. An outcome in the item remains that
+        of the run that recorded it.
         """
         until = utc_text(self._clock() + duration)
         values = {**self._export_attributes(export), "claimedBy": batch.run_id, "claimedUntil": until}
@@ -120,7 +120,7 @@ class Catalog:
     def save_progress(
         self, batch: Batch, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None
     ) -> None:
-        """Keep what a later call needs to go on from here. Raises ClaimLost once the export is not this run's."""
+        """Save a checkpoint for a later invocation. Raises ClaimLost if this run no longer has the claim."""
         arguments = {":upload": _record(upload), ":raw": _record(raw), ":run_id": batch.run_id}
         try:
             self._update(
@@ -132,43 +132,43 @@ class Catalog:
     def settle(
         self, batch: Batch, export: Export, outcome: Outcome, *, polls: int, details: Mapping[str, Any]
     ) -> Write:
-        """Record a settled outcome. Lost when the row is settled already; the claim ends with it."""
-        whose, not_theirs = _run_attributes(batch)
+        """Record a settled outcome and end the claim. Not applied if the item is already settled."""
+        own, outdated = _run_attributes(batch)
         settled = {"status": outcome, "settledAt": utc_text(self._clock()), "polls": polls}
-        values = {**self._export_attributes(export), **whose, **details, **settled}
-        remove = tuple(sorted({"reason", "announcedAt", *not_theirs, *_CLAIM} - details.keys()))
+        values = {**self._export_attributes(export), **own, **details, **settled}
+        remove = tuple(sorted({"reason", "announcedAt", *outdated, *_CLAIM} - details.keys()))
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=remove)
 
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
-        """Record an outcome that settles nothing: a later run takes the export up again.
+        """Record an outcome that is not settled: a later run processes the export again.
 
-        Of settled outcomes it takes the place of those that were asked about again at ``requested_at`` only: of a
-        rejection, and of a failure that the service has taken back. Lost when this run has left the export so already.
+        It replaces a settled outcome only if the export was requested again at ``requested_at``: a REJECTED, or a
+        FAILED that the service no longer reports. Not applied if this run has already recorded the same outcome.
         """
-        whose, not_theirs = _run_attributes(batch)
-        values = {**self._origin, **whose, "status": outcome, **({"reason": reason} if reason else {})}
-        remove = ("announcedAt", "settledAt", "lastError", *not_theirs, *(() if reason else ("reason",)))
+        own, outdated = _run_attributes(batch)
+        values = {**self._origin, **own, "status": outcome, **({"reason": reason} if reason else {})}
+        remove = ("announcedAt", "settledAt", "lastError", *outdated, *(() if reason else ("reason",)))
         condition = f"{_MAY_RECORD_UNSETTLED} AND NOT (#status = :status AND runId = :runId)"
-        # A call that is repeated writes the same again, so the values do not tell which of them was first.
+        # A repeated call writes equal values, so equal values do not show which call was applied.
         return self._write(batch, export_id, values, condition=condition, remove=remove, treat_equal_as_applied=False)
 
     def release(self, batch: Batch, export_id: str, error: str | None = None) -> None:
-        """End this run's claim, if it still has it, so that nobody waits for it to expire; ``error`` ended the try."""
-        noting, noted = ("SET lastError = :error ", {":error": error}) if error else ("", {})
-        expression, arguments = f"{noting}REMOVE claimedBy, claimedUntil", {":run_id": batch.run_id, **noted}
+        """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt."""
+        set_error, values = ("SET lastError = :error ", {":error": error}) if error else ("", {})
+        expression, arguments = f"{set_error}REMOVE claimedBy, claimedUntil", {":run_id": batch.run_id, **values}
         with suppress(ConditionFailed):
             self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)
 
     def announced(self, row: Row) -> None:
-        """Note that the event of the row's outcome is out, unless the row has another outcome by now."""
-        told = {":status": row.item.get("status"), ":run_id": row.run_id, ":now": utc_text(self._clock())}
+        """Record that the event of the item's outcome is published, unless the outcome has changed since."""
+        arguments = {":status": row.item.get("status"), ":run_id": row.run_id, ":now": utc_text(self._clock())}
         condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
         with suppress(ConditionFailed):
-            self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, told)
+            self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, arguments)
 
     def _export_attributes(self, export: Export) -> dict[str, Any]:
-        """Every member of ExportInfo but the link."""
-        about = {
+        """Every member of ExportInfo except the download URL."""
+        attributes = {
             **self._origin,
             "exportStatus": export.status,
             "statusMessage": redact_message(export.status_message),
@@ -177,7 +177,7 @@ class Catalog:
             "requestedStartTime": utc_text(export.requested_start) if export.requested_start else None,
             "requestedEndTime": utc_text(export.requested_end) if export.requested_end else None,
         }
-        return {name: value for name, value in about.items() if value is not None}
+        return {name: value for name, value in attributes.items() if value is not None}
 
     def _write(
         self,
@@ -190,12 +190,12 @@ class Catalog:
         keep_status: bool = False,
         treat_equal_as_applied: bool = True,
     ) -> Write:
-        """One UpdateItem that holds only while ``condition`` does; the loser is told the row that was there."""
+        """One conditional UpdateItem; returns the new item, or the existing one if the condition failed."""
         names = {f"#{name}": name for name in (*values, *remove, "status", "firstSeenAt")}
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
         arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in SETTLED}
-        if ":requested_at" in condition:  # DynamoDB refuses values that nothing uses
+        if ":requested_at" in condition:  # DynamoDB rejects unused values
             arguments[":requested_at"] = utc_text(batch.requested_at) if batch.requested_at else ""
         if keep_status:
             sets.append("#status = if_not_exists(#status, :in_progress)")
@@ -205,10 +205,10 @@ class Catalog:
         )
         try:
             return Write(self._update(export_id, expression, condition, names, arguments), applied=True)
-        except ConditionFailed as lost:
-            # An answer may get lost and botocore try again: the condition then fails on what we wrote ourselves.
-            own = treat_equal_as_applied and all(lost.row.item.get(name) == value for name, value in values.items())
-            return Write(lost.row, applied=own)
+        except ConditionFailed as failed:
+            # If a response is lost, botocore retries, and the condition then fails on the first write of this call.
+            own = treat_equal_as_applied and all(failed.row.item.get(name) == value for name, value in values.items())
+            return Write(failed.row, applied=own)
 
     def _update(
         self, export_id: str, expression: str, condition: str, names: Mapping[str, str], arguments: Mapping[str, Any]
@@ -217,7 +217,7 @@ class Catalog:
         named: Any = {"ExpressionAttributeNames": names} if names else {}
         with aws_call():
             try:
-                answer = self._client.update_item(
+                response = self._client.update_item(
                     TableName=self._table,
                     Key=key,
                     UpdateExpression=expression,
@@ -228,13 +228,13 @@ class Catalog:
                     **named,
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                there: Any = error.response.get("Item", key)
-                raise ConditionFailed(Row(_plain(there))) from None
-        return Row(_plain(answer["Attributes"]))
+                existing: Any = error.response.get("Item", key)
+                raise ConditionFailed(Row(_plain(existing))) from None
+        return Row(_plain(response["Attributes"]))
 
 
 class ConditionFailed(Exception):
-    """The condition of a write did not hold."""
+    """The condition of a write failed; ``row`` is the existing item."""
 
     def __init__(self, row: Row) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ class ConditionFailed(Exception):
 
 
 def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Attributes that say whose outcome a row holds, and those of an earlier run's that go then."""
+    """Attributes that identify the run of an outcome, and the names of an earlier run's to remove."""
     if batch.correlation_id:
         return {"runId": batch.run_id, "correlationId": batch.correlation_id}, ()
     return {"runId": batch.run_id}, ("correlationId",)
@@ -259,11 +259,11 @@ def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     deserialize = TypeDeserializer().deserialize
-    return {name: _whole(deserialize(value)) for name, value in item.items()}
+    return {name: _integers(deserialize(value)) for name, value in item.items()}
 
 
-def _whole(value: Any) -> Any:
-    """DynamoDB's numbers as int: the catalog holds no fractions."""
+def _integers(value: Any) -> Any:
+    """Converts DynamoDB's Decimal to int: the catalog holds no fractions."""
     if isinstance(value, dict):
-        return {name: _whole(each) for name, each in value.items()}
+        return {name: _integers(each) for name, each in value.items()}
     return int(value) if hasattr(value, "as_tuple") else value

@@ -1,4 +1,4 @@
-"""Events that tell others what became of an export."""
+"""EventBridge events that report the outcome of an export."""
 
 import json
 from itertools import count
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 SOURCE = "discovery.exports"
 VERSION = "1"
 PUBLISH_RETRY = RetryPolicy(attempts=4, base_seconds=0.1)
-"""For an event that EventBridge refuses in an answer of 200; botocore repeats a call that fails as a whole."""
+"""For an entry that fails in a response of HTTP 200; botocore retries a call that fails as a whole."""
 MAX_CONSECUTIVE_FAILURES = 3
-"""Events that are refused before the rest of a call's are not tried: a report may owe thousands, and has minutes."""
+"""Publishing stops after this many failures in a row: a report may have thousands of events and limited time."""
 
 
 class EventPublisher:
-    """Puts one event at a time and looks at FailedEntryCount: EventBridge answers 200 to an event that it refused.
+    """Publishes one event at a time and checks FailedEntryCount: PutEvents returns 200 even if an entry failed.
 
-    It serves one call of a function: once it has refused several events in a row, it refuses the others itself.
+    It serves one invocation: after several failures in a row, it rejects further events without a call.
 
-    ``catalog`` is the ARN of the table whose rows are announced. It stands in each event's ``resources``, which tells
-    apart the events of two stacks on one bus.
+    ``catalog`` is the ARN of the table whose items are announced. It is in each event's ``resources``, which
+    distinguishes the events of two stacks on one bus.
     """
 
     def __init__(
@@ -44,22 +44,22 @@ class EventPublisher:
         self._event_bus = event_bus
         self._bucket = bucket
         self._catalog = catalog
-        self._refused = 0
+        self._consecutive_failures = 0
 
     def publish(self, row: Row, outcome: Outcome) -> None:
-        """Publish the outcome that the row says.
+        """Publish the outcome of the item.
 
-        Raises ServiceError with EventBridge's code when it keeps refusing the event, and with ``PublishingStopped``,
-        without a call, once it has refused several in a row.
+        Raises ServiceError with EventBridge's code if the entry keeps failing, and with ``PublishingStopped``, without
+        a call, after several failures in a row.
         """
-        if self._refused >= MAX_CONSECUTIVE_FAILURES:
+        if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             raise ServiceError("PublishingStopped")
         try:
             self._put(row, outcome)
         except ServiceError:
-            self._refused += 1
+            self._consecutive_failures += 1
             raise
-        self._refused = 0
+        self._consecutive_failures = 0
 
     def _put(self, row: Row, outcome: Outcome) -> None:
         entry: Any = {
@@ -71,14 +71,15 @@ class EventPublisher:
         }
         for failures in count(1):
             with aws_call():
-                answer = self._client.put_events(Entries=[entry])
-            if not answer["FailedEntryCount"]:
+                response = self._client.put_events(Entries=[entry])
+            if not response["FailedEntryCount"]:
                 return
-            self._retry_policy.wait_or_raise(failures, ServiceError(answer["Entries"][0].get("ErrorCode", "Unknown")))
+            code = response["Entries"][0].get("ErrorCode", "Unknown")
+            self._retry_policy.wait_or_raise(failures, ServiceError(code))
 
 
 def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:
-    """The event's detail; what the row does not know is left out of ``data``."""
+    """The event's detail; ``data`` omits members without a value."""
     item = row.item
     data = {
         "exportId": row.export_id,

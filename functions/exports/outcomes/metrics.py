@@ -1,6 +1,6 @@
-"""Metrics in CloudWatch's embedded format: a line of log each, no call.
+"""Metrics in CloudWatch's embedded metric format: one log line each, no API call.
 
-Their namespace holds the stack's name, so that two stacks in one account are told apart.
+The namespace contains the stack's name, so that two stacks in one account do not share metrics.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsExc
 
 
 def measure(row: Row, outcome: Outcome) -> None:
-    """Count the export under its outcome; for one that landed, also its size and how long that took."""
+    """Count the export by its outcome; for a stored export, also record its size and the time from its request."""
     metrics = EphemeralMetrics()
     metrics.add_dimension("outcome", outcome)
     metrics.add_metric("Exports", MetricUnit.Count, 1)
-    if outcome.landed:
+    if outcome.has_data:
         metrics.add_metric("BytesStored", MetricUnit.Bytes, int(row.item.get("bytes", 0)))
         metrics.add_metric("RowsStored", MetricUnit.Count, int(row.item.get("rows", 0)))
         metrics.add_metric("SecondsFromRequestToStored", MetricUnit.Seconds, _seconds_taken(row))
@@ -28,21 +28,21 @@ def measure(row: Row, outcome: Outcome) -> None:
 
 
 def record_poll(detection_delays: Sequence[timedelta], ages: Sequence[timedelta]) -> None:
-    """What one look found: the age of the oldest export that cannot be stored yet, and how late others were noticed.
+    """Record the findings of one poll: the age of the oldest export that cannot be stored yet, and detection delays.
 
-    The service does not say when an export ended. ``SecondsFromFinishedToNoticed`` is the longest that it can have
-    been: the time since the look before, which saw it in progress.
+    The service does not report when an export ended. ``SecondsFromFinishedToNoticed`` is an upper bound: the time since
+    the previous poll, which found the export in progress.
     """
     metrics = EphemeralMetrics()
-    for late in detection_delays:  # a line is full with 100 of them, and is written then
-        metrics.add_metric("SecondsFromFinishedToNoticed", MetricUnit.Seconds, late.total_seconds())
+    for delay in detection_delays:  # the library writes a line after 100 values
+        metrics.add_metric("SecondsFromFinishedToNoticed", MetricUnit.Seconds, delay.total_seconds())
     oldest = max(ages, default=timedelta())
     metrics.add_metric("OldestUnsettledSeconds", MetricUnit.Seconds, oldest.total_seconds())
     metrics.flush_metrics()
 
 
 def record_call(parsed_response: Any = None, **_: object) -> None:
-    """Count a try of a call of the service, throttled or not; for botocore's event ``response-received``."""
+    """Count an attempt of a DescribeExportTasks call, throttled or not. Handles botocore's ``response-received``."""
     code = ((parsed_response or {}).get("Error") or {}).get("Code")
     metrics = EphemeralMetrics()
     metrics.add_metric("DescribeCalls", MetricUnit.Count, 1)

@@ -1,4 +1,4 @@
-"""Recording what became of an export, and telling others: first the row, then its event, then that it was told."""
+"""Records and announces outcomes: writes the catalog item, publishes the event, marks the item announced."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,17 +17,16 @@ from exports.s3.multipart import Upload
 logger = Logger(child=True)
 
 ANNOUNCE_GRACE = timedelta(minutes=20)
-"""How long the winner may take to announce before another run does: a call of Lambda ends after 15 minutes."""
+"""Time for the run that settled an item to announce it. Lambda ends its invocation after 15 minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecorder:
-    """The catalog and the bus as one batch of a run uses them.
+    """Records the outcomes of one batch of a run in the catalog and announces them on the bus.
 
-    Whoever wins the conditional write of an outcome announces it. A winner may be killed before it does, or the bus may
-    refuse: the run's own report makes up for that, and so does any run that meets the row once the winner's time is
-    over. An event that cannot be put now never fails anything else. ``publish`` puts an event on the bus, and
-    ``measure`` counts an outcome that was announced.
+    The run whose conditional write was applied announces the outcome. If it is killed first, or publishing fails, the
+    run's report announces it, and so does any other run that reads the item after ``ANNOUNCE_GRACE``. A failure to
+    publish never fails anything else. ``publish`` publishes an event, ``measure`` counts an announced outcome.
     """
 
     batch: Batch
@@ -40,22 +39,22 @@ class OutcomeRecorder:
         return self.catalog.rows(export_ids)
 
     def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
-        """The service lists the export and has not finished it, or gives no link to it yet."""
+        """Record that the service has not finished the export, or gives no download URL for it yet."""
         if without_url:
             self.catalog.mark_no_url(self.batch, export)
         else:
             self.catalog.mark_in_progress(self.batch, export)
 
     def claim(self, export: Export, duration: timedelta) -> Write:
-        """Take the export for this run for ``duration``; lost when it is settled or claimed by another run."""
+        """Claim the export for this run for ``duration``; not applied if it is settled or claimed by another run."""
         return self.catalog.claim(self.batch, export, duration)
 
     def release(self, export_id: str, error: str) -> None:
-        """End this run's claim, so that nobody waits for it to expire, and note the error that ended the try."""
+        """End this run's claim, so that no run waits for its end, and record the error that ended the attempt."""
         self.catalog.release(self.batch, export_id, error)
 
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
-        """Keep what a later call needs to go on from here. Raises ClaimLost once the export is not this run's."""
+        """Save a checkpoint for a later invocation. Raises ClaimLost if this run no longer has the claim."""
         self.catalog.save_progress(self.batch, export_id, upload=upload, raw=raw)
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
@@ -64,9 +63,9 @@ class OutcomeRecorder:
         self._announce(write.row) if write.applied else self.announce_overdue(write.row)
 
     def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
-        """Record and announce an outcome that settles nothing.
+        """Record and announce an outcome that is not settled.
 
-        A sweep that runs out of time says nothing: the next sweep takes up what is still in progress.
+        A sweep records no TIMED_OUT, because the next sweep polls what is still in progress.
         """
         if self.batch.is_sweep and outcome is Outcome.TIMED_OUT:
             return
@@ -75,12 +74,12 @@ class OutcomeRecorder:
         self._announce(write.row) if write.applied else self.announce_overdue(write.row)
 
     def announce_overdue(self, row: Row) -> None:
-        """Announce a settled row whose event is owed although its winner's time is over."""
+        """Announce a settled item that has no event although its ``ANNOUNCE_GRACE`` is over."""
         if row.outcome and row.outcome.settled and row.settled_at < utc_text(self.clock() - ANNOUNCE_GRACE):
             self._announce(row)
 
     def announce_pending(self, row: Row) -> None:
-        """Announce what this run still owes, now that nothing else of it is going on."""
+        """Announce an item at the end of the run: at once if this run recorded the outcome, else if overdue."""
         self._announce(row) if row.run_id == self.batch.run_id else self.announce_overdue(row)
 
     def _announce(self, row: Row) -> None:

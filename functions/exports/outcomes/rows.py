@@ -1,11 +1,11 @@
-"""A row of the catalog, as it was read."""
+"""An item of the catalog, as read from DynamoDB."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from exports.model import LANDED, SETTLED, Export, Outcome, RawObject, Status, utc_text
+from exports.model import SETTLED, WITH_DATA, Export, Outcome, RawObject, Status, utc_text
 from exports.s3.multipart import Upload
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as it was read. Attributes may be missing or odd in a row that somebody wrote by hand."""
+    """A catalog item as read. Attributes may be missing or malformed if an item was written by hand."""
 
     item: Mapping[str, Any]
 
@@ -23,12 +23,12 @@ class Row:
 
     @property
     def outcome(self) -> Outcome | None:
-        """None while the export is in progress, or when the status is none that we know."""
+        """None while the export is in progress, or if the status is unknown."""
         return Outcome.__members__.get(str(self.item.get("status")))
 
     @property
     def in_progress(self) -> bool:
-        """Whether the service had not finished the export when the row was written."""
+        """Whether the service had not finished the export when the item was written."""
         return self.item.get("exportStatus") == Status.IN_PROGRESS
 
     @property
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def last_error(self) -> str | None:
-        """What ended the last try to store the export, when it may pass."""
+        """The retryable error that ended the last attempt to store the export."""
         return self.item.get("lastError")
 
     @property
@@ -58,28 +58,28 @@ class Row:
 
     @property
     def upload(self) -> Upload | None:
-        """The multipart upload that an earlier call began and did not complete."""
+        """The multipart upload that an earlier invocation started and did not complete."""
         return _record(Upload, self.item.get("upload"))
 
     @property
     def raw(self) -> RawObject | None:
-        """The raw object that an earlier call completed, its members being still to unpack."""
+        """The raw object that an earlier invocation completed; its members are not unpacked yet."""
         return _record(RawObject, self.item.get("raw"))
 
     @property
     def rejected_raw(self) -> RawObject | None:
-        """The bytes that were rejected, which are kept."""
-        kept = [self.item.get(name) for name in ("rawKey", "bytes", "rawCrc32")]
-        return RawObject(*kept) if all(kept) else None  # type: ignore[arg-type]  # as they were written
+        """The raw object of a rejected export, which is kept."""
+        members = [self.item.get(name) for name in ("rawKey", "bytes", "rawCrc32")]
+        return RawObject(*members) if all(members) else None  # type: ignore[arg-type]  # as they were written
 
     @property
     def no_url_since(self) -> str | None:
-        """When the service was first seen to give no link to the finished export."""
+        """Time of the first poll that found the export finished without a download URL."""
         return self.item.get("linklessSince")
 
     def is_final_for(self, requested_at: datetime | None) -> bool:
         """Whether its outcome stands for a run that requested the export by id at ``requested_at``; None: not by id."""
-        if self.outcome in LANDED:
+        if self.outcome in WITH_DATA:
             return True
         return self.outcome in SETTLED and (requested_at is None or self.settled_at >= utc_text(requested_at))
 
@@ -87,21 +87,21 @@ class Row:
         return self.item.get("claimedBy") != run_id and str(self.item.get("claimedUntil", "")) >= utc_text(now)
 
     def manifest_uri(self, bucket: str) -> str | None:
-        """Where the manifest of a landed export lies; None for any other."""
+        """The S3 URI of the manifest of a stored export; None for any other."""
         key = self.item.get("manifestKey")
         return f"s3://{bucket}/{key}" if key else None
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What became of a conditional write: the row as it now is, and whether it was this write that made it so."""
+    """The result of a conditional write: the current item, and whether this write was applied."""
 
     row: Row
     applied: bool
 
 
 class Records(Protocol):
-    """Where a batch's outcomes are recorded and announced: :class:`exports.outcomes.recorder.OutcomeRecorder`."""
+    """Records and announces the outcomes of a batch: :class:`exports.outcomes.recorder.OutcomeRecorder`."""
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
     def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None: ...
@@ -115,7 +115,7 @@ class Records(Protocol):
 
 
 def _record(kind: type[T], members: Any) -> T | None:
-    """What an earlier call kept; nothing when another release kept it otherwise, so that it is done anew."""
+    """A checkpoint of an earlier invocation; None if another release wrote it in another form: the work is redone."""
     try:
         return kind(**members) if members else None
     except TypeError:

@@ -1,4 +1,4 @@
-"""The bucket: objects that are whole or not there at all, written once and never over one another."""
+"""A wrapper of one S3 bucket: objects are complete or absent, written once and not overwritten."""
 
 import io
 import json
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHUNK = 256 * 1024
-"""Bytes that are read at once: a part is never in memory as a whole."""
+"""Bytes per read: a part is never in memory as a whole."""
 PIECE = 64 * 1024
-"""Bytes that botocore sends as one chunk. S3 refuses less than 8 KiB, and 1 MiB, its default, costs a copy by 8 workers
-another 16 MB of memory and, as what is left of a chunk is copied whenever 16 KiB are passed on, a fifth more CPU."""
+"""Bytes that botocore sends as one chunk. S3 rejects less than 8 KiB. The default of 1 MiB costs a copy with 8 workers
+another 16 MB of memory and 20% more CPU, because the rest of a chunk is copied for every 16 KiB that are sent."""
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
-ALREADY_THERE = frozenset({"412", "PreconditionFailed"})
-NO_UPLOAD = frozenset({"404", "NoSuchUpload"})
+PRECONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
+NO_SUCH_UPLOAD = frozenset({"404", "NoSuchUpload"})
 
 
 class ObjectConflict(NonRetryableError):
-    """Another object lies at the key; it is never written over."""
+    """A different object exists at the key, and is not overwritten."""
 
     def __init__(self) -> None:
         super().__init__("ObjectDiffers")
 
 
 class SlowDown(ServiceError):
-    """S3 asked to be left alone for ``retry_after`` seconds."""
+    """S3 asked for a delay of ``retry_after`` seconds."""
 
     def __init__(self, code: str, retry_after: float) -> None:
         super().__init__(code)
@@ -51,10 +51,10 @@ class SlowDown(ServiceError):
 
 
 def s3_client(session: "Session", *, connections: int = 16) -> "S3Client":
-    """An S3 client that tries once, gives up on a silent socket, and asks for no checksum but those named in a call.
+    """An S3 client without retries, with timeouts, and with only those checksums that a call requests.
 
-    It tries once because :class:`Bucket` repeats calls itself: botocore cannot repeat an UploadPart whose body comes
-    from a socket, and hides the code of the failure behind UnseekableStreamError when it tries.
+    :class:`Bucket` does the retries: botocore cannot retry an UploadPart whose body comes from a socket. When it tries,
+    UnseekableStreamError hides the error code.
     """
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
@@ -69,11 +69,11 @@ def s3_client(session: "Session", *, connections: int = 16) -> "S3Client":
 
 
 class Bucket:
-    """Objects of one bucket. Every call names the bucket's expected owner and leaves as ServiceError when it fails.
+    """Objects of one bucket. Every call names the bucket's expected owner and raises ServiceError if it fails.
 
-    An object that is there already is adopted when its size and its CRC-32 are those of what was to be written: a key
-    depends on the export alone, so whoever wrote it wrote the same export. Any other stays as it is, and is an error;
-    with ``overwrite`` it is removed for ours, once all of ours is there.
+    An existing object is accepted if its size and CRC-32 equal those of the object to write: a key depends only on the
+    export, so another run wrote the same export. A different object stays, and ObjectConflict is raised. With
+    ``overwrite``, it is replaced once the new upload is complete.
     """
 
     def __init__(
@@ -92,22 +92,22 @@ class Bucket:
         self._overwrite = overwrite
 
     def with_retry_policy(self, retry_policy: RetryPolicy, *, overwrite: bool = False) -> "Bucket":
-        """The same bucket for one call, which repeats nothing that ``patience.time_left()`` does not allow."""
+        """The same bucket for one invocation, without retries that ``retry_policy.time_left()`` does not allow."""
         return Bucket(
             self._client, bucket=self._bucket, owner=self._owner, retry_policy=retry_policy, overwrite=overwrite
         )
 
     def size(self, key: str) -> int | None:
-        """Bytes of the object at ``key``; None when there is none."""
-        answer = self._find(self._client.head_object, Key=key)
-        return None if answer is None else int(answer["ContentLength"])
+        """The size in bytes of the object at ``key``; None if there is none."""
+        response = self._find(self._client.head_object, Key=key)
+        return None if response is None else int(response["ContentLength"])
 
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
-        """Bytes ``first`` to ``last`` (inclusive), at most 256 KiB at a time; goes on where a connection breaks."""
+        """Bytes ``first`` to ``last`` (inclusive), at most 256 KiB at a time; resumes after a lost connection."""
         failures = 0
         while first <= last:
             try:
-                for chunk in self._stream(key, first, last):
+                for chunk in self._get_range(key, first, last):
                     first += len(chunk)
                     failures = 0
                     yield chunk
@@ -116,11 +116,11 @@ class Bucket:
                 self._retry_policy.wait_or_raise(failures, error)
 
     def read_json(self, key: str) -> Any | None:
-        """The document at ``key``; None when there is none."""
+        """The JSON document at ``key``; None if there is none."""
 
         def document() -> Any:
-            answer = self._once(self._client.get_object, Key=key)
-            with aws_call(), closing(answer["Body"]) as body:
+            response = self._call_once(self._client.get_object, Key=key)
+            with aws_call(), closing(response["Body"]) as body:
                 return json.loads(body.read())
 
         try:
@@ -131,21 +131,21 @@ class Bucket:
             raise
 
     def put_json(self, key: str, document: Any) -> None:
-        """Write the document, over an earlier one if there is one."""
+        """Write the document. An existing one is overwritten."""
         self._put(key, _json(document), ContentType="application/json")
 
     def put_json_once(self, key: str, document: Any) -> bool:
-        """Write the document unless one is there; False: it was there already (or an answer to us got lost)."""
+        """Write the document unless one exists. False: one existed (or the response to an earlier attempt was lost)."""
         try:
             self._put(key, _json(document), ContentType="application/json", IfNoneMatch="*")
         except ServiceError as error:
-            if error.code in ALREADY_THERE:
+            if error.code in PRECONDITION_FAILED:
                 return False
             raise
         return True
 
     def put_once(self, key: str, body: bytes) -> None:
-        """Write a small object whole, or adopt the same one that is there already."""
+        """Write a small object, or accept the same object if it exists."""
         crc32 = zlib.crc32(body)
         self._write_once(
             key,
@@ -156,7 +156,7 @@ class Bucket:
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
-        """Write a stream whose length is not known yet; nothing is visible unless the block ends without an error."""
+        """Write a stream of unknown length. The object is visible only after the block ends without an error."""
         writer = ObjectWriter(self, key)
         try:
             yield writer
@@ -166,18 +166,18 @@ class Bucket:
                 writer.abort()
             raise
 
-    def begin(self, key: str) -> str:
-        """Begin a multipart upload, its parts checked by CRC32, and return its id."""
+    def create_upload(self, key: str) -> str:
+        """Create a multipart upload with CRC32 checksums of its parts, and return its id."""
         create = self._client.create_multipart_upload
-        answer = self._call(create, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE")
-        return str(answer["UploadId"])
+        response = self._call(create, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="COMPOSITE")
+        return str(response["UploadId"])
 
     def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        """Every part that S3 has of the upload, by number. Raises UploadGone."""
+        """All uploaded parts by number. Raises UploadGone."""
         found: dict[int, Part] = {}
         marker: dict[str, int] = {}
         while True:
-            with _upload_known():
+            with _raise_upload_gone():
                 page = self._call(self._client.list_parts, Key=key, UploadId=upload_id, **marker)
             for part in page.get("Parts", ()):
                 found[part["PartNumber"]] = Part(
@@ -188,25 +188,25 @@ class Bucket:
             marker = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
     def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part:
-        """Send one part of ``size`` bytes, once: whoever gives the body knows how to give it again. Raises UploadGone.
+        """Upload one part of ``size`` bytes. No retries: only the caller can read the body again. Raises UploadGone.
 
-        The length is declared up front, so a body that ends early or raises can never become a part. Behind the body
-        goes its CRC32 (botocore's aws-chunked), which S3 compares with what arrived.
+        The length is declared first, so a body that ends early or raises cannot become a part. The CRC32 follows the
+        body (botocore's aws-chunked), and S3 compares it with the received bytes.
         """
-        with _upload_known():
-            answer = self._once(
+        with _raise_upload_gone():
+            response = self._call_once(
                 self._client.upload_part,
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=_Pieces(body, size),
+                Body=_SizedBody(body, size),
                 ContentLength=size,
                 ChecksumAlgorithm="CRC32",
             )
-        return Part(number, size, str(answer["ETag"]), str(answer["ChecksumCRC32"]))
+        return Part(number, size, str(response["ETag"]), str(response["ChecksumCRC32"]))
 
     def put_buffer(self, key: str, upload_id: str, number: int, buffer: io.BytesIO) -> Part:
-        """Send what lies in ``buffer`` as one part, again if need be."""
+        """Upload the content of ``buffer`` as one part, with retries."""
         size = buffer.tell()
 
         def send() -> Part:
@@ -216,9 +216,9 @@ class Bucket:
         return self._retry_policy.run(send)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        """Make the object visible, if its parts add up to ``size``; adopts the same one that is there already.
+        """Complete the upload if its parts add up to ``size``, or accept the same object if it exists.
 
-        Lets go of other uploads of the key then: a call that was killed between beginning one and noting it left it.
+        Then aborts other uploads of the key: an invocation killed between creating and saving an upload leaves it.
         """
         ordered = sorted(parts, key=lambda part: part.number)
         ordered_parts: list[CompletedPartTypeDef] = [
@@ -240,28 +240,28 @@ class Bucket:
                 key, write, lambda: self._accept_existing_upload(key, size, ordered), overwrite=self._overwrite
             )
         except ServiceError as error:
-            if error.code not in NO_UPLOAD:
+            if error.code not in NO_SUCH_UPLOAD:
                 raise
-            # Completed by somebody else, or by ourselves when the answer got lost.
+            # Completed by another run, or by this one if the response was lost.
             self._accept_existing_upload(key, size, ordered)
         self._abort_all(key)
 
     def _write_once(
-        self, key: str, write: Callable[[], object], adopt: Callable[[], object], *, overwrite: bool
+        self, key: str, write: Callable[[], object], accept: Callable[[], object], *, overwrite: bool
     ) -> None:
-        """``write``, or ``adopt`` what is there: it may be ours, its answer lost. What differs makes room once."""
+        """``write``, or ``accept`` an existing object (ours if a response was lost). Replaces a different one once."""
         try:
             write()
         except ServiceError as error:
-            if error.code not in ALREADY_THERE:
+            if error.code not in PRECONDITION_FAILED:
                 raise
             try:
-                adopt()
+                accept()
             except ObjectConflict:
                 if not overwrite:
                     raise
                 self.delete(key)
-                self._write_once(key, write, adopt, overwrite=False)
+                self._write_once(key, write, accept, overwrite=False)
 
     def _abort_all(self, key: str) -> None:
         page = self._call(self._client.list_multipart_uploads, Prefix=key)
@@ -270,12 +270,12 @@ class Bucket:
                 self.abort(key, upload["UploadId"])
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Let go of an upload and its parts; one that is gone already is fine."""
-        with suppress(UploadGone), _upload_known():
+        """Abort an upload and delete its parts. An upload that no longer exists is not an error."""
+        with suppress(UploadGone), _raise_upload_gone():
             self._call(self._client.abort_multipart_upload, Key=key, UploadId=upload_id)
 
     def delete(self, key: str) -> None:
-        """Take the object away; in a versioned bucket it stays readable as an earlier version. None there is fine."""
+        """Delete the object; a versioned bucket keeps it as an earlier version. A missing object is not an error."""
         self._call(self._client.delete_object, Key=key)
 
     def _accept_existing_upload(self, key: str, size: int, parts: Sequence[Part]) -> None:
@@ -284,16 +284,16 @@ class Bucket:
         self._accept_existing(key, size, crc32_of_parts(crcs), f"{to_base64(composite)}-{len(parts)}")
 
     def _accept_existing(self, key: str, size: int, crc32: int, checksum: str) -> None:
-        """Accept what lies at the key if it is ``size`` bytes with ``crc32``: by the checksum that S3 keeps, or read.
+        """Accept the object at the key if it has ``size`` bytes and ``crc32``, by S3's checksum or by reading it.
 
-        S3's checksum of an upload in parts depends on where they were cut, so another one tells nothing.
+        S3's checksum of a multipart upload depends on the part sizes, so a different one proves nothing.
         """
-        there = self._find(self._client.head_object, Key=key, ChecksumMode="ENABLED")
-        if there is None:
+        existing = self._find(self._client.head_object, Key=key, ChecksumMode="ENABLED")
+        if existing is None:
             raise UploadGone
-        if there["ContentLength"] != size:
+        if existing["ContentLength"] != size:
             raise ObjectConflict
-        if there.get("ChecksumCRC32") != checksum and self._crc32(key, size) != crc32:
+        if existing.get("ChecksumCRC32") != checksum and self._crc32(key, size) != crc32:
             raise ObjectConflict
 
     def _crc32(self, key: str, size: int) -> int:
@@ -302,12 +302,12 @@ class Bucket:
             crc32 = zlib.crc32(chunk, crc32)
         return crc32
 
-    def _put(self, key: str, body: bytes, **more: Any) -> None:
-        self._call(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32", **more)
+    def _put(self, key: str, body: bytes, **options: Any) -> None:
+        self._call(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32", **options)
 
-    def _stream(self, key: str, first: int, last: int) -> Iterator[bytes]:
-        answer = self._once(self._client.get_object, Key=key, Range=f"bytes={first}-{last}")
-        with closing(answer["Body"]) as body:
+    def _get_range(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        response = self._call_once(self._client.get_object, Key=key, Range=f"bytes={first}-{last}")
+        with closing(response["Body"]) as body:
             while True:
                 with aws_call():
                     chunk: bytes = body.read(CHUNK)
@@ -327,9 +327,9 @@ class Bucket:
             raise
 
     def _call(self, operation: Callable[..., T], **request: Any) -> T:
-        return self._retry_policy.run(lambda: self._once(operation, **request))
+        return self._retry_policy.run(lambda: self._call_once(operation, **request))
 
-    def _once(self, operation: Callable[..., T], **request: Any) -> T:
+    def _call_once(self, operation: Callable[..., T], **request: Any) -> T:
         with aws_call():
             try:
                 return operation(Bucket=self._bucket, ExpectedBucketOwner=self._owner, **request)
@@ -340,8 +340,8 @@ class Bucket:
                 raise SlowDown(error_code(error), seconds) from None
 
 
-class _Pieces:
-    """``size`` bytes of a body in pieces as botocore sends them best, of a length that it need not seek for."""
+class _SizedBody:
+    """A body of ``size`` bytes in pieces of the best size for botocore, with a length that needs no seek."""
 
     def __init__(self, body: "SupportsRead[bytes]", size: int) -> None:
         self._body = body
@@ -355,22 +355,22 @@ class _Pieces:
 
 
 @contextmanager
-def _upload_known() -> Iterator[None]:
+def _raise_upload_gone() -> Iterator[None]:
     try:
         yield
     except ServiceError as error:
-        if error.code in NO_UPLOAD:
+        if error.code in NO_SUCH_UPLOAD:
             raise UploadGone from None
         raise
 
 
 def _retry_after(error: ClientError) -> float:
-    """Seconds that S3 asked for, 0 when it did not."""
+    """The seconds of S3's Retry-After header, 0 without one."""
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     value = headers.get("retry-after", "")
     return float(value) if value.isdecimal() else 0.0
 
 
 def _json(document: Any) -> bytes:
-    """In one line, because manifests are rows of the table ``exports``."""
+    """The document on one line, because manifests are rows of the table ``exports``."""
     return json.dumps(document, ensure_ascii=False).encode()

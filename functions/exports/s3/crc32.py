@@ -1,4 +1,4 @@
-"""CRC-32 as S3 writes it, and of a whole file from the CRC-32s of its parts."""
+"""CRC-32 in S3's notation, and the CRC-32 of a whole file from the CRC-32s of its parts."""
 
 import base64
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _ONE = 1 << 31
 
 
 def to_base64(crc: int) -> str:
-    """As S3 writes a CRC-32: base64 of four big-endian bytes."""
+    """A CRC-32 in S3's notation: base64 of four big-endian bytes."""
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
@@ -20,24 +20,24 @@ def from_base64(text: str) -> int:
 
 
 def crc32_combine(first: int, second: int, second_size: int) -> int:
-    """The CRC-32 of two pieces one after the other, from the CRC-32 of each and the bytes of the second.
+    """The CRC-32 of two concatenated pieces, from the CRC-32 of each and the size of the second in bytes.
 
-    Appending n zero bytes to the first piece multiplies its CRC by x**(8n) modulo the polynomial: what zlib's
-    crc32_combine does, which Python does not offer.
+    Appending n zero bytes to the first piece multiplies its CRC by x**(8n) modulo the polynomial, as in zlib's
+    crc32_combine, which Python does not offer.
     """
     return _times(_shift(second_size), first) ^ second
 
 
 def crc32_of_parts(parts: Iterable[tuple[int, int]]) -> int:
-    """The CRC-32 of pieces in order, each given as its CRC-32 and its bytes."""
-    whole = 0
+    """The CRC-32 of concatenated parts, each given as its CRC-32 and its size in bytes."""
+    combined = 0
     for crc, size in parts:
-        whole = crc32_combine(whole, crc, size)
-    return whole
+        combined = crc32_combine(combined, crc, size)
+    return combined
 
 
 def _times(a: int, b: int) -> int:
-    """The product of two polynomials modulo the CRC's."""
+    """The product of two polynomials modulo the CRC polynomial."""
     product = 0
     while a:
         if a & _ONE:
@@ -49,7 +49,7 @@ def _times(a: int, b: int) -> int:
 
 @cache
 def _shift(size: int) -> int:
-    """x**(8 * size) modulo the polynomial. The parts of a file have two sizes at most, so few are ever computed."""
+    """x**(8 * size) modulo the polynomial. A file has at most two part sizes, so few values are computed."""
     power, square = _ONE, _ONE >> 8
     while size:
         if size & 1:

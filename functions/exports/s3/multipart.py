@@ -1,4 +1,4 @@
-"""What the domain needs of the bucket, and one multipart upload: what is kept of it, its parts, how large they are."""
+"""The interface of the bucket, and one multipart upload: its stored state, its parts and their sizes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 MIN_PART_SIZE = 5 * MIB
-"""S3 refuses a smaller part, the last one aside."""
+"""S3 rejects a smaller part, except the last one."""
 MAX_PARTS = 10_000
 MAX_OBJECT_SIZE = 5 * 1024 * 1024 * MIB
 """5 TiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
-SMALL = 8 * MIB
-"""Up to here one stream and one PutObject are quicker than an upload of parts. Parts of what comes without its length
-have this size, too: one of them lies in memory."""
+SMALL_FILE_BYTES = 8 * MIB
+"""Up to this size, one stream and one PutObject are faster than a multipart upload. Parts of a stream of unknown length
+have this size, too: one of them is in memory."""
 PART_SIZE = 16 * MIB
-"""Large enough that the calls around a part cost little, small enough that a killed call loses little."""
+"""Large enough that the requests per part cost little, small enough that a killed invocation loses little."""
 WORKERS = 8
-"""How many parts are carried at once. Medians of four copies of 256 MiB on two busy cores, by 4 and by 8 workers:
+"""How many parts are copied at once. Medians of four copies of 256 MiB on two busy cores, with 4 and 8 workers:
 
-- 75 MB/s for the whole machine, as one Lambda has it: 3.90 and 3.96 s, 1.24 and 1.30 s of CPU
-- the same with 15 MB/s a connection and 120 ms to the first byte, as from another region: 6.76 and 5.24 s
+- 75 MB/s for the whole machine, as for one Lambda function: 3.90 and 3.96 s, 1.24 and 1.30 s of CPU
+- the same with 15 MB/s per connection and 120 ms to the first byte, as from another Region: 6.76 and 5.24 s
 - peak memory: 62 and 70 MB
 """
 
 
 class UploadGone(ServiceError):
-    """The multipart upload was completed, aborted, or expired: S3 does not know it (any more)."""
+    """S3 does not know the multipart upload: it was completed or aborted, or has expired."""
 
     def __init__(self) -> None:
         super().__init__("NoSuchUpload")
@@ -41,7 +41,7 @@ class UploadGone(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part as S3 has it; ``crc32`` is base64 of four big-endian bytes and was verified by S3 on arrival."""
+    """A part as S3 reports it; ``crc32`` is base64 of four big-endian bytes, verified by S3 on receipt."""
 
     number: int
     size: int
@@ -50,7 +50,7 @@ class Part:
 
 
 class ObjectStore(Protocol):
-    """Where objects lie: :class:`exports.s3.bucket.Bucket`, which documents each method, or one in memory in tests."""
+    """The bucket: :class:`exports.s3.bucket.Bucket`, which documents each method, or one in memory in tests."""
 
     def size(self, key: str) -> int | None: ...
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]: ...
@@ -59,7 +59,7 @@ class ObjectStore(Protocol):
     def put_json_once(self, key: str, document: Any) -> bool: ...
     def delete(self, key: str) -> None: ...
     def writer(self, key: str) -> "AbstractContextManager[SupportsWrite[bytes]]": ...
-    def begin(self, key: str) -> str: ...
+    def create_upload(self, key: str) -> str: ...
     def parts(self, key: str, upload_id: str) -> dict[int, Part]: ...
     def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part: ...
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None: ...
@@ -68,10 +68,10 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A copy that was begun: kept in the catalog, so that a later call goes on where this one ended.
+    """A copy in progress. It is stored in the catalog, so that a later invocation can resume it.
 
-    ``etag`` and ``size`` are the source's. ``crc32`` covers the whole file and is known once every part is there; it is
-    kept before the upload is completed, because S3 forgets the parts then.
+    ``etag`` and ``size`` are the source's. ``crc32`` is of the whole file and known once all parts are uploaded. It is
+    stored before the upload is completed, because S3 no longer lists the parts afterwards.
     """
 
     key: str
@@ -83,7 +83,7 @@ class Upload:
 
     @property
     def numbers(self) -> range:
-        """Of its parts, counted from 1."""
+        """The part numbers, from 1."""
         return range(1, -(-self.size // self.part_size) + 1)
 
     def byte_range(self, number: int) -> tuple[int, int]:
@@ -95,18 +95,18 @@ class Upload:
         first, last = self.byte_range(number)
         return last - first + 1
 
-    def valid_parts(self, there: Mapping[int, Part]) -> dict[int, Part]:
-        """The parts that are as long as they should be and whose checksum is known; others are carried again."""
+    def valid_parts(self, uploaded: Mapping[int, Part]) -> dict[int, Part]:
+        """The parts that have the right length and a checksum. Others are copied again."""
         return {
-            n: part for n, part in there.items() if n in self.numbers and part.size == self.length(n) and part.crc32
+            n: part for n, part in uploaded.items() if n in self.numbers and part.size == self.length(n) and part.crc32
         }
 
 
 def part_size_for(size: int) -> int:
-    """Bytes of each part of a file of ``size`` bytes: within S3's limits for every size up to 5 TiB, whole MiB.
+    """The part size in bytes for a file of ``size`` bytes: whole MiB, within S3's limits for any size up to 5 TiB.
 
-    A file that would make fewer parts of the usual size than there are workers gets smaller ones.
+    A file with fewer parts of ``PART_SIZE`` than workers gets smaller parts.
     """
-    wanted = min(PART_SIZE, size // WORKERS)
-    least = max(MIN_PART_SIZE, -(-size // MAX_PARTS))
-    return -(-max(wanted, least) // MIB) * MIB
+    preferred = min(PART_SIZE, size // WORKERS)
+    minimum = max(MIN_PART_SIZE, -(-size // MAX_PARTS))
+    return -(-max(preferred, minimum) // MIB) * MIB

@@ -1,18 +1,18 @@
-"""Writing a stream of unknown length as one object, whole or not at all, in little memory."""
+"""Writes a stream of unknown length as one object, completely or not at all, in constant memory."""
 
 import io
 from typing import TYPE_CHECKING
 
-from exports.s3.multipart import SMALL, Part
+from exports.s3.multipart import SMALL_FILE_BYTES, Part
 
 if TYPE_CHECKING:
     from exports.s3.bucket import Bucket
 
 
 class ObjectWriter:
-    """Gathers what is written into parts of 8 MiB. Less becomes one PutObject, more a multipart upload.
+    """Collects written bytes into parts of 8 MiB. Fewer bytes become one PutObject, more a multipart upload.
 
-    S3 takes 10,000 parts: 84 GB, which is more than a function carries in its life.
+    S3 allows 10,000 parts: 84 GB, more than an invocation can write in its time.
     """
 
     def __init__(self, bucket: "Bucket", key: str) -> None:
@@ -26,26 +26,26 @@ class ObjectWriter:
     def write(self, data: bytes) -> None:
         self._buffer.write(data)
         self.size += len(data)
-        if self._buffer.tell() >= SMALL:
-            self._send()
+        if self._buffer.tell() >= SMALL_FILE_BYTES:
+            self._upload_part()
 
     def finish(self) -> None:
-        """Make the object visible. Called by ``Archive.writer`` when its block ends well."""
+        """Make the object visible. ``Bucket.writer`` calls this when its block ends without an error."""
         if not self._parts:
             self._bucket.put_once(self.key, self._buffer.getvalue())
             return
         if self._buffer.tell():
-            self._send()
+            self._upload_part()
         self._bucket.complete(self.key, self._upload_id, self._parts, self.size)
 
     def abort(self) -> None:
-        """Let go of everything written."""
+        """Discard everything written."""
         if self._upload_id:
             self._bucket.abort(self.key, self._upload_id)
 
-    def _send(self) -> None:
+    def _upload_part(self) -> None:
         if not self._upload_id:
-            self._upload_id = self._bucket.begin(self.key)
+            self._upload_id = self._bucket.create_upload(self.key)
         number = len(self._parts) + 1
         self._parts.append(self._bucket.put_buffer(self.key, self._upload_id, number, self._buffer))
         self._buffer.seek(0)

@@ -1,4 +1,4 @@
-"""The manifest: what says that an export is stored and whole, and the row of the catalog that follows from it."""
+"""The manifest, which says that an export is stored completely, and the catalog attributes derived from it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ def manifest(
     correlation_id: str | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The document. ``results`` is an agent export's own ``results.json``: it alone tells the range covered."""
+    """The document. ``results`` is an agent export's ``results.json``, the only source of the actual time range."""
     summary = results.get("ExportSummary")
     actual = summary if isinstance(summary, dict) else {}
     return {
@@ -39,8 +39,8 @@ def manifest(
         "isTruncated": export.is_truncated,
         "requestedStartTime": _text(export.requested_start),
         "requestedEndTime": _text(export.requested_end),
-        "actualStartTime": _told(actual.get("ActualStartTime")),
-        "actualEndTime": _told(actual.get("ActualEndTime")),
+        "actualStartTime": _bounded_text(actual.get("ActualStartTime")),
+        "actualEndTime": _bounded_text(actual.get("ActualEndTime")),
         "raw": {"key": raw.key, "bytes": raw.bytes, "crc32": raw.crc32},
         "files": [_file(file) for file in files],
         "schemaNotes": [{"name": file.name, **file.notes} for file in files if file.notes],
@@ -51,7 +51,7 @@ def manifest(
 
 
 def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What the catalog's row says of a stored export, told from its manifest."""
+    """Attributes of the catalog item of a stored export, derived from its manifest."""
     return {
         "kind": document["kind"],
         "manifestKey": key,
@@ -79,6 +79,6 @@ def _text(moment: datetime | None) -> str | None:
     return utc_text(moment) if moment else None
 
 
-def _told(value: Any) -> str | None:
-    """A time in the words of the export, such as ``2024-01-03 23:59:48``: bounded, for it is somebody else's text."""
+def _bounded_text(value: Any) -> str | None:
+    """A time as the export writes it, such as ``2024-01-03 23:59:48``; redacted and limited, as it is foreign text."""
     return redact_message(value) if isinstance(value, str) and value else None

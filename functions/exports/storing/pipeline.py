@@ -1,4 +1,4 @@
-"""What moves an export's bytes within one call: the link, the bucket, and the time that the call has."""
+"""Copies and unpacks an export within one invocation, from its download URL to the bucket."""
 
 import time
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from exports.unpack.members import Limits
 from exports.unpack.unpacking import Unpacked, unpack
 
 SHUTDOWN_MARGIN = timedelta(seconds=30)
-"""Left of a call when its work stops, whatever the budget: enough to write the manifest, the row and the event."""
+"""Reserved at the end of an invocation, whatever the budget, to write the manifest, the item and the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Copies and unpacks with what the stack's settings allow.
+    """Copies and unpacks within the limits of the stack's settings.
 
-    Nothing is begun once ``time_left()`` seconds are over, and no member goes on once ``invocation_time_left()`` seconds are.
+    Starts no part or member after ``time_left()`` seconds, and stops within a member after ``invocation_time_left()``.
     """
 
     service: Service
@@ -43,7 +43,7 @@ class Pipeline:
     def for_invocation(
         cls, settings: Settings, service: Service, bucket: Bucket, records: Records, time_left: timedelta
     ) -> Self:
-        """For a call that Lambda ends in ``time_left``; its budget is usually far shorter."""
+        """For an invocation that Lambda ends in ``time_left``; the store budget is usually far shorter."""
         invocation_ends = time.monotonic() + (time_left - SHUTDOWN_MARGIN).total_seconds()
         budget_ends = min(invocation_ends, time.monotonic() + settings.store_budget.total_seconds())
         return cls(
@@ -61,16 +61,15 @@ class Pipeline:
         return Limits(settings.max_files, settings.max_file_bytes, settings.max_total_bytes, settings.max_ratio)
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished:
-        """Land the bytes behind the export's link at its raw key, or as much of them as the time allows.
+        """Copy the bytes at the export's download URL to its raw key, or as much of them as the time allows.
 
-        Other bytes that lie there make room once all of these are there: no manifest names them, and nobody else writes
-        while the export is claimed. The service may give other bytes than those that were rejected, or that a killed
-        call left.
+        A different object at the key is replaced once the upload is complete. That is safe: no manifest names it, and
+        no other run writes while the export is claimed. Such an object was rejected or is from a killed invocation.
         """
         retry_policy = RetryPolicy(time_left=self.time_left)
         source = Download(
             export.download_url or "",
-            refresh_url=partial(self._fresh_link, export.id),
+            refresh_url=partial(self._fresh_url, export.id),
             hosts=self.settings.download_hosts,
             context=tls_context(self.settings.ca_bundle),
             connections=WORKERS,
@@ -99,6 +98,6 @@ class Pipeline:
             custom_datasets=self.settings.datasets,
         )
 
-    def _fresh_link(self, export_id: str) -> str | None:
+    def _fresh_url(self, export_id: str) -> str | None:
         export = self.service.describe([export_id]).get(export_id)
         return export.download_url if export else None

@@ -1,8 +1,7 @@
-"""One export settled: the order of writes that makes it safe.
+"""Settles one export, in an order of writes that is safe to interrupt and repeat.
 
-The raw bytes come first, then each file, then the manifest that names them, then the tables' partitions, then the
-catalog's row, then the event.
-Each step can be repeated: a kill between any two leaves nothing that the next attempt would not adopt.
+The order is: raw bytes, each file, the manifest that names them, the tables' partitions, the catalog item, the event.
+Each step can be repeated: the next attempt reuses whatever a killed invocation wrote.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +21,14 @@ from exports.unpack.unpacking import Unpacked
 SETTLED = {"progress": "settled"}
 """The export has its outcome."""
 UNFINISHED = {"progress": "unfinished"}
-"""The time of this call is spent; the next one goes on from here."""
+"""The time budget of this invocation is spent; the next invocation resumes."""
 WAITING = {"progress": "waiting"}
-"""Nothing can be done for now: another run has it, or its link does not work yet. The next look takes it up."""
+"""Another run has claimed the export, or its download URL does not work yet. The next poll decides again."""
 MAX_RESULTS_BYTES = 1024 * 1024
 
 
 class Pipeline(Protocol):
-    """What moves the bytes."""
+    """Copies and unpacks: :class:`exports.storing.pipeline.Pipeline`."""
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished: ...
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
@@ -37,10 +36,10 @@ class Pipeline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """Storing an item of a batch as one call of the function does it.
+    """Stores an item of a batch within one invocation.
 
-    The call's claim to the export lasts for ``claim_duration``: the time after which Lambda ends the call.
-    ``add_partitions`` lets SQL see the tables that a manifest names.
+    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation.
+    ``add_partitions`` adds the partitions of the tables that a manifest names, so that SQL can read them.
     """
 
     batch: Batch
@@ -55,9 +54,9 @@ class Storing:
     clock: Callable[[], datetime]
 
     def store(self, item: Item) -> dict[str, Any]:
-        """Store what the service has for the item's export now, and say how far it came.
+        """Store the item's export as the service describes it now, and return the progress made.
 
-        Raises ServiceError for what may pass; the workflow tries again and records the export if it keeps coming.
+        Raises ServiceError for retryable errors; the workflow retries, and records the export if they persist.
         """
         try:
             export = self.service.describe([item.export_id]).get(item.export_id)
@@ -79,9 +78,9 @@ class Storing:
             if claim.row.upload:
                 self.bucket.abort(claim.row.upload.key, claim.row.upload.upload_id)
             return self._reject(export, rejected, item, claim.row.rejected_raw)
-        except NonRetryableError as refused:
-            self.records.record_unsettled(export.id, Outcome.NOT_STORED, refused.code)
-            return {**SETTLED, "detail": str(refused)}
+        except NonRetryableError as error:
+            self.records.record_unsettled(export.id, Outcome.NOT_STORED, error.code)
+            return {**SETTLED, "detail": str(error)}
         except SourceError as error:
             self.records.release(export.id, str(error))
             return _waiting(error)
@@ -89,13 +88,13 @@ class Storing:
             return WAITING
 
     def _finished(self, export: Export, item: Item) -> bool:
-        """Whether there is something to settle. A link may come late, and the check says when it is too late."""
+        """Whether the export can be settled. The URL may come late; ``without_url`` ends the wait for it."""
         if export.status == Status.SUCCEEDED:
             return bool(export.download_url) or item.without_url
         return export.status == Status.FAILED
 
     def _already_taken(self, row: Row) -> dict[str, Any]:
-        """Another run has settled the export or is at it."""
+        """The progress where another run has settled or claimed the export."""
         if not row.is_final_for(self.batch.requested_at):
             return WAITING
         self.records.announce_overdue(row)
@@ -122,22 +121,22 @@ class Storing:
         return SETTLED
 
     def _completed_copy(self, row: Row) -> RawObject | None:
-        """The raw object that an earlier call completed, unless somebody took it away since."""
+        """The raw object that an earlier invocation completed, unless it was deleted since."""
         return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
 
     def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.download_url:
-            raise Rejected(Reason.GONE, "the service gives no link to a finished export")
+            raise Rejected(Reason.GONE, "the service gives no download URL for a finished export")
         return self.pipeline.copy(export, keys, row.upload)
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
-        """Settle an export that cannot be accepted; ``raw`` is what is kept of it where its bytes came whole."""
+        """Settle an export that cannot be accepted; its raw object ``raw`` is kept, if the copy is complete."""
         kept = {"rawKey": raw.key, "bytes": raw.bytes, "rawCrc32": raw.crc32} if raw else {}
         self.records.settle(export, Outcome.REJECTED, {"reason": rejected.reason, **kept}, polls=item.polls)
         return {**SETTLED, "detail": str(rejected)}
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
-        """Write the manifest; if another writer was first, what it wrote stands."""
+        """Write the manifest. If another writer was first, return its manifest."""
         document = manifest(
             export,
             keys=keys,
@@ -153,17 +152,17 @@ class Storing:
         return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
 
     def _results(self, files: Sequence[StoredFile]) -> Mapping[str, Any]:
-        """An agent export's own summary, as far as it can be read."""
-        told = next(
+        """The ``results.json`` of an agent export; empty if there is none or it cannot be read."""
+        found = next(
             (file for file in files if file.dataset == "agent_results" and file.bytes <= MAX_RESULTS_BYTES), None
         )
         try:
-            document = self.bucket.read_json(told.key) if told else None
+            document = self.bucket.read_json(found.key) if found else None
         except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
 
 
 def _waiting(error: Exception) -> dict[str, Any]:
-    """``detail`` is for the log: none of our errors quotes a link."""
+    """``detail`` is for the log; no error of this project contains a download URL."""
     return {**WAITING, "detail": str(error)}

@@ -1,8 +1,8 @@
-"""From a link into the bucket: any size in the same small memory, whole or not at all, and on from where it stopped.
+"""Copies a download to the bucket: in constant memory for any size, completely or not at all, and resumable.
 
-A large file becomes one multipart upload whose parts several workers carry in any order. Which parts are there is S3's
-to say (ListParts), so a call that was killed costs the parts that were in flight. Small files and sources without
-ranges go through one stream.
+A large file becomes one multipart upload, whose parts several workers copy in any order. ListParts is the source of
+truth for finished parts, so a killed invocation loses only the parts in flight. Small files and sources without ranges
+are copied as one stream.
 """
 
 import zlib
@@ -17,13 +17,22 @@ from exports.model import RawObject, Reason
 from exports.retry import OutOfTime, RetryPolicy
 from exports.runs import Unfinished
 from exports.s3.crc32 import crc32_of_parts, from_base64, to_base64
-from exports.s3.multipart import MAX_OBJECT_SIZE, SMALL, WORKERS, ObjectStore, Part, Upload, UploadGone, part_size_for
+from exports.s3.multipart import (
+    MAX_OBJECT_SIZE,
+    SMALL_FILE_BYTES,
+    WORKERS,
+    ObjectStore,
+    Part,
+    Upload,
+    UploadGone,
+    part_size_for,
+)
 from exports.transfer.part_workers import PartCopier
 from exports.transfer.range_reader import RangeReader, Source
 
 
 class Unverified(SourceError):
-    """A body without a length ended as if it had been cut."""
+    """A body without a declared length ended, and may be truncated."""
 
 
 def copy(
@@ -37,23 +46,23 @@ def copy(
     workers: int = WORKERS,
     max_bytes: int = MAX_OBJECT_SIZE,
 ) -> RawObject | Unfinished:
-    """Land the source's bytes at ``key(extension)``, whole and verified, or say that time ran out first.
+    """Store the source's bytes at ``key(extension)``, complete and verified. Unfinished: the time ran out first.
 
-    ``known`` is the upload that ``save_progress`` was last given for this export: it is resumed. No part is begun that
-    ``patience.time_left()`` would not suffice for, going by those before it; one in flight at its end is given up.
+    ``known`` is the last upload passed to ``save_progress`` for this export: it is resumed. No part is started if
+    ``retry_policy.time_left()`` is less than the slowest part took. A part in flight when the time ends is cancelled.
 
-    Raises Rejected for a source that can never be stored, SourceError and ServiceError for what may pass.
+    Raises Rejected if the source can never be stored, SourceError or ServiceError if a retry may succeed.
     """
-    copying = _Copying(source, target, key, save_progress, retry_policy, workers, max_bytes)
+    copying = _CopyTask(source, target, key, save_progress, retry_policy, workers, max_bytes)
     try:
         return copying.run(known)
     except SourceChanged:
-        # Once: a source that keeps changing is left to the next round.
+        # Only once: a source that keeps changing is retried after the next poll.
         return copying.run(None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Copying:
+class _CopyTask:
     source: Source
     target: ObjectStore
     key: Callable[[str], str]
@@ -70,29 +79,29 @@ class _Copying:
 
     def _start(self) -> RawObject | Unfinished:
         probe = self.source.probe()
-        self._refuse(probe)
+        self._check_probe(probe)
         key = self.key(extension(probe.head))
         if probe.size == len(probe.head):
             return self._write(key, [probe.head], probe.size)
         if not probe.ranges or probe.size is None:
             return self._stream(key, probe)
-        if probe.size <= SMALL:
-            return self._write(key, self._small(probe, probe.size), probe.size)
-        return self._begin(key, probe.etag, probe.size)
+        if probe.size <= SMALL_FILE_BYTES:
+            return self._write(key, self._read_small(probe, probe.size), probe.size)
+        return self._start_upload(key, probe.etag, probe.size)
 
-    def _refuse(self, probe: Probe) -> None:
+    def _check_probe(self, probe: Probe) -> None:
         if not probe.head:
             raise Rejected(Reason.CORRUPT, "the download is empty")
         if is_error_page(probe.head):
             raise Rejected(Reason.CORRUPT, "the download is an error page")
-        self._bound(probe.size or 0)
+        self._check_size(probe.size or 0)
 
-    def _bound(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
             raise Rejected(Reason.TOO_LARGE, f"the download is larger than {self.max_bytes} bytes")
 
-    def _begin(self, key: str, etag: str, size: int) -> RawObject | Unfinished:
-        upload = Upload(key, self.target.begin(key), etag, size, part_size_for(size))
+    def _start_upload(self, key: str, etag: str, size: int) -> RawObject | Unfinished:
+        upload = Upload(key, self.target.create_upload(key), etag, size, part_size_for(size))
         try:
             self.save_progress(upload)
         except BaseException:
@@ -104,17 +113,17 @@ class _Copying:
         try:
             return self._upload(known, self.target.parts(known.key, known.upload_id))
         except UploadGone:
-            return self._after(known)
+            return self._recover(known)
 
-    def _after(self, gone: Upload) -> RawObject | Unfinished:
-        """The upload is gone: completed by a call that was killed afterwards, or lost."""
+    def _recover(self, gone: Upload) -> RawObject | Unfinished:
+        """The upload is gone: an invocation completed it and was killed afterwards, or it is lost."""
         if gone.crc32 and self.target.size(gone.key) == gone.size:
             return RawObject(gone.key, gone.size, gone.crc32)
         return self._start()
 
-    def _upload(self, upload: Upload, there: Mapping[int, Part]) -> RawObject | Unfinished:
-        """Carry what is missing, and complete the upload if that was the last of it."""
-        present = upload.valid_parts(there)
+    def _upload(self, upload: Upload, uploaded: Mapping[int, Part]) -> RawObject | Unfinished:
+        """Copy the missing parts, and complete the upload if no part is missing afterwards."""
+        present = upload.valid_parts(uploaded)
         missing = [number for number in upload.numbers if number not in present]
         try:
             present |= PartCopier(self.source, self.target, upload, missing, self.retry_policy).run(self.workers)
@@ -130,7 +139,7 @@ class _Copying:
         self.target.complete(upload.key, upload.upload_id, ordered, upload.size)
         return RawObject(upload.key, upload.size, crc32)
 
-    def _small(self, probe: Probe, size: int) -> Iterator[bytes]:
+    def _read_small(self, probe: Probe, size: int) -> Iterator[bytes]:
         yield probe.head
         reader = RangeReader(self.source, len(probe.head), size - 1, probe.etag, self.retry_policy)
         try:
@@ -151,28 +160,28 @@ class _Copying:
         try:
             return self.retry_policy.run(lambda: self._stream_once(key, probe))
         except Unverified:
-            raise Rejected(Reason.CORRUPT, "the download has no length, and does not end as a whole zip does") from None
+            raise Rejected(Reason.CORRUPT, "the download has no length, and no end record of a zip file") from None
 
     def _stream_once(self, key: str, probe: Probe) -> RawObject:
         end, size, crc32 = ZipEnd(), 0, 0
-        with self.source.whole() as whole, self.target.writer(key) as writer:
-            for chunk in whole.chunks:
+        with self.source.full_body() as body, self.target.writer(key) as writer:
+            for chunk in body.chunks:
                 size += len(chunk)
-                self._bound(size)
+                self._check_size(size)
                 writer.write(chunk)
                 end.update(chunk)
                 crc32 = zlib.crc32(chunk, crc32)
-            _verify(whole, end if is_zip(probe.head) else None)
+            _verify(body, end if is_zip(probe.head) else None)
         return RawObject(key, size, to_base64(crc32))
 
 
-def _verify(whole: FullBody, end: ZipEnd | None) -> None:
-    """A stream is whole when it has the length that it declared or was framed, and, being a zip, ends as one."""
+def _verify(body: FullBody, end: ZipEnd | None) -> None:
+    """Raise unless the body has its declared length or was chunked. A zip file must end with its end record."""
     if end is not None:
-        if end.whole():
+        if end.is_complete():
             return
-        if whole.size is None:
+        if body.size is None:
             raise Unverified("the source ended too early")
-        raise Rejected(Reason.CORRUPT, "the download does not end as a whole zip does")
-    if whole.size is None and not whole.self_delimiting:
-        raise Rejected(Reason.CORRUPT, "the download has no length, and nothing in it tells that it is whole")
+        raise Rejected(Reason.CORRUPT, "the download does not end with a zip file's end record")
+    if body.size is None and not body.self_delimiting:
+        raise Rejected(Reason.CORRUPT, "the download has no length, and nothing shows that it is complete")

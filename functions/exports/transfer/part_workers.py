@@ -1,4 +1,4 @@
-"""Workers that carry parts of one upload at the same time, each from a ranged GET of its own into an UploadPart."""
+"""A thread pool that copies the parts of one upload, each from its own ranged GET to an UploadPart."""
 
 import threading
 import time
@@ -15,9 +15,9 @@ from exports.transfer.range_reader import Cancelled, RangeReader, Source
 
 @dataclass(slots=True)
 class PartCopier:
-    """Carries the parts ``numbers`` of ``upload`` until none is left, the time is spent, or one fails for good.
+    """Copies the parts ``numbers`` of ``upload`` until all are done, the time ends, or one fails permanently.
 
-    Memory does not depend on the size of parts or file: a worker holds a chunk or two.
+    Memory does not depend on the size of parts or file: each worker holds one or two chunks.
     """
 
     source: Source
@@ -39,11 +39,11 @@ class PartCopier:
         self._rest = iter(self.numbers)
 
     def run(self, workers: int) -> dict[int, Part]:
-        """The parts that were carried. Raises the first failure; what arrived before it is S3's to tell."""
+        """The parts that were copied. Raises the first failure; ListParts returns the parts that were stored before."""
         self._budget = self.retry_policy.time_left()
         worker_count = min(workers, len(self.numbers))
         if worker_count:
-            with ThreadPoolExecutor(worker_count, thread_name_prefix="carry") as pool:
+            with ThreadPoolExecutor(worker_count, thread_name_prefix="copy-part") as pool:
                 for _ in range(worker_count):
                     pool.submit(self._copy_parts)
         if self._failure is not None:
@@ -56,11 +56,11 @@ class PartCopier:
                 self._copy_part(number)
         except (OutOfTime, Cancelled):
             return
-        except BaseException as error:  # a thread's exception would be lost; `work` raises it
+        except BaseException as error:  # a thread's exception would be lost; `run` raises it
             self._fail(error)
 
     def _next(self) -> int | None:
-        """The next part to carry; None when there is none, no time for one more, or no use."""
+        """The next part to copy; None if none is left, there is no time for one, or another part has failed."""
         with self._lock:
             if self._failure is not None or self.retry_policy.time_left() <= self._slowest:
                 return None
@@ -74,7 +74,7 @@ class PartCopier:
             self._slowest = max(self._slowest, self.clock() - started)
 
     def _upload_part(self, number: int) -> Part:
-        """One part, sent again when S3 failed to take it. The pipe has tried again whatever concerns the source."""
+        """Upload one part, with retries of S3's failures. The reader retries the source's failures itself."""
         first, last = self.upload.byte_range(number)
         failures = 0
         while True:
@@ -96,19 +96,19 @@ class PartCopier:
                     del self._in_flight[number]
 
     def _should_cancel(self, number: int) -> bool:
-        """Whether to let go of part ``number``, so that the call does not end with many parts begun and none done.
+        """Whether to cancel part ``number``, so that the invocation does not end with many started parts and none done.
 
-        When half of the time is spent, no part is done and this one would not be in time either, it makes room for the
-        first of those in hand: on a slow line, too, some part arrives in each call.
+        Once half of the time is used, no part is done and this one would not finish in time, it is cancelled so that
+        the first part in flight can finish: even over a slow connection, each invocation completes a part.
         """
         with self._lock:
             if self._cancel_rest or self.done or number == min(self._in_flight):
                 return self._cancel_rest
-            spent = self._budget - self.retry_policy.time_left()
-            return spent > self._budget / 2 and self._in_flight[number].progress * self._budget < spent
+            elapsed = self._budget - self.retry_policy.time_left()
+            return elapsed > self._budget / 2 and self._in_flight[number].progress * self._budget < elapsed
 
     def _fail(self, error: BaseException) -> None:
-        """Remember the first failure. Others finish the part they have in hand, unless the upload is lost anyway."""
+        """Keep the first failure. Other workers finish their part in flight if a retry of the upload may succeed."""
         with self._lock:
             self._failure = self._failure or error
             self._cancel_rest = self._cancel_rest or not (isinstance(error, ExportsError) and is_retryable(error))

@@ -1,4 +1,4 @@
-"""A range of the source as a file to upload from: read once, front to back, through one small buffer."""
+"""A byte range of the source as a file object for an upload: read once, in order, through a small buffer."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from exports.download.download import FullBody, Probe
 
 RESET_RETRIES_AFTER_BYTES = 1024 * 1024
-"""Bytes after which an earlier break is forgotten: a long part may break more often than a short one."""
+"""Bytes after which the failure count restarts: a long part may see more interruptions than a short one."""
 
 
 class Source(Protocol):
-    """Where the bytes of a copy come from: :class:`exports.download.download.Download`, or bytes in memory in tests."""
+    """What a copy reads from: :class:`exports.download.download.Download`, or bytes in memory in tests."""
 
     def probe(self) -> "Probe": ...
-    def whole(self) -> "AbstractContextManager[FullBody]": ...
+    def full_body(self) -> "AbstractContextManager[FullBody]": ...
 
     def read(self, first: int, last: int, etag: str) -> Iterator[bytes]:
-        """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``, once; ends early only by an error."""
+        """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``: one attempt, all of them or an error."""
         ...
 
 
 class Cancelled(ExportsError):
-    """The bytes are no longer wanted: another worker has failed, or needs the line for itself."""
+    """The bytes are no longer needed: another worker has failed, or needs the whole bandwidth."""
 
 
 class RangeReader:
-    """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``; a break is mended from the byte where it broke.
+    """Bytes ``first`` to ``last`` (inclusive) of the version ``etag``. After an interruption, it resumes at that byte.
 
-    It gives all of its bytes or raises, so what is uploaded from it is whole or does not arrive. ``failure`` keeps what
-    it raised: botocore, through which the error passes, tells only that sending failed.
+    It returns all of its bytes or raises, so an upload from it is complete or fails. ``failure`` is the error that it
+    raised: botocore, which the error passes through, reports only that sending failed.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class RangeReader:
         self._etag = etag
         self._retry_policy = retry_policy
         self._cancelled = cancelled
-        self._at = first
+        self._position = first
         self._chunks: Iterator[bytes] | None = None
         self._chunk = io.BytesIO()
         self._failures = 0
-        self._broke_at = first
+        self._failed_at = first
 
     @property
     def progress(self) -> float:
-        """How much of it has been read, from 0 to 1."""
-        return (self._at - self._range[0]) / len(self)
+        """The fraction of the range that has been read, from 0 to 1."""
+        return (self._position - self._range[0]) / len(self)
 
     def __len__(self) -> int:
         first, last = self._range
         return last - first + 1
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next ``size`` bytes (below 0: all), fewer only at the end."""
+        """The next ``size`` bytes (negative: all), fewer only at the end."""
         wanted = len(self) if size < 0 else size
         try:
             data = self._chunk.read(wanted)
@@ -81,13 +81,13 @@ class RangeReader:
         return data
 
     def close(self) -> None:
-        """Let go of the connection, if one is still open."""
+        """Close the connection, if one is open."""
         close = getattr(self._chunks, "close", None)
         if close:
             close()
 
     def _next(self) -> bytes:
-        while self._at <= self._range[1]:
+        while self._position <= self._range[1]:
             if self._cancelled():
                 raise Cancelled
             try:
@@ -98,17 +98,17 @@ class RangeReader:
 
     def _receive(self) -> bytes:
         if self._chunks is None:
-            self._chunks = self._source.read(self._at, self._range[1], self._etag)
+            self._chunks = self._source.read(self._position, self._range[1], self._etag)
         chunk = next(self._chunks, b"")
         if not chunk:
             raise SourceError("the source ended too early")
-        self._at += len(chunk)
+        self._position += len(chunk)
         return chunk
 
     def _reconnect(self, error: SourceError) -> None:
         self._chunks = None
-        if self._at - self._broke_at >= RESET_RETRIES_AFTER_BYTES:
+        if self._position - self._failed_at >= RESET_RETRIES_AFTER_BYTES:
             self._failures = 0
         self._failures += 1
-        self._broke_at = self._at
+        self._failed_at = self._position
         self._retry_policy.wait_or_raise(self._failures, error)

@@ -1,60 +1,60 @@
-"""Names from inside a zip made into key parts: safe, readable, unique, and the same whenever the zip is the same."""
+"""Turns file names of a zip file into key parts: safe, readable, unique, and the same for the same zip file."""
 
 import hashlib
 import re
 from collections import Counter
 
 LONGEST = 150
-"""Characters of a key part; with the longest dataset and export id a key stays far below S3's 1,024 bytes."""
+"""Characters of a key part. With the longest dataset and export id, a key stays far below S3's 1,024 bytes."""
 MAX_KEPT_LENGTH = 1_000
-"""Characters of an original name that the manifest keeps: a zip may hold names of 65,535 bytes."""
+"""Characters of an original name in the manifest: names in a zip file may have 65,535 bytes."""
 
 
 class Filenames:
-    """The key parts given so far in one export. The same names in the same order always get the same parts."""
+    """The key parts of one export. The same names in the same order always get the same parts."""
 
     def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._asked: Counter[str] = Counter()
+        self._used: set[str] = set()
+        self._hash_counts: Counter[str] = Counter()
 
     def give(self, name: str) -> str:
-        """A part for the file ``name``, of ``[A-Za-z0-9._-]``, 150 characters at most, with no dot in front.
+        """A part for the file ``name``: at most 150 characters of ``[A-Za-z0-9._-]``, without a leading dot.
 
-        A name that is all that already is its own part. Anything else (a folder, a character to replace, a part that is
-        given already, upper and lower case being the same) keeps its readable end, with a hash of the whole name.
+        A name of this form is its own part. Any other name (with a folder, a character to replace, or a part that is
+        used already, ignoring case) keeps its readable end and gets a hash of the whole name.
         """
-        part = _cleaned(name)
+        part = _sanitized(name)
         if part != name:
             part = self._hashed(name)
-        while part.lower() in self._given:
+        while part.lower() in self._used:
             part = self._hashed(name)
-        self._given.add(part.lower())
+        self._used.add(part.lower())
         return part
 
     def _hashed(self, name: str) -> str:
-        """Another part each time: a zip may hold one name twice, or a name that was made to look like a hashed one."""
-        self._asked[name] += 1
-        return _with_hash(_cleaned(name), f"{self._asked[name]}/{name}")
+        """A different part for each call: a zip file may contain a name twice, or a name that imitates a hashed one."""
+        self._hash_counts[name] += 1
+        return _with_hash(_sanitized(name), f"{self._hash_counts[name]}/{name}")
 
 
-def kept_name(name: str) -> str:
-    """The original name as the manifest has it: whole, unless it is absurdly long."""
+def manifest_name(name: str) -> str:
+    """The original name for the manifest, cut if it is longer than 1,000 characters."""
     return name if len(name) <= MAX_KEPT_LENGTH else f"{name[:MAX_KEPT_LENGTH]}… ({len(name)} characters)"
 
 
-def _cleaned(name: str) -> str:
+def _sanitized(name: str) -> str:
     last = re.split(r"[/\\]", name)[-1]
-    return _cut(re.sub(r"[^A-Za-z0-9._-]+", "_", last).lstrip("."), LONGEST) or "file"
+    return _shortened(re.sub(r"[^A-Za-z0-9._-]+", "_", last).lstrip("."), LONGEST) or "file"
 
 
 def _with_hash(part: str, unique: str) -> str:
     digest = hashlib.sha256(unique.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     stem, extension = _split(part)
-    return f"{_cut(stem, LONGEST - len(extension) - 13)}-{digest}{extension}"
+    return f"{_shortened(stem, LONGEST - len(extension) - 13)}-{digest}{extension}"
 
 
-def _cut(part: str, length: int) -> str:
-    """``part`` shortened in front of its extension."""
+def _shortened(part: str, length: int) -> str:
+    """``part``, shortened before its extension."""
     stem, extension = _split(part)
     return part if len(part) <= length else stem[: length - len(extension)] + extension
 

@@ -1,4 +1,4 @@
-"""The members of a raw object, in the zip's order, zips in the zip followed, each counted against every limit."""
+"""Iterates over the members of a raw object, including those of inner zip files, and applies every limit."""
 
 import hashlib
 import re
@@ -15,21 +15,21 @@ from exports.s3.multipart import ObjectStore
 from exports.unpack.filenames import Filenames
 
 MAX_ZIP_DEPTH = 3
-"""Zips in zips that are followed. A deeper one is refused: kept packed, its data would be missed without a word."""
+"""Levels of inner zip files that are unpacked. A deeper one is rejected: unread, its data would be lost silently."""
 RATIO_FLOOR = 10_000_000
-"""Bytes that anything may unpack to, however small it is packed: a CSV of equal rows shrinks a thousandfold."""
+"""Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
 SAMPLE_BYTES = 64 << 10
-"""Looked at before an object is begun, because its key holds the dataset, and that may depend on the header."""
-NO_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
-"""How an error page (HTML, XML, JSON) begins, or something binary; never the header of a CSV."""
+"""Bytes read before an object is started: its key contains the dataset, which may depend on the header."""
+NOT_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
+"""The start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an export may unpack to, counted on real bytes as they come: what a zip says can only refuse it sooner.
+    """Limits for unpacking, applied to the bytes as they are read. Declared sizes can only cause an earlier rejection.
 
-    ``max_files`` counts the entries of all zips, folders included; ``max_total_bytes`` all that comes out of them, zips
-    in the zip included; ``max_ratio`` is unpacked to packed bytes, of each member and of the whole, above 10 MB.
+    ``max_files`` counts the entries of all zip files, including folders; ``max_total_bytes`` counts all unpacked bytes,
+    including inner zip files; ``max_ratio``, unpacked to compressed bytes, is for each member and in all, above 10 MB.
     """
 
     max_files: int = 10_000
@@ -40,9 +40,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file to store: its name with the folders and zips around it, its part of a key, its bytes when asked for.
+    """A file to store: its name with its folders and zip files, its part of the key, and a function for its bytes.
 
-    ``size`` is what the bytes will turn out to have or be refused; None for a gzip, which does not say before.
+    ``size`` is the declared size, which the bytes must have; None for a gzip file, which does not declare it first.
     """
 
     name: str
@@ -53,22 +53,22 @@ class Member:
 
 @dataclass(slots=True)
 class LimitCounter:
-    """What a raw object of ``compressed_size`` bytes unpacks to, held against every limit."""
+    """Counts what a raw object of ``compressed_size`` bytes unpacks to, and applies every limit."""
 
     limits: Limits
     compressed_size: int
     declared_bytes: int = 0
-    """Bytes of all entries of all its zips, as they say themselves; none turns out to have more."""
+    """Sum of the declared sizes of all entries of all zip files; no entry can have more."""
 
     def add_declared(self, entries: list[Entry]) -> None:
-        """Refuse what says itself that it is too large before hours are spent on it."""
+        """Reject entries whose declared size is too large, before hours are spent on them."""
         self.declared_bytes += sum(entry.size for entry in entries)
         self._check(self.declared_bytes, self.compressed_size)
         for entry in entries:
             self._check_file(entry.size)
 
     def bounded(self, chunks: Iterator[bytes], compressed_size: int) -> Iterator[bytes]:
-        """The chunks of something that was ``compressed_size`` bytes, counted before they are passed on."""
+        """The chunks of a member of ``compressed_size`` bytes, counted before they are passed on."""
         size = 0
         for chunk in chunks:
             size += len(chunk)
@@ -89,10 +89,10 @@ class LimitCounter:
 
 @dataclass(slots=True)
 class MemberWalker:
-    """One walk through the raw object. It always takes the same way, so that names come out the same.
+    """One pass over the raw object, always in the same order, so that key parts are the same each time.
 
-    ``checked`` are the stored zips in the zip whose CRC-32 was found right, by an earlier call or by this one;
-    ``check_deadline`` is called before anything that takes long, and may raise.
+    ``checked`` are the stored inner zip files whose CRC-32 this or an earlier invocation verified;
+    ``check_deadline`` is called before every long operation, and may raise.
     """
 
     raw: RawObject
@@ -105,49 +105,49 @@ class MemberWalker:
     entries: int = 0
 
     def members(self) -> Iterator[Member]:
-        whole = ObjectSlice(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
+        raw = ObjectSlice(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
         name = f"{self.keys.export_id}.csv"
         if self.raw.bytes == 0:
             raise Rejected(Reason.CORRUPT, "an empty file")
         if self.raw.key.endswith(".zip"):
-            yield from self._zip_members(whole, "", 0)
+            yield from self._zip_members(raw, "", 0)
         elif self.raw.key.endswith(".csv.gz"):
-            yield self._member(name, lambda: _csv_only(zip_reader.gunzipped(whole.read(0, whole.size))), whole.size)
+            yield self._member(name, lambda: _csv_only(zip_reader.gunzipped(raw.read(0, raw.size))), raw.size)
         else:
-            yield self._member(name, lambda: _csv_only(whole.read(0, whole.size)), whole.size, whole.size)
+            yield self._member(name, lambda: _csv_only(raw.read(0, raw.size)), raw.size, raw.size)
 
     def _member(
         self, name: str, chunks: Callable[[], Iterator[bytes]], compressed_size: int, size: int | None = None
     ) -> Member:
         return Member(name, self.names.give(name), lambda: self.counter.bounded(chunks(), compressed_size), size)
 
-    def _zip_members(self, zipped: ObjectSlice, around: str, depth: int) -> Iterator[Member]:
+    def _zip_members(self, zipped: ObjectSlice, prefix: str, depth: int) -> Iterator[Member]:
         entries = zip_reader.directory(zipped, max_entries=self.counter.limits.max_files - self.entries)
         self.entries += len(entries)
         self.counter.add_declared(entries)
         for entry in entries:
-            name = around + entry.text
+            name = prefix + entry.text
             if entry.is_directory:
                 continue
             if entry.name.lower().endswith(b".zip"):
                 yield from self._zip_members(self._inner_zip(zipped, entry, name, depth), f"{name}/", depth + 1)
             else:
-                content = partial(zip_reader.content, zipped, entry)
-                yield self._member(name, content, entry.compressed_size, entry.size)
+                read_entry = partial(zip_reader.read_entry, zipped, entry)
+                yield self._member(name, read_entry, entry.compressed_size, entry.size)
 
     def _inner_zip(self, zipped: ObjectSlice, entry: Entry, name: str, depth: int) -> ObjectSlice:
-        """Where the bytes of a zip in the zip lie: in place when it is stored, else inflated into a work object.
+        """The bytes of an inner zip file: a slice if it is stored, else inflated to a work object.
 
-        Either way all of them were checked once: the CRC-32 around it covers its directory too, its own ones do not.
+        All of its bytes are checked once: the outer CRC-32 also covers its directory, its own CRC-32s do not.
         """
         if depth == MAX_ZIP_DEPTH:
-            raise Rejected(Reason.UNSUPPORTED, f"zips in zips deeper than {MAX_ZIP_DEPTH}")
-        bytes_of_it = self.counter.bounded(zip_reader.content(zipped, entry), entry.compressed_size)
+            raise Rejected(Reason.UNSUPPORTED, f"zip files nested deeper than {MAX_ZIP_DEPTH} levels")
+        chunks = self.counter.bounded(zip_reader.read_entry(zipped, entry), entry.compressed_size)
         if entry.method == zip_reader.STORED:
-            self._check(name, bytes_of_it)
-            return zip_reader.stored_window(zipped, entry)
+            self._check(name, chunks)
+            return zip_reader.stored_slice(zipped, entry)
         key = self._work_key(name, entry)
-        self._inflate(key, entry.size, bytes_of_it)
+        self._inflate(key, entry.size, chunks)
         return ObjectSlice(partial(self.bucket.read, key), 0, entry.size)
 
     def _check(self, name: str, chunks: Iterator[bytes]) -> None:
@@ -165,13 +165,13 @@ class MemberWalker:
                 writer.write(chunk)
 
     def _work_key(self, name: str, entry: Entry) -> str:
-        """Tells the zip's place and content, so that nothing else is ever taken for it."""
-        place = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return self.keys.work(f"{place}-{entry.crc32:08x}-{entry.size}.zip")
+        """A key from the zip file's name and content, so that no other object is mistaken for it."""
+        name_hash = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self.keys.work(f"{name_hash}-{entry.crc32:08x}-{entry.size}.zip")
 
 
-def sample_of(chunks: Iterator[bytes]) -> bytes:
-    """The first chunks, as many as it takes to see a header."""
+def read_sample(chunks: Iterator[bytes]) -> bytes:
+    """The first chunks, enough to contain a header."""
     sample = bytearray()
     for chunk in chunks:
         sample += chunk
@@ -181,15 +181,15 @@ def sample_of(chunks: Iterator[bytes]) -> bytes:
 
 
 def consume(chunks: Iterator[bytes]) -> None:
-    """Take all of them, for the checks that are made on the way."""
+    """Read all chunks, for the checks that reading makes."""
     for _ in chunks:
         pass
 
 
 def _csv_only(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of an export that came as one file; refused when that is an error page, or a damaged zip."""
-    sample = sample_of(chunks)
-    if NO_CSV.match(sample):
-        raise Rejected(Reason.CORRUPT, "neither a zip nor a CSV")
+    """The chunks of an export of a single file. Raises Rejected for an error page or a damaged zip file."""
+    sample = read_sample(chunks)
+    if NOT_CSV.match(sample):
+        raise Rejected(Reason.CORRUPT, "neither a zip file nor a CSV")
     yield sample
     yield from chunks

@@ -1,4 +1,4 @@
-"""What of a raw object is unpacked already, noted in the bucket so that no later call does it again."""
+"""The checkpoint of an export's unpacking, stored in the bucket: later invocations skip finished members."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,11 +10,11 @@ from exports.model import RawObject, StoredFile
 from exports.s3.multipart import ObjectStore
 
 CHECKPOINT_BYTES = 256 << 20
-"""Bytes after which what is finished is noted although there is time left: what a killed call has to do again."""
+"""Unpacked bytes after which a checkpoint is written: the most work that a killed invocation loses."""
 
 
 class UnpackProgress:
-    """The notes of an export's unpacking: every member that is stored, by its part of a key."""
+    """The checkpoint of an export's unpacking: every stored member, by its part of the key."""
 
     def __init__(self, bucket: ObjectStore, keys: Keys, raw: RawObject) -> None:
         self._bucket = bucket
@@ -23,40 +23,40 @@ class UnpackProgress:
         self._unsaved_bytes = 0
         self.files: dict[str, StoredFile] = {}
         self.zips: set[str] = set()
-        """Names of the stored zips in the zip whose CRC-32 was found right."""
+        """Names of the stored inner zip files whose CRC-32 was verified."""
         self.interrupted = ""
-        """Key part of the member that a call has begun, but not finished before it had to end."""
+        """Key part of the member that an invocation started and did not finish in its time."""
         self._load()
 
     def mark_done(self, part: str, file: StoredFile) -> None:
-        """Note that the member with the key part ``part`` is stored, at once or a little later."""
+        """Record that the member with the key part ``part`` is stored. The next checkpoint saves it."""
         self.files[part] = file
         self._unsaved_bytes += file.bytes
         if self._unsaved_bytes >= CHECKPOINT_BYTES:
             self.save()
 
     def save(self) -> None:
-        """Write down everything that is finished."""
+        """Write a checkpoint."""
         files = {part: asdict(file) for part, file in self.files.items()}
         parts = {"zips": sorted(self.zips), "givenUp": self.interrupted}
         self._bucket.put_json(self._key, {"raw": self._raw, "files": files, **parts})
         self._unsaved_bytes = 0
 
     def delete_all(self) -> None:
-        """Remove every file that was stored, and the notes first: they must never name a file that is gone."""
+        """Delete every stored file, and the checkpoint first: it must never name a file that does not exist."""
         self._bucket.delete(self._key)
         for file in self.files.values():
             for stored in filter(None, (file.key, file.table_key)):
                 self._bucket.delete(stored)
 
     def _load(self) -> None:
-        # A note of another raw object, or of a release that wrote it otherwise: all is done again, and adopted.
+        # For another raw object or another release's format, all is done again, and existing objects are accepted.
         with suppress(LookupError, TypeError, AttributeError):
-            note: Mapping[str, Any] = self._bucket.read_json(self._key) or {}
-            if note.get("raw") == self._raw:
-                files = {part: _stored_file(facts) for part, facts in note["files"].items()}
-                self.zips, self.interrupted, self.files = set(note["zips"]), str(note["givenUp"]), files
+            saved: Mapping[str, Any] = self._bucket.read_json(self._key) or {}
+            if saved.get("raw") == self._raw:
+                files = {part: _stored_file(fields) for part, fields in saved["files"].items()}
+                self.zips, self.interrupted, self.files = set(saved["zips"]), str(saved["givenUp"]), files
 
 
-def _stored_file(facts: Mapping[str, Any]) -> StoredFile:
-    return StoredFile(**{**facts, "columns": tuple(facts["columns"])})
+def _stored_file(fields: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(**{**fields, "columns": tuple(fields["columns"])})

@@ -1,9 +1,9 @@
-"""Taking the raw object of an export apart: each member into an object of its own, verified, counted and named.
+"""Unpacks the raw object of an export: each member is verified, counted and stored as an object of its own.
 
-Nothing is held but the chunk in hand: the raw object is read by ranges, a member is inflated, counted, hashed, read as
-CSV and written in one pass, and its object becomes visible only after its size and CRC-32 have been found right. The
-same pass writes the rows of a known dataset a second time, as SQL reads them. What is too much for one call, the next
-one goes on with, member by member.
+Memory holds only the current chunk: the raw object is read by ranges; a member is inflated, counted, hashed, read as
+CSV and written in one pass. Its object becomes visible only after its size and CRC-32 are verified. The same pass also
+writes the rows of a known dataset in the form that SQL reads. If the time of one invocation is not enough, the next
+one resumes at the first member that is not stored.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.retry import no_deadline
 from exports.runs import Unfinished
 from exports.s3.multipart import ObjectStore
-from exports.unpack.filenames import kept_name
-from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume, sample_of
+from exports.unpack.filenames import manifest_name
+from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume, read_sample
 from exports.unpack.progress import UnpackProgress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """Every member as it lies in the bucket, in the zip's order, and what they are together."""
+    """All stored members, in the order of the zip file, and the kind of the export."""
 
     files: tuple[StoredFile, ...]
     kind: Kind
@@ -51,14 +51,14 @@ def unpack(
 ) -> Unpacked | Unfinished:
     """Store every member of the raw object under ``keys.data``, as far as the time allows.
 
-    No member is begun without ``time_left()`` (seconds). One that was begun is finished unless ``invocation_time_left()`` is spent
-    first, which is when Lambda would soon end the call: the next call then begins with it, and has all of its time.
+    No member is started once ``time_left()`` (seconds) is used up. A started member is finished, unless
+    ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
+    its full time for it.
 
-    ``with_tables`` stores the rows of datasets that are known or ``custom_datasets`` under ``keys.table``, too.
+    ``with_tables`` also stores the rows of known datasets and of ``custom_datasets`` under ``keys.table``.
 
-    Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips what an
-    earlier call has noted. A member that takes longer than a call has is TOO_LARGE. Of an export that is rejected no
-    member stays behind, whatever was stored before the fault was found.
+    Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
+    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members.
     """
     progress = UnpackProgress(bucket, keys, raw)
     try:
@@ -74,10 +74,10 @@ def unpack(
 
 
 MAX_TABLE_BYTES = 2 * 10**9
-"""Bytes of a CSV whose rows one call surely writes within its life: at 5 MB a second, as a busy machine writes rows of
-figures alone. Most are several times as fast."""
+"""Bytes of a CSV whose rows one invocation can write in its time at 5 MB/s, the speed of a busy machine with rows of
+numbers only. Most are several times as fast."""
 MAX_COLUMNS = 1_000_000
-"""Names of columns that all headers of an export may have together: the manifest holds them, and so does memory."""
+"""Column names of all headers of an export together: the manifest and memory hold all of them."""
 
 
 class _DeadlineReached(Exception):
@@ -85,16 +85,16 @@ class _DeadlineReached(Exception):
 
 
 class _InvocationEnding(Exception):
-    """In the middle of a member."""
+    """The time of the invocation ended in the middle of a member."""
 
 
-class _NoTable(Exception):
-    """The rows of a file cannot all be read, so none is shown."""
+class _TableDiscarded(Exception):
+    """Not all rows of a file can be read, so its table is not stored."""
 
 
 @dataclass(slots=True)
 class _Unpacking:
-    """The work of one call, as far as its time goes."""
+    """The unpacking in one invocation."""
 
     raw: RawObject
     keys: Keys
@@ -108,25 +108,25 @@ class _Unpacking:
 
     def run(self) -> Unpacked:
         counter = LimitCounter(self.limits, self.raw.bytes)
-        walk = MemberWalker(self.raw, self.keys, self.bucket, counter, self.progress.zips, self._need_time)
+        walker = MemberWalker(self.raw, self.keys, self.bucket, counter, self.progress.zips, self._check_deadline)
         files: list[StoredFile] = []
         columns = 0
-        # All members are told before the first is stored: what breaks a limit or cannot be read is refused at once.
-        for member in list(walk.members()):
-            files.append(self.progress.files.get(member.part) or self._stored(member))
+        # Lists all members before it stores the first: what exceeds a limit or cannot be read is rejected early.
+        for member in list(walker.members()):
+            files.append(self.progress.files.get(member.part) or self._stored_file(member))
             columns += len(files[-1].columns)
             if columns > MAX_COLUMNS:
                 raise Rejected(Reason.TOO_LARGE, f"more than {MAX_COLUMNS} columns in all")
         return Unpacked(tuple(files), kind_of(file.dataset for file in files))
 
-    def _stored(self, member: Member) -> StoredFile:
-        self._need_time()
+    def _stored_file(self, member: Member) -> StoredFile:
+        self._check_deadline()
         try:
             file = self._store(member)
         except _InvocationEnding:
             if self.progress.interrupted == member.part:
-                # What comes before it was noted then, so this call has done nothing else.
-                raise Rejected(Reason.TOO_LARGE, "a file that takes longer to unpack than a call has") from None
+                # The checkpoint holds all members before it, so this invocation spent its time only on this one.
+                raise Rejected(Reason.TOO_LARGE, "a file that takes longer than an invocation to unpack") from None
             self.progress.interrupted = member.part
             raise _DeadlineReached from None
         self.progress.mark_done(member.part, file)
@@ -134,32 +134,32 @@ class _Unpacking:
 
     def _store(self, member: Member) -> StoredFile:
         chunks = member.chunks()
-        sample = sample_of(chunks)
+        sample = read_sample(chunks)
         dataset = dataset_of(member.name, sample_header(sample), self.custom_datasets)
         key = self.keys.data(dataset.name, member.part)
         with self.bucket.writer(key) as writer:
-            return self._store_and_describe(member, dataset, key, writer, self._in_time(chain((sample,), chunks)))
+            return self._store_and_describe(member, dataset, key, writer, self._limited(chain((sample,), chunks)))
 
     def _store_and_describe(
         self, member: Member, dataset: Dataset, key: str, writer: "SupportsWrite[bytes]", chunks: Iterator[bytes]
     ) -> StoredFile:
-        """Write all of the chunks, and say what was in them."""
-        copy = _HashingTee(writer)
-        table, table_key = self._read(member, dataset, copy.of(chunks))
+        """Write all chunks, and describe their content."""
+        tee = _HashingTee(writer)
+        table, table_key = self._read_content(member, dataset, tee.of(chunks))
         return StoredFile(
-            name=kept_name(member.name),
+            name=manifest_name(member.name),
             dataset=dataset.name,
             key=key,
-            bytes=copy.bytes,
-            sha256=copy.sha256.hexdigest(),
+            bytes=tee.bytes,
+            sha256=tee.sha256.hexdigest(),
             rows=table.rows,
             columns=table.columns,
             notes={**table.notes, **schema_notes(dataset, table.columns)},
             table_key=table_key,
         )
 
-    def _read(self, member: Member, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
-        """Take all of the chunks, and what can be told of them; the key is of the table that they were written to."""
+    def _read_content(self, member: Member, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
+        """Read all chunks, and describe them. The key is that of the table object with their rows, if any."""
         if not is_csv(member.name, dataset):
             consume(chunks)
             unknown = dataset is OTHER and self.with_tables
@@ -171,19 +171,19 @@ class _Unpacking:
             return _without_table(read_table(chunks), too_large=bool(columns)), None
         return _read_into(self.bucket, self.keys.table(dataset.name, member.part), columns, chunks)
 
-    def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             if self.invocation_time_left() <= 0:
                 raise _InvocationEnding
             yield chunk
 
-    def _need_time(self) -> None:
+    def _check_deadline(self) -> None:
         if self.time_left() <= 0:
             raise _DeadlineReached
 
 
 class _HashingTee:
-    """Writes chunks that pass through and takes their measure."""
+    """Writes the chunks that pass through it, and computes their size and SHA-256."""
 
     def __init__(self, writer: "SupportsWrite[bytes]") -> None:
         self._writer = writer
@@ -201,21 +201,21 @@ class _HashingTee:
 def _read_into(
     bucket: ObjectStore, key: str, columns: Mapping[str, tuple[str, str]], chunks: Iterator[bytes]
 ) -> tuple[Table, str | None]:
-    """Write the rows to the table object ``key`` as they are read; there is none if the file turns out malformed."""
-    with suppress(_NoTable), bucket.writer(key) as sink:
+    """Write the rows to the table object ``key`` while reading them. A malformed file gets no table object."""
+    with suppress(_TableDiscarded), bucket.writer(key) as sink:
         rows = JsonLinesWriter(sink.write, columns)
-        table = read_table(_limit_table_size(chunks, rows), rows.begin)
+        table = read_table(_limit_table_size(chunks, rows), rows.start)
         if rows.stopped:
             table = _without_table(table, too_large=True)
         if rows.stopped or table.rows is None:
-            raise _NoTable
+            raise _TableDiscarded
         rows.finish()
         return table, key
     return table, None
 
 
 def _limit_table_size(chunks: Iterable[bytes], rows: JsonLinesWriter) -> Iterator[bytes]:
-    """All chunks; the size of a member is not always known before."""
+    """All chunks. Stops the table above the limit, because the size of a member is not always known before."""
     size = 0
     for chunk in chunks:
         size += len(chunk)

@@ -1,4 +1,4 @@
-"""The state of a batch between two polls, as the state machine passes it on."""
+"""The state of a batch between two polls, as the state machine passes it from task to task."""
 
 import re
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from exports.workflow.poll_interval import MAX_POLLS
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a batch's workflow carries from one check to the next: every pending export stands in exactly one list.
+    """The pending exports of a batch between two polls. Each is in exactly one list.
 
-    No answer of the service in this run has held the ``unlisted``; the ``waiting`` were in one. The ``ready`` are being
-    stored, and ``results`` is what that came to, in the same order.
+    ``unlisted`` ids have not appeared in any response of this run; ``waiting`` ids have. ``ready`` exports are being
+    stored, and ``results`` holds the result of each, in the same order.
     """
 
     unlisted: tuple[str, ...] = ()
@@ -27,11 +27,11 @@ class Pending:
     stores: int = 0
     next_poll_at: datetime | None = None
     last_polled_at: datetime | None = None
-    """When the service last answered: what is seen to have ended since may have ended right after it."""
+    """Time of the last poll that the service answered. An export that ended since may have ended right after it."""
     last: bool = False
-    """The look at the deadline has been taken."""
+    """The poll at the deadline is done."""
     backing_off: bool = False
-    """Nothing could be stored in the last round, so one export goes ahead of the others in the next."""
+    """The last round stored nothing, so the next round starts with one export only."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -77,10 +77,10 @@ _MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')
 
 
 def failure_code(failure: Mapping[str, Any]) -> str:
-    """The error code behind a failed state: our errors carry nothing but it as their message.
+    """The error code of a failed state. The message of this project's errors is the code alone.
 
-    ``cause`` is the start of what Lambda answers, ``{"errorMessage": "AccessDenied", …``; where the function was killed
-    or its time ran out, the error's own name tells, such as ``Sandbox.Timedout``.
+    ``cause`` is the start of Lambda's error response, ``{"errorMessage": "AccessDenied", …``. If the function was
+    killed or timed out, the code is the error's name, such as ``Sandbox.Timedout``.
     """
-    told = _MESSAGE.search(str(failure.get("cause", "")))
-    return told[1] if told else str(failure.get("error", "Unknown"))
+    message = _MESSAGE.search(str(failure.get("cause", "")))
+    return message[1] if message else str(failure.get("error", "Unknown"))

@@ -1,4 +1,4 @@
-"""Which exports a run is for, in which batches."""
+"""Resolve the input of a run to exports, and split them into batches."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,18 +12,18 @@ from exports.outcomes.rows import Row
 from exports.runs import BATCH_SIZE, EXPORT_ID, Run, Service
 
 MAX_BATCHES = 1000
-"""A sweep takes the first 100,000 exports and leaves the rest to the next: the list of batches has to fit 256 KB."""
+"""100,000 exports in a sweep; the next sweep takes the rest. The list of batches must fit into 256 KB."""
 
 
 ReadRows = Callable[[Iterable[str]], Mapping[str, Row]]
-"""Gives the catalog's rows of exports by id, those that there are."""
+"""Returns the catalog items that exist, by export id."""
 PutJson = Callable[[str, Any], None]
 """Writes a document to a key of the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The exports of a run, and what was left out of it and why."""
+    """The exports of a run, and how many were skipped for which reason."""
 
     export_ids: tuple[str, ...]
     invalid_ids: int = 0
@@ -33,9 +33,9 @@ class Plan:
 def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | None) -> Plan:
     """The exports that ``run`` is for.
 
-    Ids are taken as they are; filters and sweeps are resolved by the service. A sweep leaves out what is older than
-    ``max_age`` and what the catalog holds as settled. An id that would not make a safe key is left out and counted: the
-    service's own ids all do.
+    Ids are used as given; the service resolves filters and sweeps. A sweep skips exports that are older than
+    ``max_age`` or that the catalog holds as settled and announced. Ids that are unsafe as a key are skipped and counted
+    as ``invalid_ids``; the service's own ids are all safe.
     """
     if run.export_ids:
         return Plan(run.export_ids)
@@ -45,8 +45,8 @@ def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | Non
     ]
     wanted = _unsettled(usable, rows, run.started_at, max_age) if run.is_sweep else usable
     ids = [export.id for export in sorted(wanted, key=_finished_first)]
-    most = MAX_BATCHES * BATCH_SIZE
-    return Plan(tuple(ids[:most]), invalid_ids=len(listed) - len(usable), over_limit=max(0, len(ids) - most))
+    limit = MAX_BATCHES * BATCH_SIZE
+    return Plan(tuple(ids[:limit]), invalid_ids=len(listed) - len(usable), over_limit=max(0, len(ids) - limit))
 
 
 def _unsettled(exports: Iterable[Export], rows: ReadRows, now: datetime, max_age: timedelta | None) -> list[Export]:
@@ -58,12 +58,12 @@ def _unsettled(exports: Iterable[Export], rows: ReadRows, now: datetime, max_age
 
 
 def _finished_first(export: Export) -> tuple[bool, datetime, str]:
-    """Exports that end together share a batch, so that few batches have to wait."""
+    """Sort key: finished exports first, then by age, so that few batches have to wait."""
     return export.status == Status.IN_PROGRESS, export.requested_at, export.id
 
 
 def write_batches(run: Run, export_ids: Sequence[str], put_json: PutJson) -> list[dict[str, Any]]:
-    """Put each batch into the bucket, then the plan, and return a pointer to each batch for the Distributed Map."""
+    """Write each batch to the bucket, then the plan; return a pointer to each batch for the Distributed Map."""
     pointers: list[dict[str, Any]] = []
     for number, start in enumerate(range(0, len(export_ids), BATCH_SIZE), start=1):
         ids = export_ids[start : start + BATCH_SIZE]

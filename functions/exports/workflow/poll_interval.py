@@ -1,4 +1,4 @@
-"""How long until the next look at the exports of a batch."""
+"""The interval until the next poll of a batch."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from exports.settings import Settings
 
 MAX_POLLS = 400
-"""Looks that one batch may take: with :data:`MAX_STORES` it keeps a child's history below 20,000 events of 25,000."""
+"""Polls of one batch. With :data:`MAX_STORES` it keeps a child's history below 20,000 events; the limit is 25,000."""
 MAX_STORES = 400
-"""Calls of storing that one batch may take: most exports need one, a large one several."""
+"""Invocations of Store export for one batch. Most exports need one, a large export needs several."""
 NEW = timedelta(minutes=2)
-"""Younger exports are looked at every ``wait_floor``."""
+"""Exports younger than this are polled every ``wait_floor``."""
 OLD = timedelta(hours=1)
-"""Exports of this age are looked at every ``wait_ceiling``."""
+"""Exports of this age or older are polled every ``wait_ceiling``."""
 BETWEEN = timedelta(minutes=1)
-"""The wait from one age to the other, within floor and ceiling."""
+"""The interval between the two ages, within floor and ceiling."""
 
 
 def next_poll_at(
@@ -26,16 +26,16 @@ def next_poll_at(
     settings: Settings,
     jitter: float,
 ) -> datetime:
-    """When to look again at exports requested at ``requested_at``, after ``polls`` looks.
+    """When to poll exports requested at ``requested_at`` again, after ``polls`` polls.
 
-    The wait depends on the age of the youngest export; where none is given, it is taken for new:
+    The interval depends on the age of the youngest export; without any export, the age is 0:
 
     - ``wait_floor`` (15 s) in its first two minutes,
     - a minute until it is an hour old, but no less than the floor and no more than the ceiling,
     - ``wait_ceiling`` (5 minutes) from then on.
 
-    ``jitter`` (0 to 1) shortens that by up to a tenth, so that batches do not all look at the same moment. Once half of
-    the looks are used, the others are spread evenly over the time that is left. The last look is at the deadline.
+    ``jitter`` (0 to 1) shortens it by up to a tenth, so that batches do not all poll at the same time. Once half of
+    the polls are used, the others are spread evenly over the remaining time. The last poll is at the deadline.
     """
     age = min((now - moment for moment in requested_at), default=timedelta())
     if age < NEW:

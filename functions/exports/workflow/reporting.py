@@ -1,4 +1,4 @@
-"""What a run came to: the answer to its caller, and the report that holds every export."""
+"""The results of a run: its output, and the report that holds every export."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exports.keys import report_key
-from exports.model import LANDED, Outcome, utc_text
+from exports.model import WITH_DATA, Outcome, utc_text
 from exports.outcomes.rows import Records, Row
 from exports.runs import Batch
 from exports.workflow.batch_state import failure_code
@@ -31,16 +31,16 @@ class Report:
         return f"s3://{self.bucket}/{report_key(self.run_id)}"
 
     @property
-    def all_landed(self) -> bool:
-        return all(export["outcome"] in LANDED for export in self.exports)
+    def all_stored(self) -> bool:
+        return all(export["outcome"] in WITH_DATA for export in self.exports)
 
-    def to_json(self, most: int | None = None) -> dict[str, Any]:
-        """The answer of a run with its first ``most`` exports; with all of them, the report in the bucket."""
+    def to_json(self, max_exports: int | None = None) -> dict[str, Any]:
+        """The output of a run with its first ``max_exports`` exports; by default all of them, as in the report."""
         return {
             "runId": self.run_id,
             "requested": len(self.exports),
             "counts": self.counts,
-            "exports": list(self.exports[:most]),
+            "exports": list(self.exports[:max_exports]),
             "report": self.uri,
         }
 
@@ -50,8 +50,8 @@ def batch_results(
 ) -> Iterator[dict[str, Any]]:
     """Each export of a batch with its outcome in this run.
 
-    An event that is still owed goes out now. A batch whose checks kept failing leaves exports that nobody recorded:
-    they are NOT_STORED with the code of ``failure``, the error that ended it.
+    Publishes events that are still pending. If the checks of the batch kept failing, some exports have no outcome:
+    they are recorded as NOT_STORED with the code of ``failure``, the error that ended the batch.
     """
     rows = records.rows(batch.export_ids)
     for export_id in batch.export_ids:
@@ -63,7 +63,7 @@ def batch_results(
             code = failure_code(failure)
             records.record_unsettled(export_id, Outcome.NOT_STORED, code)
             yield {"exportId": export_id, "outcome": Outcome.NOT_STORED, "reason": code}
-        elif row and _already_taken(row, batch):
+        elif row and _changed_by_other_run(row, batch):
             yield _entry(row, bucket)
         else:
             reason = {"reason": row.last_error} if row and row.last_error else {}
@@ -71,19 +71,19 @@ def batch_results(
 
 
 def _is_this_runs_outcome(row: Row, batch: Batch) -> bool:
-    """Whether the row holds this run's outcome for the export: a settled one, or one that this run recorded."""
+    """Whether the item holds this run's outcome of the export: a settled one, or one that this run recorded."""
     if row.outcome is None:
         return False
     return row.outcome.settled or row.run_id == batch.run_id
 
 
-def _already_taken(row: Row, batch: Batch) -> bool:
-    """Whether another run, while this one was at the same export, recorded an outcome over this one's."""
+def _changed_by_other_run(row: Row, batch: Batch) -> bool:
+    """Whether another run recorded its outcome of the export while this run was in progress."""
     return row.outcome is not None and row.announced_at >= utc_text(batch.started_at)
 
 
 def _entry(row: Row, bucket: str) -> dict[str, Any]:
-    told = {
+    entry = {
         "exportId": row.export_id,
         "outcome": row.outcome,
         "kind": row.item.get("kind"),
@@ -91,4 +91,4 @@ def _entry(row: Row, bucket: str) -> dict[str, Any]:
         "reason": row.reason,
         "statusMessage": (row.item.get("statusMessage") or None) if row.outcome is Outcome.FAILED else None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in entry.items() if value is not None}

@@ -16,56 +16,55 @@ MAX_ERRORS = 20
 
 
 class InvalidInput(Exception):
-    """The input of a run breaks its schema; the message names every faulty member."""
+    """The input of a run violates its schema; the message names every invalid member."""
 
 
 def read_run(execution: Mapping[str, Any], settings: Settings) -> Run:
-    """The run that an execution's context object (``Id``, ``Name``, ``StartTime``, ``Input``) asks for.
+    """The run that an execution's context object (``Id``, ``Name``, ``StartTime``, ``Input``) describes.
 
-    What its input leaves out comes from ``settings``.
-
-    Raises InvalidInput, naming each faulty member, when the input breaks ``run_input.schema.json``.
+    Defaults come from ``settings``.
+    Raises InvalidInput, naming each invalid member, if the input violates ``run_input.schema.json``.
     """
-    asked = _distinct(execution["Input"])
-    _validate(asked)
-    _reject_lone_surrogates(asked)
-    ids, filters = tuple(asked.get("exportIds", ())), tuple(asked.get("filters", ()))
+    given = _distinct(execution["Input"])
+    _validate(given)
+    _reject_lone_surrogates(given)
+    ids, filters = tuple(given.get("exportIds", ())), tuple(given.get("filters", ()))
     started_at = datetime.fromisoformat(execution["StartTime"]).astimezone(UTC)
     default = settings.deadline if ids or filters else settings.sweep_deadline
     return Run(
         id=execution["Name"],
         started_at=started_at,
-        deadline=started_at + (timedelta(minutes=asked["deadlineMinutes"]) if "deadlineMinutes" in asked else default),
-        on_failure=asked.get("onFailure", "fail" if ids else "report"),
+        deadline=started_at + (timedelta(minutes=given["deadlineMinutes"]) if "deadlineMinutes" in given else default),
+        on_failure=given.get("onFailure", "fail" if ids else "report"),
         export_ids=ids,
         filters=filters,
-        correlation_id=asked.get("correlationId"),
+        correlation_id=given.get("correlationId"),
     )
 
 
-def _distinct(asked: Any) -> Any:
-    """The input with duplicate ids taken out, order kept: the limit of the schema counts distinct ids."""
-    if not isinstance(asked, dict) or not isinstance(asked.get("exportIds"), list):
-        return asked
-    seen: dict[str, Any] = {json.dumps(export_id): export_id for export_id in asked["exportIds"]}
-    return {**asked, "exportIds": list(seen.values())}
+def _distinct(given: Any) -> Any:
+    """The input without duplicate ids, in order: the limit in the schema counts distinct ids."""
+    if not isinstance(given, dict) or not isinstance(given.get("exportIds"), list):
+        return given
+    seen: dict[str, Any] = {json.dumps(export_id): export_id for export_id in given["exportIds"]}
+    return {**given, "exportIds": list(seen.values())}
 
 
-def _validate(asked: Any) -> None:
-    # Here, because of the four functions only one reads input, and all of them should start fast.
+def _validate(given: Any) -> None:
+    # Imported here for fast cold starts: only one of the four functions validates input.
     import fastjsonschema
 
     schema = json.loads(Path(__file__).with_name("run_input.schema.json").read_text("utf-8"))
     try:
-        fastjsonschema.compile(schema, use_default=False, fast_fail=False)(asked)
+        fastjsonschema.compile(schema, use_default=False, fast_fail=False)(given)
     except fastjsonschema.JsonSchemaValuesException as error:
         raise InvalidInput(_join_limited([_fault(each) for each in error.errors])) from None
 
 
-def _reject_lone_surrogates(asked: Any) -> None:
-    """Half of a surrogate pair is no text that a row or an event could hold."""
+def _reject_lone_surrogates(given: Any) -> None:
+    """Reject half of a surrogate pair: it has no UTF-8 form, so no item or event can hold it."""
     try:
-        json.dumps(asked, ensure_ascii=False).encode()
+        json.dumps(given, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InvalidInput("input holds text that is not Unicode (half of a surrogate pair)") from None
 
@@ -82,10 +81,10 @@ def _fault(error: "JsonSchemaValueException") -> str:
 
 
 def _quoted(name: str) -> str:
-    """A name of somebody's choosing, bounded and printable whatever it holds."""
+    """A name from the caller, limited to 64 characters and made printable."""
     return ascii(name[:64])
 
 
-def _join_limited(faults: Sequence[str], between: str = "; ") -> str:
+def _join_limited(faults: Sequence[str], separator: str = "; ") -> str:
     more = len(faults) - MAX_ERRORS
-    return between.join(faults[:MAX_ERRORS]) + (f"{between}and {more} more" if more > 0 else "")
+    return separator.join(faults[:MAX_ERRORS]) + (f"{separator}and {more} more" if more > 0 else "")

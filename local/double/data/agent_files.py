@@ -1,4 +1,4 @@
-"""The files of an agent export: six tables and a results.json."""
+"""The files of an agent export: six CSV files and results.json."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -15,8 +15,8 @@ def agent_files(data_center: DataCenter, server: Server, contents: Contents) -> 
     file = partial(csv_file, data_center, contents)
 
     def connections(name: str, rows: Callable[[Server, Span, int], Iterable[Row]]) -> CsvFile:
-        whole = file(name, lambda: (row[:width] for row in rows(server, span, count)))
-        return replace(whole, header=whole.header[:width])
+        full = file(name, lambda: (row[:width] for row in rows(server, span, count)))
+        return replace(full, header=full.header[:width])
 
     return [
         file("osInfo.csv", lambda: [_os_info(data_center, server, span)]),
@@ -49,9 +49,9 @@ def _interfaces(data_center: DataCenter, server: Server, span: Span) -> list[Row
 
 
 def results(data_center: DataCenter, contents: Contents, sizes: Mapping[str, int]) -> dict[str, object]:
-    """The agent export's ``results.json``; ``sizes`` are the bytes of the CSV files beside it.
+    """The agent export's ``results.json``; ``sizes`` has the bytes of each CSV file of the export.
 
-    The keys are those that a public parser reads. With no result there is no actual range, as that parser expects.
+    The keys are those that a public parser reads. Without a result there is no actual range, as that parser expects.
     """
     covered = contents.covered()
     actual = {"ActualStartTime": time_text(covered.start), "ActualEndTime": time_text(covered.end)} if sizes else {}

@@ -1,4 +1,4 @@
-"""Exports as files: a zip as the service makes it, or what else has been seen, written as a stream."""
+"""Writes exports as a stream: a zip as the service does, or another container that was seen."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from local.double.data.data_center import LATEST, DataCenter
 from local.double.data.files import csv_files, main_file
 
 EXTENSIONS = {Container.CSV: "csv", Container.GZIP: "csv.gz"}
-"""Of what is not a zip."""
+"""File extensions of the containers that are not a zip."""
 ZIP64_FROM_BYTES = 1 << 30
 COMPRESSION_LEVEL = 1
 COPY_BYTES = 1 << 20
@@ -23,7 +23,7 @@ COPY_BYTES = 1 << 20
 
 @contextmanager
 def export_file(data_center: DataCenter, contents: Contents) -> Iterator[BinaryIO]:
-    """The export in a temporary file without a name, at its start; it is gone with the process, however that ends."""
+    """The export in an unnamed temporary file, at position 0. The file is gone when the process ends, in any way."""
     with tempfile.TemporaryFile() as file:
         write_export(data_center, contents, file)
         file.seek(0)
@@ -31,7 +31,7 @@ def export_file(data_center: DataCenter, contents: Contents) -> Iterator[BinaryI
 
 
 def write_export(data_center: DataCenter, contents: Contents, target: IO[bytes]) -> None:
-    """Write the export to a seekable file. Memory does not grow with its size; equal arguments give equal bytes."""
+    """Write the export to a seekable file. Memory is independent of its size; equal arguments give equal bytes."""
     match contents.container:
         case Container.ZIP | Container.NONE:
             _write_zip(data_center, contents, target)
@@ -47,7 +47,7 @@ def write_export(data_center: DataCenter, contents: Contents, target: IO[bytes])
 
 
 def _write_chunks(file: CsvFile | None, target: IO[bytes]) -> int:
-    """Write the file's bytes and say how many they are; without a file, nothing."""
+    """Write the file, and return its number of bytes: 0 without a file."""
     return sum(target.write(chunk) for chunk in file.chunks()) if file else 0
 
 
@@ -63,7 +63,7 @@ def _write_zip(data_center: DataCenter, contents: Contents, target: IO[bytes]) -
 
 
 def _write_nested(data_center: DataCenter, contents: Contents, target: IO[bytes]) -> None:
-    """A zip that holds a zip: the outer one has it stored, as archives of archives usually do."""
+    """Write a zip in a zip. The outer zip does not compress it, as is usual."""
     with tempfile.TemporaryFile() as inner:
         _write_zip(data_center, contents, inner)
         inner.seek(0)
@@ -83,5 +83,5 @@ def _info(name: str, contents: Contents) -> zipfile.ZipInfo:
 
 
 def _large(contents: Contents) -> bool:
-    """Whether a member may pass 2 GiB: its size stands in the zip before it is known."""
+    """Whether a member may exceed 2 GiB. The zip format needs to know this before the size is known."""
     return contents.min_bytes >= ZIP64_FROM_BYTES

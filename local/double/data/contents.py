@@ -1,4 +1,4 @@
-"""What is in an export, and what its CSV files look like, whatever its kind."""
+"""The contents of an export, and the format of its CSV files, for all kinds."""
 
 import csv
 import io
@@ -11,13 +11,13 @@ from local.double.data.data_center import LATEST, PAD_BYTES, DataCenter, Span, t
 from local.double.data.headers import HEADERS
 
 Row = Sequence[object]
-ROWS_AT_ONCE = 200
-"""Rows formatted at a time: at most about half a megabyte of text in memory."""
-LATER = time_text(LATEST)
+ROWS_PER_CHUNK = 200
+"""Rows formatted at once: at most about half a megabyte of text in memory."""
+LATEST_TEXT = time_text(LATEST)
 
 
 class Kind(StrEnum):
-    """What StartExportTask was asked for."""
+    """The kinds of exports that StartExportTask starts."""
 
     SUMMARY = "summary"
     AGENT = "agent"
@@ -25,14 +25,14 @@ class Kind(StrEnum):
 
 
 class Container(StrEnum):
-    """How the files are handed over. The service gives a zip; the others have been seen, or are to be expected."""
+    """The format of a download. The service returns a zip. The others were seen, or can be expected."""
 
     ZIP = "zip"
     NESTED = "nested"
     CSV = "csv"
     GZIP = "gzip"
     NONE = "none"
-    """An export with no result: a zip without any CSV."""
+    """An export without a result: a zip without a CSV file."""
 
 
 class Compression(StrEnum):
@@ -42,11 +42,11 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in an export; together with a fleet it decides every byte.
+    """The contents of an export. With a data center, they determine every byte.
 
     ``rows`` is the number of samples, and of connections to each peer, in an agent export. ``min_bytes`` adds rows
-    until the CSV files together have at least so many bytes before compression. ``folder`` and ``name_prefix`` (instead
-    of the account) change the names of the files.
+    until the CSV files together have that size before compression. ``folder`` and ``name_prefix`` (instead of the
+    account) change the names of the files.
     """
 
     kind: Kind = Kind.SUMMARY
@@ -62,28 +62,28 @@ class Contents:
     name_prefix: str = ""
 
     def covered(self) -> Span:
-        """The time that the rows cover: half of what was asked for when the export is truncated."""
+        """The time range that the rows cover: half of the requested range if the export is truncated."""
         return self.span.first_half if self.is_truncated else self.span
 
     @property
     def padding(self) -> int:
-        """How many padding rows ``min_bytes`` asks for."""
+        """The number of padding rows that ``min_bytes`` requires."""
         return -(-self.min_bytes // PAD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A member of an export. ``rows`` starts anew at every call, so that files of any size need no memory."""
+    """A member of an export. Each call of ``rows`` starts again, so that files of any size need no memory."""
 
     name: str
     header: Sequence[str]
     rows: Callable[[], Iterable[Row]]
 
     def chunks(self) -> Iterator[bytes]:
-        """The file's bytes as the service writes them: UTF-8, quotes only where needed, no final line break."""
+        """The bytes of the file as the service writes them: UTF-8, quotes only where needed, no final line break."""
         lines = chain([self.header], self.rows())
         separator = ""
-        while block := list(islice(lines, ROWS_AT_ONCE)):
+        while block := list(islice(lines, ROWS_PER_CHUNK)):
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(block)
             yield (separator + text.getvalue()[:-1]).encode()
@@ -91,12 +91,12 @@ class CsvFile:
 
 
 def csv_file(data_center: DataCenter, contents: Contents, name: str, rows: Callable[[], Iterable[Row]]) -> CsvFile:
-    """The file under its name inside the zip, with the header that belongs to its own name."""
+    """The file with its name inside the zip and the header of the file ``name``."""
     return CsvFile(member_name(data_center, contents, name), HEADERS[contents.kind][name], rows)
 
 
 def member_name(data_center: DataCenter, contents: Contents, name: str) -> str:
-    """The name inside the zip: ``{account}_Server.csv``, unless a folder or another prefix is asked for."""
+    """The name inside the zip: ``{account}_Server.csv``, unless the contents have a folder or a prefix."""
     return in_folder(contents, f"{contents.name_prefix or data_center.account}_{name}")
 
 
@@ -105,7 +105,7 @@ def in_folder(contents: Contents, name: str) -> str:
 
 
 def by_name(header: Sequence[str], values: Mapping[str, object]) -> Row:
-    """A row in the header's order, empty cells where nothing is known; a name that is not in the header is a slip."""
+    """A row in the order of the header, empty cells for missing values. Raises KeyError for an unknown column."""
     if unknown := values.keys() - set(header):
         raise KeyError(*sorted(unknown))
     return [values.get(column, "") for column in header]

@@ -1,8 +1,8 @@
-"""A made-up data centre, computed from a seed: the truth that the double's exports tell.
+"""A generated data center, computed from a seed: the source of the data in the double's exports.
 
-Every server, application, process and connection is a pure function of the seed and an index, so a fleet of any size
-costs no memory, the same seed always gives the same bytes, and what SQL finds in an export can be compared with what
-the fleet says. Names are as odd as those of real data centres: quotes, commas, line breaks, formulas, UTF-8, nothing.
+Every server, application, process and connection is a pure function of the seed and an index. A data center of any size
+needs no memory, the same seed always gives the same bytes, and tests can compare the results of SQL with the data
+center. Names are as odd as in real data centers: quotes, commas, line breaks, formulas, UTF-8, empty names.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from hashlib import blake2b, shake_256
 from typing import NamedTuple
 
 LATEST = datetime(2026, 1, 15, tzinfo=UTC)
-"""When the fleet's agents sent their last data, unless an export asks for another range."""
+"""The time of the agents' last data, unless an export requests another range."""
 DETAIL_HOURS = 72
 """An agent export holds at most 72 hours of detail (API reference of StartExportTask)."""
 SAMPLE_SECONDS = 900
 PAD_BYTES = 2048
-"""At least so many bytes are in each padding row: what makes an export gigabytes long."""
+"""Minimum size of a padding row. Padding rows make exports of gigabytes."""
 
 _WORD = 2**64
-_SPREAD = 0x9E3779B97F4A7C15  # odd, so it has an inverse: ids look random and still lead back to their index
-_GATHER = pow(_SPREAD, -1, _WORD)
+_MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so it has an inverse: ids look random but map back to their index
+_INVERSE = pow(_MULTIPLIER, -1, _WORD)
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-_OFFSETS = (1, 3, 7)  # server i is a client of servers i+1, i+3 and i+7, so both sides are known from the index alone
+_OFFSETS = (1, 3, 7)  # server i is a client of servers i+1, i+3 and i+7: the index alone determines both sides
 _SERVICES = (("postgres", 5432), ("java", 8080), ("nginx", 443), ("mysqld", 3306), ("redis-server", 6379))
 _OPERATING_SYSTEMS = (
     ("Linux", "Red Hat Enterprise Linux Server release 7.9 (Maipo)"),
@@ -46,7 +46,7 @@ _DESCRIPTIONS = ("", 'Owner: "Facilities", 2nd floor\nAsk first.', "naïve café
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Servers that belong together."""
+    """A group of servers."""
 
     index: int
     id: str
@@ -57,7 +57,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One machine with a discovery agent on it."""
+    """One server with a discovery agent."""
 
     index: int
     id: str
@@ -83,7 +83,7 @@ class Server:
 
     @property
     def tags(self) -> tuple[tuple[str, str], ...]:
-        """Keys and values as somebody once tagged the server."""
+        """Keys and values of the tags of the server."""
         owner = ("owner", ("O'Neill, Ann", "team=web;prio=1", "Żółć")[self.index % 3])
         return (owner, ("wave", str(self.index % 4))) if self.index % 3 else (owner,)
 
@@ -102,7 +102,7 @@ class Process(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """A row of the two files of connections, in the order of their columns; those of 2017 lack the last two."""
+    """A row of the two connection files, in the order of their columns. Files of 2017 lack the last two."""
 
     account: str
     agent_id: str
@@ -144,33 +144,33 @@ class Performance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that an agent export's detail covers."""
+    """The time range that the detail of an agent export covers."""
 
     start: datetime = LATEST - timedelta(hours=DETAIL_HOURS)
     end: datetime = LATEST
 
     @classmethod
     def asked_for(cls, start: datetime | None, end: datetime | None) -> "Span":
-        """The range that an export covers when these were asked for: never more than 72 hours from its start."""
-        longest = timedelta(hours=DETAIL_HOURS)
+        """The range that an export covers for this request: at most 72 hours from its start."""
+        maximum = timedelta(hours=DETAIL_HOURS)
         if start is None:
-            return cls((end or LATEST) - longest, end or LATEST)
-        return cls(start, min(end or start + longest, start + longest))
+            return cls((end or LATEST) - maximum, end or LATEST)
+        return cls(start, min(end or start + maximum, start + maximum))
 
     def at(self, number: int, count: int) -> str:
-        """When the ``number``-th of ``count`` things happened: every 15 minutes, or closer if they would not fit."""
+        """The time of event ``number`` of ``count``: every 15 minutes, or more often if they would not fit."""
         step = min(float(SAMPLE_SECONDS), (self.end - self.start).total_seconds() / max(count, 1))
         return time_text(self.start + timedelta(seconds=int(number * step)))
 
     @property
     def first_half(self) -> "Span":
-        """What a truncated export covers."""
+        """The range that a truncated export covers."""
         return Span(self.start, self.start + (self.end - self.start) / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class DataCenter:
-    """``size`` servers of one account, grown from ``seed``."""
+    """``size`` servers of one account, generated from ``seed``."""
 
     seed: int = 7
     size: int = 12
@@ -204,12 +204,12 @@ class DataCenter:
         return map(self.server, range(self.size))
 
     def server_of(self, agent_id: str) -> Server | None:
-        """The server that the agent runs on; nothing for an agent that the fleet does not know."""
+        """The server that the agent runs on, or None for an unknown agent."""
         try:
             scattered = int(agent_id.removeprefix("o-"), 16)
         except ValueError:
             return None
-        index = (scattered - self._key("agent")) * _GATHER % _WORD
+        index = (scattered - self._key("agent")) * _INVERSE % _WORD
         if index >= self.size or self.server(index).agent_id != agent_id:
             return None
         return self.server(index)
@@ -231,7 +231,7 @@ class DataCenter:
         return map(self.application, range(self.application_count))
 
     def processes(self, server: Server, span: Span, padding: int = 0) -> Iterator[Process]:
-        """What runs on the server, then ``padding`` rows whose command lines are long and do not compress well."""
+        """The processes of the server, then ``padding`` rows with long command lines that do not compress well."""
         seen = time_text(span.start)
         for number, (name, command, path) in enumerate(_programs(server)):
             system = "true" if number < 2 else "false"
@@ -249,14 +249,14 @@ class DataCenter:
                 yield self._connection(server, peer, "curl", server, span, number, count)
 
     def incoming(self, server: Server, span: Span, count: int) -> Iterator[Connection]:
-        """The other end of what ``outgoing`` says for the servers that are clients of this one."""
+        """The other end of the ``outgoing`` connections of this server's clients."""
         for offset in self._offsets():
             peer = self.server((server.index - offset) % self.size)
             for number in range(count):
                 yield self._connection(peer, server, _service(server)[0], server, span, number, count)
 
     def performance(self, server: Server, span: Span, count: int) -> Iterator[Performance]:
-        """``count`` samples, of figures that arithmetic repeats."""
+        """``count`` samples. A test can compute the same figures."""
         for number in range(count):
             load = (number * 37 + server.index * 11) % 1000
             yield Performance(
@@ -282,7 +282,7 @@ class DataCenter:
             )
 
     def long_tags(self, count: int) -> Iterator[tuple[Server, str, str]]:
-        """``count`` tags with long values, over all servers in turn: what makes a summary large."""
+        """``count`` tags with long values, over all servers in turn. They make a summary large."""
         for number in range(count):
             server = self.server(number % self.size)
             yield server, f"inventory-{number}", self._noise(server.index, number)
@@ -306,26 +306,26 @@ class DataCenter:
         )
 
     def _offsets(self) -> list[int]:
-        """Which servers are clients of which, as distances; none in a fleet of one."""
+        """Distances from a server to its peers. A data center of one server has none."""
         return sorted({offset % self.size for offset in _OFFSETS} - {0})
 
     def _key(self, what: str) -> int:
         return _draw(self.seed, what, -1)
 
     def _scatter(self, what: str, index: int) -> int:
-        return (index * _SPREAD + self._key(what)) % _WORD
+        return (index * _MULTIPLIER + self._key(what)) % _WORD
 
     def _noise(self, index: int, number: int) -> str:
         return shake_256(f"{self.seed}/{index}/{number}".encode()).hexdigest(PAD_BYTES // 2)
 
 
 def time_text(moment: datetime) -> str:
-    """As times stand in real exports: UTC to the second, ``2020-07-14 20:46:38``."""
+    """The format of times in real exports: UTC to the second, ``2020-07-14 20:46:38``."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _draw(seed: int, what: str, index: int) -> int:
-    """64 bits that look random and are always the same."""
+    """64 bits that look random; the same arguments give the same bits."""
     return int.from_bytes(blake2b(f"{seed}/{what}/{index}".encode(), digest_size=8).digest())
 
 
@@ -338,7 +338,7 @@ def _base36(number: int) -> str:
 
 
 def _service(server: Server) -> tuple[str, int]:
-    """The program that answers other servers, and its port."""
+    """The program that accepts connections from other servers, and its port."""
     return _SERVICES[server.index % len(_SERVICES)]
 
 
@@ -347,7 +347,7 @@ def _process_id(server: Server, program: str) -> str:
 
 
 def _programs(server: Server) -> list[tuple[str, str, str]]:
-    """Name, command line and path of what runs on the server; command lines hold passwords, as real ones do."""
+    """Name, command line and path of the server's programs. Command lines contain passwords, as real ones do."""
     service, port = _service(server)
     return [
         ("systemd", "/sbin/init splash", "/lib/systemd/systemd"),

@@ -1,4 +1,4 @@
-"""Which CSV files an export holds."""
+"""The CSV files of each kind of export."""
 
 from local.double.data.agent_files import agent_files
 from local.double.data.contents import Container, Contents, CsvFile, Kind
@@ -8,7 +8,7 @@ from local.double.data.summary_files import summary_files
 
 
 def csv_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:
-    """The CSV files of the export in the order of the user guide; none for an agent that the fleet does not have."""
+    """The CSV files of the export in the order of the user guide; none for an unknown agent."""
     if contents.container is Container.NONE:
         return []
     match contents.kind:
@@ -22,7 +22,7 @@ def csv_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:
 
 
 def main_file(data_center: DataCenter, contents: Contents) -> CsvFile | None:
-    """The file that is handed over alone where there is no zip: the one that padding lengthens."""
+    """The only file of an export without a zip: the one that has the padding rows."""
     files = csv_files(data_center, contents)
-    longest = {Kind.SUMMARY: "_Tags.csv", Kind.AGENT: "_process.csv", Kind.EC2_RECOMMENDATIONS: ".csv"}
-    return next((file for file in files if file.name.endswith(longest[contents.kind])), None)
+    suffixes = {Kind.SUMMARY: "_Tags.csv", Kind.AGENT: "_process.csv", Kind.EC2_RECOMMENDATIONS: ".csv"}
+    return next((file for file in files if file.name.endswith(suffixes[contents.kind])), None)

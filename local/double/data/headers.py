@@ -1,9 +1,9 @@
-"""Column names of the service's CSV files, as far as they are known; ``headers.json`` has them by kind and file.
+"""Column names of the service's CSV files, as far as they are known, by kind and file (``headers.json``).
 
-Those of ``EC2InstanceRecommendations.csv``, ``Server.csv``, ``Application.csv`` and ``ImportTemplate`` were seen in
-public files. Of the agent's files the number and order of the columns were seen, not their literal names. The rest is
-made up from the field lists of the user guide. They are written down here once more, apart from what the exports are
-read with, so that a slip in one shows against the other.
+Public files have the names in ``EC2InstanceRecommendations.csv``, ``Server.csv``, ``Application.csv`` and
+``ImportTemplate``. For agent files, public files show the number and order of the columns, but not their literal names.
+All other names are derived from the field lists of the user guide. The functions read exports with a list of their own,
+so that tests find an error in either list.
 """
 
 import json

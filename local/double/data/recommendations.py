@@ -1,6 +1,6 @@
-"""The file of EC2 recommendations: one row a server, 57 columns."""
+"""The file of EC2 recommendations: one row for each server, 57 columns."""
 
-from local.double.data.contents import LATER, Contents, CsvFile, Kind, Row, by_name, in_folder
+from local.double.data.contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, in_folder
 from local.double.data.data_center import DataCenter, Server
 from local.double.data.headers import HEADERS
 
@@ -8,9 +8,9 @@ HEADER = HEADERS[Kind.EC2_RECOMMENDATIONS]["EC2InstanceRecommendations.csv"]
 
 
 def recommendation_file(data_center: DataCenter, contents: Contents) -> CsvFile:
-    """One row a server. No cell can be padded, so a large export speaks of more servers than the fleet has."""
-    shortest_row = 256
-    count = max(data_center.size, -(-contents.min_bytes // shortest_row))
+    """One row for each server. Cells cannot be padded, so a large export has more servers than the data center."""
+    min_row_bytes = 256
+    count = max(data_center.size, -(-contents.min_bytes // min_row_bytes))
     name = in_folder(contents, f"EC2InstanceRecommendations{contents.name_prefix and '_' + contents.name_prefix}.csv")
     return CsvFile(name, HEADER, lambda: (_recommendation(data_center, data_center.server(i)) for i in range(count)))
 
@@ -39,7 +39,7 @@ def _recommendation(data_center: DataCenter, server: Server) -> Row:
             "Recommendation.EC2.Instance.Price.UpfrontCost": 0.0,
             "Recommendation.EC2.Instance.Price.HourlyRate": 0.048 * max(2, server.cores),
             "Recommendation.EC2.Instance.Price.AmortizedHourlyRate": 0.048 * max(2, server.cores),
-            "Recommendation.EC2.Instance.Price.EffectiveDate.UTC": LATER,
+            "Recommendation.EC2.Instance.Price.EffectiveDate.UTC": LATEST_TEXT,
             "Recommendation.EC2.Instance.OSType": server.os_name,
             "UserPreference.Region": "EU (Frankfurt)",
             "UserPreference.EC2.Tenancy": "Shared",

@@ -1,9 +1,9 @@
-"""The files of a summary: what is known of every server, application and tag."""
+"""The files of a summary: all servers, applications and tags."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from local.double.data.contents import LATER, Contents, CsvFile, Kind, Row, by_name, csv_file
+from local.double.data.contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, csv_file
 from local.double.data.data_center import DataCenter, Server, time_text
 from local.double.data.headers import HEADERS
 
@@ -40,8 +40,8 @@ def _server(data_center: DataCenter, server: Server) -> Row:
         "EC2" if server.hypervisor == "xen" else "OTHER",
         "RUNNING",
         time_text(server.created_at),
-        LATER,
-        LATER,
+        LATEST_TEXT,
+        LATEST_TEXT,
     )
 
 
@@ -54,28 +54,28 @@ def _applications(data_center: DataCenter) -> Iterator[Row]:
             application.description,
             "ACTIVE",
             application.server_count,
-            LATER,
-            LATER,
+            LATEST_TEXT,
+            LATEST_TEXT,
         )
 
 
 def _association(data_center: DataCenter, server: Server) -> Row:
     application = data_center.application(server.application)
-    return (f"{application.id}/{server.id}", data_center.account, application.id, server.id, "SERVER", LATER)
+    return (f"{application.id}/{server.id}", data_center.account, application.id, server.id, "SERVER", LATEST_TEXT)
 
 
 def _network_interface(data_center: DataCenter, server: Server) -> Row:
     switch = ("vSwitch0", "dvportgroup-1", "VM Network, prod") if server.hypervisor == "VMware" else ("", "", "")
     own = ("eth0", server.mac, server.ip, "255.0.0.0")
-    return (f"{server.id}/eth0", data_center.account, server.id, *own, *switch, LATER)
+    return (f"{server.id}/eth0", data_center.account, server.id, *own, *switch, LATEST_TEXT)
 
 
 def _tags(data_center: DataCenter, padding: int) -> Iterator[Row]:
     for server in data_center.servers():
         for key, value in server.tags:
-            yield (data_center.account, server.id, "SERVER", key, value, LATER)
+            yield (data_center.account, server.id, "SERVER", key, value, LATEST_TEXT)
     for server, key, value in data_center.long_tags(padding):
-        yield (data_center.account, server.id, "SERVER", key, value, LATER)
+        yield (data_center.account, server.id, "SERVER", key, value, LATEST_TEXT)
 
 
 def _vmware_info(data_center: DataCenter) -> Iterator[Row]:
@@ -83,7 +83,7 @@ def _vmware_info(data_center: DataCenter) -> Iterator[Row]:
 
 
 def _vmware(data_center: DataCenter, server: Server) -> Row:
-    place = ("vcenter-1", 'vCenter "Köln"', f"/DC1/vm/Produktion, {server.application}", "host-9", "datacenter-2")
+    inventory = ("vcenter-1", 'vCenter "Köln"', f"/DC1/vm/Produktion, {server.application}", "host-9", "datacenter-2")
     state = ("poweredOn", "toolsOk", 0, "c-0123456789abcdef")
     return (
         f"{server.id}/vm",
@@ -91,9 +91,9 @@ def _vmware(data_center: DataCenter, server: Server) -> Row:
         server.id,
         f"vm-{server.index}",
         server.vm_name,
-        *place,
+        *inventory,
         *state,
-        LATER,
+        LATEST_TEXT,
     )
 
 
@@ -103,7 +103,7 @@ def _system_performance(data_center: DataCenter, server: Server) -> Row:
     usage = (load / 10, min(100.0, load / 8), server.ram_mb // 2)
     disk = (load * 1536, load * 256, load / 8, load / 16, load * 3072, load * 512, load / 4, load / 8)
     network = (load * 3072, load * 2048, load * 6144, load * 4096)
-    return (f"{server.id}/performance", data_center.account, server.id, *hardware, *usage, *disk, *network, LATER)
+    return (f"{server.id}/performance", data_center.account, server.id, *hardware, *usage, *disk, *network, LATEST_TEXT)
 
 
 def _import_template(data_center: DataCenter, server: Server) -> Row:

@@ -1,4 +1,4 @@
-"""Export tasks as the service reports them."""
+"""DescribeExportTasks, with paging, errors and invalid responses."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def stubbed() -> Any:
         stubber.assert_no_pending_responses()
 
 
-def test_every_page_is_read_and_every_member_kept(stubbed: Any) -> None:
+def test_all_pages_and_all_members_are_read(stubbed: Any) -> None:
     service, stubber = stubbed
     stubber.add_response(
         "describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "2"}, {"exportIds": ["a", "b"]}
@@ -51,7 +51,7 @@ def test_every_page_is_read_and_every_member_kept(stubbed: Any) -> None:
     assert b.requested_at == b.requested_start == b.requested_end == REQUESTED
 
 
-def test_the_link_is_not_shown(stubbed: Any) -> None:
+def test_repr_hides_the_download_url(stubbed: Any) -> None:
     service, stubber = stubbed
     answer = {"exportsInfo": [info("a", "SUCCEEDED", configurationsDownloadUrl="https://x/s3cr3t")]}
     stubber.add_response("describe_export_tasks", answer)
@@ -59,7 +59,7 @@ def test_the_link_is_not_shown(stubbed: Any) -> None:
     assert "s3cr3t" not in repr(service.describe(["a"]))
 
 
-def test_filters_are_passed_on(stubbed: Any) -> None:
+def test_filters_are_sent_to_the_service(stubbed: Any) -> None:
     service, stubber = stubbed
     filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}]
     stubber.add_response("describe_export_tasks", {"exportsInfo": []}, {"exportIds": ["a"], "filters": filters})
@@ -68,7 +68,7 @@ def test_filters_are_passed_on(stubbed: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"exportsInfo": []}])
-def test_bad_input_18_an_answer_without_exports_is_empty(stubbed: Any, answer: Any) -> None:
+def test_bad_input_18_response_without_exports_is_empty(stubbed: Any, answer: Any) -> None:
     service, stubber = stubbed
     stubber.add_response("describe_export_tasks", answer)
 
@@ -76,14 +76,14 @@ def test_bad_input_18_an_answer_without_exports_is_empty(stubbed: Any, answer: A
 
 
 @pytest.mark.parametrize("order", [("IN_PROGRESS", "SUCCEEDED"), ("SUCCEEDED", "IN_PROGRESS"), ("FAILED", "SUCCEEDED")])
-def test_bad_input_18_of_an_id_that_comes_twice_the_most_advanced_counts(stubbed: Any, order: tuple[str, str]) -> None:
+def test_bad_input_18_most_advanced_status_of_a_repeated_id_is_used(stubbed: Any, order: tuple[str, str]) -> None:
     service, stubber = stubbed
     stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a", status) for status in order]})
 
     assert service.describe()["a"].status == "SUCCEEDED"
 
 
-def test_fault_19_a_token_that_comes_back_ends_the_listing(stubbed: Any) -> None:
+def test_fault_19_repeated_token_ends_the_listing(stubbed: Any) -> None:
     service, stubber = stubbed
     for _ in range(2):
         stubber.add_response("describe_export_tasks", {"exportsInfo": [info("a")], "nextToken": "again"})
@@ -93,7 +93,7 @@ def test_fault_19_a_token_that_comes_back_ends_the_listing(stubbed: Any) -> None
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ServerInternalErrorException"])
-def test_fault_15_16_what_may_pass_carries_its_code_and_nothing_else(stubbed: Any, code: str) -> None:
+def test_fault_15_16_retryable_error_has_only_its_code(stubbed: Any, code: str) -> None:
     service, stubber = stubbed
     stubber.add_client_error("describe_export_tasks", code, "see https://x/s3cr3t")
 
@@ -104,7 +104,7 @@ def test_fault_15_16_what_may_pass_carries_its_code_and_nothing_else(stubbed: An
 
 
 @pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException", "AccessDeniedException"])
-def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None:
+def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> None:
     service, stubber = stubbed
     stubber.add_client_error("describe_export_tasks", code)
 
@@ -113,10 +113,10 @@ def test_fault_17_what_will_not_pass_is_refused(stubbed: Any, code: str) -> None
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidParameterValueException"])
-def test_an_id_that_the_service_takes_for_none_is_absent_and_the_others_are_described(stubbed: Any, code: str) -> None:
+def test_an_id_that_the_service_rejects_is_absent_and_the_others_are_described(stubbed: Any, code: str) -> None:
     service, stubber = stubbed
-    for ids, odd in ([*"abcd"], True), ([*"ab"], False), ([*"cd"], True), (["c"], True), (["d"], False):
-        if odd:
+    for ids, rejected in ([*"abcd"], True), ([*"ab"], False), ([*"cd"], True), (["c"], True), (["d"], False):
+        if rejected:
             stubber.add_client_error("describe_export_tasks", code, expected_params={"exportIds": ids})
         else:
             answer = {"exportsInfo": [info(each) for each in ids]}
@@ -125,7 +125,7 @@ def test_an_id_that_the_service_takes_for_none_is_absent_and_the_others_are_desc
     assert [*service.describe([*"abcd"])] == [*"abd"]
 
 
-def test_a_filter_that_the_service_refuses_is_told(stubbed: Any) -> None:
+def test_a_filter_that_the_service_rejects_is_an_error(stubbed: Any) -> None:
     service, stubber = stubbed
     stubber.add_client_error("describe_export_tasks", "InvalidParameterValueException")
 
@@ -137,12 +137,12 @@ def test_a_filter_that_the_service_refuses_is_told(stubbed: Any) -> None:
     ("requested_at", "date"),
     [
         (datetime(2026, 11, 23, 23, 30, tzinfo=timezone(timedelta(hours=-3))), "2026-11-24"),
-        (datetime(2026, 11, 23, 23, 30), "2026-11-23"),  # noqa: DTZ001 - as a service might give it
+        (datetime(2026, 11, 23, 23, 30), "2026-11-23"),  # noqa: DTZ001 - as a service might return it
         (datetime.fromtimestamp(0, UTC), "1970-01-01"),
         (datetime(2099, 1, 1, tzinfo=UTC), "2099-01-01"),
     ],
 )
-def test_fault_39_bad_input_32_every_request_time_has_a_date_in_utc(
+def test_fault_39_bad_input_32_request_time_becomes_a_date_in_utc(
     stubbed: Any, requested_at: datetime, date: str
 ) -> None:
     service, stubber = stubbed
@@ -152,30 +152,30 @@ def test_fault_39_bad_input_32_every_request_time_has_a_date_in_utc(
 
 
 def answering(*pages: dict[str, Any]) -> DiscoveryService:
-    """The service behind a client whose answers need not fit its model."""
+    """The service with a client whose responses may break the service model."""
     paginator = SimpleNamespace(paginate=lambda: pages)
     return DiscoveryService(cast(Any, SimpleNamespace(get_paginator=lambda name: paginator)))
 
 
-def test_bad_input_32_an_export_without_a_request_time_is_filed_under_the_epoch() -> None:
+def test_bad_input_32_export_without_a_request_time_has_the_date_of_the_epoch() -> None:
     assert answering({"exportsInfo": [{"exportId": "a"}]}).describe()["a"].requested_date == "1970-01-01"
 
 
-def test_bad_input_18_a_page_whose_exports_are_null_is_passed_over() -> None:
+def test_bad_input_18_page_whose_exports_are_null_is_skipped() -> None:
     assert list(answering({"exportsInfo": None}, {"exportsInfo": [info("a")]}).describe()) == ["a"]
 
 
 @given(st.permutations([info("a", status) for status in ("IN_PROGRESS", "FAILED", "PAUSED", "SUCCEEDED")]))
-def test_bad_input_18_the_order_of_answers_changes_nothing(answers: list[dict[str, Any]]) -> None:
+def test_bad_input_18_order_of_responses_has_no_effect(answers: list[dict[str, Any]]) -> None:
     assert answering(*({"exportsInfo": [each]} for each in answers)).describe()["a"].status == "SUCCEEDED"
 
 
-@pytest.mark.parametrize("link", [{}, {"configurationsDownloadUrl": ""}, {"configurationsDownloadUrl": None}])
-def test_bad_input_15_an_empty_link_is_none(link: dict[str, Any]) -> None:
-    assert answering({"exportsInfo": [info("a", "SUCCEEDED", **link)]}).describe()["a"].download_url is None
+@pytest.mark.parametrize("url", [{}, {"configurationsDownloadUrl": ""}, {"configurationsDownloadUrl": None}])
+def test_bad_input_15_empty_download_url_is_none(url: dict[str, Any]) -> None:
+    assert answering({"exportsInfo": [info("a", "SUCCEEDED", **url)]}).describe()["a"].download_url is None
 
 
-def test_fault_19_a_listing_without_an_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_19_endless_listing_stops_at_the_maximum_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.aws.discovery.MAX_PAGES", 3)
     pages = [{"exportsInfo": [info(f"export-{number}")]} for number in range(4)]
 

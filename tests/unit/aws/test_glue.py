@@ -1,4 +1,4 @@
-"""Partitions of the tables in Glue."""
+"""Partitions of the tables in AWS Glue."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ FILE = {"dataset": "agent_process", "tableKey": f"{FOLDER}/a.csv.jsonl.gz"}
 NO_TABLE = {"dataset": "agent_results", "tableKey": None}
 STORAGE = {"Columns": [{"Name": "name", "Type": "string"}], "Location": "s3://b/tables/agent_process/"}
 TABLE = {"Table": {"Name": "agent_process", "StorageDescriptor": STORAGE}}
-ASKED = {"DatabaseName": "db", "Name": "agent_process"}
+GET_TABLE = {"DatabaseName": "db", "Name": "agent_process"}
 PARTITION = {
     "DatabaseName": "db",
     "TableName": "agent_process",
@@ -34,23 +34,23 @@ def stubbed() -> Iterator[tuple[GlueTables, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
-def test_each_dataset_gets_one_partition_with_the_columns_of_its_table(stubbed: tuple[GlueTables, Stubber]) -> None:
+def test_each_dataset_has_one_partition_with_the_columns_of_its_table(stubbed: tuple[GlueTables, Stubber]) -> None:
     tables, stubber = stubbed
-    stubber.add_response("get_table", TABLE, ASKED)
+    stubber.add_response("get_table", TABLE, GET_TABLE)
     stubber.add_response("create_partition", {}, PARTITION)
 
     tables.add_partitions({"files": [FILE, {**FILE, "tableKey": f"{FOLDER}/b.csv.jsonl.gz"}, NO_TABLE]})
 
 
-def test_a_partition_that_is_there_already_is_fine(stubbed: tuple[GlueTables, Stubber]) -> None:
+def test_an_existing_partition_is_no_error(stubbed: tuple[GlueTables, Stubber]) -> None:
     tables, stubber = stubbed
-    stubber.add_response("get_table", TABLE, ASKED)
+    stubber.add_response("get_table", TABLE, GET_TABLE)
     stubber.add_client_error("create_partition", "AlreadyExistsException")
 
     tables.add_partitions({"files": [FILE]})
 
 
-def test_a_missing_permission_is_told_by_its_code(stubbed: tuple[GlueTables, Stubber]) -> None:
+def test_a_missing_permission_is_an_error_with_its_code(stubbed: tuple[GlueTables, Stubber]) -> None:
     tables, stubber = stubbed
     stubber.add_client_error("get_table", "AccessDeniedException")
 
@@ -62,8 +62,8 @@ def test_a_missing_permission_is_told_by_its_code(stubbed: tuple[GlueTables, Stu
     ("database", "files"),
     [("", [FILE]), ("db", []), ("db", [NO_TABLE]), ("db", [{"dataset": "agent_process"}])],
 )
-def test_nothing_is_asked_of_glue_where_there_is_no_database_or_no_table(database: str, files: list[Any]) -> None:
+def test_glue_is_not_called_without_a_database_or_a_table(database: str, files: list[Any]) -> None:
     def connect() -> Any:
-        raise AssertionError("no client is needed")
+        raise AssertionError("no client must be created")
 
     GlueTables(connect, database=database, bucket="b").add_partitions({"files": files})

@@ -1,4 +1,4 @@
-"""Which dataset a file belongs to, and how its columns differ from those known."""
+"""Detection of the dataset of a file, and of differences from its known columns."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ CONNECTIONS = DATASETS["agent_source_process_connection"]
 TEN, TWELVE = CONNECTIONS.variants
 
 
-def test_an_added_dataset_is_told_by_its_pattern_where_no_known_one_is_by_its_name() -> None:
+def test_a_custom_dataset_is_detected_by_its_pattern_after_the_known_names() -> None:
     custom = read_custom('[{"name": "agent_disk", "pattern": "*_*.csv", "columns": {"size": ["size", "double"]}}]')
 
     assert dataset_of("folder/1_disk.csv", (), custom).name == "agent_disk"
@@ -55,7 +55,7 @@ def test_an_added_dataset_is_told_by_its_pattern_where_no_known_one_is_by_its_na
         ("", "other"),
     ],
 )
-def test_name_tells_the_dataset(name: str, dataset: str) -> None:
+def test_dataset_is_detected_by_the_name(name: str, dataset: str) -> None:
     assert dataset_of(name, ()).name == dataset
 
 
@@ -74,11 +74,11 @@ def test_name_tells_the_dataset(name: str, dataset: str) -> None:
         ("part-1.csv", ["accountNumber", "agentId"], "other"),
     ],
 )
-def test_header_tells_where_the_name_does_not(name: str, header: Sequence[str], dataset: str) -> None:
+def test_dataset_is_detected_by_the_header_if_not_by_the_name(name: str, header: Sequence[str], dataset: str) -> None:
     assert dataset_of(name, header).name == dataset
 
 
-def test_name_is_believed_before_the_header() -> None:
+def test_name_takes_precedence_over_the_header() -> None:
     assert dataset_of("123_osInfo.csv", DATASETS["summary_server"].variants[0]).name == "agent_os_info"
 
 
@@ -104,7 +104,7 @@ def test_differences_from_the_closest_known_header_are_noted(
     assert schema_notes(CONNECTIONS, columns) == notes
 
 
-def test_nothing_is_noted_of_what_is_not_known() -> None:
+def test_unknown_dataset_has_no_notes() -> None:
     assert schema_notes(OTHER, ["x"]) == {}
 
 
@@ -127,11 +127,11 @@ def test_kind_of_the_export(datasets: list[str], kind: Kind) -> None:
     ("name", "csv"),
     [("a_osInfo.csv", True), ("a_ImportTemplate", True), ("x.CSV", True), ("x.txt", False), ("results.json", False)],
 )
-def test_what_is_read_as_csv(name: str, csv: bool) -> None:
+def test_files_that_are_read_as_csv(name: str, csv: bool) -> None:
     assert is_csv(name, dataset_of(name, ())) is csv
 
 
-def test_every_known_dataset_is_told_by_its_own_name_and_header() -> None:
+def test_every_known_dataset_is_detected_by_its_own_name_and_header() -> None:
     for dataset in known_datasets():
         for variant in dataset.variants:
             assert dataset_of(f"123456789012_{dataset.file.replace('*', '')}", ()) is dataset

@@ -1,4 +1,4 @@
-"""The rows of a stored CSV as gzipped JSON lines: each cell under its column's name, none lost, none made up."""
+"""Rows of a stored CSV file as gzipped JSON lines: every cell at the name of its column, without loss."""
 
 import csv
 import gzip
@@ -23,14 +23,14 @@ OS_INFO = list(known_tables()["agent_os_info"])
 
 
 def written(rows: Sequence[Sequence[str]]) -> bytes:
-    """A CSV of these rows, the header among them."""
+    """A CSV file of these rows, the first of which is the header."""
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode()
 
 
 def stored(bucket: FakeBucket, name: str, body: bytes, **options: Any) -> StoredFile:
-    """What becomes of the one file of an export."""
+    """The stored file of an export with one file."""
     (file,) = unpacked(bucket, bucket.holds(zipped({name: body})), **{"with_tables": True, **options}).files
     return file
 
@@ -40,7 +40,7 @@ def tables(bucket: FakeBucket) -> list[str]:
 
 
 def rows_of(name: str, header: Sequence[str], *rows: Sequence[str]) -> list[dict[str, Any]]:
-    """What is in the table of a file with this header and these rows."""
+    """The table rows of a file with this header and these rows."""
     bucket = FakeBucket()
     file = stored(bucket, name, written([header, *rows]))
     assert file.table_key
@@ -54,7 +54,7 @@ def bucket() -> FakeBucket:
     return FakeBucket()
 
 
-def test_rows_lie_by_column_name_where_partitions_are_told_by_the_key(bucket: FakeBucket) -> None:
+def test_rows_have_column_names_and_a_key_with_the_partition(bucket: FakeBucket) -> None:
     file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1", "o-1", "Linux", "7", "x86", "h", "", ""]]))
 
     key = "tables/agent_os_info/requested_date=2026-11-23/export_id=export-1/1_osInfo.csv.jsonl.gz"
@@ -78,7 +78,7 @@ def test_every_known_column_is_in_the_table_definitions() -> None:
     assert {name: set(columns) for name, columns in known_tables().items()} == {k: v for k, v in known.items() if v}
 
 
-def test_column_names_need_no_quotes_in_sql_and_differ_in_more_than_case() -> None:
+def test_column_names_need_no_quotes_in_sql_and_differ_without_case() -> None:
     for columns in known_tables().values():
         names = [name for name, _ in columns.values()]
 
@@ -86,7 +86,7 @@ def test_column_names_need_no_quotes_in_sql_and_differ_in_more_than_case() -> No
         assert len({name.lower() for name in (*names, "other", "requested_date", "export_id")}) == len(names) + 3
 
 
-def test_an_older_file_has_null_where_columns_were_added_later() -> None:
+def test_columns_that_an_older_file_lacks_are_null() -> None:
     (row,) = rows_of("1_sourceProcessConnection.csv", CONNECTION[:10], ["a"] * 10)
 
     assert (row["commandPath"], row["commandParam"], row["ipVersion"]) == (None, None, "a")
@@ -98,7 +98,7 @@ def test_columns_in_another_order_or_case_are_found_by_name() -> None:
     assert (row["hostName"], row["agentId"], row["osVersion"], row["other"]) == ("h", "o-1", "7", None)
 
 
-def test_unknown_repeated_nameless_and_surplus_cells_are_kept_in_one_map() -> None:
+def test_unknown_repeated_unnamed_and_surplus_cells_are_in_one_map() -> None:
     header = ["agentId", "new", "agentId", "", "new"]
 
     (row,) = rows_of("1_osInfo.csv", [*header, *OS_INFO[2:]], [*"abcde", *"123456", "f", "g"])
@@ -108,14 +108,14 @@ def test_unknown_repeated_nameless_and_surplus_cells_are_kept_in_one_map() -> No
     assert row["other"] == {**others, "timestamp": "6"}
 
 
-def test_no_two_keys_of_the_map_differ_in_case_alone() -> None:
-    """Athena's reader of JSON folds case, and may fail on a line with such a pair."""
+def test_keys_of_the_map_differ_in_more_than_case() -> None:
+    """The JSON SerDe of Athena ignores case, and may fail on a line with such a pair."""
     header = ["New", "NEW", "column 1", "Column 3", ""]
 
     (row,) = rows_of("1_osInfo.csv", [*OS_INFO, *header], [*"12345678", *"abcde"])
 
-    by_place = {"column 10": "b", "column 11": "c", "column 12": "d", "column 13": "e"}
-    assert row["other"] == {"timestamp": "8", "New": "a", **by_place}
+    positional = {"column 10": "b", "column 11": "c", "column 12": "d", "column 13": "e"}
+    assert row["other"] == {"timestamp": "8", "New": "a", **positional}
 
 
 def test_a_short_row_is_filled_with_null() -> None:
@@ -124,19 +124,19 @@ def test_a_short_row_is_filled_with_null() -> None:
     assert [row["agentId"], *(row[column] for column in OS_INFO[2:])] == ["o-1", *[None] * 6]
 
 
-def test_figures_are_numbers_and_what_is_none_is_kept_as_text() -> None:
+def test_numbers_are_typed_and_other_text_is_in_the_map() -> None:
     rows = [["8", "0.10", ""], ["-3", "12", "2020-07-14 20:46:38"], ["4.0", "n/a", "2020-13-01 00:00:00"]]
 
-    figures = rows_of("1_systemPerformance.csv", [PERFORMANCE[9], PERFORMANCE[13], "timestamp"], *rows)
+    found = rows_of("1_systemPerformance.csv", [PERFORMANCE[9], PERFORMANCE[13], "timestamp"], *rows)
 
-    written = [(row["totalNumCores"], row["totalCpuUsagePct"], row["timestamp"], row["other"]) for row in figures]
+    written = [(row["totalNumCores"], row["totalCpuUsagePct"], row["timestamp"], row["other"]) for row in found]
     assert written[:2] == [(8, 0.1, None, None), (-3, 12, "2020-07-14 20:46:38", None)]
     others = {"totalNumCores": "4.0", "totalCpuUsagePct": "n/a", "timestamp": "2020-13-01 00:00:00"}
     assert written[2] == (None, None, None, others)
 
 
 @pytest.mark.parametrize("cell", ["007", "1e999", "NaN", "inf", "+1", "1_000", "٣", " 1", "9" * 19, "1.", ".5", "-"])
-def test_no_odd_number_spoils_the_json(cell: str) -> None:
+def test_text_that_is_no_json_number_is_in_the_map(cell: str) -> None:
     (row,) = rows_of("1_systemPerformance.csv", PERFORMANCE, [cell] * len(PERFORMANCE))
 
     assert (row["totalNumCores"], row["other"]["totalNumCores"]) == (None, cell)
@@ -157,7 +157,7 @@ def test_a_malformed_file_and_an_unknown_one_have_no_table(bucket: FakeBucket) -
     assert not tables(bucket)
 
 
-def test_a_table_too_large_for_one_call_is_left_out_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_too_large_for_one_invocation_is_omitted_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.unpack.unpacking.MAX_TABLE_BYTES", 100)
 
     file = stored(FakeBucket(), "1_osInfo.csv", written([OS_INFO, ["1"] * 8]))
@@ -165,7 +165,7 @@ def test_a_table_too_large_for_one_call_is_left_out_and_noted(monkeypatch: pytes
     assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
 
 
-def test_a_table_whose_size_nobody_told_is_left_out_too(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_large_table_of_undeclared_size_is_omitted(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.unpack.unpacking.MAX_TABLE_BYTES", 100)
 
     raw = bucket.holds(gzip.compress(written([OS_INFO, ["1"] * 8])), "csv.gz")
@@ -175,13 +175,13 @@ def test_a_table_whose_size_nobody_told_is_left_out_too(bucket: FakeBucket, monk
     assert not tables(bucket)
 
 
-def test_tables_can_be_left_out(bucket: FakeBucket) -> None:
+def test_tables_can_be_disabled(bucket: FakeBucket) -> None:
     file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8]), with_tables=False)
 
     assert (file.table_key, tables(bucket)) == (None, [])
 
 
-def test_tables_of_a_rejected_export_are_removed_with_its_files(bucket: FakeBucket) -> None:
+def test_tables_of_a_rejected_export_are_deleted_with_its_files(bucket: FakeBucket) -> None:
     body = bytearray(zipped({"1_osInfo.csv": written([OS_INFO, ["1"] * 8]), "z": b"damaged" * 9}, method=0))
     body[body.rindex(b"damaged")] ^= 1
 
@@ -196,7 +196,7 @@ cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(st.lists(cells | st.sampled_from(['"', "\n", "\r\n", ",", '""', "=1+1"]), min_size=7, max_size=7)))
-def test_any_cells_come_back_as_they_were(rows: list[list[str]]) -> None:
+def test_any_cells_are_read_back_unchanged(rows: list[list[str]]) -> None:
     found = rows_of("1_osInfo.csv", OS_INFO[:7], *rows)
 
     assert [[row[column] for column in OS_INFO[:7]] for row in found] == rows
@@ -213,7 +213,7 @@ def test_no_cell_of_a_typed_table_is_lost(row: list[str]) -> None:
         assert others.get(header) == cell or value == cell or (value is None and cell == "") or value == float(cell)
 
 
-def test_the_same_rows_always_make_the_same_bytes() -> None:
+def test_the_same_rows_have_the_same_bytes() -> None:
     bodies = []
     for _ in range(2):
         bucket = FakeBucket()
@@ -223,7 +223,7 @@ def test_the_same_rows_always_make_the_same_bytes() -> None:
     assert bodies[0] == bodies[1]
 
 
-def test_rows_of_an_added_dataset_lie_in_a_table_of_its_own(bucket: FakeBucket) -> None:
+def test_rows_of_a_custom_dataset_are_in_its_own_table(bucket: FakeBucket) -> None:
     columns = '{"agentId": ["agentId", "string"], "Size (GB)": ["Size_GB", "double"]}'
     added = read_custom(f'[{{"name": "agent_disk", "pattern": "*_disk.csv", "columns": {columns}}}]')
 

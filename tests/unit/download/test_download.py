@@ -1,4 +1,4 @@
-"""Connections of a download: to the address that was checked, under the name of the link."""
+"""Connections of a download: to the checked address, verified for the host name of the URL."""
 
 import socket
 import ssl
@@ -20,10 +20,10 @@ HOST = "bucket.s3.amazonaws.com"
 
 
 class Network:
-    """Name service and connecting, as far as a connection sees them."""
+    """Fakes DNS and TCP connections."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
-        self.looked_up: list[str] = []
+        self.resolved: list[str] = []
         self.connected: list[tuple[str, int]] = []
         self.down: set[str] = set()
         self._answers = list(answers)
@@ -31,7 +31,7 @@ class Network:
         monkeypatch.setattr("exports.download.connections.connection.create_connection", self._connect)
 
     def _resolve(self, host: str, port: int, **_: Any) -> list[Any]:
-        self.looked_up.append(host)
+        self.resolved.append(host)
         addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
@@ -48,17 +48,17 @@ def new_connection(*, host: str = HOST, allowlisted: bool = False) -> CheckedCon
     return connection
 
 
-def test_fault_12_connects_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_connection_uses_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, ["52.216.0.1"], ["127.0.0.1"])
 
     connection = new_connection()
 
-    assert network.looked_up == [HOST]
+    assert network.resolved == [HOST]
     assert network.connected == [("52.216.0.1", 443)]
     assert connection.host == HOST
 
 
-def test_fault_12_second_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_address_of_the_second_connection_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, ["52.216.0.1"], ["127.0.0.1"])
     new_connection()
 
@@ -77,7 +77,7 @@ def test_next_address_is_tried_when_one_is_down(monkeypatch: pytest.MonkeyPatch)
     assert [address for address, _ in network.connected] == ["52.216.0.1", "52.216.0.2"]
 
 
-def test_few_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_three_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [f"52.216.0.{n}" for n in range(1, 9)])
     network.down = {f"52.216.0.{n}" for n in range(1, 9)}
 
@@ -87,7 +87,7 @@ def test_few_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(network.connected) == 3
 
 
-def test_listed_host_may_have_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_allowed_host_may_have_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, ["127.0.0.1"])
 
     new_connection(host="localhost", allowlisted=True)
@@ -95,7 +95,7 @@ def test_listed_host_may_have_any_address(monkeypatch: pytest.MonkeyPatch) -> No
     assert network.connected == [("localhost", 443)]
 
 
-def test_tls_is_verified_under_the_name_of_the_link() -> None:
+def test_tls_is_verified_for_the_host_name_of_the_url() -> None:
     context = tls_context()
     endpoint = connect(Target(HOST, 443, "/"), context=context, connections=2, monitor=ThroughputMonitor)
 
@@ -109,23 +109,23 @@ def test_tls_is_verified_under_the_name_of_the_link() -> None:
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-def test_more_certificates_are_trusted_beside_the_systems(tmp_path: Path) -> None:
+def test_tls_context_is_cached_and_reads_the_bundle(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         tls_context(str(tmp_path / "missing.pem"))
 
     assert tls_context() is tls_context()
 
 
-def test_link_that_may_not_be_opened_is_refused_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_that_is_not_allowed_is_rejected_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, ["52.216.0.1"])
 
     with pytest.raises(Rejected):
         Download("http://canary/", refresh_url=lambda: None, hosts=(), context=tls_context(), connections=1)
 
-    assert not network.looked_up
+    assert not network.resolved
 
 
-def test_renewed_link_is_held_to_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refreshed_url_is_checked_by_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     Network(monkeypatch, ["52.216.0.1"])
     download = Download(
         f"https://{HOST}/key",
@@ -139,7 +139,7 @@ def test_renewed_link_is_held_to_the_same_rules(monkeypatch: pytest.MonkeyPatch)
         download._refresh_url(download._endpoint, UrlExpired("expired"))
 
 
-def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_that_does_not_resolve_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [])
     retry_policy = FakeClock().retry_policy(3)
     download = Download(
@@ -154,7 +154,7 @@ def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SourceError):
         download.probe()
 
-    assert len(network.looked_up) == 3
+    assert len(network.resolved) == 3
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_name_that_does_not_resolve_is_tried_again(monkeypatch: pytest.MonkeyPat
         ("٣", 0.0),
     ],
 )
-def test_retry_after_in_all_its_forms(value: str, seconds: float) -> None:
+def test_retry_after_formats(value: str, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == seconds

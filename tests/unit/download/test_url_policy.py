@@ -1,4 +1,4 @@
-"""Which links may be opened: rows 12 to 16 of the bad-input matrix that need no server, and fault 12."""
+"""Checks of download URLs: rows 12 to 16 of bad input that need no server, and fault 12."""
 
 import gzip
 import json
@@ -19,10 +19,10 @@ from exports.model import Reason
 S3 = "https://bucket.s3.us-west-2.amazonaws.com/key?X-Amz-Signature=canary"
 
 
-def refused(link: str, *hosts: str) -> str:
-    """Why the link is refused; the reason does not quote it."""
+def rejection(url: str, *hosts: str) -> str:
+    """The detail of the rejection, which does not contain the URL."""
     with pytest.raises(Rejected) as caught:
-        check_url(link, hosts)
+        check_url(url, hosts)
     assert caught.value.reason == Reason.URL_REFUSED
     assert "canary" not in f"{caught.value!r} {caught.value.__context__!r}"
     return caught.value.detail
@@ -49,16 +49,16 @@ def refused(link: str, *hosts: str) -> str:
         "BUCKET.S3.Amazonaws.COM",
     ],
 )
-def test_hosts_of_s3(host: str) -> None:
+def test_hosts_of_s3_are_allowed(host: str) -> None:
     target = check_url(f"https://{host}/key?x=y", [])
 
     assert target == Target(host.lower(), 443, "/key?x=y")
 
 
-def test_suffixes_are_those_of_the_partitions_that_botocore_knows() -> None:
+def test_suffixes_include_those_of_all_partitions_of_botocore() -> None:
     folder = Path(botocore.__file__).parent / "data"
-    plain, packed = folder / "partitions.json", folder / "partitions.json.gz"
-    text = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+    plain, compressed = folder / "partitions.json", folder / "partitions.json.gz"
+    text = plain.read_bytes() if plain.exists() else gzip.decompress(compressed.read_bytes())
 
     known = {partition["outputs"]["dnsSuffix"] for partition in json.loads(text)["partitions"]}
 
@@ -66,15 +66,15 @@ def test_suffixes_are_those_of_the_partitions_that_botocore_knows() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data", "s3", "HTTP", "javascript", ""])
-def test_bad_input_12_other_schemes(scheme: str) -> None:
-    refused(S3.replace("https", scheme))
+def test_bad_input_12_other_schemes_are_rejected(scheme: str) -> None:
+    rejection(S3.replace("https", scheme))
 
 
 @pytest.mark.parametrize(
-    "link", ["data:text/csv,canary", "file:///etc/passwd", "//s3.amazonaws.com/canary", "", "https://"]
+    "url", ["data:text/csv,canary", "file:///etc/passwd", "//s3.amazonaws.com/canary", "", "https://"]
 )
-def test_bad_input_12_no_https_url_at_all(link: str) -> None:
-    refused(link)
+def test_bad_input_12_text_that_is_no_https_url_is_rejected(url: str) -> None:
+    rejection(url)
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_bad_input_12_no_https_url_at_all(link: str) -> None:
         "evil.com/s3.amazonaws.com",
     ],
 )
-def test_bad_input_13_other_hosts(host: str) -> None:
-    refused(f"https://{host}/canary")
+def test_bad_input_13_other_hosts_are_rejected(host: str) -> None:
+    rejection(f"https://{host}/canary")
 
 
 names = st.text(string.ascii_letters + string.digits + ".-@:/\\?#%[]_ é", max_size=40)
 
 
 @given(names, names)
-def test_bad_input_13_whatever_is_allowed_really_leads_to_s3(before: str, after: str) -> None:
+def test_bad_input_13_every_allowed_url_has_a_host_of_s3(before: str, after: str) -> None:
     try:
         target = check_url(f"https://{before}s3.amazonaws.com{after}", [])
     except Rejected:
@@ -145,16 +145,16 @@ def test_bad_input_13_whatever_is_allowed_really_leads_to_s3(before: str, after:
         "[not-an-address]",
     ],
 )
-def test_bad_input_14_addresses_instead_of_hosts(host: str) -> None:
-    refused(f"https://{host}/canary")
+def test_bad_input_14_ip_addresses_are_rejected(host: str) -> None:
+    rejection(f"https://{host}/canary")
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["{}", "0x{:x}", "0{:o}"]))
-def test_bad_input_14_any_number_as_a_host(number: int, form: str) -> None:
-    refused(f"https://{form.format(number)}/canary")
+def test_bad_input_14_numbers_as_hosts_are_rejected(number: int, form: str) -> None:
+    rejection(f"https://{form.format(number)}/canary")
 
 
-def test_bad_input_16_sigv2_link_to_s3() -> None:
+def test_bad_input_16_sigv2_url_of_s3_is_allowed() -> None:
     target = check_url("https://bucket.s3.amazonaws.com/k?AWSAccessKeyId=A&Expires=1&Signature=canary", [])
 
     assert "canary" not in repr(target)
@@ -163,28 +163,28 @@ def test_bad_input_16_sigv2_link_to_s3() -> None:
 @pytest.mark.parametrize(
     "host", ["bücket.s3.amazonaws.com", "s3.amazonaws。com", "xn--s3.amazonaws.com", "\uff533.amazonaws.com"]
 )
-def test_bad_input_16_unicode_hosts(host: str) -> None:
-    refused(f"https://{host}/canary")
+def test_bad_input_16_unicode_hosts_are_rejected(host: str) -> None:
+    rejection(f"https://{host}/canary")
 
 
 @pytest.mark.parametrize("port", ["8443", "80", "0443x", "99999", "canary", "-1"])
-def test_bad_input_16_other_ports_of_s3(port: str) -> None:
-    refused(f"https://bucket.s3.amazonaws.com:{port}/canary")
+def test_bad_input_16_other_ports_of_s3_are_rejected(port: str) -> None:
+    rejection(f"https://bucket.s3.amazonaws.com:{port}/canary")
 
 
-def test_port_443_may_be_said() -> None:
+def test_explicit_port_443_is_allowed() -> None:
     assert check_url("https://s3.amazonaws.com:443/key", []).port == 443
 
 
 @pytest.mark.parametrize(
-    "link", ["https://s3.amazonaws.com/a b", "https://s3.amazonaws.com/a\r\nHost: evil", S3 + "x" * 20_000]
+    "url", ["https://s3.amazonaws.com/a b", "https://s3.amazonaws.com/a\r\nHost: evil", S3 + "x" * 20_000]
 )
-def test_what_is_no_plain_url(link: str) -> None:
-    refused(link)
+def test_urls_with_unsafe_characters_or_too_long_are_rejected(url: str) -> None:
+    rejection(url)
 
 
 @pytest.mark.parametrize(
-    ("entry", "link"),
+    ("entry", "url"),
     [
         ("files.example", "https://files.example/x"),
         ("files.example", "https://files.example:443/x"),
@@ -196,12 +196,12 @@ def test_what_is_no_plain_url(link: str) -> None:
         ("[::1]", "https://[::1]/x"),
     ],
 )
-def test_listed_hosts(entry: str, link: str) -> None:
-    assert check_url(link, ["other.example", entry]).allowlisted
+def test_allowlisted_hosts(entry: str, url: str) -> None:
+    assert check_url(url, ["other.example", entry]).allowlisted
 
 
 @pytest.mark.parametrize(
-    ("entry", "link"),
+    ("entry", "url"),
     [
         ("files.example", "https://files.example:8443/x"),
         ("files.example:8443", "https://files.example/x"),
@@ -214,8 +214,8 @@ def test_listed_hosts(entry: str, link: str) -> None:
         (":*", "https://files.example/x"),
     ],
 )
-def test_listed_hosts_are_exact(entry: str, link: str) -> None:
-    refused(link, entry)
+def test_allowlist_entries_match_exactly(entry: str, url: str) -> None:
+    rejection(url, entry)
 
 
 @pytest.mark.parametrize("address", ["52.216.0.1", "2600:1fa0::1", "64:ff9b::52.216.0.1", "::ffff:52.216.0.1"])
@@ -263,20 +263,20 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
 
-def test_fault_12_one_private_answer_among_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_one_private_address_among_public_ones_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "52.216.0.1", "10.0.0.1")
 
     with pytest.raises(Rejected):
         public_addresses("bucket.s3.amazonaws.com", 443)
 
 
-def test_public_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_addresses_are_returned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "52.216.0.1", "52.216.0.2", "52.216.0.1")
 
     assert public_addresses("bucket.s3.amazonaws.com", 443) == ["52.216.0.1", "52.216.0.2"]
 
 
-def test_host_that_does_not_resolve_may_do_so_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_that_does_not_resolve_is_a_retryable_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 

@@ -1,4 +1,4 @@
-"""Rows and columns are those of Python's csv module, whatever the bytes and however they are cut."""
+"""Rows and columns are those of the csv module of Python, for any bytes and any chunks."""
 
 import csv
 import io
@@ -15,11 +15,13 @@ from exports.model import Reason
 from tests.unit.builders import in_chunks, peak_memory
 
 CELLS = st.text(st.sampled_from('ab,"\n\r\0é\ufeff '), max_size=6)
-WRITTEN = st.lists(st.lists(CELLS, max_size=4), max_size=6)
-SCRAPS = st.lists(st.sampled_from([b"a", b",", b'"', b"\n", b"\r", b"\r\n", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\0"]))
+RECORDS = st.lists(st.lists(CELLS, max_size=4), max_size=6)
+FRAGMENTS = st.lists(
+    st.sampled_from([b"a", b",", b'"', b"\n", b"\r", b"\r\n", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\0"])
+)
 
 
-def as_csv_reads_it(body: bytes) -> tuple[tuple[str, ...], int]:
+def read_by_csv_module(body: bytes) -> tuple[tuple[str, ...], int]:
     reader = csv.DictReader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", errors="replace", newline=""))
     return tuple(reader.fieldnames or ()), len(list(reader))
 
@@ -28,8 +30,8 @@ def table(body: bytes, *, chunk: int = 64 << 10) -> Table:
     return read_table(in_chunks(body, chunk))
 
 
-@given(records=WRITTEN, newline=st.sampled_from(["\n", "\r\n", "\r"]), bom=st.booleans(), chunk=st.integers(1, 9))
-def test_bad_input_25_rows_and_columns_of_what_csv_writes(
+@given(records=RECORDS, newline=st.sampled_from(["\n", "\r\n", "\r"]), bom=st.booleans(), chunk=st.integers(1, 9))
+def test_bad_input_25_rows_and_columns_of_written_csv_are_those_of_python(
     records: list[list[str]], newline: str, bom: bool, chunk: int
 ) -> None:
     text = io.StringIO(newline="")
@@ -38,17 +40,17 @@ def test_bad_input_25_rows_and_columns_of_what_csv_writes(
 
     found = table(body, chunk=chunk)
 
-    assert (found.columns, found.rows) == as_csv_reads_it(body)
+    assert (found.columns, found.rows) == read_by_csv_module(body)
 
 
-@given(scraps=SCRAPS, chunk=st.integers(1, 9))
-@example(scraps=[b"a", b"\n", b'"', b"\n"], chunk=1)
-def test_bad_input_25_rows_and_columns_of_anything(scraps: list[bytes], chunk: int) -> None:
-    body = b"".join(scraps)
+@given(fragments=FRAGMENTS, chunk=st.integers(1, 9))
+@example(fragments=[b"a", b"\n", b'"', b"\n"], chunk=1)
+def test_bad_input_25_rows_and_columns_of_any_bytes_are_those_of_python(fragments: list[bytes], chunk: int) -> None:
+    body = b"".join(fragments)
 
     found = table(body, chunk=chunk)
 
-    assert (found.columns, found.rows) == as_csv_reads_it(body)
+    assert (found.columns, found.rows) == read_by_csv_module(body)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_bad_input_25_rows_and_columns_of_anything(scraps: list[bytes], chunk: i
         "empty",
     ],
 )
-def test_bad_input_25_counted(body: bytes, columns: tuple[str, ...], rows: int) -> None:
+def test_bad_input_25_rows_are_counted(body: bytes, columns: tuple[str, ...], rows: int) -> None:
     assert table(body) == Table(columns, rows)
 
 
@@ -86,7 +88,7 @@ def test_bad_input_25_ragged_rows_are_counted_and_noted() -> None:
     assert table(b"a,b\n1\n1,2\n1,2,3\n") == Table(("a", "b"), 3, {"ragged": 2})
 
 
-def test_bad_input_25_a_cell_above_the_limit_of_csv_is_malformed_and_the_rest_is_taken() -> None:
+def test_bad_input_25_cell_above_the_limit_is_malformed_and_all_chunks_are_read() -> None:
     chunks = in_chunks(b'a,b\n1,"' + b"x" * 200_000 + b"\n" * 500_000, 1_000)
 
     found = read_table(chunks)
@@ -97,7 +99,7 @@ def test_bad_input_25_a_cell_above_the_limit_of_csv_is_malformed_and_the_rest_is
 
 
 @pytest.mark.parametrize("filler", [b"x,", b'"a\nb",', b"\0,"], ids=["one line", "cells of two lines", "nul"])
-def test_bad_input_25_a_record_without_an_end_is_malformed_and_costs_no_memory(filler: bytes) -> None:
+def test_bad_input_25_endless_record_is_malformed_and_needs_little_memory(filler: bytes) -> None:
     chunk = filler * (64_000 // len(filler))
     chunks = iter([b"a,b\n1,2\n", *repeat(chunk, 500)])
 
@@ -110,30 +112,30 @@ def test_bad_input_25_a_record_without_an_end_is_malformed_and_costs_no_memory(f
     assert peak < 20 * RECORD_BYTES
 
 
-def test_bad_input_25_a_huge_header_is_malformed() -> None:
+def test_bad_input_25_huge_header_is_malformed() -> None:
     found = table(b"c," * HEADER_CHARACTERS + b"\n1,2\n")
 
     assert (found.columns, found.rows) == ((), None)
 
 
-def test_long_records_are_fine_while_they_end() -> None:
+def test_long_records_that_end_are_counted() -> None:
     cells = ",".join("x" * 100_000 for _ in range(8))
     body = ("a,b,c,d,e,f,g,h\n" + f"{cells}\n" * 6).encode()
 
     assert table(body).rows == 6
 
 
-def test_large_chunks_are_no_long_records() -> None:
+def test_large_chunks_are_not_long_records() -> None:
     body = b"a,b\n" + b"1,2\n" * 1_000_000
 
     assert table(body, chunk=len(body)).rows == 1_000_000
 
 
-def test_an_empty_chunk_is_no_end() -> None:
+def test_an_empty_chunk_is_not_the_end() -> None:
     assert read_table(iter([b"a,b\n", b"", b"1,2\n"])).rows == 1
 
 
-def test_what_goes_wrong_behind_the_chunks_is_passed_on() -> None:
+def test_errors_of_the_chunks_are_raised() -> None:
     def chunks() -> Iterator[bytes]:
         yield b"a,b\n1,2\n"
         raise Rejected(Reason.CORRUPT, "bad CRC")
@@ -151,5 +153,5 @@ def test_what_goes_wrong_behind_the_chunks_is_passed_on() -> None:
         (b"c," * HEADER_CHARACTERS, ()),
     ],
 )
-def test_header_of_a_sample(sample: bytes, header: tuple[str, ...]) -> None:
+def test_header_is_read_from_a_sample(sample: bytes, header: tuple[str, ...]) -> None:
     assert sample_header(sample) == header

@@ -1,4 +1,4 @@
-"""Zips read by ranges: whatever does not add up is refused, and the rest agrees with the standard library."""
+"""Zip files read by ranges: inconsistent files are rejected, others have the members that zipfile reads."""
 
 import gzip
 import io
@@ -19,10 +19,10 @@ from exports.formats.zip_reader import (
     CHUNK_BYTES,
     TAIL_BYTES,
     ObjectSlice,
-    content,
     directory,
     gunzipped,
-    stored_window,
+    read_entry,
+    stored_slice,
 )
 from exports.model import Reason
 from tests.unit.builders import Files, in_chunks, peak_memory, zipped
@@ -40,17 +40,17 @@ def window_of(body: bytes, bucket: FakeBucket | None = None) -> ObjectSlice:
 
 def contents(body: bytes, *, chunk: int = 64 << 10, max_entries: int = 1_000) -> list[tuple[str, bytes]]:
     window = window_of(body, FakeBucket(chunk=chunk))
-    return [(entry.text, b"".join(content(window, entry))) for entry in directory(window, max_entries=max_entries)]
+    return [(entry.text, b"".join(read_entry(window, entry))) for entry in directory(window, max_entries=max_entries)]
 
 
-def refusal(body: bytes, *, max_entries: int = 1_000) -> Reason:
-    with pytest.raises(Rejected) as refused:
+def rejection(body: bytes, *, max_entries: int = 1_000) -> Reason:
+    with pytest.raises(Rejected) as rejected:
         contents(body, max_entries=max_entries)
-    return refused.value.reason
+    return rejected.value.reason
 
 
 def patched(body: bytes, signature: bytes, offset: int, value: bytes, *, last: bool = False) -> bytes:
-    """The zip with bytes of the first (or last) record of that signature replaced."""
+    """The zip file with ``value`` in its first or last record with ``signature``."""
     at = (body.rfind(signature) if last else body.find(signature)) + offset
     return body[:at] + value + body[at + len(value) :]
 
@@ -63,9 +63,7 @@ def patched(body: bytes, signature: bytes, offset: int, value: bytes, *, last: b
     chunk=st.sampled_from([1, 7, 64 << 10]),
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_are_those_of_the_standard_library(
-    files: Files, method: int, comment: bytes, before: bytes, chunk: int
-) -> None:
+def test_members_are_those_of_zipfile(files: Files, method: int, comment: bytes, before: bytes, chunk: int) -> None:
     body = before + zipped(files, method=method, comment=comment)
 
     found = contents(body, chunk=chunk)
@@ -75,16 +73,16 @@ def test_members_are_those_of_the_standard_library(
 
 
 def test_a_comment_that_looks_like_an_end_record_is_a_comment() -> None:
-    """The standard library takes it for one and finds no zip."""
+    """zipfile takes it for an end record and finds no zip file."""
     assert contents(zipped({"a.csv": CSV}, comment=b"PK\5\6" + bytes(20))) == [("a.csv", CSV)]
 
 
-def test_each_member_takes_one_read_and_the_directory_one() -> None:
+def test_the_directory_and_each_member_are_one_read() -> None:
     bucket = FakeBucket()
     window = window_of(zipped({"a.csv": CSV, "b.csv": CSV}), bucket)
 
     for entry in directory(window, max_entries=9):
-        b"".join(content(window, entry))
+        b"".join(read_entry(window, entry))
 
     assert len(bucket.reads) == 3
 
@@ -100,14 +98,14 @@ def test_directory_larger_than_the_tail_is_read_by_its_range() -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_bad_input_21_a_zip_cut_anywhere_is_corrupt(method: int) -> None:
+def test_bad_input_21_incomplete_zip_is_corrupt(method: int) -> None:
     body = zipped({"a.csv": CSV[:200], "b.csv": b"x"}, method=method, comment=b"remark")
 
-    assert {refusal(body[:length]) for length in range(len(body))} == {Reason.CORRUPT}
+    assert {rejection(body[:length]) for length in range(len(body))} == {Reason.CORRUPT}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_bad_input_21_a_flipped_bit_is_refused_or_changes_nothing(method: int) -> None:
+def test_bad_input_21_flipped_bit_is_rejected_or_has_no_effect(method: int) -> None:
     files = [("a.csv", CSV[:100]), ("b.csv", b"x,y\n1,2\n")]
     body = zipped(files, method=method)
 
@@ -119,50 +117,50 @@ def test_bad_input_21_a_flipped_bit_is_refused_or_changes_nothing(method: int) -
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_bad_input_21_a_flipped_bit_of_data_is_corrupt(method: int) -> None:
+def test_bad_input_21_flipped_bit_of_data_is_corrupt(method: int) -> None:
     body = zipped({"a.csv": CSV}, method=method)
 
     flipped = bytearray(body)
     flipped[len(body) // 2] ^= 1
 
-    assert refusal(bytes(flipped)) is Reason.CORRUPT
+    assert rejection(bytes(flipped)) is Reason.CORRUPT
 
 
 def test_bad_input_22_wrong_crc_is_corrupt() -> None:
     body = zipped({"a.csv": CSV})
 
-    assert refusal(patched(body, b"PK\1\2", 16, b"\0\0\0\0")) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\1\2", 16, b"\0\0\0\0")) is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("size", [0, len(CSV) - 1, len(CSV) + 1, 0xFFFF_FFFE])
 def test_bad_input_22_forged_size_is_corrupt(size: int) -> None:
     body = zipped({"a.csv": CSV})
 
-    assert refusal(patched(body, b"PK\1\2", 24, size.to_bytes(4, "little"))) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\1\2", 24, size.to_bytes(4, "little"))) is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("compressed_size", [0, 1, 0xFFFF_FFFE])
-def test_bad_input_22_forged_packed_size_is_corrupt(compressed_size: int) -> None:
+def test_bad_input_22_forged_compressed_size_is_corrupt(compressed_size: int) -> None:
     body = zipped({"a.csv": CSV, "b.csv": CSV})
 
-    assert refusal(patched(body, b"PK\1\2", 20, compressed_size.to_bytes(4, "little"))) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\1\2", 20, compressed_size.to_bytes(4, "little"))) is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64 << 10])
-def test_bad_input_22_bytes_behind_a_members_end_are_corrupt(chunk: int) -> None:
-    packer = zlib.compressobj(wbits=-15)
-    compressed_size = packer.compress(b"short") + packer.flush()
-    honest, hiding = (deflated(b"short", compressed_size + rest) for rest in (b"", b"hidden"))
+def test_bad_input_22_bytes_after_the_end_of_a_member_are_corrupt(chunk: int) -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    compressed = compressor.compress(b"short") + compressor.flush()
+    valid, forged = (deflated(b"short", compressed + rest) for rest in (b"", b"hidden"))
 
-    assert contents(honest, chunk=chunk) == [("a.csv", b"short")]
+    assert contents(valid, chunk=chunk) == [("a.csv", b"short")]
     with pytest.raises(Rejected, match="CORRUPT"):
-        contents(hiding, chunk=chunk)
+        contents(forged, chunk=chunk)
 
 
-def deflated(body: bytes, compressed_size: bytes) -> bytes:
-    """A zip whose member is said to be ``body``, packed as said."""
-    forged = zipped({"a.csv": compressed_size}, method=zipfile.ZIP_STORED)
-    facts = struct.pack("<3L", zlib.crc32(body), len(compressed_size), len(body))
+def deflated(body: bytes, compressed: bytes) -> bytes:
+    """A zip file that declares ``compressed`` as the deflated bytes of ``body``."""
+    forged = zipped({"a.csv": compressed}, method=zipfile.ZIP_STORED)
+    facts = struct.pack("<3L", zlib.crc32(body), len(compressed), len(body))
     for signature, method_at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
         forged = patched(patched(forged, signature, method_at, b"\x08"), signature, method_at + 6, facts)
     return forged
@@ -176,38 +174,38 @@ def test_bad_input_22_members_that_share_bytes_are_corrupt() -> None:
     twice = patched(body, b"PK\1\2", 42, body[second + 42 : second + 46])
     half = patched(body, b"PK\1\2", 42, struct.pack("<L", 5))
 
-    assert refusal(twice) is Reason.CORRUPT
-    assert refusal(half) is Reason.CORRUPT
+    assert rejection(twice) is Reason.CORRUPT
+    assert rejection(half) is Reason.CORRUPT
 
 
-def test_bad_input_22_local_header_that_grows_into_the_next_member_is_corrupt() -> None:
+def test_bad_input_22_local_header_that_overlaps_the_next_member_is_corrupt() -> None:
     body = zipped({"a.csv": CSV, "b.csv": CSV}, method=zipfile.ZIP_STORED)
 
-    assert refusal(patched(body, b"PK\3\4", 28, b"\x10\0")) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\3\4", 28, b"\x10\0")) is Reason.CORRUPT
 
 
-def test_bad_input_22_a_member_that_reaches_for_the_next_ones_bytes_is_corrupt() -> None:
-    """Equal members: what it would get is even what it says."""
+def test_bad_input_22_member_with_the_bytes_of_the_next_one_is_corrupt() -> None:
+    """The members are equal, so the bytes of the next one even match the declared CRC-32."""
     body = zipped({"a.csv": CSV, "b.csv": CSV}, method=zipfile.ZIP_STORED)
-    to_the_next = body.find(CSV, body.find(CSV) + 1) - body.find(CSV)
+    distance = body.find(CSV, body.find(CSV) + 1) - body.find(CSV)
 
-    assert refusal(patched(body, b"PK\3\4", 28, to_the_next.to_bytes(2, "little"))) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\3\4", 28, distance.to_bytes(2, "little"))) is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("field_at", [12, 16], ids=["size", "offset"])
-def test_bad_input_21_a_directory_that_lies_elsewhere_is_corrupt(field_at: int) -> None:
+def test_bad_input_21_wrong_size_or_offset_of_the_directory_is_corrupt(field_at: int) -> None:
     window = window_of(patched(zipped({"a.csv": CSV}), b"PK\5\6", field_at, b"\xff\xff\xff"))
 
     with pytest.raises(Rejected, match="CORRUPT"):
         directory(window, max_entries=9)
 
 
-def test_bad_input_21_bytes_behind_the_end_are_corrupt() -> None:
-    assert refusal(zipped({"a.csv": CSV}) + b"\0") is Reason.CORRUPT
+def test_bad_input_21_bytes_after_the_end_record_are_corrupt() -> None:
+    assert rejection(zipped({"a.csv": CSV}) + b"\0") is Reason.CORRUPT
 
 
-def many_entries(names: list[str], *, said: int | None = None, extension: bytes = b"") -> bytes:
-    """A zip of empty members, built by hand: the standard library would take seconds."""
+def many_entries(names: list[str], *, declared: int | None = None, extension: bytes = b"") -> bytes:
+    """A zip file of empty members, without zipfile, which would take seconds."""
     local = [struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, len(n), 0) + n.encode() for n in names]
     offset, central = 0, []
     for name, header in zip(names, local, strict=True):
@@ -215,7 +213,7 @@ def many_entries(names: list[str], *, said: int | None = None, extension: bytes 
         central.append(struct.pack("<4s6H3L5H2L", b"PK\1\2", *numbers) + name.encode())
         offset += len(header)
     size = sum(map(len, central))
-    count = len(names) if said is None else said
+    count = len(names) if declared is None else declared
     end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44 + len(extension), 45, 45, 0, 0, count, count, size, offset)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, offset + size, 1)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
@@ -227,7 +225,7 @@ def hundred_thousand() -> bytes:
     return many_entries([f"{number}.csv" for number in range(100_000)])
 
 
-def test_bad_input_22_a_hundred_thousand_entries_are_too_large_and_cost_no_memory(hundred_thousand: bytes) -> None:
+def test_bad_input_22_a_hundred_thousand_entries_are_too_large_and_need_little_memory(hundred_thousand: bytes) -> None:
     bucket = FakeBucket()
     window = window_of(hundred_thousand, bucket)
 
@@ -239,40 +237,40 @@ def test_bad_input_22_a_hundred_thousand_entries_are_too_large_and_cost_no_memor
     assert len(bucket.reads) == 1
 
 
-def test_a_hundred_thousand_entries_are_read_where_they_are_allowed(hundred_thousand: bytes) -> None:
+def test_a_hundred_thousand_entries_are_read_if_the_limit_allows(hundred_thousand: bytes) -> None:
     assert len(directory(window_of(hundred_thousand), max_entries=100_000)) == 100_000
 
 
-@pytest.mark.parametrize("said", [0, 2, 4, 1_000, 2**63])
-def test_bad_input_22_forged_count_of_entries_is_corrupt(said: int) -> None:
-    assert refusal(many_entries(["a", "b", "c"], said=said)) is Reason.CORRUPT
+@pytest.mark.parametrize("declared", [0, 2, 4, 1_000, 2**63])
+def test_bad_input_22_forged_number_of_entries_is_corrupt(declared: int) -> None:
+    assert rejection(many_entries(["a", "b", "c"], declared=declared)) is Reason.CORRUPT
 
 
-def test_bad_input_22_a_directory_that_would_fill_the_memory_is_too_large() -> None:
-    assert refusal(many_entries(["n" * 60_000] * 20), max_entries=20) is Reason.TOO_LARGE
+def test_bad_input_22_directory_larger_than_the_limit_is_too_large() -> None:
+    assert rejection(many_entries(["n" * 60_000] * 20), max_entries=20) is Reason.TOO_LARGE
 
 
-def test_bad_input_24_encrypted_member_is_told() -> None:
+def test_bad_input_24_encrypted_member_is_rejected() -> None:
     body = zipped({"a.csv": CSV})
 
-    assert refusal(patched(body, b"PK\1\2", 8, b"\1\0")) is Reason.ENCRYPTED
-    assert refusal(patched(body, b"PK\1\2", 8, b"\0\x20")) is Reason.ENCRYPTED
-    assert refusal(patched(body, b"PK\3\4", 6, b"\1\0")) is Reason.ENCRYPTED
+    assert rejection(patched(body, b"PK\1\2", 8, b"\1\0")) is Reason.ENCRYPTED
+    assert rejection(patched(body, b"PK\1\2", 8, b"\0\x20")) is Reason.ENCRYPTED
+    assert rejection(patched(body, b"PK\3\4", 6, b"\1\0")) is Reason.ENCRYPTED
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_bad_input_24_unsupported_method_is_told(method: int) -> None:
-    assert refusal(zipped({"a.csv": CSV}, method=method)) is Reason.UNSUPPORTED
+def test_bad_input_24_unsupported_method_is_rejected(method: int) -> None:
+    assert rejection(zipped({"a.csv": CSV}, method=method)) is Reason.UNSUPPORTED
 
 
 @pytest.mark.parametrize("offset", [4, 6])
-def test_bad_input_24_several_disks_are_unsupported(offset: int) -> None:
-    assert refusal(patched(zipped({"a.csv": CSV}), b"PK\5\6", offset, b"\1\0")) is Reason.UNSUPPORTED
+def test_bad_input_24_zip_of_several_disks_is_unsupported(offset: int) -> None:
+    assert rejection(patched(zipped({"a.csv": CSV}), b"PK\5\6", offset, b"\1\0")) is Reason.UNSUPPORTED
 
 
 @pytest.fixture
 def _everything_is_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The standard library thinks that every number is too large for the plain records."""
+    """zipfile treats every number as too large for the records without ZIP64."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", -1)
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", -1)
 
@@ -287,13 +285,13 @@ def test_bad_input_24_zip64_is_read(before: bytes) -> None:
 
 
 @pytest.mark.usefixtures("_everything_is_zip64")
-def test_bad_input_24_zip64_numbers_are_taken_only_where_they_are_needed() -> None:
+def test_bad_input_24_missing_zip64_numbers_are_corrupt() -> None:
     body = zipped({"a.csv": CSV, "b.csv": b"x"})
     at = body.find(b"PK\1\2")
 
     for field_at in (20, 24, 42):
         assert body[at + field_at : at + field_at + 4] == b"\xff\xff\xff\xff"
-    assert refusal(patched(body, b"PK\1\2", 30, b"\0\0")) is Reason.CORRUPT
+    assert rejection(patched(body, b"PK\1\2", 30, b"\0\0")) is Reason.CORRUPT
 
 
 @pytest.mark.usefixtures("_everything_is_zip64")
@@ -307,12 +305,12 @@ def test_bad_input_24_zip64_numbers_are_taken_only_where_they_are_needed() -> No
         (b"PK\6\6", 3, b"\0", Reason.CORRUPT),
     ],
 )
-def test_bad_input_24_zip64_that_does_not_add_up_is_refused(
+def test_bad_input_24_inconsistent_zip64_record_is_rejected(
     signature: bytes, offset: int, value: bytes, reason: Reason
 ) -> None:
     body = zipped({"a.csv": CSV})
 
-    assert refusal(patched(body, signature, offset, value, last=True)) is reason
+    assert rejection(patched(body, signature, offset, value, last=True)) is reason
 
 
 def test_bad_input_24_zip64_end_record_may_be_longer_than_its_fields() -> None:
@@ -322,7 +320,7 @@ def test_bad_input_24_zip64_end_record_may_be_longer_than_its_fields() -> None:
 
 
 class Sparse:
-    """An object of which only the end holds something; 5 GB need no memory, and reading them fails."""
+    """An object of 5 GB that is zeros up to ``start``, without memory. A read far before ``start`` fails."""
 
     def __init__(self, start: int, body: bytes) -> None:
         self.start = start
@@ -334,30 +332,13 @@ class Sparse:
         yield empty + self.body[max(0, first - self.start) : last + 1 - self.start]
 
 
-def test_bad_input_24_a_member_behind_4_gb_is_read() -> None:
+def test_bad_input_24_member_after_4_gb_is_read() -> None:
     five_gb = 5 * 10**9
-    packer = zlib.compressobj(wbits=-15)
-    compressed_size = packer.compress(CSV) + packer.flush()
-    local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, 0, 8, 0, 0, 0, 0, 0, 5, 0) + b"a.csv" + compressed_size
+    compressor = zlib.compressobj(wbits=-15)
+    compressed = compressor.compress(CSV) + compressor.flush()
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, 0, 8, 0, 0, 0, 0, 0, 5, 0) + b"a.csv" + compressed
     extra = struct.pack("<2HQ", 1, 8, five_gb)
-    numbers = (
-        45,
-        45,
-        0,
-        8,
-        0,
-        0,
-        zlib.crc32(CSV),
-        len(compressed_size),
-        len(CSV),
-        5,
-        len(extra),
-        0,
-        0,
-        0,
-        0,
-        0xFFFFFFFF,
-    )
+    numbers = (45, 45, 0, 8, 0, 0, zlib.crc32(CSV), len(compressed), len(CSV), 5, len(extra), 0, 0, 0, 0, 0xFFFFFFFF)
     central = struct.pack("<4s6H3L5H2L", b"PK\1\2", *numbers) + b"a.csv" + extra
     start = five_gb + len(local)
     end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(central), start)
@@ -368,67 +349,67 @@ def test_bad_input_24_a_member_behind_4_gb_is_read() -> None:
 
     (entry,) = directory(window, max_entries=1)
 
-    assert b"".join(content(window, entry)) == CSV
+    assert b"".join(read_entry(window, entry)) == CSV
 
 
 def test_a_stored_member_can_be_read_in_place() -> None:
     window = window_of(zipped({"a": b"x", "inner.zip": b"stored bytes"}, method=zipfile.ZIP_STORED))
     entry = directory(window, max_entries=2)[1]
 
-    place = stored_window(window, entry)
+    member = stored_slice(window, entry)
 
-    assert b"".join(place.read(0, place.size)) == b"stored bytes"
+    assert b"".join(member.read(0, member.size)) == b"stored bytes"
 
 
-def test_a_folder_is_told_from_a_file() -> None:
+def test_a_folder_is_detected() -> None:
     entries = directory(window_of(zipped({"folder/": b"", "file": b"", "odd/": b"x"})), max_entries=9)
 
     assert [entry.is_directory for entry in entries] == [True, False, False]
 
 
-def test_inflating_gives_small_pieces_however_much_comes_of_few_bytes() -> None:
+def test_inflated_chunks_are_small() -> None:
     window = window_of(zipped({"zeros": bytes(3_000_000)}))
     (entry,) = directory(window, max_entries=1)
 
-    assert max(map(len, content(window, entry))) <= CHUNK_BYTES
+    assert max(map(len, read_entry(window, entry))) <= CHUNK_BYTES
 
 
 @pytest.mark.parametrize("more", [1, 21, 100, 150, 220, 1_000])
-def test_nothing_is_lost_where_a_full_piece_leaves_more_inside_zlib(more: int) -> None:
+def test_data_that_zlib_holds_after_a_full_chunk_is_read(more: int) -> None:
     zeros = bytes(CHUNK_BYTES + more)
 
     assert contents(zipped({"zeros": zeros})) == [("zeros", zeros)]
 
 
 @given(bodies=st.lists(BODIES, min_size=1, max_size=4), chunk=st.integers(1, 400))
-def test_a_gzip_of_several_members_is_read_as_one(bodies: list[bytes], chunk: int) -> None:
-    compressed_size = b"".join(map(gzip.compress, bodies))
+def test_a_gzip_file_of_several_members_is_read_as_one(bodies: list[bytes], chunk: int) -> None:
+    compressed = b"".join(map(gzip.compress, bodies))
 
-    assert b"".join(gunzipped(in_chunks(compressed_size, chunk))) == b"".join(bodies)
+    assert b"".join(gunzipped(in_chunks(compressed, chunk))) == b"".join(bodies)
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
-        lambda compressed_size: compressed_size[:-1],
-        lambda compressed_size: compressed_size[:5],
-        lambda compressed_size: b"",
-        lambda compressed_size: compressed_size + b"garbage",
-        lambda compressed_size: compressed_size + b"\0",
-        lambda compressed_size: compressed_size[:-8] + b"\0\0\0\0" + compressed_size[-4:],
-        lambda compressed_size: compressed_size + compressed_size[:-1],
+        lambda data: data[:-1],
+        lambda data: data[:5],
+        lambda data: b"",
+        lambda data: data + b"garbage",
+        lambda data: data + b"\0",
+        lambda data: data[:-8] + b"\0\0\0\0" + data[-4:],
+        lambda data: data + data[:-1],
     ],
     ids=["cut", "header only", "nothing", "garbage", "padding", "crc", "second member cut"],
 )
 @pytest.mark.parametrize("chunk", [1, 1 << 20])
-def test_bad_input_21_a_spoilt_gzip_is_corrupt(spoil: Callable[[bytes], bytes], chunk: int) -> None:
-    with pytest.raises(Rejected) as refused:
-        b"".join(gunzipped(in_chunks(spoil(gzip.compress(CSV)), chunk)))
+def test_bad_input_21_damaged_gzip_is_corrupt(damage: Callable[[bytes], bytes], chunk: int) -> None:
+    with pytest.raises(Rejected) as rejected:
+        b"".join(gunzipped(in_chunks(damage(gzip.compress(CSV)), chunk)))
 
-    assert refused.value.reason is Reason.CORRUPT
+    assert rejected.value.reason is Reason.CORRUPT
 
 
-def test_noise_is_never_a_zip() -> None:
-    noise = random.Random(1)
+def test_random_bytes_are_corrupt() -> None:
+    generator = random.Random(1)
 
-    assert {refusal(noise.randbytes(noise.randrange(2_000))) for _ in range(200)} == {Reason.CORRUPT}
+    assert {rejection(generator.randbytes(generator.randrange(2_000))) for _ in range(200)} == {Reason.CORRUPT}

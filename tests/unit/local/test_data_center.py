@@ -1,4 +1,4 @@
-"""The made-up data centre agrees with itself, and is the same every time."""
+"""The generated data center is consistent and deterministic."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from local.double.data.data_center import LATEST, DataCenter, Span
 
-FLEET = DataCenter(seed=7, size=12)
+DATA_CENTER = DataCenter(seed=7, size=12)
 SPAN = Span()
 
 
-def test_same_seed_gives_the_same_fleet_and_another_seed_another() -> None:
-    assert list(FLEET.servers()) == list(DataCenter(seed=7, size=12).servers())
-    assert list(FLEET.servers()) != list(DataCenter(seed=8, size=12).servers())
+def test_the_seed_determines_the_servers() -> None:
+    assert list(DATA_CENTER.servers()) == list(DataCenter(seed=7, size=12).servers())
+    assert list(DATA_CENTER.servers()) != list(DataCenter(seed=8, size=12).servers())
 
 
 @given(st.integers(0, 10**9), st.integers(0, 2**40))
-def test_an_agent_id_leads_back_to_its_server(seed: int, index: int) -> None:
+def test_a_server_is_found_by_its_agent_id(seed: int, index: int) -> None:
     data_center = DataCenter(seed=seed, size=2**40 + 1)
 
     assert data_center.server_of(data_center.server(index).agent_id) == data_center.server(index)
@@ -27,11 +27,11 @@ def test_an_agent_id_leads_back_to_its_server(seed: int, index: int) -> None:
 @pytest.mark.parametrize(
     "agent_id", ["", "o-", "o-0123456789abcdef0", "o--1", "büro", DataCenter(seed=8).server(1).agent_id]
 )
-def test_an_agent_of_elsewhere_has_no_server(agent_id: str) -> None:
-    assert FLEET.server_of(agent_id) is None
+def test_an_unknown_agent_id_has_no_server(agent_id: str) -> None:
+    assert DATA_CENTER.server_of(agent_id) is None
 
 
-def test_ids_are_distinct_and_shaped_like_the_services() -> None:
+def test_ids_are_distinct_and_have_the_format_of_the_service() -> None:
     servers = list(DataCenter(size=500).servers())
 
     assert len({server.id for server in servers}) == len({server.agent_id for server in servers}) == 500
@@ -40,7 +40,7 @@ def test_ids_are_distinct_and_shaped_like_the_services() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 12])
-def test_every_connection_stands_on_both_sides(size: int) -> None:
+def test_every_connection_is_on_both_sides(size: int) -> None:
     data_center = DataCenter(size=size)
     flows = [
         {
@@ -56,33 +56,35 @@ def test_every_connection_stands_on_both_sides(size: int) -> None:
 
 
 def test_a_connection_belongs_to_a_process_of_the_server_that_saw_it() -> None:
-    for server in FLEET.servers():
-        processes = {row.process_id: row.path for row in FLEET.processes(server, SPAN)}
+    for server in DATA_CENTER.servers():
+        processes = {row.process_id: row.path for row in DATA_CENTER.processes(server, SPAN)}
 
-        for row in (*FLEET.outgoing(server, SPAN, 2), *FLEET.incoming(server, SPAN, 2)):
+        for row in (*DATA_CENTER.outgoing(server, SPAN, 2), *DATA_CENTER.incoming(server, SPAN, 2)):
             assert row.agent_id == server.agent_id
             assert processes[row.process_id] == row.command_path
 
 
 def test_applications_count_their_servers() -> None:
-    for application in FLEET.applications():
-        members = [server for server in FLEET.servers() if server.application == application.index]
+    for application in DATA_CENTER.applications():
+        members = [server for server in DATA_CENTER.servers() if server.application == application.index]
 
         assert application.server_count == len(members)
 
 
-def test_names_are_as_odd_as_real_ones() -> None:
-    texts = [server.host_name for server in FLEET.servers()] + [one.description for one in FLEET.applications()]
+def test_names_contain_special_characters() -> None:
+    texts = [server.host_name for server in DATA_CENTER.servers()] + [
+        one.description for one in DATA_CENTER.applications()
+    ]
 
     for oddity in ('"', ",", "\n", "ü", "=HYPERLINK", "☕"):
         assert any(oddity in text for text in texts), oddity
     assert "" in texts
 
 
-def test_samples_never_leave_the_span() -> None:
+def test_samples_are_within_the_span() -> None:
     span = Span(LATEST - timedelta(hours=1), LATEST)
 
-    times = [row.sampled_at for row in FLEET.performance(FLEET.server(0), span, 1000)]
+    times = [row.sampled_at for row in DATA_CENTER.performance(DATA_CENTER.server(0), span, 1000)]
 
     assert times == sorted(times)
     assert times[0] == "2026-01-14 23:00:00"

@@ -1,4 +1,4 @@
-"""What the double's exports hold: the files, headers and rows that the service is known to give."""
+"""Contents of the exports of the double: the known files, headers and rows of the service."""
 
 import csv
 import gzip
@@ -14,14 +14,14 @@ from local.double.data.contents import Container, Contents, CsvFile, Kind
 from local.double.data.data_center import DataCenter
 from local.double.data.files import csv_files
 
-FLEET = DataCenter()
-AGENT = Contents(kind=Kind.AGENT, agent_id=FLEET.server(3).agent_id, rows=4)
+DATA_CENTER = DataCenter()
+AGENT = Contents(kind=Kind.AGENT, agent_id=DATA_CENTER.server(3).agent_id, rows=4)
 SUMMARY = Contents(kind=Kind.SUMMARY)
 EC2 = Contents(kind=Kind.EC2_RECOMMENDATIONS)
 EVERY_KIND = pytest.mark.parametrize("contents", [AGENT, SUMMARY, EC2], ids=lambda contents: contents.kind)
 
 
-def written(contents: Contents, data_center: DataCenter = FLEET) -> bytes:
+def written(contents: Contents, data_center: DataCenter = DATA_CENTER) -> bytes:
     target = io.BytesIO()
     write_export(data_center, contents, target)
     return target.getvalue()
@@ -38,7 +38,7 @@ def rows(data: bytes) -> list[list[str]]:
 
 
 @EVERY_KIND
-def test_same_arguments_give_the_same_bytes_and_another_seed_others(contents: Contents) -> None:
+def test_arguments_and_seed_determine_the_bytes(contents: Contents) -> None:
     other = DataCenter(seed=8)
     of_other = replace(contents, agent_id=other.server(3).agent_id)
 
@@ -59,7 +59,7 @@ def test_a_summary_has_the_eight_files_of_the_user_guide() -> None:
     ]
 
 
-def test_an_agent_export_has_six_tables_and_its_results() -> None:
+def test_an_agent_export_has_six_tables_and_a_results_file() -> None:
     assert list(members(written(AGENT))) == [
         "123456789012_osInfo.csv",
         "123456789012_networkInterface.csv",
@@ -71,7 +71,7 @@ def test_an_agent_export_has_six_tables_and_its_results() -> None:
     ]
 
 
-def test_headers_are_those_that_were_seen() -> None:
+def test_headers_are_those_of_the_service() -> None:
     (recommendations,) = members(written(EC2)).values()
     server = members(written(SUMMARY))["123456789012_Server.csv"]
 
@@ -84,10 +84,10 @@ def test_headers_are_those_that_were_seen() -> None:
 
 
 @EVERY_KIND
-def test_every_row_is_as_wide_as_its_header_and_reads_back_as_it_was(contents: Contents) -> None:
+def test_every_row_has_the_columns_of_its_header_and_is_read_back_unchanged(contents: Contents) -> None:
     data = members(written(contents))
 
-    for file in csv_files(FLEET, contents):
+    for file in csv_files(DATA_CENTER, contents):
         expected = [list(file.header), *([str(cell) for cell in row] for row in file.rows())]
         assert rows(data[file.name]) == expected, file.name
         assert {len(row) for row in expected} == {len(file.header)}, file.name
@@ -95,14 +95,14 @@ def test_every_row_is_as_wide_as_its_header_and_reads_back_as_it_was(contents: C
 
 
 @EVERY_KIND
-def test_files_are_written_as_the_service_writes_them(contents: Contents) -> None:
+def test_files_have_the_format_of_the_service(contents: Contents) -> None:
     for name, data in members(written(contents)).items():
         assert not data.startswith(b"\xef\xbb\xbf"), name
         assert not data.endswith(b"\n"), name
         assert b"\r" not in data, name
 
 
-def test_cells_hold_line_breaks_quotes_commas_and_umlauts() -> None:
+def test_cells_contain_line_breaks_quotes_commas_and_umlauts() -> None:
     server = members(written(SUMMARY))["123456789012_Server.csv"]
     process = members(written(AGENT))["123456789012_process.csv"]
 
@@ -112,7 +112,7 @@ def test_cells_hold_line_breaks_quotes_commas_and_umlauts() -> None:
 
 
 @pytest.mark.parametrize("columns", [10, 12])
-def test_connections_have_the_columns_of_their_year(columns: int) -> None:
+def test_connections_have_10_or_12_columns(columns: int) -> None:
     data = members(written(replace(AGENT, connection_columns=columns)))
 
     for side in ("source", "destination"):
@@ -121,7 +121,7 @@ def test_connections_have_the_columns_of_their_year(columns: int) -> None:
         assert table[0][:2] == ["accountNumber", "agentId"]
 
 
-def test_results_tell_what_was_generated() -> None:
+def test_results_file_has_the_number_and_size_of_the_files() -> None:
     data = members(written(AGENT))
     results = json.loads(data.pop("123456789012_results.json"))
 
@@ -135,7 +135,7 @@ def test_results_tell_what_was_generated() -> None:
     }
 
 
-def test_a_truncated_export_ends_early_and_says_where() -> None:
+def test_a_truncated_export_has_its_actual_end_time() -> None:
     data = members(written(replace(AGENT, is_truncated=True, rows=1_000)))
     results = json.loads(data["123456789012_results.json"])
     sampled = [row[-1] for row in rows(data["123456789012_systemPerformance.csv"])[1:]]
@@ -147,7 +147,7 @@ def test_a_truncated_export_ends_early_and_says_where() -> None:
 
 
 @pytest.mark.parametrize("contents", [AGENT, replace(AGENT, agent_id="o-0123456789abcdef0")], ids=["none", "unknown"])
-def test_an_export_with_no_result_is_a_zip_without_csv(contents: Contents) -> None:
+def test_an_export_without_results_is_a_zip_without_csv(contents: Contents) -> None:
     container = Container.NONE if contents is AGENT else Container.ZIP
 
     data = members(written(replace(contents, container=container)))
@@ -156,24 +156,24 @@ def test_an_export_with_no_result_is_a_zip_without_csv(contents: Contents) -> No
     assert json.loads(data["123456789012_results.json"])["ExportSummary"] == {"isTruncated": False}
 
 
-def test_a_summary_with_no_result_is_an_empty_zip() -> None:
+def test_a_summary_without_results_is_an_empty_zip() -> None:
     assert written(replace(SUMMARY, container=Container.NONE)).startswith(b"PK\x05\x06")
 
 
-def test_a_nested_export_is_the_zip_in_a_zip() -> None:
+def test_a_nested_export_is_a_zip_in_a_zip() -> None:
     outer = members(written(replace(AGENT, container=Container.NESTED)))
 
     assert outer == {"123456789012_agent.zip": written(AGENT)}
 
 
 @EVERY_KIND
-def test_without_a_zip_one_table_is_handed_over_plain_or_gzipped(contents: Contents) -> None:
+def test_an_export_without_a_zip_is_one_plain_or_gzipped_table(contents: Contents) -> None:
     plain = written(replace(contents, container=Container.CSV))
-    packed = written(replace(contents, container=Container.GZIP))
+    compressed = written(replace(contents, container=Container.GZIP))
 
     assert plain in members(written(contents)).values()
-    assert gzip.decompress(packed) == plain
-    assert packed[4:8] == bytes(4), "gzip's time of writing would make equal exports differ"
+    assert gzip.decompress(compressed) == plain
+    assert compressed[4:8] == bytes(4), "a gzip timestamp would make equal exports differ"
 
 
 def test_folder_and_prefix_change_the_names() -> None:
@@ -183,7 +183,7 @@ def test_folder_and_prefix_change_the_names() -> None:
     assert list(members(written(replace(EC2, name_prefix="x")))) == ["EC2InstanceRecommendations_x.csv"]
 
 
-def test_rows_start_anew_at_every_reading() -> None:
+def test_rows_can_be_read_again() -> None:
     file = CsvFile("x.csv", ("a",), lambda: ([number] for number in range(3)))
 
     assert b"".join(file.chunks()) == b"".join(file.chunks()) == b"a\n0\n1\n2"

@@ -1,4 +1,4 @@
-"""The double answers StartExportTask and DescribeExportTasks as the service does: asked by boto3's own client."""
+"""StartExportTask and DescribeExportTasks of the double, called by a boto3 client, behave as those of the service."""
 
 import json
 from collections.abc import Callable
@@ -20,22 +20,22 @@ def of_agent(*agent_ids: str) -> dict[str, Any]:
 
 
 def error_of(call: Callable[[], object]) -> tuple[str, str]:
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as caught:
         call()
-    error = refused.value.response["Error"]
+    error = caught.value.response["Error"]
     return error["Code"], error["Message"]
 
 
-# What an export looks like
+# Exports
 
 
-def test_a_summary_goes_from_in_progress_to_succeeded(running: Running) -> None:
+def test_a_summary_is_in_progress_and_then_succeeds(running: Running) -> None:
     running.double.set_scenarios({"in_progress_seconds": 60})
     export_id = running.start()
 
     (first,) = running.describe(export_id)
     running.clock.now += 60
-    (then,) = running.describe(export_id)
+    (second,) = running.describe(export_id)
 
     assert first == {
         "exportId": export_id,
@@ -44,11 +44,11 @@ def test_a_summary_goes_from_in_progress_to_succeeded(running: Running) -> None:
         "exportRequestTime": STARTED,
         "isTruncated": False,
     }
-    assert then["exportStatus"] == "SUCCEEDED"
-    assert then["configurationsDownloadUrl"].startswith(running.server.url)
+    assert second["exportStatus"] == "SUCCEEDED"
+    assert second["configurationsDownloadUrl"].startswith(running.server.url)
 
 
-def test_an_agent_export_repeats_the_range_that_was_asked_for(running: Running) -> None:
+def test_an_agent_export_has_its_requested_time_range(running: Running) -> None:
     agent = running.double.agents()[2]
     start, end = STARTED - timedelta(days=2), STARTED - timedelta(days=1)
 
@@ -58,7 +58,7 @@ def test_an_agent_export_repeats_the_range_that_was_asked_for(running: Running) 
 
 
 @pytest.mark.parametrize("parameters", [{}, {"preferences": RECOMMEND}], ids=["summary", "ec2"])
-def test_a_range_counts_for_agents_only(running: Running, parameters: dict[str, Any]) -> None:
+def test_only_agent_exports_have_a_time_range(running: Running, parameters: dict[str, Any]) -> None:
     (info,) = running.describe(running.start(startTime=STARTED - timedelta(days=2), **parameters))
 
     assert "requestedStartTime" not in info
@@ -69,15 +69,15 @@ def test_a_failed_export_has_a_message_and_no_download_url(running: Running) -> 
         {"outcome": "FAILED", "status_message": "No data for the agent"}, {"outcome": "FAILED"}
     )
 
-    (told,) = running.describe(running.start())
-    (untold,) = running.describe(running.start())
+    (custom,) = running.describe(running.start())
+    (default,) = running.describe(running.start())
 
-    assert (told["exportStatus"], told["statusMessage"]) == ("FAILED", "No data for the agent")
-    assert untold["statusMessage"]
-    assert "configurationsDownloadUrl" not in told
+    assert (custom["exportStatus"], custom["statusMessage"]) == ("FAILED", "No data for the agent")
+    assert default["statusMessage"]
+    assert "configurationsDownloadUrl" not in custom
 
 
-def test_truncation_shows_when_the_export_is_finished(running: Running) -> None:
+def test_is_truncated_is_true_once_the_export_is_finished(running: Running) -> None:
     running.double.set_scenarios({"is_truncated": True, "in_progress_seconds": 5})
     export_id = running.start(**of_agent(running.double.agents()[0]))
 
@@ -86,7 +86,7 @@ def test_truncation_shows_when_the_export_is_finished(running: Running) -> None:
     assert running.describe(export_id)[0]["isTruncated"] is True
 
 
-def test_a_status_of_the_future_goes_through(running: Running) -> None:
+def test_an_unknown_status_is_returned(running: Running) -> None:
     running.double.set_scenarios({"outcome": "ARCHIVED"})
 
     (info,) = running.describe(running.start())
@@ -99,7 +99,7 @@ def test_a_status_of_the_future_goes_through(running: Running) -> None:
     ("scenario", "url"),
     [({"no_download_url": True}, None), ({"download_url": ""}, ""), ({"download_url": "http://x"}, "http://x")],
 )
-def test_a_link_can_be_missing_or_another(running: Running, scenario: dict[str, Any], url: str | None) -> None:
+def test_a_download_url_can_be_missing_or_replaced(running: Running, scenario: dict[str, Any], url: str | None) -> None:
     running.double.set_scenarios(scenario)
 
     (info,) = running.describe(running.start())
@@ -107,15 +107,15 @@ def test_a_link_can_be_missing_or_another(running: Running, scenario: dict[str, 
     assert info.get("configurationsDownloadUrl") == url
 
 
-def test_every_describe_gives_a_new_link(running: Running) -> None:
-    running.double.set_scenarios({"link_lifetime_seconds": 10}, {"link_lifetime_seconds": 20})
+def test_download_urls_have_the_lifetime_of_the_scenario(running: Running) -> None:
+    running.double.set_scenarios({"url_lifetime_seconds": 10}, {"url_lifetime_seconds": 20})
     first, second = running.start(), running.start()
 
     assert "X-Amz-Expires=10&" in running.download_url(first)
     assert "X-Amz-Expires=20&" in running.download_url(second)
 
 
-# Which exports are listed
+# Listing
 
 
 def test_a_late_id_is_absent_until_it_appears(running: Running) -> None:
@@ -128,13 +128,13 @@ def test_a_late_id_is_absent_until_it_appears(running: Running) -> None:
     assert running.status(export_id) == "SUCCEEDED"
 
 
-def test_unknown_ids_are_absent_and_a_repeated_id_counts_once(running: Running) -> None:
+def test_unknown_ids_are_absent_and_a_repeated_id_is_listed_once(running: Running) -> None:
     export_id = running.start()
 
     assert [info["exportId"] for info in running.describe("export-unknown", export_id, export_id)] == [export_id]
 
 
-def test_filters_choose_by_agent_and_meet_the_ids(running: Running) -> None:
+def test_filters_select_by_agent_and_combine_with_ids(running: Running) -> None:
     one, other = running.double.agents()[:2]
     of_one, of_other = running.start(**of_agent(one)), running.start(**of_agent(other))
     running.start()
@@ -149,7 +149,7 @@ def test_filters_choose_by_agent_and_meet_the_ids(running: Running) -> None:
 
 
 @pytest.mark.parametrize("query", ["everything", "ids", "filters"])
-def test_pages_follow_one_another_to_the_end(running: Running, query: str) -> None:
+def test_all_pages_are_listed(running: Running, query: str) -> None:
     agent = running.double.agents()[0]
     ids = running.double.add_many(25, {"kind": "agent", "agent_id": agent})
     parameters = {"everything": {}, "ids": {"exportIds": ids}, "filters": of_agent(agent)}[query]
@@ -162,7 +162,7 @@ def test_pages_follow_one_another_to_the_end(running: Running, query: str) -> No
     assert "nextToken" not in pages[-1]
 
 
-def test_a_token_alone_goes_on_with_its_query(running: Running) -> None:
+def test_a_token_alone_continues_its_query(running: Running) -> None:
     agent = running.double.agents()[0]
     ids = running.double.add_many(3, {"kind": "agent", "agent_id": agent})
     running.double.add_many(10)
@@ -173,7 +173,7 @@ def test_a_token_alone_goes_on_with_its_query(running: Running) -> None:
     assert sorted(info["exportId"] for page in (first, rest) for info in page["exportsInfo"]) == sorted(ids)
 
 
-def test_max_results_bounds_a_page_and_the_service_bounds_it_at_100(running: Running) -> None:
+def test_max_results_limits_a_page_to_at_most_100(running: Running) -> None:
     running.double.add_many(120)
 
     def size(**parameters: Any) -> int:
@@ -188,16 +188,16 @@ def test_a_page_that_ends_with_the_last_export_has_no_token(running: Running) ->
     assert "nextToken" not in running.service.describe_export_tasks(maxResults=4)
 
 
-def test_exports_are_not_listed_in_the_order_of_the_request(running: Running) -> None:
+def test_exports_are_listed_in_another_order_than_requested(running: Running) -> None:
     ids = running.double.add_many(20)
 
     assert [info["exportId"] for info in running.describe(*ids)] != ids
 
 
-# What is refused
+# Errors
 
 
-def test_a_sixth_agent_export_waits_for_another_to_finish(running: Running) -> None:
+def test_a_sixth_concurrent_agent_export_is_rejected(running: Running) -> None:
     running.double.set_scenarios(default={"in_progress_seconds": 60})
     agents = running.double.agents()
     for agent in agents[:5]:
@@ -213,7 +213,7 @@ def test_a_sixth_agent_export_waits_for_another_to_finish(running: Running) -> N
     assert running.start(**of_agent(agents[5]))
 
 
-def test_an_export_that_is_there_already_is_named_last(running: Running) -> None:
+def test_the_error_for_an_existing_export_ends_with_its_id(running: Running) -> None:
     export_id = running.start()
     running.double.set_scenarios({"existing_id": export_id})
 
@@ -226,7 +226,7 @@ def test_an_export_that_is_there_already_is_named_last(running: Running) -> None
     assert running.double.counts()["exports"][export_id]["starts"] == 2
 
 
-def test_calls_from_another_region_have_no_home(running: Running) -> None:
+def test_calls_from_another_region_have_no_home_region(running: Running) -> None:
     code, _ = error_of(running.client("eu-west-1").describe_export_tasks)
 
     assert code == "HomeRegionNotSetException"
@@ -236,13 +236,13 @@ def test_calls_from_another_region_have_no_home(running: Running) -> None:
 
 
 @pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException", "InvalidInputException"])
-def test_every_call_can_be_refused(running: Running, code: str) -> None:
+def test_every_call_can_be_rejected(running: Running, code: str) -> None:
     running.double.settings(refuse_with=code)
 
     assert error_of(running.start)[0] == error_of(running.service.describe_export_tasks)[0] == code
 
 
-def test_one_start_can_be_refused(running: Running) -> None:
+def test_one_start_can_be_rejected(running: Running) -> None:
     running.double.set_scenarios({"error_code": "ServerInternalErrorException", "error_message": "Try again"})
 
     assert error_of(running.start) == ("ServerInternalErrorException", "Try again")
@@ -260,7 +260,7 @@ def outcomes_of(running: Running, calls: int) -> list[str]:
     return outcomes
 
 
-def test_faults_come_at_their_rate_and_the_same_way_again(running: Running) -> None:
+def test_faults_have_their_rate_and_are_reproducible(running: Running) -> None:
     rates = {"throttle_rate": 0.3, "error_rate": 0.2, "fault_seed": 11}
     running.double.settings(**rates)
     first = outcomes_of(running, 60)
@@ -289,9 +289,7 @@ def test_faults_come_at_their_rate_and_the_same_way_again(running: Running) -> N
     ],
     ids=lambda parameters: json.dumps(parameters, default=str)[:60],
 )
-def test_a_start_with_a_value_that_the_service_does_not_have_is_refused(
-    running: Running, parameters: dict[str, Any]
-) -> None:
+def test_a_start_with_an_invalid_value_is_rejected(running: Running, parameters: dict[str, Any]) -> None:
     assert error_of(lambda: running.start(**parameters))[0] == "InvalidParameterValueException"
     assert running.service.describe_export_tasks()["exportsInfo"] == []
 
@@ -312,15 +310,13 @@ def test_an_agent_and_recommendations_exclude_each_other(running: Running) -> No
     ],
     ids=lambda parameters: json.dumps(parameters)[:40],
 )
-def test_a_describe_with_a_value_that_the_service_does_not_have_is_refused(
-    running: Running, parameters: dict[str, Any]
-) -> None:
+def test_a_describe_with_an_invalid_value_is_rejected(running: Running, parameters: dict[str, Any]) -> None:
     code, _ = error_of(lambda: running.service.describe_export_tasks(**parameters))
 
     assert code == "InvalidParameterValueException"
 
 
-def test_a_token_does_not_go_with_another_query(running: Running) -> None:
+def test_a_token_with_another_query_is_rejected(running: Running) -> None:
     ids = running.double.add_many(3)
     token = running.service.describe_export_tasks(maxResults=1)["nextToken"]
 
@@ -329,7 +325,7 @@ def test_a_token_does_not_go_with_another_query(running: Running) -> None:
     assert code == "InvalidParameterValueException"
 
 
-# The wire, where boto3 would not let a mistake out
+# Requests that boto3 would not send
 
 
 def posted(running: Running, body: bytes, **headers: str) -> tuple[int, str, str | None]:
@@ -355,7 +351,7 @@ def posted(running: Running, body: bytes, **headers: str) -> tuple[int, str, str
         (b"{", "SerializationException"),
     ],
 )
-def test_what_the_model_does_not_allow_is_refused(running: Running, body: bytes, code: str) -> None:
+def test_a_request_that_breaks_the_service_model_is_rejected(running: Running, body: bytes, code: str) -> None:
     assert posted(running, body) == (400, code, code)
 
 
@@ -368,7 +364,7 @@ def test_what_the_model_does_not_allow_is_refused(running: Running, body: bytes,
         ({"Authorization": "Bearer x"}, "IncompleteSignatureException"),
     ],
 )
-def test_a_call_without_its_headers_is_refused(running: Running, headers: dict[str, str], code: str) -> None:
+def test_a_call_without_its_headers_is_rejected(running: Running, headers: dict[str, str], code: str) -> None:
     assert posted(running, b"{}", **headers)[1] == code
 
 
@@ -383,12 +379,12 @@ def test_a_call_without_its_headers_is_refused(running: Running, headers: dict[s
     ],
     ids=["missing", "null", "pattern", "time as text", "unknown"],
 )
-def test_an_answer_that_the_model_does_not_allow_never_goes_out(info: dict[str, Any]) -> None:
+def test_a_response_that_breaks_the_service_model_is_an_error(info: dict[str, Any]) -> None:
     with pytest.raises(WrongAnswer, match="DescribeExportTasks"):
         Protocol().check_answer("DescribeExportTasks", {"exportsInfo": [info]})
 
 
-def test_a_slip_of_the_double_is_an_internal_failure(running: Running) -> None:
+def test_an_invalid_response_of_the_double_is_an_internal_failure(running: Running) -> None:
     running.double.set_scenarios({"export_id": "with a space"})
 
     code, message = error_of(running.start)
@@ -396,7 +392,7 @@ def test_a_slip_of_the_double_is_an_internal_failure(running: Running) -> None:
     assert (code, message) == ("InternalFailure", r"StartExportTask: exportId: does not match \S*")
 
 
-def test_times_go_over_the_wire_as_epoch_seconds(running: Running) -> None:
+def test_times_are_serialized_as_epoch_seconds(running: Running) -> None:
     running.start()
     answer = running.http.request(
         "POST",

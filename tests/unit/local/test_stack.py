@@ -1,4 +1,4 @@
-"""The local AWS as its users see it, without bringing one up."""
+"""The local AWS for its users, without starting it."""
 
 import json
 from pathlib import Path
@@ -23,32 +23,32 @@ def recorded(aws: LocalAws) -> LocalAws:
     return aws
 
 
-def test_without_one_the_way_to_one_is_told(aws: LocalAws) -> None:
+def test_the_error_without_a_local_aws_names_make_local(aws: LocalAws) -> None:
     with pytest.raises(LocalAwsFailed, match="make local"):
         _ = aws.env
 
 
-def test_taking_down_what_is_not_there_is_fine(tmp_path: Path) -> None:
+def test_down_without_a_local_aws_is_no_error(tmp_path: Path) -> None:
     assert LocalAws(tmp_path / "never").down() is False
 
 
-def test_taking_down_forgets_all(recorded: LocalAws) -> None:
+def test_down_deletes_all_state(recorded: LocalAws) -> None:
     assert recorded.down() is True
     assert not recorded.state.folder.exists()
 
 
-def test_one_whose_servers_are_gone_does_not_run(recorded: LocalAws) -> None:
+def test_a_local_aws_whose_servers_ended_is_not_running(recorded: LocalAws) -> None:
     assert not recorded.running
 
 
-def test_outputs_are_known_by_name(recorded: LocalAws) -> None:
+def test_outputs_are_read_by_name(recorded: LocalAws) -> None:
     recorded.state.outputs.write_text(json.dumps({"DiscoveryExports": {"BucketName": "bucket"}}))
 
     assert recorded.outputs == {"BucketName": "bucket"}
 
 
-def test_clients_reach_it_whatever_the_environment_says(recorded: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "of-another-job")
+def test_clients_ignore_the_environment(recorded: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "other-profile")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
 

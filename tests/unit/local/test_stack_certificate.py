@@ -1,4 +1,4 @@
-"""The certificate of the local AWS, as clients verify it."""
+"""Verification of the certificate of the local AWS by clients."""
 
 import ssl
 from pathlib import Path
@@ -16,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "some-bucket.s3.localhost"])
-def test_strict_clients_accept_it_for_every_name_of_this_machine(folder: Path, name: str) -> None:
+def test_strict_clients_accept_the_certificate_for_every_local_name(folder: Path, name: str) -> None:
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_side.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     client_side = ssl.create_default_context(cafile=folder / "certificate.pem")
@@ -33,11 +33,11 @@ def test_strict_clients_accept_it_for_every_name_of_this_machine(folder: Path, n
     assert client.getpeercert()
 
 
-def test_only_its_owner_may_read_the_key(folder: Path) -> None:
+def test_only_the_owner_may_read_the_key(folder: Path) -> None:
     assert (folder / "key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_bundle_grows_where_it_is_and_holds_each_certificate_once(folder: Path, tmp_path: Path) -> None:
+def test_bundle_is_extended_in_place_and_has_each_certificate_once(folder: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
     write_bundle(bundle, [PUBLIC])
 

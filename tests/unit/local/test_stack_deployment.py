@@ -1,4 +1,4 @@
-"""When the local AWS deploys again, and with what."""
+"""Deployment of the local AWS: fingerprints and arguments."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def app(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_waits_download_hosts_and_saved_queries_differ_from_aws() -> None:
+def test_only_waits_download_hosts_and_named_queries_differ_from_aws() -> None:
     waits = {"waitFloorSeconds", "waitCeilingSeconds", "notFoundGraceSeconds"}
     assert set(CONTEXT) == {*waits, "downloadHosts", "namedQueries"}
 
@@ -43,7 +43,7 @@ def test_changed_context_has_another_fingerprint(app: Path) -> None:
     assert fingerprint(app, CONTEXT) != fingerprint(app, CONTEXT | {"waitFloorSeconds": "2"})
 
 
-def test_deployment_hands_the_context_to_the_cdk(app: Path) -> None:
+def test_deployment_passes_the_context_to_the_cdk(app: Path) -> None:
     cdk = _cdk(app, 'printf "%s\\n" "$@" > arguments')
 
     cdk.deploy({"waitFloorSeconds": "1", "downloadHosts": "localhost:*"}, app / "outputs.json")
@@ -53,7 +53,7 @@ def test_deployment_hands_the_context_to_the_cdk(app: Path) -> None:
     assert arguments[arguments.index("--outputs-file") + 1] == str(app / "outputs.json")
 
 
-def test_failed_deployment_tells_what_the_cdk_said(app: Path) -> None:
+def test_failed_deployment_has_the_output_of_the_cdk(app: Path) -> None:
     cdk = _cdk(app, "echo maxFiles is not a number; exit 1")
 
     with pytest.raises(LocalAwsFailed, match="maxFiles is not a number"):

@@ -1,4 +1,4 @@
-"""What the local AWS takes from the caller's environment and gives to its users."""
+"""Environment variables that the local AWS reads from the caller and sets for its users."""
 
 import subprocess
 from pathlib import Path
@@ -13,19 +13,19 @@ from local.stack.errors import LocalAwsFailed
 def test_env_file_survives_a_shell() -> None:
     values = {"PLAIN": "https://127.0.0.1:1", "ODD": 'it\'s $HOME; `date` "and" a space'}
 
-    scenario = env_file(values) + 'printf "%s|%s" "$PLAIN" "$ODD"'
-    printed = subprocess.run(["/bin/sh", "-c", scenario], capture_output=True, text=True, check=True).stdout
+    script = env_file(values) + 'printf "%s|%s" "$PLAIN" "$ODD"'
+    printed = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert printed == "|".join(values.values())
 
 
-def test_env_file_has_nothing_but_exports() -> None:
+def test_env_file_has_only_export_lines() -> None:
     lines = env_file(_client_environment()).splitlines()
 
     assert all(line.startswith("export ") and "=" in line for line in lines)
 
 
-def test_users_are_given_endpoint_credentials_region_and_certificates() -> None:
+def test_users_get_endpoints_credentials_region_and_certificates() -> None:
     env = _client_environment()
 
     assert env["AWS_ENDPOINT_URL"] == "https://127.0.0.1:1"
@@ -35,27 +35,27 @@ def test_users_are_given_endpoint_credentials_region_and_certificates() -> None:
     assert env["AWS_CA_BUNDLE"] == env["NODE_EXTRA_CA_CERTS"] == "/state/trusted.pem"
 
 
-def test_the_callers_exceptions_from_the_proxy_are_kept() -> None:
+def test_no_proxy_of_the_caller_is_extended() -> None:
     env = _client_environment({"NO_PROXY": "intranet,localhost"})
 
     assert env["NO_PROXY"] == env["no_proxy"] == "intranet,localhost,127.0.0.1"
 
 
-def test_service_set_beforehand_is_taken() -> None:
+def test_service_of_the_caller_is_used() -> None:
     assert CallerEnvironment.of({DISCOVERY: "https://localhost:9"}).service == "https://localhost:9"
 
 
-def test_our_own_double_in_a_sourced_shell_is_no_service_set_beforehand() -> None:
-    assert CallerEnvironment.of(_client_environment() | {"AWS_CA_BUNDLE": "/long/gone.pem"}) == CallerEnvironment()
+def test_own_double_of_a_sourced_env_file_is_ignored() -> None:
+    assert CallerEnvironment.of(_client_environment() | {"AWS_CA_BUNDLE": "/missing.pem"}) == CallerEnvironment()
 
 
-def test_service_set_after_sourcing_our_file_is_taken() -> None:
+def test_service_that_replaces_the_one_of_the_env_file_is_used() -> None:
     environ = {DISCOVERY: "https://localhost:9", OWN_DOUBLE: "https://localhost:2"}
 
     assert CallerEnvironment.of(environ).service == "https://localhost:9"
 
 
-def test_certificates_set_beforehand_are_taken(tmp_path: Path) -> None:
+def test_certificates_of_the_caller_are_used(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.touch()
 
@@ -67,13 +67,13 @@ def test_missing_certificates_are_named(tmp_path: Path) -> None:
         CallerEnvironment.of({"AWS_CA_BUNDLE": str(tmp_path / "typo.pem")})
 
 
-def test_nothing_of_the_callers_aws_proxy_or_python_is_inherited() -> None:
+def test_aws_proxy_and_python_variables_are_not_inherited() -> None:
     environ = {"PATH": "/bin", "AWS_PROFILE": "work", "HTTPS_PROXY": "http://proxy", "PYTHONPATH": "/x", "PORT": "1"}
 
     assert inherited(environ) == {"PATH": "/bin"}
 
 
-def test_lambdas_are_given_the_service_and_the_certificates_but_no_credentials(tmp_path: Path) -> None:
+def test_functions_get_the_service_and_the_certificates_but_no_credentials(tmp_path: Path) -> None:
     env = ministack.environment(
         {"HOME": "/home/me"},
         1,
@@ -90,7 +90,7 @@ def test_lambdas_are_given_the_service_and_the_certificates_but_no_credentials(t
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & set(env)
 
 
-def test_ministack_enforces_iam_over_tls_on_loopback_only() -> None:
+def test_ministack_enforces_iam_and_serves_tls_on_loopback() -> None:
     command = ministack.command(Path("python"), 1, Path("certificate.pem"), Path("key.pem"))
 
     assert (ministack.SETTINGS["AUTH"], ministack.SETTINGS["USE_SSL"]) == ("true", "1")

@@ -1,4 +1,4 @@
-"""Background processes: found again, ended with their children, never mistaken for another."""
+"""Background processes: identified by PID and start time, and ended with their children."""
 
 import os
 import subprocess
@@ -12,19 +12,17 @@ import pytest
 
 from local.stack.processes import GatedProcess, Process
 
-CHILD_AND_ITSELF = "sleep 60 & echo $! > child; echo ready > ready; wait"
+START_CHILD = "sleep 60 & echo $! > child; echo ready > ready; wait"
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[GatedProcess]:
-    gate = GatedProcess(
-        "sample", ["/bin/sh", "-c", CHILD_AND_ITSELF], env=os.environ, cwd=tmp_path, log=tmp_path / "log"
-    )
+    gate = GatedProcess("sample", ["/bin/sh", "-c", START_CHILD], env=os.environ, cwd=tmp_path, log=tmp_path / "log")
     yield gate
     gate.process.end()
 
 
-def test_nothing_runs_before_the_gate_opens(gate: GatedProcess, tmp_path: Path) -> None:
+def test_the_command_runs_only_after_open(gate: GatedProcess, tmp_path: Path) -> None:
     assert gate.process.alive
     assert not (tmp_path / "ready").exists()
 
@@ -33,14 +31,14 @@ def test_nothing_runs_before_the_gate_opens(gate: GatedProcess, tmp_path: Path) 
     _wait_until((tmp_path / "ready").exists)
 
 
-def test_it_is_the_same_process_behind_the_gate(gate: GatedProcess, tmp_path: Path) -> None:
+def test_the_process_is_the_same_after_open(gate: GatedProcess, tmp_path: Path) -> None:
     gate.open()
     _wait_until((tmp_path / "ready").exists)
 
     assert gate.process.alive
 
 
-def test_end_takes_the_children_along(gate: GatedProcess, tmp_path: Path) -> None:
+def test_end_ends_the_children(gate: GatedProcess, tmp_path: Path) -> None:
     gate.open()
     _wait_until((tmp_path / "ready").exists)
 
@@ -50,7 +48,7 @@ def test_end_takes_the_children_along(gate: GatedProcess, tmp_path: Path) -> Non
     assert not _runs(int((tmp_path / "child").read_text()))
 
 
-def test_children_that_outlive_their_leader_are_ended(gate: GatedProcess, tmp_path: Path) -> None:
+def test_end_ends_children_of_a_killed_process(gate: GatedProcess, tmp_path: Path) -> None:
     gate.open()
     _wait_until((tmp_path / "ready").exists)
     os.kill(gate.process.pid, 9)
@@ -61,30 +59,31 @@ def test_children_that_outlive_their_leader_are_ended(gate: GatedProcess, tmp_pa
     assert not _runs(int((tmp_path / "child").read_text()))
 
 
-def test_ending_twice_is_fine(gate: GatedProcess) -> None:
+def test_end_can_be_repeated(gate: GatedProcess) -> None:
     gate.process.end()
     gate.process.end()
 
     assert not gate.process.alive
 
 
-def test_another_process_of_the_same_id_is_left_alone(gate: GatedProcess) -> None:
-    impostor = replace(gate.process, started="an earlier boot 1")
+def test_a_process_with_a_reused_pid_is_not_ended(gate: GatedProcess) -> None:
+    other = replace(gate.process, started="an earlier boot 1")
 
-    impostor.end()
+    other.end()
 
-    assert not impostor.alive
+    assert not other.alive
     assert gate.process.alive
 
 
-def test_a_process_that_never_was_is_not_alive() -> None:
+def test_a_pid_that_does_not_exist_is_not_alive() -> None:
     assert not Process("ghost", 2**22 + 1, "some boot 1").alive
 
 
-def test_a_starter_that_dies_before_opening_leaves_nothing(tmp_path: Path) -> None:
+def test_a_process_ends_if_its_starter_dies_before_open(tmp_path: Path) -> None:
     script = (
         "import os; from pathlib import Path; from local.stack.processes import GatedProcess\n"
-        f"gate = GatedProcess('orphan', ['sleep', '60'], env=os.environ, cwd=Path('.'), log=Path({str(tmp_path / 'log')!r}))\n"
+        f"gate = GatedProcess('orphan', ['sleep', '60'], env=os.environ, cwd=Path('.'), "
+        f"log=Path({str(tmp_path / 'log')!r}))\n"
         "print(gate.process.pid, flush=True); os._exit(1)"
     )
 
@@ -94,7 +93,7 @@ def test_a_starter_that_dies_before_opening_leaves_nothing(tmp_path: Path) -> No
 
 
 def _runs(pid: int) -> bool:
-    """Zombies do not run: nobody may be there to collect them."""
+    """Whether the process runs. A zombie, whose parent may never wait for it, does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"

@@ -1,4 +1,4 @@
-"""What a local AWS leaves on disk."""
+"""State of a local AWS on disk."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ INSTANCE = Instance(
 )
 
 
-def test_instance_is_found_again(tmp_path: Path) -> None:
+def test_instance_is_loaded(tmp_path: Path) -> None:
     _state(tmp_path).save(INSTANCE)
 
     assert State(tmp_path).load() == INSTANCE
 
 
-def test_no_instance_in_a_new_folder(tmp_path: Path) -> None:
+def test_a_new_folder_has_no_instance(tmp_path: Path) -> None:
     assert State(tmp_path / "new").load() is None
 
 
-def test_record_that_cannot_be_read_is_no_instance(tmp_path: Path) -> None:
+def test_a_damaged_record_is_no_instance(tmp_path: Path) -> None:
     state = _state(tmp_path)
     state.save(INSTANCE)
     record = state.work / "instance.json"
@@ -38,7 +38,7 @@ def test_record_that_cannot_be_read_is_no_instance(tmp_path: Path) -> None:
         assert state.load() is None
 
 
-def test_forgetting_leaves_what_is_not_ours(tmp_path: Path) -> None:
+def test_forget_keeps_other_files(tmp_path: Path) -> None:
     state = _state(tmp_path)
     state.save(INSTANCE)
     state.env.touch()
@@ -52,7 +52,7 @@ def test_forgetting_leaves_what_is_not_ours(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_forgetting_all_leaves_no_folder(tmp_path: Path) -> None:
+def test_forget_deletes_an_empty_folder(tmp_path: Path) -> None:
     state = State(tmp_path / "local")
 
     with state.locked():
@@ -62,7 +62,7 @@ def test_forgetting_all_leaves_no_folder(tmp_path: Path) -> None:
     assert not state.folder.exists()
 
 
-def test_what_only_one_may_do_is_refused_to_a_second_in_a_sentence(tmp_path: Path) -> None:
+def test_a_second_demo_on_one_local_aws_is_rejected(tmp_path: Path) -> None:
     with (
         _state(tmp_path).only_one("demo"),
         pytest.raises(LocalAwsFailed, match=r"^another demo runs on this local AWS: wait for its end\.$"),

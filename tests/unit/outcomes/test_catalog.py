@@ -1,4 +1,4 @@
-"""The catalog's conditional writes, against DynamoDB as moto plays it."""
+"""Conditional writes of the catalog, against DynamoDB of moto."""
 
 import io
 import json
@@ -26,9 +26,8 @@ from tests.unit.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
 
-
 SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
-"""One for all tests: each new one reads the descriptions of the services again."""
+"""One session for all tests: each new session loads the service models again."""
 
 
 @pytest.fixture
@@ -50,9 +49,9 @@ def catalog(dynamodb: Any, clock: FakeClock) -> Catalog:
 
 
 def of_run(run_id: str = "run-1", requested_at: datetime | None = None, **more: Any) -> Batch:
-    """A batch of a run that asks for the export by id at ``requested_at``, or not by id."""
-    asked = {"started_at": requested_at} if requested_at else {"retries_rejected": False}
-    return batch("export-1", run_id=run_id, **{**asked, **more})
+    """A batch of a run that requests the export by ID at ``requested_at``, or not by ID if that is None."""
+    request = {"started_at": requested_at} if requested_at else {"retries_rejected": False}
+    return batch("export-1", run_id=run_id, **{**request, **more})
 
 
 def claim(catalog: Catalog, run_id: str, *, requested_at: datetime | None = None) -> Write:
@@ -62,9 +61,9 @@ def claim(catalog: Catalog, run_id: str, *, requested_at: datetime | None = None
 def settle(
     catalog: Catalog, outcome: Outcome, *, run_id: str = "run-1", requested_at: datetime | None = None, **details: Any
 ) -> Write:
-    told = export(status="FAILED" if outcome is Outcome.FAILED else "SUCCEEDED")
-    asked = of_run(run_id, requested_at, correlation_id="c")
-    return catalog.settle(asked, told, outcome, polls=3, details=details)
+    described = export(status="FAILED" if outcome is Outcome.FAILED else "SUCCEEDED")
+    request = of_run(run_id, requested_at, correlation_id="c")
+    return catalog.settle(request, described, outcome, polls=3, details=details)
 
 
 def record_unsettled(
@@ -78,7 +77,7 @@ def record_unsettled(
     return catalog.record_unsettled(of_run(run_id, requested_at), "export-1", outcome, reason)
 
 
-def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
+def test_a_settled_item_has_all_attributes_but_not_the_download_url(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     settle(catalog, Outcome.STORED, kind="agent", manifestKey="manifests/export-1.json", bytes=7, rows=2, files=1)
 
@@ -107,7 +106,7 @@ def test_a_settled_row_says_everything_but_the_link(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("settled", [outcome for outcome in Outcome if outcome.settled])
-def test_a_settled_row_never_goes_back(catalog: Catalog, clock: FakeClock, settled: Outcome) -> None:
+def test_a_settled_item_stays_settled(catalog: Catalog, clock: FakeClock, settled: Outcome) -> None:
     settle(catalog, settled)
     clock.now += HOUR
 
@@ -123,22 +122,22 @@ def test_a_settled_row_never_goes_back(catalog: Catalog, clock: FakeClock, settl
     assert catalog.rows(["export-1"])["export-1"].run_id == "run-1"
 
 
-@pytest.mark.parametrize("settled", [each for each in Outcome if each.settled and not each.landed])
-def test_a_rejected_or_failed_export_asked_for_by_id_is_settled_anew_once(
+@pytest.mark.parametrize("settled", [each for each in Outcome if each.settled and not each.has_data])
+def test_a_rejected_or_failed_export_requested_by_id_is_settled_again_once(
     catalog: Catalog, clock: FakeClock, settled: Outcome
 ) -> None:
     settle(catalog, settled, reason="CORRUPT")
 
     clock.now = NOW + 2 * HOUR
-    anew = settle(catalog, Outcome.STORED, run_id="run-2", requested_at=NOW + HOUR)
+    second = settle(catalog, Outcome.STORED, run_id="run-2", requested_at=NOW + HOUR)
     clock.now = NOW + 4 * HOUR
-    again = settle(catalog, Outcome.REJECTED, run_id="run-3", requested_at=NOW + 3 * HOUR)
+    third = settle(catalog, Outcome.REJECTED, run_id="run-3", requested_at=NOW + 3 * HOUR)
 
-    assert (anew.applied, again.applied) == (True, False)
-    assert anew.row.reason is None
+    assert (second.applied, third.applied) == (True, False)
+    assert second.row.reason is None
 
 
-def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clock: FakeClock) -> None:
+def test_a_rejection_after_the_request_is_final_for_it(catalog: Catalog, clock: FakeClock) -> None:
     clock.now += HOUR
     settle(catalog, Outcome.REJECTED)
 
@@ -146,16 +145,16 @@ def test_a_rejection_later_than_the_asking_binds_the_asker(catalog: Catalog, clo
     assert catalog.rows(["export-1"])["export-1"].is_final_for(NOW)
 
 
-def test_fault_26_a_claim_keeps_other_runs_away_until_it_expires(catalog: Catalog, clock: FakeClock) -> None:
+def test_fault_26_claim_excludes_other_runs_until_it_expires(catalog: Catalog, clock: FakeClock) -> None:
     assert claim(catalog, "run-1").applied
     clock.now = NOW + timedelta(minutes=14)
     assert not claim(catalog, "run-2").applied
-    assert claim(catalog, "run-1").applied, "a run's own retry goes on"
+    assert claim(catalog, "run-1").applied, "a retry of the same run may claim it"
     clock.now = NOW + timedelta(minutes=40)
     assert claim(catalog, "run-2").applied
 
 
-def test_a_released_claim_is_free_at_once(catalog: Catalog) -> None:
+def test_a_released_export_can_be_claimed_at_once(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     catalog.release(of_run("run-2"), "export-1")
     assert not claim(catalog, "run-2").applied
@@ -164,26 +163,26 @@ def test_a_released_claim_is_free_at_once(catalog: Catalog) -> None:
     assert claim(catalog, "run-2").applied
 
 
-def test_what_ended_a_try_is_kept_until_the_next_one(catalog: Catalog) -> None:
+def test_the_last_error_is_stored_until_the_next_claim(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     catalog.release(of_run(), "export-1", "the source answered 503")
-    kept = catalog.rows(["export-1"])["export-1"].last_error
+    first = catalog.rows(["export-1"])["export-1"].last_error
 
-    again = claim(catalog, "run-2").row.last_error
+    second = claim(catalog, "run-2").row.last_error
 
-    assert (kept, again) == ("the source answered 503", None)
+    assert (first, second) == ("the source answered 503", None)
 
 
-def test_what_ended_a_try_becomes_the_reason_of_the_outcome_and_is_let_go_of(catalog: Catalog) -> None:
+def test_the_reason_of_an_outcome_replaces_the_last_error(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     catalog.release(of_run(), "export-1", "the source answered 503")
 
-    left = record_unsettled(catalog, Outcome.TIMED_OUT, reason="the source answered 503").row
+    recorded = record_unsettled(catalog, Outcome.TIMED_OUT, reason="the source answered 503").row
 
-    assert (left.reason, left.last_error) == ("the source answered 503", None)
+    assert (recorded.reason, recorded.last_error) == ("the source answered 503", None)
 
 
-def test_a_claim_leaves_an_earlier_runs_outcome_where_it_is(catalog: Catalog) -> None:
+def test_a_claim_keeps_the_outcome_of_an_earlier_run(catalog: Catalog) -> None:
     record_unsettled(catalog, Outcome.TIMED_OUT, run_id="run-1")
 
     claimed = claim(catalog, "run-2")
@@ -191,7 +190,7 @@ def test_a_claim_leaves_an_earlier_runs_outcome_where_it_is(catalog: Catalog) ->
     assert (claimed.applied, claimed.row.outcome, claimed.row.run_id) == (True, Outcome.TIMED_OUT, "run-1")
 
 
-def test_what_is_remembered_of_an_upload_comes_back(catalog: Catalog) -> None:
+def test_saved_progress_is_read_back(catalog: Catalog) -> None:
     upload = Upload("raw/k.zip", "id", '"etag"', 10**12, 2**27)
     claim(catalog, "run-1")
 
@@ -204,7 +203,7 @@ def test_what_is_remembered_of_an_upload_comes_back(catalog: Catalog) -> None:
     assert (row.upload, row.raw) == (None, raw)
 
 
-def test_who_lost_its_claim_remembers_nothing(catalog: Catalog, clock: FakeClock) -> None:
+def test_a_run_without_its_claim_saves_no_progress(catalog: Catalog, clock: FakeClock) -> None:
     claim(catalog, "run-1")
     clock.now += HOUR
     claim(catalog, "run-2")
@@ -213,31 +212,31 @@ def test_who_lost_its_claim_remembers_nothing(catalog: Catalog, clock: FakeClock
         catalog.save_progress(of_run("run-1"), "export-1", raw=RawObject("k", 1, ""))
 
 
-def test_fault_25_a_write_whose_answer_was_lost_is_known_as_our_own(catalog: Catalog, dynamodb: Any) -> None:
-    """botocore sends the request again although the first one was carried out: the condition fails on our own write."""
+def test_fault_25_write_with_a_lost_response_is_recognized(catalog: Catalog, dynamodb: Any) -> None:
+    """botocore retries a request that was applied, so the condition fails because of the write itself."""
     claim(catalog, "run-1")
-    answers: list[int] = []
+    statuses: list[int] = []
 
-    def losing(response: tuple[Any, Any], **_: Any) -> float | None:
-        answers.append(response[0].status_code)
-        return 0.0 if len(answers) == 1 else None
+    def lose_first(response: tuple[Any, Any], **_: Any) -> float | None:
+        statuses.append(response[0].status_code)
+        return 0.0 if len(statuses) == 1 else None
 
-    dynamodb.meta.events.register_first("needs-retry.dynamodb.UpdateItem", losing)
+    dynamodb.meta.events.register_first("needs-retry.dynamodb.UpdateItem", lose_first)
 
     write = settle(catalog, Outcome.STORED, kind="agent")
 
-    assert answers == [200, 400]
+    assert statuses == [200, 400]
     assert (write.applied, write.row.outcome) == (True, Outcome.STORED)
 
 
-def test_fault_25_the_same_outcome_of_another_run_is_not_taken_for_our_own(catalog: Catalog) -> None:
+def test_fault_25_same_outcome_of_another_run_is_not_its_own_write(catalog: Catalog) -> None:
     first = settle(catalog, Outcome.STORED, run_id="run-1", kind="agent")
     other = settle(catalog, Outcome.STORED, run_id="run-2", kind="agent")
 
     assert (first.applied, other.applied, other.row.run_id) == (True, False, "run-1")
 
 
-def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
+def test_an_unsettled_outcome_is_recorded_once_per_run(catalog: Catalog) -> None:
     first = record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied")
     catalog.announced(first.row)
     repeated = record_unsettled(catalog, Outcome.NOT_STORED, reason="SlowDown")
@@ -245,27 +244,27 @@ def test_an_unsettled_outcome_is_recorded_once_a_run(catalog: Catalog) -> None:
 
     assert (first.applied, repeated.applied, other.applied) == (True, False, True)
     assert (repeated.row.announced, repeated.row.reason) == (True, "AccessDenied")
-    assert not other.row.announced, "each run announces what it could not store"
+    assert not other.row.announced, "each run announces its own failure"
 
 
-def test_the_same_outcome_left_twice_is_left_and_announced_once(catalog: Catalog) -> None:
+def test_a_repeated_unsettled_outcome_is_recorded_and_announced_once(catalog: Catalog) -> None:
     first, second = (record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied") for _ in range(2))
     catalog.announced(first.row)
 
-    assert (first.applied, second.applied) == (True, False), "a call may be repeated"
+    assert (first.applied, second.applied) == (True, False), "an invocation may be repeated"
     assert record_unsettled(catalog, Outcome.NOT_STORED, reason="AccessDenied").row.announced
 
 
-def test_an_event_of_an_outcome_that_has_changed_since_does_not_count(catalog: Catalog) -> None:
-    left = record_unsettled(catalog, Outcome.TIMED_OUT)
+def test_an_event_of_an_earlier_outcome_does_not_mark_the_item_as_announced(catalog: Catalog) -> None:
+    recorded = record_unsettled(catalog, Outcome.TIMED_OUT)
     settle(catalog, Outcome.STORED, run_id="run-2")
 
-    catalog.announced(left.row)
+    catalog.announced(recorded.row)
 
     assert not catalog.rows(["export-1"])["export-1"].announced
 
 
-def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog: Catalog, clock: FakeClock) -> None:
+def test_not_stored_replaces_failed_after_a_new_claim(catalog: Catalog, clock: FakeClock) -> None:
     settle(catalog, Outcome.FAILED)
     before = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR)
     clock.now += HOUR
@@ -276,9 +275,7 @@ def test_a_failure_that_the_service_has_taken_back_gives_way_to_our_own(catalog:
     assert (before.applied, after.applied) == (False, True)
 
 
-def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(
-    catalog: Catalog, clock: FakeClock
-) -> None:
+def test_a_rejected_export_requested_again_without_a_url_keeps_its_outcome(catalog: Catalog, clock: FakeClock) -> None:
     settle(catalog, Outcome.REJECTED, reason="GONE")
     clock.now += HOUR
 
@@ -292,62 +289,59 @@ def test_a_rejected_export_asked_for_again_that_has_no_link_keeps_its_outcome(
     )
     assert seen.row.no_url_since == "2026-11-23T13:00:00.000Z"
     clock.now += HOUR
-    assert not catalog.mark_no_url(of_run("run-3"), export(download_url=None)).applied, (
-        "it is not asked for by id again"
-    )
+    assert not catalog.mark_no_url(of_run("run-3"), export(download_url=None)).applied, "not requested by ID"
 
 
-def test_a_new_export_without_a_link_is_in_progress(catalog: Catalog) -> None:
+def test_a_new_export_without_a_url_is_in_progress(catalog: Catalog) -> None:
     assert catalog.mark_no_url(of_run(), export(download_url=None)).row.item["status"] == "IN_PROGRESS"
 
 
-def test_a_row_holds_the_correlation_id_of_its_own_run_or_none(catalog: Catalog) -> None:
+def test_an_item_has_the_correlation_id_of_its_own_run_only(catalog: Catalog) -> None:
     settle(catalog, Outcome.REJECTED)
     claimed = claim(catalog, "run-2", requested_at=NOW + HOUR).row.item["correlationId"]
 
-    left = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR).row.item
+    recorded = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", requested_at=NOW + HOUR).row.item
 
-    assert claimed == "c", "the rejection in the row is still that of run-1"
-    assert (left["runId"], left.get("correlationId")) == ("run-2", None)
+    assert claimed == "c", "the item still has the rejection of run-1"
+    assert (recorded["runId"], recorded.get("correlationId")) == ("run-2", None)
 
 
 @pytest.mark.parametrize(
-    ("settled", "won"), [(Outcome.REJECTED, True), (Outcome.FAILED, False), (Outcome.STORED, False)]
+    ("settled", "applied"), [(Outcome.REJECTED, True), (Outcome.FAILED, False), (Outcome.STORED, False)]
 )
-def test_only_a_rejection_that_was_asked_about_again_gives_way_to_our_own_failure(
-    catalog: Catalog, settled: Outcome, won: bool
+def test_not_stored_replaces_only_a_rejection_that_is_requested_again(
+    catalog: Catalog, settled: Outcome, applied: bool
 ) -> None:
     settle(catalog, settled)
 
-    assert (
-        record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", requested_at=NOW + HOUR).applied
-        is won
-    )
+    write = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", requested_at=NOW + HOUR)
+
+    assert write.applied is applied
 
 
-def test_rows_reads_any_number_and_leaves_out_what_is_not_there(catalog: Catalog) -> None:
-    """A call reads a hundred."""
+def test_rows_reads_any_number_of_items_and_omits_missing_ones(catalog: Catalog) -> None:
+    """One BatchGetItem call reads at most 100 items."""
     for number in range(101):
         catalog.record_unsettled(of_run(), f"e{number}", Outcome.NOT_FOUND)
 
-    assert len(catalog.rows([*(f"e{number}" for number in range(101)), "nowhere", "e1"])) == 101
+    assert len(catalog.rows([*(f"e{number}" for number in range(101)), "missing", "e1"])) == 101
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-def test_fault_33_a_throttled_write_is_tried_again(code: str) -> None:
+def test_fault_33_throttled_write_is_retried(code: str) -> None:
     with mock_aws():
         throttled = SESSION.client("dynamodb", config=CONFIG)
         create_catalog(throttled)
-        refusals = [refusal(code) for _ in range(2)]
-        refuse: Any = lambda **_: refusals.pop() if refusals else None  # noqa: E731
-        throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", refuse)
+        errors = [error_response(code) for _ in range(2)]
+        fail: Any = lambda **_: errors.pop() if errors else None  # noqa: E731
+        throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", fail)
 
         write = settle(Catalog(throttled, "catalog", account="1", region="r", clock=FakeClock()), Outcome.STORED)
 
-    assert (refusals, write.applied) == ([], True)
+    assert (errors, write.applied) == ([], True)
 
 
-def refusal(code: str) -> AWSResponse:
+def error_response(code: str) -> AWSResponse:
     body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
     return AWSResponse("", 400, HTTPHeaders(), HTTPResponse(io.BytesIO(body), preload_content=False))
 
@@ -355,14 +349,14 @@ def refusal(code: str) -> AWSResponse:
 def test_fault_33_unprocessed_keys_are_read_again(dynamodb: Any) -> None:
     with Stubber(dynamodb) as stubber:
         key = {"exportId": {"S": "a"}}
-        left = {"catalog": {"Keys": [key], "ConsistentRead": True}}
-        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+        unprocessed = {"catalog": {"Keys": [key], "ConsistentRead": True}}
+        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": unprocessed})
         stubber.add_response("batch_get_item", {"Responses": {"catalog": [key]}, "UnprocessedKeys": {}})
 
         assert list(Catalog(dynamodb, "catalog", account="1", region="r", clock=FakeClock()).rows(["a"])) == ["a"]
 
 
-def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog: Catalog, dynamodb: Any) -> None:
+def test_bad_input_29_item_that_was_written_manually_is_read(catalog: Catalog, dynamodb: Any) -> None:
     dynamodb.put_item(
         TableName="catalog", Item={"exportId": {"S": "export-1"}, "status": {"S": "DONE"}, "x": {"N": "1"}}
     )
@@ -378,7 +372,7 @@ def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_read_as_it_is(catalog
     ("code", "kind"),
     [("AccessDeniedException", NonRetryableError), ("ProvisionedThroughputExceededException", ServiceError)],
 )
-def test_a_failed_write_carries_its_code(dynamodb: Any, code: str, kind: type[Exception]) -> None:
+def test_a_failed_write_is_an_error_with_its_code(dynamodb: Any, code: str, kind: type[Exception]) -> None:
     with Stubber(dynamodb) as stubber:
         stubber.add_client_error("update_item", code, "arn:…")
 

@@ -1,4 +1,4 @@
-"""Events on the bus."""
+"""Events on the event bus, and their schema."""
 
 import json
 from dataclasses import replace
@@ -12,11 +12,11 @@ from fastjsonschema import JsonSchemaException
 from exports.errors import ServiceError
 from exports.model import Outcome, Reason
 from exports.outcomes.events import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, detail
-from tests.events import keeps_to_schema
+from tests.events import validate_event
 from tests.unit.builders import row
 
 CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
-PATIENCE = replace(PUBLISH_RETRY, sleep=lambda _: None)
+RETRY_POLICY = replace(PUBLISH_RETRY, sleep=lambda _: None)
 STORED = row(
     runId="run-1",
     correlationId="job-7",
@@ -35,12 +35,12 @@ STORED = row(
 def stubbed() -> Any:
     client = boto3.client("events", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
-        yield EventPublisher(client, "default", bucket="b", catalog=CATALOG, retry_policy=PATIENCE), stubber
+        yield EventPublisher(client, "default", bucket="b", catalog=CATALOG, retry_policy=RETRY_POLICY), stubber
         stubber.assert_no_pending_responses()
 
 
-def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
-    bus, stubber = stubbed
+def test_the_event_has_the_detail_of_the_item(stubbed: Any) -> None:
+    publisher, stubber = stubbed
     entry = {
         "EventBusName": "default",
         "Source": "discovery.exports",
@@ -50,10 +50,10 @@ def test_the_event_says_what_the_row_says(stubbed: Any) -> None:
     }
     stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
 
-    bus.publish(STORED, Outcome.STORED)
+    publisher.publish(STORED, Outcome.STORED)
 
 
-def test_the_detail_has_the_contracts_form() -> None:
+def test_the_detail_has_the_documented_format() -> None:
     assert detail(STORED, Outcome.STORED, bucket="b") == {
         "version": "1",
         "metadata": {"runId": "run-1", "correlationId": "job-7", "account": "111122223333", "region": "us-west-2"},
@@ -69,25 +69,25 @@ def test_the_detail_has_the_contracts_form() -> None:
     }
 
 
-SEEN: Any = {
+DESCRIBED: Any = {
     "runId": "run-1",
     "accountId": "111122223333",
     "region": "us-west-2",
-    "statusMessage": "as the service says",
+    "statusMessage": "of the service",
 }
-LANDED: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes": 7, "rows": 0, "files": 0}
+WITH_DATA: Any = {"kind": "agent", "manifestKey": "manifests/export-1.json", "bytes": 7, "rows": 0, "files": 0}
 
 
 def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
-    told = detail(row(**{**SEEN, **attributes}), outcome, bucket="b")
-    return {"source": SOURCE, "detail-type": outcome.event_type, "detail": json.loads(json.dumps(told))}
+    document = detail(row(**{**DESCRIBED, **attributes}), outcome, bucket="b")
+    return {"source": SOURCE, "detail-type": outcome.event_type, "detail": json.loads(json.dumps(document))}
 
 
 @pytest.mark.parametrize(
     ("outcome", "attributes"),
     [
-        (Outcome.STORED, LANDED),
-        (Outcome.TRUNCATED, {**LANDED, "correlationId": "wave 3"}),
+        (Outcome.STORED, WITH_DATA),
+        (Outcome.TRUNCATED, {**WITH_DATA, "correlationId": "wave 3"}),
         (Outcome.FAILED, {}),
         *((Outcome.REJECTED, {"reason": reason, "bytes": 7, "rawKey": "raw/x"}) for reason in Reason),
         (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
@@ -96,8 +96,8 @@ def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
         (Outcome.TIMED_OUT, {"reason": "SlowDown"}),
     ],
 )
-def test_every_event_keeps_to_the_published_schema(outcome: Outcome, attributes: dict[str, object]) -> None:
-    keeps_to_schema(event(outcome, **attributes))
+def test_every_event_matches_the_published_schema(outcome: Outcome, attributes: dict[str, object]) -> None:
+    validate_event(event(outcome, **attributes))
 
 
 NOT_FOUND = event(Outcome.NOT_FOUND)
@@ -107,57 +107,57 @@ NOT_FOUND = event(Outcome.NOT_FOUND)
     "broken",
     [
         event(Outcome.STORED),
-        event(Outcome.FAILED, **LANDED),
+        event(Outcome.FAILED, **WITH_DATA),
         event(Outcome.FAILED, reason="CORRUPT"),
         event(Outcome.REJECTED),
         event(Outcome.REJECTED, reason="AccessDenied"),
         event(Outcome.NOT_STORED),
         {**NOT_FOUND, "detail-type": "Export Failed"},
-        {**NOT_FOUND, "source": "somebody.else"},
+        {**NOT_FOUND, "source": "another.source"},
         {**NOT_FOUND, "detail": {**NOT_FOUND["detail"], "data": {**NOT_FOUND["detail"]["data"], "more": "https://x"}}},
     ],
 )
-def test_the_schema_takes_no_event_that_says_something_else(broken: dict[str, Any]) -> None:
+def test_the_schema_rejects_invalid_events(broken: dict[str, Any]) -> None:
     with pytest.raises(JsonSchemaException):
-        keeps_to_schema(broken)
+        validate_event(broken)
 
 
-def test_fault_34_a_refused_entry_is_put_again(stubbed: Any) -> None:
-    bus, stubber = stubbed
-    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
-    stubber.add_response("put_events", refused, {"Entries": ANY})
+def test_fault_34_rejected_entry_is_published_again(stubbed: Any) -> None:
+    publisher, stubber = stubbed
+    rejected = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    stubber.add_response("put_events", rejected, {"Entries": ANY})
     stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
 
-    bus.publish(STORED, Outcome.STORED)
+    publisher.publish(STORED, Outcome.STORED)
 
 
-def test_fault_34_an_entry_refused_every_time_is_an_error_with_its_code(stubbed: Any) -> None:
-    bus, stubber = stubbed
-    for _ in range(PATIENCE.attempts):
-        refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
-        stubber.add_response("put_events", refused, {"Entries": ANY})
+def test_fault_34_entry_that_is_always_rejected_is_an_error_with_its_code(stubbed: Any) -> None:
+    publisher, stubber = stubbed
+    for _ in range(RETRY_POLICY.attempts):
+        rejected = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+        stubber.add_response("put_events", rejected, {"Entries": ANY})
 
     with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
-        bus.publish(STORED, Outcome.STORED)
+        publisher.publish(STORED, Outcome.STORED)
 
 
-def test_fault_34_a_bus_that_refused_several_events_of_a_call_is_asked_no_more(stubbed: Any) -> None:
-    bus, stubber = stubbed
+def test_fault_34_publishing_stops_after_consecutive_failures(stubbed: Any) -> None:
+    publisher, stubber = stubbed
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         stubber.add_client_error("put_events", "InternalException")
 
     for code in ["InternalException"] * MAX_CONSECUTIVE_FAILURES + ["PublishingStopped"] * 2:
         with pytest.raises(ServiceError, match=f"^{code}$"):
-            bus.publish(STORED, Outcome.STORED)
+            publisher.publish(STORED, Outcome.STORED)
 
 
-def test_an_event_that_gets_through_makes_up_for_those_refused_before(stubbed: Any) -> None:
-    bus, stubber = stubbed
+def test_a_published_event_resets_the_count_of_failures(stubbed: Any) -> None:
+    publisher, stubber = stubbed
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         stubber.add_client_error("put_events", "InternalException")
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": ANY})
 
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         with pytest.raises(ServiceError, match=r"^InternalException$"):
-            bus.publish(STORED, Outcome.STORED)
-        bus.publish(STORED, Outcome.STORED)
+            publisher.publish(STORED, Outcome.STORED)
+        publisher.publish(STORED, Outcome.STORED)

@@ -1,4 +1,4 @@
-"""Who records an outcome announces it, and whoever finds one that nobody announced catches up."""
+"""The run that records an outcome announces it; a later run announces overdue outcomes."""
 
 from datetime import timedelta
 from typing import cast
@@ -15,7 +15,7 @@ from tests.unit.fakes import FakeCatalog, FakePublisher
 
 
 class RecorderHarness:
-    """A ledger of one run, between a catalog whose writes have this answer and a bus."""
+    """The recorder of one run, with a catalog whose writes return ``answer`` and a publisher."""
 
     def __init__(self, answer: Write, *, is_sweep: bool = False, refuses: bool = False) -> None:
         self.catalog, self.publisher = FakeCatalog(answer=answer), FakePublisher(refuses=refuses)
@@ -29,66 +29,66 @@ class RecorderHarness:
         )
 
 
-def owed(status: str = "STORED", *, run_id: str = "run-2", age: timedelta = timedelta()) -> Row:
+def pending(status: str = "STORED", *, run_id: str = "run-2", age: timedelta = timedelta()) -> Row:
     settled_at = (NOW - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return row(status=status, announcedAt=None, runId=run_id, settledAt=settled_at)
 
 
-def test_the_winner_of_the_write_announces_measures_and_notes_it() -> None:
-    desk = RecorderHarness(Write(owed(run_id="run-1"), applied=True))
+def test_an_applied_write_is_announced_measured_and_marked() -> None:
+    harness = RecorderHarness(Write(pending(run_id="run-1"), applied=True))
 
-    desk.recorder.settle(export(), Outcome.STORED, {}, polls=1)
+    harness.recorder.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.publisher.published == desk.measured == [Outcome.STORED]
-    assert desk.catalog.announced_ids == ["export-1"]
+    assert harness.publisher.published == harness.measured == [Outcome.STORED]
+    assert harness.catalog.announced_ids == ["export-1"]
 
 
 @pytest.mark.parametrize("run_id", ["run-1", "run-2"], ids=["another call of the run", "another run"])
-def test_the_loser_announces_nothing_while_the_winner_has_time(run_id: str) -> None:
-    desk = RecorderHarness(Write(owed(run_id=run_id), applied=False))
+def test_a_write_that_is_not_applied_is_not_announced_within_the_grace_period(run_id: str) -> None:
+    harness = RecorderHarness(Write(pending(run_id=run_id), applied=False))
 
-    desk.recorder.settle(export(), Outcome.STORED, {}, polls=1)
+    harness.recorder.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.publisher.published == []
-
-
-def test_fault_24_what_a_run_still_owes_at_its_end_and_nothing_else_is_announced_then() -> None:
-    desk = RecorderHarness(Write(owed(), applied=False))
-
-    desk.recorder.announce_pending(owed(run_id="run-1"))
-    desk.recorder.announce_pending(owed("NOT_STORED", run_id="run-1"))
-    desk.recorder.announce_pending(owed(run_id="run-2"))
-    desk.recorder.announce_pending(owed("IN_PROGRESS", run_id="run-1"))
-    desk.recorder.announce_pending(row(runId="run-1"))
-
-    assert desk.publisher.published == [Outcome.STORED, Outcome.NOT_STORED]
+    assert harness.publisher.published == []
 
 
-def test_fault_34_an_event_that_cannot_be_put_fails_nothing_and_stays_owed() -> None:
-    desk = RecorderHarness(Write(owed(run_id="run-1"), applied=True), refuses=True)
+def test_fault_24_pending_events_of_the_run_are_published_at_its_end() -> None:
+    harness = RecorderHarness(Write(pending(), applied=False))
 
-    desk.recorder.settle(export(), Outcome.STORED, {}, polls=1)
+    harness.recorder.announce_pending(pending(run_id="run-1"))
+    harness.recorder.announce_pending(pending("NOT_STORED", run_id="run-1"))
+    harness.recorder.announce_pending(pending(run_id="run-2"))
+    harness.recorder.announce_pending(pending("IN_PROGRESS", run_id="run-1"))
+    harness.recorder.announce_pending(row(runId="run-1"))
 
-    assert (desk.publisher.published, desk.catalog.announced_ids, desk.measured) == ([], [], [])
-
-
-def test_what_won_again_but_is_announced_already_is_not_announced_twice() -> None:
-    desk = RecorderHarness(Write(row(status="TIMED_OUT", runId="run-1"), applied=True))
-
-    desk.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
-
-    assert desk.publisher.published == []
+    assert harness.publisher.published == [Outcome.STORED, Outcome.NOT_STORED]
 
 
-def test_an_outcome_that_settles_nothing_frees_the_export() -> None:
-    desk = RecorderHarness(Write(owed("NOT_STORED", run_id="run-1"), applied=True))
+def test_fault_34_event_that_cannot_be_published_stays_pending_without_an_error() -> None:
+    harness = RecorderHarness(Write(pending(run_id="run-1"), applied=True), refuses=True)
 
-    desk.recorder.record_unsettled("export-1", Outcome.NOT_STORED, "SlowDown")
+    harness.recorder.settle(export(), Outcome.STORED, {}, polls=1)
 
-    assert desk.catalog.released == ["export-1"]
+    assert (harness.publisher.published, harness.catalog.announced_ids, harness.measured) == ([], [], [])
 
 
-def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_measured_as_far_as_it_goes(
+def test_an_announced_outcome_is_not_announced_again() -> None:
+    harness = RecorderHarness(Write(row(status="TIMED_OUT", runId="run-1"), applied=True))
+
+    harness.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
+
+    assert harness.publisher.published == []
+
+
+def test_an_unsettled_outcome_releases_the_export() -> None:
+    harness = RecorderHarness(Write(pending("NOT_STORED", run_id="run-1"), applied=True))
+
+    harness.recorder.record_unsettled("export-1", Outcome.NOT_STORED, "SlowDown")
+
+    assert harness.catalog.released == ["export-1"]
+
+
+def test_bad_input_29_item_that_was_written_manually_is_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "DiscoveryExports")
@@ -98,34 +98,36 @@ def test_bad_input_29_a_row_that_somebody_wrote_by_hand_is_measured_as_far_as_it
     assert '"Exports":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
-@pytest.mark.parametrize(("age", "told"), [(ANNOUNCE_GRACE, []), (ANNOUNCE_GRACE * 2, [Outcome.STORED])])
-def test_fault_24_another_runs_event_is_caught_up_once_its_time_is_over(age: timedelta, told: list[Outcome]) -> None:
-    desk = RecorderHarness(Write(owed(), applied=False))
+@pytest.mark.parametrize(("age", "published"), [(ANNOUNCE_GRACE, []), (ANNOUNCE_GRACE * 2, [Outcome.STORED])])
+def test_fault_24_event_of_another_run_is_published_after_the_grace_period(
+    age: timedelta, published: list[Outcome]
+) -> None:
+    harness = RecorderHarness(Write(pending(), applied=False))
 
-    desk.recorder.announce_overdue(owed(age=age))
+    harness.recorder.announce_overdue(pending(age=age))
 
-    assert desk.publisher.published == told
-
-
-def test_another_runs_unsettled_outcome_is_its_own_to_announce() -> None:
-    desk = RecorderHarness(Write(owed(), applied=False))
-
-    desk.recorder.announce_overdue(owed("NOT_STORED", age=ANNOUNCE_GRACE * 2))
-
-    assert desk.publisher.published == []
+    assert harness.publisher.published == published
 
 
-def test_a_sweep_that_leaves_exports_in_progress_records_and_announces_nothing() -> None:
-    desk = RecorderHarness(Write(owed("TIMED_OUT", run_id="run-1"), applied=True), is_sweep=True)
+def test_an_unsettled_outcome_of_another_run_is_not_announced() -> None:
+    harness = RecorderHarness(Write(pending(), applied=False))
 
-    desk.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
+    harness.recorder.announce_overdue(pending("NOT_STORED", age=ANNOUNCE_GRACE * 2))
 
-    assert (desk.catalog.left, desk.publisher.published) == ([], [])
+    assert harness.publisher.published == []
 
 
-def test_a_run_that_asked_for_the_export_announces_that_its_time_ran_out() -> None:
-    desk = RecorderHarness(Write(owed("TIMED_OUT", run_id="run-1"), applied=True))
+def test_a_sweep_does_not_record_or_announce_timeouts() -> None:
+    harness = RecorderHarness(Write(pending("TIMED_OUT", run_id="run-1"), applied=True), is_sweep=True)
 
-    desk.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
+    harness.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
 
-    assert desk.publisher.published == [Outcome.TIMED_OUT]
+    assert (harness.catalog.unsettled, harness.publisher.published) == ([], [])
+
+
+def test_a_run_for_the_export_announces_its_timeout() -> None:
+    harness = RecorderHarness(Write(pending("TIMED_OUT", run_id="run-1"), applied=True))
+
+    harness.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
+
+    assert harness.publisher.published == [Outcome.TIMED_OUT]

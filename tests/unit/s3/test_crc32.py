@@ -1,4 +1,4 @@
-"""The checksum of a whole, from those of its parts."""
+"""CRC-32 of an object from the CRC-32 of its parts."""
 
 import binascii
 import itertools
@@ -12,14 +12,14 @@ from exports.s3.crc32 import crc32_combine, crc32_of_parts, from_base64, to_base
 
 
 @given(st.lists(st.binary(max_size=300), max_size=12))
-def test_parts_combine_into_the_checksum_of_the_whole(pieces: list[bytes]) -> None:
+def test_checksums_of_parts_combine_into_the_checksum_of_the_object(pieces: list[bytes]) -> None:
     combined = crc32_of_parts((zlib.crc32(piece), len(piece)) for piece in pieces)
 
     assert combined == zlib.crc32(b"".join(pieces))
 
 
 @given(st.binary(max_size=50), st.integers(0, 200_000))
-def test_appending_zeros_of_any_length(head: bytes, zeros: int) -> None:
+def test_zeros_of_any_length_can_be_appended(head: bytes, zeros: int) -> None:
     tail = bytes(zeros)
 
     assert crc32_combine(zlib.crc32(head), zlib.crc32(tail), zeros) == zlib.crc32(head + tail)
@@ -40,16 +40,16 @@ def test_five_tebibytes_combine_quickly() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_text_form_is_what_s3_uses(crc: int) -> None:
+def test_base64_form_is_that_of_s3(crc: int) -> None:
     assert len(to_base64(crc)) == 8
     assert from_base64(to_base64(crc)) == crc
 
 
-def test_text_form_of_a_known_checksum() -> None:
+def test_base64_form_of_a_known_checksum() -> None:
     assert to_base64(zlib.crc32(b"123456789")) == "y/Q5Jg=="
 
 
 @pytest.mark.parametrize("text", ["not base64!", "iG/Cbg==-2"])
-def test_text_that_is_no_checksum(text: str) -> None:
+def test_invalid_base64_is_an_error(text: str) -> None:
     with pytest.raises(binascii.Error):
         from_base64(text)

@@ -1,4 +1,4 @@
-"""One export settled, and the order of writes that makes it safe."""
+"""Storing of one export, and the order of its writes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from exports.runs import Item, Unfinished
 from exports.storing.storing import SETTLED, UNFINISHED, WAITING, Storing
 from exports.unpack.unpacking import Unpacked
 from tests.unit.builders import NOW, batch, export, row
-from tests.unit.fakes import FakeBucket, FakeHands, FakeRecords, FakeService
+from tests.unit.fakes import FakeBucket, FakePipeline, FakeRecords, FakeService
 
 ITEM = Item("export-1", polls=3)
 RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
@@ -37,14 +37,14 @@ RESULTS = {"ExportSummary": {"isTruncated": False, "ActualStartTime": "2026-11-2
 
 
 class StoringHarness:
-    """Storing one export with everything around it faked, and a journal of what happened in which order."""
+    """Stores one export with fakes, and records the calls in ``journal``, in their order."""
 
-    def __init__(self, there: Export | None) -> None:
+    def __init__(self, described: Export | None) -> None:
         self.journal: list[str] = []
-        self.service = FakeService([there] if there else [])
+        self.service = FakeService([described] if described else [])
         self.bucket = FakeBucket(self.journal, {"data/agent_results/r.json": json.dumps(RESULTS).encode()})
         self.records = FakeRecords(journal=self.journal)
-        self.pipeline = FakeHands(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
+        self.pipeline = FakePipeline(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
@@ -55,7 +55,7 @@ class StoringHarness:
             records=self.records,
             bucket=self.bucket,
             pipeline=self.pipeline,
-            add_partitions=lambda _: self.journal.append("show tables"),
+            add_partitions=lambda _: self.journal.append("add partitions"),
             claim_duration=timedelta(minutes=15),
             clock=lambda: NOW,
         )
@@ -63,7 +63,7 @@ class StoringHarness:
 
 
 def without_detail(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """The progress without its reason, which is for the log."""
+    """The progress without its detail, which is only for the log."""
     return {name: value for name, value in progress.items() if name != "detail"}
 
 
@@ -74,21 +74,21 @@ def raises(error: Exception) -> Callable[[], Any]:
     return call
 
 
-def test_the_manifest_is_written_after_the_objects_and_before_tables_and_row() -> None:
-    desk = StoringHarness(export())
+def test_the_manifest_is_written_after_the_objects_and_before_partitions_and_item() -> None:
+    harness = StoringHarness(export())
 
-    assert without_detail(desk.store()) == SETTLED
+    assert without_detail(harness.store()) == SETTLED
 
     manifest = "put manifests/export-1.json"
-    assert desk.journal == ["claim", "copy", "remember", "unpack", manifest, "show tables", "settle STORED"]
+    assert harness.journal == ["claim", "copy", "save progress", "unpack", manifest, "add partitions", "settle STORED"]
 
 
-def test_the_row_says_what_the_manifest_says() -> None:
-    desk = StoringHarness(export())
+def test_the_item_has_the_values_of_the_manifest() -> None:
+    harness = StoringHarness(export())
 
-    desk.store()
+    harness.store()
 
-    assert desk.records.settled == [
+    assert harness.records.settled == [
         (
             Outcome.STORED,
             {
@@ -104,12 +104,12 @@ def test_the_row_says_what_the_manifest_says() -> None:
     ]
 
 
-def test_the_manifest_names_everything_but_the_link() -> None:
-    desk = StoringHarness(export(status_message="fine", requested_start=NOW))
+def test_the_manifest_has_all_members_but_not_the_download_url() -> None:
+    harness = StoringHarness(export(status_message="fine", requested_start=NOW))
 
-    desk.store()
+    harness.store()
 
-    assert desk.bucket.read_json("manifests/export-1.json") == {
+    assert harness.bucket.read_json("manifests/export-1.json") == {
         "version": "1",
         "exportId": "export-1",
         "kind": "agent",
@@ -153,204 +153,204 @@ def test_the_manifest_names_everything_but_the_link() -> None:
     }
 
 
-def test_fault_22_a_truncated_export_is_stored_and_said_to_be() -> None:
-    desk = StoringHarness(export(is_truncated=True))
+def test_fault_22_truncated_export_is_stored_as_truncated() -> None:
+    harness = StoringHarness(export(is_truncated=True))
 
-    desk.store()
+    harness.store()
 
-    assert desk.records.settled[0][0] is Outcome.TRUNCATED
+    assert harness.records.settled[0][0] is Outcome.TRUNCATED
 
 
-def test_fault_23_a_manifest_that_is_there_is_adopted_without_a_download() -> None:
+def test_fault_23_existing_manifest_is_used_without_a_download() -> None:
     first = StoringHarness(export())
     first.store()
-    again = StoringHarness(export())
-    again.bucket.objects = dict(first.bucket.objects)
+    second = StoringHarness(export())
+    second.bucket.objects = dict(first.bucket.objects)
 
-    assert again.store() == SETTLED
+    assert second.store() == SETTLED
 
-    assert again.journal == ["claim", "show tables", "settle STORED"]
-    assert again.records.settled == first.records.settled
+    assert second.journal == ["claim", "add partitions", "settle STORED"]
+    assert second.records.settled == first.records.settled
 
 
-def test_fault_26_of_two_manifests_the_first_stands() -> None:
-    desk = StoringHarness(export())
+def test_fault_26_first_of_two_manifests_is_used() -> None:
+    harness = StoringHarness(export())
     first = StoringHarness(export())
     first.store()
     manifest = {**first.bucket.read_json("manifests/export-1.json"), "runId": "run-0", "kind": "summary"}
 
     def meanwhile() -> Unpacked:
-        desk.bucket.put_json("manifests/export-1.json", manifest)
+        harness.bucket.put_json("manifests/export-1.json", manifest)
         return Unpacked(FILES, Kind.AGENT)
 
-    desk.pipeline.unpacks = meanwhile
+    harness.pipeline.unpacks = meanwhile
 
-    assert without_detail(desk.store()) == SETTLED
-    assert desk.bucket.read_json("manifests/export-1.json") == manifest
-    assert desk.records.settled[0][1]["kind"] == "summary"
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.bucket.read_json("manifests/export-1.json") == manifest
+    assert harness.records.settled[0][1]["kind"] == "summary"
 
 
 def test_a_failed_export_is_settled_without_a_claim() -> None:
-    desk = StoringHarness(export(status="FAILED", status_message="no agents"))
+    harness = StoringHarness(export(status="FAILED", status_message="no agents"))
 
-    assert without_detail(desk.store()) == SETTLED
-    assert desk.journal == ["settle FAILED"]
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.journal == ["settle FAILED"]
 
 
 @pytest.mark.parametrize(
-    "there", [None, export(status="IN_PROGRESS"), export(status="PAUSED"), export(download_url=None)]
+    "described", [None, export(status="IN_PROGRESS"), export(status="PAUSED"), export(download_url=None)]
 )
-def test_what_is_not_finished_waits(there: Export | None) -> None:
-    desk = StoringHarness(there)
+def test_an_export_that_is_not_finished_waits(described: Export | None) -> None:
+    harness = StoringHarness(described)
 
-    assert without_detail(desk.store()) == WAITING
-    assert desk.journal == []
-
-
-def test_bad_input_15_a_link_that_never_came_is_gone() -> None:
-    desk = StoringHarness(export(download_url=None))
-
-    assert without_detail(desk.store(replace(ITEM, without_url=True))) == SETTLED
-    assert desk.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal == []
 
 
-def test_bytes_that_are_ours_already_need_no_link() -> None:
-    desk = StoringHarness(export(download_url=None))
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    desk.bucket.objects[RAW.key] = bytes(RAW.bytes)
+def test_bad_input_15_export_that_never_had_a_url_is_gone() -> None:
+    harness = StoringHarness(export(download_url=None))
 
-    desk.store(replace(ITEM, without_url=True))
-
-    assert desk.records.settled[0][0] is Outcome.STORED
+    assert without_detail(harness.store(replace(ITEM, without_url=True))) == SETTLED
+    assert harness.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
 
 
-def test_fault_15_16_a_service_that_does_not_answer_leaves_the_export_waiting() -> None:
-    desk = StoringHarness(export())
-    desk.service.error = ServiceError("ThrottlingException")
+def test_a_completed_copy_needs_no_download_url() -> None:
+    harness = StoringHarness(export(download_url=None))
+    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
+    harness.bucket.objects[RAW.key] = bytes(RAW.bytes)
 
-    assert without_detail(desk.store()) == WAITING
-    assert desk.journal == []
+    harness.store(replace(ITEM, without_url=True))
+
+    assert harness.records.settled[0][0] is Outcome.STORED
 
 
-def test_of_an_upload_whose_link_is_refused_nothing_is_left() -> None:
-    desk = StoringHarness(export())
+def test_fault_15_16_service_error_leaves_the_export_waiting() -> None:
+    harness = StoringHarness(export())
+    harness.service.error = ServiceError("ThrottlingException")
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal == []
+
+
+def test_the_upload_of_a_rejected_export_is_aborted() -> None:
+    harness = StoringHarness(export())
     upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1, "crc32": ""}
-    desk.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), applied=True)
-    desk.pipeline.copies = raises(Rejected(Reason.URL_REFUSED, "because"))
+    harness.records.claimed = Write(row(status="IN_PROGRESS", upload=upload), applied=True)
+    harness.pipeline.copies = raises(Rejected(Reason.URL_REFUSED, "detail"))
 
-    desk.store()
+    harness.store()
 
-    assert desk.journal[-2:] == ["abort u", "settle REJECTED"]
-
-
-def test_fault_26_an_export_that_another_run_has_waits() -> None:
-    desk = StoringHarness(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), applied=False)
-
-    assert without_detail(desk.store()) == WAITING
-    assert desk.journal == ["claim"]
+    assert harness.journal[-2:] == ["abort u", "settle REJECTED"]
 
 
-def test_fault_24_an_export_that_another_run_has_settled_is_announced_if_that_is_owed() -> None:
-    desk = StoringHarness(export())
-    desk.records.claimed = Write(row(status="STORED"), applied=False)
+def test_fault_26_export_that_another_run_has_claimed_waits() -> None:
+    harness = StoringHarness(export())
+    harness.records.claimed = Write(row(status="IN_PROGRESS", claimedBy="run-2"), applied=False)
 
-    assert without_detail(desk.store()) == SETTLED
-    assert desk.journal == ["claim", "catch up"]
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal == ["claim"]
+
+
+def test_fault_24_export_that_another_run_has_settled_is_announced_if_overdue() -> None:
+    harness = StoringHarness(export())
+    harness.records.claimed = Write(row(status="STORED"), applied=False)
+
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.journal == ["claim", "announce overdue"]
 
 
 @pytest.mark.parametrize("where", ["copies", "unpacks"])
 @pytest.mark.parametrize("reason", list(Reason))
-def test_what_cannot_be_accepted_is_rejected_without_a_manifest(where: str, reason: Reason) -> None:
-    desk = StoringHarness(export())
-    setattr(desk.pipeline, where, raises(Rejected(reason, "because")))
+def test_a_rejected_export_has_no_manifest(where: str, reason: Reason) -> None:
+    harness = StoringHarness(export())
+    setattr(harness.pipeline, where, raises(Rejected(reason, "detail")))
 
-    assert without_detail(desk.store()) == SETTLED
-    assert desk.records.settled[0][0] is Outcome.REJECTED
-    assert desk.records.settled[0][1]["reason"] is reason
-    assert "manifests/export-1.json" not in desk.bucket.objects
-
-
-def test_of_an_export_whose_bytes_came_whole_the_rejection_says_where_they_are() -> None:
-    desk = StoringHarness(export())
-    desk.pipeline.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
-
-    desk.store()
-
-    kept = {"reason": "CORRUPT", "rawKey": RAW.key, "bytes": 700, "rawCrc32": "AAAAAA==", "polls": 3}
-    assert desk.records.settled == [(Outcome.REJECTED, kept)]
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.records.settled[0][0] is Outcome.REJECTED
+    assert harness.records.settled[0][1]["reason"] is reason
+    assert "manifests/export-1.json" not in harness.bucket.objects
 
 
-def test_a_rejection_that_brings_no_bytes_says_where_those_of_the_one_before_are() -> None:
-    desk = StoringHarness(export())
-    kept: dict[str, Any] = {"rawKey": RAW.key, "bytes": RAW.bytes, "rawCrc32": RAW.crc32}
-    desk.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **kept), applied=True)
-    desk.pipeline.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
+def test_the_rejection_of_a_complete_copy_has_its_raw_object() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.unpacks = raises(Rejected(Reason.CORRUPT, "a CRC-32 is wrong"))
 
-    desk.store()
+    harness.store()
 
-    assert desk.records.settled == [(Outcome.REJECTED, {"reason": "GONE", **kept, "polls": 3})]
-
-
-@pytest.mark.parametrize(("there", "then"), [(RAW.bytes, "remember"), (RAW.bytes - 1, "copy"), (None, "copy")])
-def test_a_raw_object_that_an_earlier_call_completed_is_copied_again_only_if_it_is_gone(
-    there: int | None, then: str
-) -> None:
-    desk = StoringHarness(export())
-    desk.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    if there:
-        desk.bucket.objects[RAW.key] = bytes(there)
-
-    desk.store()
-
-    assert desk.journal[1] == then
+    details = {"reason": "CORRUPT", "rawKey": RAW.key, "bytes": 700, "rawCrc32": "AAAAAA==", "polls": 3}
+    assert harness.records.settled == [(Outcome.REJECTED, details)]
 
 
-def test_fault_30_a_refused_call_ends_the_export_at_once() -> None:
-    desk = StoringHarness(export())
-    desk.pipeline.copies = raises(NonRetryableError("AccessDenied"))
+def test_a_rejection_without_bytes_keeps_the_raw_object_of_the_previous_one() -> None:
+    harness = StoringHarness(export())
+    raw: dict[str, Any] = {"rawKey": RAW.key, "bytes": RAW.bytes, "rawCrc32": RAW.crc32}
+    harness.records.claimed = Write(row(status="REJECTED", reason="TOO_LARGE", **raw), applied=True)
+    harness.pipeline.copies = raises(Rejected(Reason.GONE, "the source answers 404"))
 
-    assert without_detail(desk.store()) == SETTLED
-    assert desk.journal[-2:] == ["copy", "leave NOT_STORED AccessDenied"]
+    harness.store()
 
-
-def test_a_download_that_broke_frees_the_export_notes_why_and_waits_for_the_next_look() -> None:
-    desk = StoringHarness(export())
-    desk.pipeline.copies = raises(SourceError("reset"))
-
-    assert without_detail(desk.store()) == WAITING
-    assert desk.journal[-1] == "release reset"
+    assert harness.records.settled == [(Outcome.REJECTED, {"reason": "GONE", **raw, "polls": 3})]
 
 
-def test_who_lost_its_claim_leaves_the_export_to_the_other_run() -> None:
-    desk = StoringHarness(export())
-    desk.pipeline.copies = raises(ClaimLost("export-1"))
+@pytest.mark.parametrize(
+    ("existing", "next_call"), [(RAW.bytes, "save progress"), (RAW.bytes - 1, "copy"), (None, "copy")]
+)
+def test_a_completed_raw_object_is_copied_again_only_if_it_is_missing(existing: int | None, next_call: str) -> None:
+    harness = StoringHarness(export())
+    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
+    if existing:
+        harness.bucket.objects[RAW.key] = bytes(existing)
 
-    assert without_detail(desk.store()) == WAITING
-    assert desk.records.settled == []
+    harness.store()
+
+    assert harness.journal[1] == next_call
 
 
-def test_what_may_pass_is_left_to_the_workflows_retry() -> None:
-    desk = StoringHarness(export())
-    desk.pipeline.copies = raises(ServiceError("SlowDown"))
+def test_fault_30_denied_call_ends_the_export_at_once() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.copies = raises(NonRetryableError("AccessDenied"))
+
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.journal[-2:] == ["copy", "record NOT_STORED AccessDenied"]
+
+
+def test_a_failed_download_releases_the_export_with_its_error() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.copies = raises(SourceError("reset"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal[-1] == "release reset"
+
+
+def test_a_run_that_lost_its_claim_records_nothing() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.copies = raises(ClaimLost("export-1"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.records.settled == []
+
+
+def test_a_retryable_service_error_is_raised_for_the_workflow() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.copies = raises(ServiceError("SlowDown"))
 
     with pytest.raises(ServiceError, match="SlowDown"):
-        desk.store()
+        harness.store()
 
 
-def test_a_results_file_that_is_no_object_is_passed_over() -> None:
-    desk = StoringHarness(export())
-    desk.bucket.put_json("data/agent_results/r.json", ["odd"])
+def test_a_results_file_that_is_no_json_object_is_ignored() -> None:
+    harness = StoringHarness(export())
+    harness.bucket.put_json("data/agent_results/r.json", ["odd"])
 
-    desk.store()
+    harness.store()
 
-    assert desk.bucket.read_json("manifests/export-1.json")["actualStartTime"] is None
+    assert harness.bucket.read_json("manifests/export-1.json")["actualStartTime"] is None
 
 
 @pytest.mark.parametrize("where", ["copies", "unpacks"])
-def test_a_call_whose_time_is_spent_leaves_the_export_to_the_next(where: str) -> None:
-    desk = StoringHarness(export())
-    setattr(desk.pipeline, where, Unfinished)
+def test_an_invocation_without_time_left_is_unfinished(where: str) -> None:
+    harness = StoringHarness(export())
+    setattr(harness.pipeline, where, Unfinished)
 
-    assert desk.store() == UNFINISHED
-    assert desk.records.settled == []
+    assert harness.store() == UNFINISHED
+    assert harness.records.settled == []

@@ -1,4 +1,4 @@
-"""How a file is cut into parts."""
+"""Part sizes and byte ranges of multipart uploads."""
 
 import itertools
 
@@ -16,7 +16,7 @@ def upload(size: int) -> Upload:
 
 
 @given(sizes)
-def test_every_size_fits_the_limits_of_s3(size: int) -> None:
+def test_parts_of_every_size_are_within_the_limits_of_s3(size: int) -> None:
     file = upload(size)
 
     assert 1 <= len(file.numbers) <= MAX_PARTS
@@ -34,17 +34,17 @@ def test_every_size_fits_the_limits_of_s3(size: int) -> None:
         (MAX_OBJECT_SIZE, 525 * MIB),
     ],
 )
-def test_parts_are_as_large_as_they_need_to_be(size: int, part_size: int) -> None:
+def test_part_size_grows_with_the_file_size(size: int, part_size: int) -> None:
     assert part_size_for(size) == part_size
 
 
 @given(st.integers(1, 400 * MIB))
-def test_spans_cover_the_file_without_gap_or_overlap(size: int) -> None:
+def test_byte_ranges_cover_the_file_without_gap_or_overlap(size: int) -> None:
     file = upload(size)
 
-    spans = [file.byte_range(number) for number in file.numbers]
+    ranges = [file.byte_range(number) for number in file.numbers]
 
-    assert spans[0][0] == 0
-    assert spans[-1][1] == size - 1
-    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(spans))
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == size - 1
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(ranges))
     assert sum(map(file.length, file.numbers)) == size

@@ -1,4 +1,4 @@
-"""How long a failed try is repeated."""
+"""The retry policy: which errors are retried, how often, and after which pauses."""
 
 from dataclasses import replace
 
@@ -19,13 +19,13 @@ from exports.model import Reason
 from exports.retry import OutOfTime, is_retryable
 from tests.unit.fakes import FakeClock
 
-RETRYABLE_CODES: list[ExportsError] = [
+RETRYABLE: list[ExportsError] = [
     SourceError("x"),
     SourceBusy(503, 0.0),
     ServiceError("SlowDown"),
     ServiceError("500"),
 ]
-LASTING: list[ExportsError] = [
+PERMANENT: list[ExportsError] = [
     NonRetryableError("SlowDown"),
     ServiceError("NoSuchKey"),
     ServiceError("NoCredentialsError"),
@@ -38,7 +38,7 @@ LASTING: list[ExportsError] = [
 
 
 class Attempts:
-    """A call that fails so often before it is done."""
+    """A call that fails ``failures`` times before it succeeds."""
 
     def __init__(self, failures: int, error: ExportsError) -> None:
         self.count = 0
@@ -52,16 +52,16 @@ class Attempts:
         return "done"
 
 
-@pytest.mark.parametrize("error", RETRYABLE_CODES, ids=repr)
-def test_passing_error_is_repeated(error: ExportsError) -> None:
+@pytest.mark.parametrize("error", RETRYABLE, ids=repr)
+def test_retryable_error_is_retried(error: ExportsError) -> None:
     clock, call = FakeClock(), Attempts(2, error)
 
     assert clock.retry_policy().run(call) == "done"
     assert clock.pauses == [0.5, 1.0]
 
 
-@pytest.mark.parametrize("error", LASTING, ids=repr)
-def test_lasting_error_is_raised_at_once(error: ExportsError) -> None:
+@pytest.mark.parametrize("error", PERMANENT, ids=repr)
+def test_permanent_error_is_raised_at_once(error: ExportsError) -> None:
     clock, call = FakeClock(), Attempts(1, error)
 
     with pytest.raises(type(error)):
@@ -72,7 +72,7 @@ def test_lasting_error_is_raised_at_once(error: ExportsError) -> None:
     assert not clock.pauses
 
 
-def test_attempts_are_bounded() -> None:
+def test_attempts_are_limited() -> None:
     clock, call = FakeClock(), Attempts(99, SourceError("x"))
 
     with pytest.raises(SourceError):
@@ -81,18 +81,18 @@ def test_attempts_are_bounded() -> None:
     assert call.count == 3
 
 
-def test_pauses_grow_to_a_ceiling_and_are_drawn_from_zero() -> None:
+def test_pauses_grow_to_a_maximum_with_full_jitter() -> None:
     clock = FakeClock()
-    longest = clock.retry_policy(10)
+    maximum = clock.retry_policy(10)
 
-    for retry_policy in (longest, replace(longest, random_between=lambda low, high: low)):
+    for retry_policy in (maximum, replace(maximum, random_between=lambda low, high: low)):
         with pytest.raises(SourceError):
             retry_policy.run(Attempts(99, SourceError("x")))
 
     assert clock.pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0, 20.0, *[0.0] * 9]
 
 
-def test_what_the_other_side_asks_for_is_waited_at_least() -> None:
+def test_retry_after_is_the_minimum_pause() -> None:
     clock = FakeClock()
 
     clock.retry_policy().run(Attempts(1, SourceBusy(503, 30.0)))
@@ -100,7 +100,7 @@ def test_what_the_other_side_asks_for_is_waited_at_least() -> None:
     assert clock.pauses == [30.0]
 
 
-def test_pause_that_does_not_fit_into_the_time_left_is_not_begun() -> None:
+def test_no_retry_if_the_pause_exceeds_the_time_left() -> None:
     clock = FakeClock()
 
     with pytest.raises(SourceBusy):

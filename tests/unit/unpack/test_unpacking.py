@@ -1,4 +1,4 @@
-"""The raw object of an export taken apart: every member stored, verified and told apart, or the whole refused."""
+"""Unpacking of raw objects: every member is verified, stored and assigned to a dataset, or the export is rejected."""
 
 import gzip
 import hashlib
@@ -31,11 +31,11 @@ OS_INFO = b"accountNumber,agentId,osName,osVersion,cpuType,hostName,hypervisor,t
 SERVERS = (",".join(next(d.variants[0] for d in known_datasets() if d.name == "summary_server")) + "\n").encode()
 
 
-def refusal(body: bytes, extension: str = "zip", **options: Any) -> Reason:
+def rejection(body: bytes, extension: str = "zip", **options: Any) -> Reason:
     bucket = FakeBucket()
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(Rejected) as rejected:
         unpacking(bucket, bucket.holds(body, extension), **options)
-    return refused.value.reason
+    return rejected.value.reason
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def bucket() -> FakeBucket:
     return FakeBucket()
 
 
-def test_each_member_becomes_an_object_of_its_own(bucket: FakeBucket) -> None:
+def test_each_member_is_stored_as_an_object(bucket: FakeBucket) -> None:
     result = unpacked(bucket, bucket.holds(zipped({"123_osInfo.csv": OS_INFO, "123_results.json": b"{}"})))
 
     header = tuple(OS_INFO.decode().partition("\n")[0].split(","))
@@ -57,7 +57,7 @@ def test_each_member_becomes_an_object_of_its_own(bucket: FakeBucket) -> None:
     assert bucket.data == {"agent_os_info/123_osInfo.csv": OS_INFO, "agent_results/123_results.json": b"{}"}
 
 
-def test_dataset_is_told_by_the_header_where_the_name_does_not() -> None:
+def test_dataset_is_detected_by_the_header_if_not_by_the_name() -> None:
     bucket = FakeBucket(chunk=5)
 
     result = unpacked(bucket, bucket.holds(zipped({"part 1.csv": b"\xef\xbb\xbf" + SERVERS, "part 2": SERVERS})))
@@ -66,7 +66,7 @@ def test_dataset_is_told_by_the_header_where_the_name_does_not() -> None:
     assert result.kind is Kind.SUMMARY
 
 
-def test_odd_columns_are_noted(bucket: FakeBucket) -> None:
+def test_added_columns_are_noted(bucket: FakeBucket) -> None:
     body = OS_INFO.replace(b",timestamp", b",timestamp,new").replace(b",2020", b",2020,1")
 
     (file,) = unpacked(bucket, bucket.holds(zipped({"123_osInfo.csv": body}))).files
@@ -81,15 +81,15 @@ def test_plain_csv_is_one_file(bucket: FakeBucket) -> None:
     assert bucket.data == {"agent_os_info/export-1.csv": OS_INFO}
 
 
-def test_gzip_is_stored_as_what_it_holds(bucket: FakeBucket) -> None:
+def test_gzip_is_stored_uncompressed(bucket: FakeBucket) -> None:
     (file,) = unpacked(bucket, bucket.holds(gzip.compress(OS_INFO) + gzip.compress(b"1,2,3,4,5,6,7,8"), "csv.gz")).files
 
     assert (file.name, file.rows) == ("export-1.csv", 2)
     assert bucket.data == {"agent_os_info/export-1.csv": OS_INFO + b"1,2,3,4,5,6,7,8"}
 
 
-def test_bad_input_19_nothing_at_all_is_corrupt() -> None:
-    assert {refusal(b"", extension) for extension in ("zip", "csv", "csv.gz")} == {Reason.CORRUPT}
+def test_bad_input_19_empty_raw_object_is_corrupt() -> None:
+    assert {rejection(b"", extension) for extension in ("zip", "csv", "csv.gz")} == {Reason.CORRUPT}
 
 
 @pytest.mark.parametrize("files", [{}, {"folder/": b""}])
@@ -105,19 +105,19 @@ def test_bad_input_19_a_zip_with_no_csv_is_stored(bucket: FakeBucket) -> None:
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b"\xef\xbb\xbf\n <Error><Code>x", b'{"message": "Forbidden"}'])
 def test_bad_input_20_an_error_page_is_corrupt(page: bytes) -> None:
-    assert refusal(page, "csv") is Reason.CORRUPT
-    assert refusal(gzip.compress(page), "csv.gz") is Reason.CORRUPT
+    assert rejection(page, "csv") is Reason.CORRUPT
+    assert rejection(gzip.compress(page), "csv.gz") is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_bad_input_21_a_zip_whose_first_bytes_are_damaged_is_no_csv(at: int) -> None:
+def test_bad_input_21_zip_with_damaged_first_bytes_is_corrupt(at: int) -> None:
     body = bytearray(zipped({"123_osInfo.csv": OS_INFO}))
     body[at] ^= 4
 
-    assert refusal(bytes(body), "csv") is Reason.CORRUPT
+    assert rejection(bytes(body), "csv") is Reason.CORRUPT
 
 
-def test_bad_input_21_of_a_zip_with_a_damaged_member_only_the_raw_object_stays(bucket: FakeBucket) -> None:
+def test_bad_input_21_only_the_raw_object_of_a_damaged_zip_is_kept(bucket: FakeBucket) -> None:
     body = bytearray(zipped({"a.csv": OS_INFO, "b.csv": OS_INFO}, method=zipfile.ZIP_STORED))
     body[body.rfind(b"o-1")] ^= 1
 
@@ -125,14 +125,14 @@ def test_bad_input_21_of_a_zip_with_a_damaged_member_only_the_raw_object_stays(b
     with pytest.raises(Rejected, match="CORRUPT"):
         unpacked(bucket, raw)
 
-    assert bucket.written == [KEYS.data("agent_os_info", "a.csv")], "the damaged one was never visible"
-    assert set(bucket.objects) == {raw.key}, "and the one before it does not stay behind"
+    assert bucket.written == [KEYS.data("agent_os_info", "a.csv")], "the damaged file was never visible"
+    assert set(bucket.objects) == {raw.key}, "and the file before it is deleted"
 
 
 def bomb(size: int) -> bytes:
-    """A zip whose member inflates to ``size`` bytes, a thousand times its own size."""
+    """A zip file whose member inflates to ``size`` bytes, a thousand times its compressed size."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bucket, bucket.open("bomb.csv", "w") as member:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb.csv", "w") as member:
         for _ in range(size >> 20):
             member.write(bytes(1 << 20))
     return buffer.getvalue()
@@ -143,60 +143,60 @@ def bomb_of_64_mb() -> bytes:
     return bomb(64 << 20)
 
 
-def test_bad_input_22_zip_bomb_is_too_large_and_costs_no_memory(bomb_of_64_mb: bytes) -> None:
+def test_bad_input_22_zip_bomb_is_too_large_and_needs_little_memory(bomb_of_64_mb: bytes) -> None:
     bucket = FakeBucket(keeps=False)
     raw = bucket.holds(bomb_of_64_mb)
 
-    def defused() -> None:
+    def unpack_bomb() -> None:
         with pytest.raises(Rejected, match="TOO_LARGE"):
             unpacked(bucket, raw)
 
-    assert peak_memory(defused) < 4 << 20
+    assert peak_memory(unpack_bomb) < 4 << 20
     assert bucket.written == []
 
 
-def test_bad_input_22_a_bomb_beside_honest_data_is_too_large() -> None:
+def test_bad_input_22_zip_bomb_beside_other_data_is_too_large() -> None:
     noise = random.Random(1).randbytes(200_000)
 
-    assert refusal(zipped({"noise": noise, "bomb.csv": bytes(16 << 20)})) is Reason.TOO_LARGE
+    assert rejection(zipped({"noise": noise, "bomb.csv": bytes(16 << 20)})) is Reason.TOO_LARGE
 
 
-def test_bad_input_22_zip_bomb_that_says_it_is_small_is_corrupt_at_once(bomb_of_64_mb: bytes) -> None:
+def test_bad_input_22_zip_bomb_with_a_forged_size_is_corrupt(bomb_of_64_mb: bytes) -> None:
     at = bomb_of_64_mb.find(b"PK\1\2") + 24
     forged = bomb_of_64_mb[:at] + (1000).to_bytes(4, "little") + bomb_of_64_mb[at + 4 :]
 
-    assert peak_memory(lambda: refusal(forged)) < 4 << 20
-    assert refusal(forged) is Reason.CORRUPT
+    assert peak_memory(lambda: rejection(forged)) < 4 << 20
+    assert rejection(forged) is Reason.CORRUPT
 
 
-def test_bad_input_22_gzip_bomb_is_too_large_and_costs_no_memory() -> None:
+def test_bad_input_22_gzip_bomb_is_too_large_and_needs_little_memory() -> None:
     bucket = FakeBucket(keeps=False)
     raw = bucket.holds(gzip.compress(b"a,b\n" + b"x" * (64 << 20)), "csv.gz")
 
-    def defused() -> None:
+    def unpack_bomb() -> None:
         with pytest.raises(Rejected, match="TOO_LARGE"):
             unpacked(bucket, raw)
 
-    assert peak_memory(defused) < 4 << 20
+    assert peak_memory(unpack_bomb) < 4 << 20
     assert bucket.written == []
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_bad_input_22_bomb_in_the_zip_in_the_zip_is_too_large(bomb_of_64_mb: bytes, method: int) -> None:
-    assert refusal(zipped({"inner.zip": bomb_of_64_mb}, method=method)) is Reason.TOO_LARGE
+def test_bad_input_22_zip_bomb_in_a_zip_is_too_large(bomb_of_64_mb: bytes, method: int) -> None:
+    assert rejection(zipped({"inner.zip": bomb_of_64_mb}, method=method)) is Reason.TOO_LARGE
 
 
-def test_bad_input_22_zips_of_equal_zips_are_too_large_together() -> None:
-    """Each layer stays within the ratio, all together do not: equal zips shrink as well as equal rows."""
+def test_bad_input_22_zip_of_equal_zips_is_too_large() -> None:
+    """Each level is within the ratio, all levels together are not: equal zip files compress as well as equal rows."""
     inner = zipped({"a.csv": b"1,2\n" * 2_000_000})
     body = zipped(
         {"middle.zip": zipped([(f"{number}.zip", inner) for number in range(150)], method=zipfile.ZIP_STORED)}
     )
 
-    assert refusal(body, limits=Limits(max_ratio=600)) is Reason.TOO_LARGE
+    assert rejection(body, limits=Limits(max_ratio=600)) is Reason.TOO_LARGE
 
 
-def test_bad_input_22_equal_rows_are_no_bomb_while_they_are_few(bucket: FakeBucket) -> None:
+def test_bad_input_22_equal_rows_below_the_ratio_floor_are_stored(bucket: FakeBucket) -> None:
     body = b"a,b\n" + b"1,2\n" * 2_000_000
 
     (file,) = unpacked(bucket, bucket.holds(zipped({"a.csv": body}))).files
@@ -210,7 +210,7 @@ def test_bad_input_22_equal_rows_are_no_bomb_while_they_are_few(bucket: FakeBuck
     [Limits(max_files=1), Limits(max_file_bytes=99), Limits(max_total_bytes=199)],
     ids=["files", "file", "total"],
 )
-def test_bad_input_22_limits_refuse_before_anything_is_stored(bucket: FakeBucket, limits: Limits) -> None:
+def test_bad_input_22_limits_reject_before_any_file_is_stored(bucket: FakeBucket, limits: Limits) -> None:
     raw = bucket.holds(zipped({"a.csv": bytes(100), "b.csv": bytes(100)}))
 
     with pytest.raises(Rejected, match="TOO_LARGE"):
@@ -218,7 +218,7 @@ def test_bad_input_22_limits_refuse_before_anything_is_stored(bucket: FakeBucket
     assert bucket.written == []
 
 
-def test_bad_input_22_limits_that_are_just_met_refuse_nothing(bucket: FakeBucket) -> None:
+def test_bad_input_22_files_at_the_limits_are_stored(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped({"a.csv": bytes(100), "b.csv": bytes(100)}))
 
     result = unpacked(bucket, raw, limits=Limits(max_files=2, max_file_bytes=100, max_total_bytes=200))
@@ -226,18 +226,14 @@ def test_bad_input_22_limits_that_are_just_met_refuse_nothing(bucket: FakeBucket
     assert len(result.files) == 2
 
 
-def test_bad_input_22_headers_of_all_files_together_have_a_limit(
-    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input_22_columns_of_all_files_have_a_limit(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack_module, "MAX_COLUMNS", 5)
 
     assert len(unpacked(bucket, bucket.holds(zipped({"a.csv": b"a,b\n", "b.csv": b"c,d,e\n"}), "zip")).files) == 2
-    assert refusal(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n"})) is Reason.TOO_LARGE
+    assert rejection(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n"})) is Reason.TOO_LARGE
 
 
-def test_bad_input_22_headers_that_earlier_calls_have_read_count_too(
-    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input_22_columns_of_earlier_invocations_count(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack_module, "MAX_COLUMNS", 5)
     raw = bucket.holds(zipped({"a.csv": b"a,b,c\n", "b.csv": b"d,e,f\n", "c.csv": b"g\n"}), "zip")
 
@@ -250,21 +246,21 @@ def test_bad_input_22_headers_that_earlier_calls_have_read_count_too(
 
 
 @pytest.mark.parametrize("limits", [Limits(max_file_bytes=99), Limits(max_total_bytes=99)])
-def test_bad_input_22_limits_hold_where_nothing_says_how_much_comes(limits: Limits) -> None:
-    assert refusal(b"a" * 100, "csv", limits=limits) is Reason.TOO_LARGE
-    assert refusal(gzip.compress(b"a" * 100), "csv.gz", limits=limits) is Reason.TOO_LARGE
+def test_bad_input_22_limits_apply_to_files_of_undeclared_size(limits: Limits) -> None:
+    assert rejection(b"a" * 100, "csv", limits=limits) is Reason.TOO_LARGE
+    assert rejection(gzip.compress(b"a" * 100), "csv.gz", limits=limits) is Reason.TOO_LARGE
 
 
-def test_bad_input_22_entries_of_all_zips_count_together(bucket: FakeBucket) -> None:
+def test_bad_input_22_entries_of_all_zips_are_added(bucket: FakeBucket) -> None:
     inner = zipped({"a.csv": b"", "b.csv": b""})
     body = zipped({"1.zip": inner, "2.zip": inner})
 
-    assert refusal(body, limits=Limits(max_files=5)) is Reason.TOO_LARGE
+    assert rejection(body, limits=Limits(max_files=5)) is Reason.TOO_LARGE
     assert len(unpacked(bucket, bucket.holds(body), limits=Limits(max_files=6)).files) == 4
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_bad_input_23_hostile_names_are_kept_as_text_and_never_become_keys(bucket: FakeBucket) -> None:
+def test_bad_input_23_unsafe_names_are_kept_as_text_and_never_used_in_keys(bucket: FakeBucket) -> None:
     names = [
         "../../etc/passwd",
         "/abs.csv",
@@ -287,7 +283,7 @@ def test_bad_input_23_hostile_names_are_kept_as_text_and_never_become_keys(bucke
     assert len({part.lower() for part in parts}) == len(names)
 
 
-def test_bad_input_23_names_that_are_not_what_they_are_flagged_as_are_kept_as_json(bucket: FakeBucket) -> None:
+def test_bad_input_23_names_that_are_not_utf_8_are_escaped(bucket: FakeBucket) -> None:
     body = zipped({"é.csv": OS_INFO}).replace("é".encode(), b"\xff\xfe")
 
     (file,) = unpacked(bucket, bucket.holds(body)).files
@@ -296,15 +292,15 @@ def test_bad_input_23_names_that_are_not_what_they_are_flagged_as_are_kept_as_js
     assert json.loads(json.dumps(file.name).encode("ascii")) == file.name
 
 
-def test_bad_input_24_encrypted_and_unsupported_members_are_told_before_anything_is_stored() -> None:
+def test_bad_input_24_encrypted_and_unsupported_members_are_rejected() -> None:
     body = bytearray(zipped({"a.csv": OS_INFO, "b.csv": OS_INFO}))
     body[body.rfind(b"PK\1\2") + 8] |= 1
 
-    assert refusal(bytes(body)) is Reason.ENCRYPTED
-    assert refusal(zipped({"a.csv": OS_INFO}, method=zipfile.ZIP_LZMA)) is Reason.UNSUPPORTED
+    assert rejection(bytes(body)) is Reason.ENCRYPTED
+    assert rejection(zipped({"a.csv": OS_INFO}, method=zipfile.ZIP_LZMA)) is Reason.UNSUPPORTED
 
 
-def test_bad_input_25_malformed_csv_is_noted_and_stored_whole(bucket: FakeBucket) -> None:
+def test_bad_input_25_malformed_csv_is_noted_and_stored_completely(bucket: FakeBucket) -> None:
     body = OS_INFO + b'"' + b"x\n" * 200_000
 
     (file,) = unpacked(bucket, bucket.holds(zipped({"123_osInfo.csv": body}))).files
@@ -315,7 +311,7 @@ def test_bad_input_25_malformed_csv_is_noted_and_stored_whole(bucket: FakeBucket
 
 
 def nested(depth: int, method: int) -> bytes:
-    """A CSV in as many zips in a zip."""
+    """A CSV file in a zip file, in ``depth`` further zip files."""
     body = zipped({"123_osInfo.csv": OS_INFO}, method=method)
     for level in range(depth):
         body = zipped({f"z{level}.zip": body}, method=method)
@@ -323,16 +319,16 @@ def nested(depth: int, method: int) -> bytes:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_zips_in_the_zip_are_followed_three_deep(bucket: FakeBucket, method: int) -> None:
+def test_nested_zips_are_unpacked_to_a_depth_of_three(bucket: FakeBucket, method: int) -> None:
     (file,) = unpacked(bucket, bucket.holds(nested(3, method))).files
 
     assert file.name == "z2.zip/z1.zip/z0.zip/123_osInfo.csv"
     assert re.fullmatch(r"data/agent_os_info/.*/123_osInfo-[0-9a-f]{12}\.csv", file.key)
     assert bucket.objects[file.key] == OS_INFO
-    assert refusal(nested(4, method)) is Reason.UNSUPPORTED
+    assert rejection(nested(4, method)) is Reason.UNSUPPORTED
 
 
-def test_a_stored_zip_in_the_zip_is_read_in_place(bucket: FakeBucket) -> None:
+def test_an_uncompressed_nested_zip_is_read_in_place(bucket: FakeBucket) -> None:
     unpacked(bucket, bucket.holds(zipped({"inner.zip": zipped({"a.csv": OS_INFO})}, method=zipfile.ZIP_STORED)))
 
     assert {key for key, _, _ in bucket.reads} == {KEYS.raw("zip")}
@@ -340,19 +336,19 @@ def test_a_stored_zip_in_the_zip_is_read_in_place(bucket: FakeBucket) -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_bad_input_21_the_directory_of_a_zip_in_the_zip_is_verified_too(method: int) -> None:
-    """Its members' names have no CRC-32 of their own, only the one around the whole zip."""
+def test_bad_input_21_directory_of_a_nested_zip_is_verified(method: int) -> None:
+    """The names in a directory have no CRC-32 of their own, only that of the inner zip file in the outer one."""
     inner = zipped({"abc.csv": OS_INFO}, method=zipfile.ZIP_STORED)
     damaged = inner.replace(b"abc.csv", b"abd.csv")
     body = bytearray(zipped({"inner.zip": damaged}, method=method))
     at = body.rfind(b"PK\1\2") + 16
     body[at : at + 4] = zlib.crc32(inner).to_bytes(4, "little")
 
-    assert refusal(bytes(body)) is Reason.CORRUPT
+    assert rejection(bytes(body)) is Reason.CORRUPT
 
 
-def test_what_is_called_a_zip_and_is_none_is_corrupt() -> None:
-    assert refusal(zipped({"inner.zip": b"no zip"})) is Reason.CORRUPT
+def test_a_member_with_the_name_of_a_zip_that_is_none_is_corrupt() -> None:
+    assert rejection(zipped({"inner.zip": b"no zip"})) is Reason.CORRUPT
 
 
 Tree = Mapping[str, "bytes | Tree"]
@@ -367,8 +363,8 @@ TREES: st.SearchStrategy[Tree] = st.recursive(
 )
 
 
-def packed(tree: Tree, choose: random.Random) -> bytes:
-    files = {name: body if isinstance(body, bytes) else packed(body, choose) for name, body in tree.items()}
+def zip_of(tree: Tree, choose: random.Random) -> bytes:
+    files = {name: body if isinstance(body, bytes) else zip_of(body, choose) for name, body in tree.items()}
     return zipped(files, method=choose.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 
 
@@ -385,10 +381,10 @@ def depth(tree: Tree) -> int:
 
 
 @given(tree=TREES.filter(lambda tree: depth(tree) <= 3), seed=st.integers(0, 99), chunk=st.sampled_from([3, 64 << 10]))
-def test_any_tree_of_zips_comes_out_whole(tree: Tree, seed: int, chunk: int) -> None:
+def test_any_tree_of_zips_is_unpacked_completely(tree: Tree, seed: int, chunk: int) -> None:
     bucket = FakeBucket(chunk=chunk)
 
-    files = unpacked(bucket, bucket.holds(packed(tree, random.Random(seed)))).files
+    files = unpacked(bucket, bucket.holds(zip_of(tree, random.Random(seed)))).files
 
     assert [(file.name, bucket.objects[file.key]) for file in files] == list(leaves(tree))
     assert len({file.key.lower() for file in files}) == len(files)
@@ -401,37 +397,37 @@ SEVERAL = {
 }
 
 
-def calls_until_done(bucket: FakeBucket, raw: RawObject, steps: int) -> tuple[int, Unpacked]:
+def run_until_done(bucket: FakeBucket, raw: RawObject, steps: int) -> tuple[int, Unpacked]:
     for call in range(1, 20):
         result = unpacking(bucket, raw, time_left=countdown(steps))
         if isinstance(result, Unpacked):
             return call, result
-    raise AssertionError("it never ends")
+    raise AssertionError("endless loop")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_a_call_goes_on_where_the_one_before_ran_out_of_time(method: int, steps: int) -> None:
+def test_an_invocation_resumes_where_the_previous_one_ran_out_of_time(method: int, steps: int) -> None:
     body = zipped(SEVERAL, method=method)
     whole, bucket = FakeBucket(), FakeBucket()
-    wanted = unpacked(whole, whole.holds(body))
+    expected = unpacked(whole, whole.holds(body))
 
-    calls, result = calls_until_done(bucket, bucket.holds(body), steps)
+    calls, result = run_until_done(bucket, bucket.holds(body), steps)
 
-    assert result == wanted
+    assert result == expected
     assert bucket.data == whole.data
-    assert Counter(bucket.written).most_common(1)[0][1] == 1, "nothing is written twice"
+    assert Counter(bucket.written).most_common(1)[0][1] == 1, "no object is written twice"
     assert calls == -(-6 // steps)
 
 
-def test_no_time_means_nothing_begun(bucket: FakeBucket) -> None:
+def test_an_invocation_without_time_left_writes_nothing(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped(SEVERAL))
 
     assert unpacking(bucket, raw, time_left=lambda: 0) == Unfinished()
     assert bucket.written == []
 
 
-def test_a_large_file_is_finished_although_the_budget_is_spent() -> None:
+def test_a_large_file_is_finished_after_the_end_of_the_time_budget() -> None:
     bucket = FakeBucket(chunk=1_000)
     body = OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 50_000
     raw = bucket.holds(zipped({"large_osInfo.csv": body, "next_osInfo.csv": OS_INFO}))
@@ -440,7 +436,7 @@ def test_a_large_file_is_finished_although_the_budget_is_spent() -> None:
         return unpacking(bucket, raw, time_left=countdown(budget))
 
     assert call(1) == Unfinished()
-    assert bucket.data == {"agent_os_info/large_osInfo.csv": body}, "and the one behind it is not begun"
+    assert bucket.data == {"agent_os_info/large_osInfo.csv": body}, "and the next file is not started"
     assert isinstance(call(1), Unpacked)
     assert bucket.written == [KEYS.data("agent_os_info", f"{name}_osInfo.csv") for name in ("large", "next")]
 
@@ -448,46 +444,46 @@ def test_a_large_file_is_finished_although_the_budget_is_spent() -> None:
 LONG = zipped({"a.csv": OS_INFO, "long.csv": OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 200_000, "z.csv": OS_INFO})
 
 
-def long_one(bucket: FakeBucket, raw: RawObject, looks: int) -> Unpacked | Unfinished:
-    """What a call makes of it that Lambda would soon end after so many chunks."""
-    return unpacking(bucket, raw, invocation_time_left=countdown(looks))
+def run_for(bucket: FakeBucket, raw: RawObject, chunks: int) -> Unpacked | Unfinished:
+    """The result of an invocation that has time for ``chunks`` chunks."""
+    return unpacking(bucket, raw, invocation_time_left=countdown(chunks))
 
 
-def test_a_file_that_a_call_did_not_finish_is_the_first_of_the_next() -> None:
+def test_an_unfinished_file_is_the_first_of_the_next_invocation() -> None:
     whole, bucket = FakeBucket(), FakeBucket()
-    wanted = unpacked(whole, whole.holds(LONG))
+    expected = unpacked(whole, whole.holds(LONG))
     raw = bucket.holds(LONG)
 
-    assert long_one(bucket, raw, 5) == Unfinished()
-    assert bucket.data == {"agent_os_info/a.csv": OS_INFO}, "nothing of the long one is visible"
-    assert long_one(bucket, raw, 99) == wanted
+    assert run_for(bucket, raw, 5) == Unfinished()
+    assert bucket.data == {"agent_os_info/a.csv": OS_INFO}, "no part of the long file is visible"
+    assert run_for(bucket, raw, 99) == expected
 
     assert bucket.data == whole.data
-    assert Counter(bucket.written).most_common(1)[0][1] == 1, "nothing is written twice"
+    assert Counter(bucket.written).most_common(1)[0][1] == 1, "no object is written twice"
 
 
-def test_bad_input_22_a_file_that_takes_longer_than_a_whole_call_is_too_large(bucket: FakeBucket) -> None:
+def test_bad_input_22_file_that_takes_longer_than_an_invocation_is_too_large(bucket: FakeBucket) -> None:
     raw = bucket.holds(LONG)
 
-    assert long_one(bucket, raw, 5) == Unfinished()
+    assert run_for(bucket, raw, 5) == Unfinished()
     with pytest.raises(Rejected, match="TOO_LARGE"):
-        long_one(bucket, raw, 5)
+        run_for(bucket, raw, 5)
 
     assert set(bucket.objects) == {raw.key}
 
 
-def test_two_files_that_calls_did_not_finish_are_both_stored(bucket: FakeBucket) -> None:
+def test_two_unfinished_files_are_both_stored(bucket: FakeBucket) -> None:
     body = OS_INFO + b"1,o-2,L,2,x,h,,2020\n" * 200_000
     raw = bucket.holds(zipped({"a.csv": OS_INFO, "b.csv": body, "c.csv": body}))
 
-    looks = -(-len(body) // CHUNK_BYTES)
+    chunks = -(-len(body) // CHUNK_BYTES)
 
-    assert long_one(bucket, raw, looks // 2) == Unfinished()
-    assert long_one(bucket, raw, looks + looks // 2) == Unfinished()
-    assert isinstance(long_one(bucket, raw, looks), Unpacked)
+    assert run_for(bucket, raw, chunks // 2) == Unfinished()
+    assert run_for(bucket, raw, chunks + chunks // 2) == Unfinished()
+    assert isinstance(run_for(bucket, raw, chunks), Unpacked)
 
 
-def test_bad_input_22_what_all_zips_say_counts_together_before_anything_is_stored(bucket: FakeBucket) -> None:
+def test_bad_input_22_declared_sizes_of_all_zips_are_added_before_any_file_is_stored(bucket: FakeBucket) -> None:
     inner = zipped({"b.csv": bytes(100)})
     raw = bucket.holds(zipped({"a.csv": bytes(100), "inner.zip": inner}))
 
@@ -496,7 +492,7 @@ def test_bad_input_22_what_all_zips_say_counts_together_before_anything_is_store
     assert bucket.data == {}
 
 
-def test_a_note_of_another_raw_object_is_not_believed(bucket: FakeBucket) -> None:
+def test_a_checkpoint_of_another_raw_object_is_ignored(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped({"a.csv": OS_INFO, "b.csv": OS_INFO}))
     unpacking(bucket, raw, time_left=countdown(1))
     other = bucket.holds(zipped({"a.csv": OS_INFO + OS_INFO}))
@@ -507,15 +503,15 @@ def test_a_note_of_another_raw_object_is_not_believed(bucket: FakeBucket) -> Non
     assert (file.bytes, file.rows) == (2 * len(OS_INFO), 3)
 
 
-@pytest.mark.parametrize("note", [{"raw": "of another release"}, {"files": 3}, [], 3, "text"])
-def test_a_note_of_another_shape_is_not_believed(bucket: FakeBucket, note: object) -> None:
+@pytest.mark.parametrize("checkpoint", [{"raw": "of another release"}, {"files": 3}, [], 3, "text"])
+def test_an_invalid_checkpoint_is_ignored(bucket: FakeBucket, checkpoint: object) -> None:
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
-    bucket.put_json(KEYS.work("unpacked.json"), note)
+    bucket.put_json(KEYS.work("unpacked.json"), checkpoint)
 
     assert [file.name for file in unpacked(bucket, raw).files] == ["a.csv"]
 
 
-def test_a_note_of_the_same_raw_object_in_another_shape_is_not_believed(bucket: FakeBucket) -> None:
+def test_an_invalid_checkpoint_of_the_same_raw_object_is_ignored(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped({"a.csv": OS_INFO}))
     same = {"bytes": raw.bytes, "crc32": raw.crc32}
     bucket.put_json(KEYS.work("unpacked.json"), {"raw": same, "files": {"a.csv": {"columns": []}}, "zips": []})
@@ -523,13 +519,13 @@ def test_a_note_of_the_same_raw_object_in_another_shape_is_not_believed(bucket: 
     assert [file.rows for file in unpacked(bucket, raw).files] == [1]
 
 
-def test_unpacking_again_adopts_what_is_there(bucket: FakeBucket) -> None:
+def test_unpacking_can_be_repeated(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped(SEVERAL))
 
     assert unpacked(bucket, raw) == unpacked(bucket, raw)
 
 
-def test_much_work_is_noted_on_the_way(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_written_after_a_number_of_bytes(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exports.unpack.progress.CHECKPOINT_BYTES", 2 * len(OS_INFO))
 
     unpacked(bucket, bucket.holds(zipped({f"{number}.csv": OS_INFO for number in range(5)})))
@@ -537,12 +533,12 @@ def test_much_work_is_noted_on_the_way(bucket: FakeBucket, monkeypatch: pytest.M
     assert len(bucket.read_json(KEYS.work("unpacked.json"))["files"]) == 4
 
 
-def test_our_own_trouble_is_never_called_corrupt() -> None:
-    def busy(at: int) -> None:
+def test_an_error_of_the_bucket_is_not_a_corrupt_export() -> None:
+    def slow_down(at: int) -> None:
         if at >= 3_000:
             raise ServiceError("SlowDown")
 
-    bucket = FakeBucket(chunk=1_000, before_chunk=busy)
+    bucket = FakeBucket(chunk=1_000, before_chunk=slow_down)
     raw = bucket.holds(random.Random(1).randbytes(10_000), "csv")
 
     with pytest.raises(ServiceError):
@@ -550,7 +546,7 @@ def test_our_own_trouble_is_never_called_corrupt() -> None:
     assert bucket.written == []
 
 
-def test_bad_input_26_cells_that_look_like_formulas_are_stored_as_they_are(bucket: FakeBucket) -> None:
+def test_bad_input_26_cells_that_look_like_formulas_are_stored_unchanged(bucket: FakeBucket) -> None:
     body = b'name,value\n=HYPERLINK("x"),+1\n"@SUM(A1)",-2\n'
 
     unpacked(bucket, bucket.holds(zipped({"a.csv": body})))

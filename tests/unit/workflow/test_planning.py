@@ -1,4 +1,4 @@
-"""Which exports a run is for, in which batches."""
+"""Planning of a run: its exports and their batches."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -25,12 +25,12 @@ def run(**more: Any) -> Run:
 
 
 def planned(
-    asked: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None
+    requested: Run, *exports: Export, rows: Sequence[Row] = (), max_age: timedelta | None = None
 ) -> tuple[str, ...]:
-    return plan(asked, service=FakeService(exports), rows=rows_of(*rows), max_age=max_age).export_ids
+    return plan(requested, service=FakeService(exports), rows=rows_of(*rows), max_age=max_age).export_ids
 
 
-def test_ids_are_taken_as_they_are_without_a_call() -> None:
+def test_ids_are_used_without_a_call() -> None:
     service = FakeService()
 
     found = plan(run(export_ids=("b", "a")), service=service, rows=rows_of(), max_age=None)
@@ -38,7 +38,7 @@ def test_ids_are_taken_as_they_are_without_a_call() -> None:
     assert (found.export_ids, service.calls) == (("b", "a"), [])
 
 
-def test_filters_are_resolved_by_the_service_settled_exports_included() -> None:
+def test_filters_are_resolved_by_the_service_including_settled_exports() -> None:
     service = FakeService([export("a")])
 
     found = plan(run(filters=FILTERS), service=service, rows=rows_of(row("a")), max_age=timedelta(0))
@@ -47,39 +47,39 @@ def test_filters_are_resolved_by_the_service_settled_exports_included() -> None:
     assert service.calls == [((), FILTERS)]
 
 
-def test_a_sweep_leaves_out_what_is_settled_and_announced() -> None:
+def test_a_sweep_omits_settled_and_announced_exports() -> None:
     rows = [
         row("stored", "STORED"),
         row("rejected", "REJECTED"),
-        row("owed", "STORED", announcedAt=None),
+        row("pending", "STORED", announcedAt=None),
         row("late", "TIMED_OUT"),
     ]
     exports = [export(each.export_id) for each in rows]
 
-    assert planned(run(), *exports, export("new"), rows=rows) == ("late", "new", "owed")
+    assert planned(run(), *exports, export("new"), rows=rows) == ("late", "new", "pending")
 
 
-def test_a_sweep_leaves_out_what_is_too_old() -> None:
+def test_a_sweep_omits_exports_above_the_maximum_age() -> None:
     old, new = export("old", age_minutes=61), export("new", age_minutes=59)
 
     assert planned(run(), old, new, max_age=timedelta(hours=1)) == ("new",)
     assert set(planned(run(), old, new)) == {"old", "new"}
 
 
-def test_finished_exports_share_batches_the_oldest_first() -> None:
+def test_finished_exports_come_first_and_the_oldest_of_them_first() -> None:
     running = export("running", "IN_PROGRESS", age_minutes=90)
 
     assert planned(run(), running, export("b", age_minutes=5), export("a", age_minutes=9)) == ("a", "b", "running")
 
 
-@pytest.mark.parametrize("hostile", ["..", "a/b", "a\n", "é", "x" * 201])
-def test_an_id_of_the_service_that_is_no_safe_key_is_left_out_and_counted(hostile: str) -> None:
-    found = plan(run(), service=FakeService([export(hostile), export("a")]), rows=rows_of(), max_age=None)
+@pytest.mark.parametrize("invalid", ["..", "a/b", "a\n", "é", "x" * 201])
+def test_an_invalid_id_of_the_service_is_omitted_and_counted(invalid: str) -> None:
+    found = plan(run(), service=FakeService([export(invalid), export("a")]), rows=rows_of(), max_age=None)
 
     assert (found.export_ids, found.invalid_ids) == (("a",), 1)
 
 
-def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> None:
+def test_a_sweep_above_the_limit_of_a_run_omits_and_counts_the_rest() -> None:
     exports = [export(f"e{number}") for number in range(MAX_BATCHES * 100 + 1)]
 
     found = plan(run(), service=FakeService(exports), rows=rows_of(), max_age=None)
@@ -88,13 +88,13 @@ def test_a_sweep_beyond_what_one_run_carries_leaves_the_rest_to_the_next() -> No
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (5000, [100] * 50)])
-def test_bad_input_03_batches_hold_at_most_100(count: int, sizes: list[int]) -> None:
+def test_bad_input_03_batches_have_at_most_100_exports(count: int, sizes: list[int]) -> None:
     bucket, ids = FakeBucket(), [f"e{number}" for number in range(count)]
 
     pointers = write_batches(run(), ids, bucket.put_json)
     documents = {key: bucket.read_json(key) for key in bucket.objects}
 
-    assert list(documents)[-1] == "runs/run-1/plan.json", "it is there only when all of its batches are"
+    assert list(documents)[-1] == "runs/run-1/plan.json", "the plan is written after all its batches"
     assert documents.pop("runs/run-1/plan.json")["batches"] == len(sizes)
     assert [len(document["exportIds"]) for document in documents.values()] == sizes
     assert [each for document in documents.values() for each in document["exportIds"]] == ids

@@ -1,4 +1,4 @@
-"""How long until the next look."""
+"""The time until the next poll."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,8 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 def seconds(
     *ages: float, polls: int = 0, left: float = DAY, jitter: float = 0, floor: float = 15, ceiling: float = 300
 ) -> float:
-    """Until the next look at exports of these ages, ``left`` until the deadline; all in seconds."""
-    look = next_poll_at(
+    """Time until the next poll for exports of these ages, with ``left`` until the deadline; all in seconds."""
+    next_poll = next_poll_at(
         NOW,
         requested_at=[NOW - timedelta(seconds=age) for age in ages],
         deadline=NOW + timedelta(seconds=left),
@@ -26,7 +26,7 @@ def seconds(
         settings=settings(floor, ceiling),
         jitter=jitter,
     )
-    return (look - NOW).total_seconds()
+    return (next_poll - NOW).total_seconds()
 
 
 def settings(floor: float, ceiling: float) -> Settings:
@@ -44,40 +44,40 @@ def settings(floor: float, ceiling: float) -> Settings:
         (30 * DAY, 300),
     ],
 )
-def test_the_wait_is_the_floor_at_first_then_a_minute_and_the_ceiling_after_an_hour(age: float, wait: float) -> None:
+def test_the_interval_is_the_floor_then_a_minute_then_the_ceiling(age: float, wait: float) -> None:
     assert seconds(age) == wait
 
 
-def test_the_youngest_export_decides() -> None:
+def test_the_youngest_export_determines_the_interval() -> None:
     assert seconds(3 * DAY, MINUTE, HOUR) == 15
 
 
 @pytest.mark.parametrize("ages", [[], [-HOUR]], ids=["none known", "requested in the future"])
-def test_what_has_no_age_yet_is_looked_at_like_a_new_export(ages: Sequence[float]) -> None:
+def test_an_export_without_an_age_is_polled_like_a_new_one(ages: Sequence[float]) -> None:
     assert seconds(*ages) == 15
 
 
 @pytest.mark.parametrize(
     ("floor", "ceiling", "expected"), [(1, 2, [1, 2, 2]), (90, 300, [90, 90, 300]), (60, 60, [60, 60, 60])]
 )
-def test_no_wait_is_below_the_floor_or_above_the_ceiling(floor: float, ceiling: float, expected: list[float]) -> None:
+def test_the_interval_is_between_the_floor_and_the_ceiling(floor: float, ceiling: float, expected: list[float]) -> None:
     ages = (MINUTE, 30 * MINUTE, DAY)
 
     assert [seconds(age, floor=floor, ceiling=ceiling) for age in ages] == expected
 
 
 @pytest.mark.parametrize("age", [0, 30 * MINUTE, DAY])
-def test_jitter_shortens_a_wait_by_a_tenth_at_most(age: float) -> None:
+def test_jitter_shortens_the_interval_by_at_most_a_tenth(age: float) -> None:
     assert seconds(age, jitter=0.5) == 0.95 * seconds(age)
     assert seconds(age, jitter=1) == 0.9 * seconds(age)
 
 
-def test_the_last_look_is_at_the_deadline() -> None:
+def test_the_last_poll_is_at_the_deadline() -> None:
     assert seconds(DAY, left=40) == 40
     assert seconds(DAY, left=-40) == 0
 
 
-def test_once_half_of_the_looks_are_used_the_others_are_spread_over_the_time_that_is_left() -> None:
+def test_the_second_half_of_the_polls_is_spread_over_the_time_left() -> None:
     assert seconds(DAY, polls=MAX_POLLS // 2, left=7 * DAY) == 300
     assert seconds(DAY, polls=300, left=7 * DAY) == 7 * DAY / 100
     assert seconds(DAY, polls=300, left=HOUR) == 300

@@ -1,4 +1,4 @@
-"""What a run came to."""
+"""The results of a run."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,60 +10,60 @@ from tests.unit.builders import batch, row
 from tests.unit.fakes import FakeRecords
 
 
-def accounts(*rows: Row, asked: Iterable[str] = (), failure: Any = None) -> tuple[list[dict[str, Any]], FakeRecords]:
+def results(*rows: Row, ids: Iterable[str] = (), failure: Any = None) -> tuple[list[dict[str, Any]], FakeRecords]:
     records = FakeRecords({each.export_id: each for each in rows})
-    ids = list(asked) or [each.export_id for each in rows]
+    ids = list(ids) or [each.export_id for each in rows]
     return list(batch_results(batch(*ids), records, failure=failure, bucket="b")), records
 
 
-def test_each_outcome_is_told_with_what_belongs_to_it() -> None:
-    told, records = accounts(
-        row("a", "STORED", kind="agent", manifestKey="manifests/a.json", statusMessage="kept to itself"),
+def test_each_outcome_is_reported_with_its_members() -> None:
+    reported, records = results(
+        row("a", "STORED", kind="agent", manifestKey="manifests/a.json", statusMessage="not reported"),
         row("b", "FAILED", statusMessage="no agents"),
         row("c", "REJECTED", reason="CORRUPT"),
         row("d", "NOT_STORED", reason="AccessDenied", runId="run-1"),
     )
 
-    assert told == [
+    assert reported == [
         {"exportId": "a", "outcome": "STORED", "kind": "agent", "manifest": "s3://b/manifests/a.json"},
         {"exportId": "b", "outcome": "FAILED", "statusMessage": "no agents"},
         {"exportId": "c", "outcome": "REJECTED", "reason": "CORRUPT"},
         {"exportId": "d", "outcome": "NOT_STORED", "reason": "AccessDenied"},
     ]
-    assert records.closed == ["a", "b", "c", "d"], "an event that is still owed goes out"
+    assert records.closed == ["a", "b", "c", "d"], "pending events are published"
 
 
 def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
-    told, _ = accounts(
-        row("running", "IN_PROGRESS"), row("earlier", "NOT_STORED", runId="run-0"), asked=["running", "earlier", "new"]
+    reported, _ = results(
+        row("running", "IN_PROGRESS"), row("earlier", "NOT_STORED", runId="run-0"), ids=["running", "earlier", "new"]
     )
 
-    assert [each["outcome"] for each in told] == ["TIMED_OUT"] * 3
+    assert [each["outcome"] for each in reported] == ["TIMED_OUT"] * 3
 
 
-def test_what_another_run_recorded_meanwhile_is_told() -> None:
-    """It was at the same export and has taken the row over: what kept it from storing kept this run from it, too."""
+def test_an_outcome_that_another_run_recorded_meanwhile_is_reported() -> None:
+    """The other run has replaced the outcome in the item, and its reason holds for this run, too."""
     meanwhile = "2026-11-23T12:00:00.000Z"
-    told, records = accounts(
+    reported, records = results(
         row("taken", "NOT_STORED", reason="AccessDenied", runId="run-2", announcedAt=meanwhile), row("other", "STORED")
     )
 
-    assert told[0] == {"exportId": "taken", "outcome": "NOT_STORED", "reason": "AccessDenied"}
-    assert records.closed == ["other"], "its event is the other run's"
+    assert reported[0] == {"exportId": "taken", "outcome": "NOT_STORED", "reason": "AccessDenied"}
+    assert records.closed == ["other"], "the other run publishes its event"
 
 
-def test_a_sweep_whose_time_ran_out_tells_what_ended_the_last_try() -> None:
-    told, _ = accounts(row("broken", "IN_PROGRESS", lastError="the source answered 503"))
+def test_a_timeout_of_a_sweep_has_the_last_error_as_reason() -> None:
+    reported, _ = results(row("broken", "IN_PROGRESS", lastError="the source answered 503"))
 
-    assert told == [{"exportId": "broken", "outcome": "TIMED_OUT", "reason": "the source answered 503"}]
+    assert reported == [{"exportId": "broken", "outcome": "TIMED_OUT", "reason": "the source answered 503"}]
 
 
-def test_exports_of_a_batch_whose_checks_kept_failing_are_not_stored() -> None:
+def test_exports_of_a_batch_that_failed_are_not_stored() -> None:
     failure = {"batch": 1, "error": "Runtime.HandlerError", "cause": '{"errorMessage": "InternalServerError"'}
 
-    told, records = accounts(row("a", "STORED"), asked=["a", "b"], failure=failure)
+    reported, records = results(row("a", "STORED"), ids=["a", "b"], failure=failure)
 
-    assert [each["outcome"] for each in told] == ["STORED", "NOT_STORED"]
+    assert [each["outcome"] for each in reported] == ["STORED", "NOT_STORED"]
     assert records.outcomes == {"b": (Outcome.NOT_STORED, "InternalServerError")}
 
 
@@ -71,7 +71,7 @@ def report(*outcomes: str) -> Report:
     return Report("run-1", [{"exportId": f"e{n}", "outcome": outcome} for n, outcome in enumerate(outcomes)], "b")
 
 
-def test_the_answer_has_the_contracts_form() -> None:
+def test_the_output_has_the_documented_format() -> None:
     assert report("STORED", "FAILED", "STORED").to_json(2) == {
         "runId": "run-1",
         "requested": 3,
@@ -81,11 +81,11 @@ def test_the_answer_has_the_contracts_form() -> None:
     }
 
 
-def test_the_report_holds_every_export_however_many() -> None:
+def test_the_report_has_every_export() -> None:
     assert len(report(*["STORED"] * 250).to_json()["exports"]) == 250
 
 
-def test_truncated_is_landed_and_failed_is_not() -> None:
-    assert report("STORED", "TRUNCATED").all_landed
-    assert not report("STORED", "FAILED").all_landed
-    assert report().all_landed
+def test_truncated_exports_have_data_and_failed_ones_have_not() -> None:
+    assert report("STORED", "TRUNCATED").all_stored
+    assert not report("STORED", "FAILED").all_stored
+    assert report().all_stored

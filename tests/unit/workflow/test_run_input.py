@@ -1,4 +1,4 @@
-"""The input of a run: what is taken, what is refused, and how it is said."""
+"""The input of a run: valid input, its defaults, and the messages for invalid input."""
 
 import json
 import re
@@ -19,14 +19,14 @@ SETTINGS = Settings({"DEADLINE_MINUTES": "720", "SWEEP_DEADLINE_MINUTES": "55"})
 AGENTS = {"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}
 
 
-def run(asked: Any) -> Run:
-    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": asked}, SETTINGS)
+def run(document: Any) -> Run:
+    return read_run({"Name": "run-1", "StartTime": "2026-11-23T10:00:00.123Z", "Input": document}, SETTINGS)
 
 
-def faults(asked: Any) -> str:
-    with pytest.raises(InvalidInput) as refused:
-        run(asked)
-    return str(refused.value)
+def message(document: Any) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        run(document)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -38,40 +38,40 @@ def faults(asked: Any) -> str:
     ],
     ids=["sweep", "ids", "filters"],
 )
-def test_each_way_to_ask_has_its_defaults(
+def test_each_kind_of_run_has_its_defaults(
     members: dict[str, Any], is_sweep: bool, retries_rejected: bool, on_failure: str, minutes: int
 ) -> None:
-    asked = run(members)
+    parsed = run(members)
 
-    assert (asked.is_sweep, asked.retries_rejected, asked.on_failure) == (is_sweep, retries_rejected, on_failure)
-    assert asked.deadline - asked.started_at == timedelta(minutes=minutes)
-
-
-def test_given_members_win_over_defaults() -> None:
-    asked = run({"exportIds": ["a"], "deadlineMinutes": 5, "onFailure": "report", "correlationId": "job-7"})
-
-    assert asked.deadline - asked.started_at == timedelta(minutes=5)
-    assert (asked.on_failure, asked.correlation_id) == ("report", "job-7")
+    assert (parsed.is_sweep, parsed.retries_rejected, parsed.on_failure) == (is_sweep, retries_rejected, on_failure)
+    assert parsed.deadline - parsed.started_at == timedelta(minutes=minutes)
 
 
-def test_bad_input_04_duplicates_count_once_and_keep_their_order() -> None:
+def test_members_of_the_input_replace_the_defaults() -> None:
+    parsed = run({"exportIds": ["a"], "deadlineMinutes": 5, "onFailure": "report", "correlationId": "job-7"})
+
+    assert parsed.deadline - parsed.started_at == timedelta(minutes=5)
+    assert (parsed.on_failure, parsed.correlation_id) == ("report", "job-7")
+
+
+def test_bad_input_04_repeated_ids_count_once_and_keep_their_order() -> None:
     assert run({"exportIds": ["b", "a", "b"]}).export_ids == ("b", "a")
 
 
-@pytest.mark.parametrize("asked", [None, [], ["x"], [{}], "x", 3, True])
-def test_bad_input_01_input_that_is_no_object_is_refused(asked: Any) -> None:
-    assert faults(asked) == "input must be object"
+@pytest.mark.parametrize("document", [None, [], ["x"], [{}], "x", 3, True])
+def test_bad_input_01_input_that_is_no_object_is_rejected(document: Any) -> None:
+    assert message(document) == "input must be object"
 
 
 @pytest.mark.parametrize("member", ["exportIds", "filters"])
-def test_bad_input_02_an_empty_list_never_sweeps(member: str) -> None:
-    assert faults({member: []}) == f"{member} must contain at least 1 items"
+def test_bad_input_02_empty_list_is_not_a_sweep(member: str) -> None:
+    assert message({member: []}) == f"{member} must contain at least 1 items"
 
 
-def test_bad_input_03_5000_ids_are_taken_and_5001_are_not() -> None:
+def test_bad_input_03_5000_ids_are_accepted_and_5001_are_not() -> None:
     assert len(run({"exportIds": [f"export-{n}" for n in range(5000)] + ["export-0"]}).export_ids) == 5000
 
-    assert "exportIds must contain less than or equal to 5000 items" in faults(
+    assert "exportIds must contain less than or equal to 5000 items" in message(
         {"exportIds": [f"export-{n}" for n in range(5001)]}
     )
 
@@ -80,42 +80,42 @@ def test_bad_input_03_5000_ids_are_taken_and_5001_are_not() -> None:
     "export_id",
     ["", " ", "a b", "a/b", "../a", "a\n", "a\x00", "\u202eexport", "é", "a" * 201, "a" * 10_240, "."],
 )
-def test_bad_input_05_an_id_that_is_no_safe_key_is_refused_by_its_place(export_id: str) -> None:
-    told = faults({"exportIds": ["fine", export_id]})
+def test_bad_input_05_invalid_id_is_rejected_by_its_position(export_id: str) -> None:
+    text = message({"exportIds": ["fine", export_id]})
 
-    assert told.startswith("exportIds[1] must")
-    assert len(export_id) < 3 or export_id not in told
+    assert text.startswith("exportIds[1] must")
+    assert len(export_id) < 3 or export_id not in text
 
 
 @given(st.text() | st.text(alphabet="aZ09._-/\\\n\x00 \u202e", max_size=220))
-def test_bad_input_05_an_id_is_a_safe_part_of_a_key_or_refused_without_being_quoted(export_id: str) -> None:
+def test_bad_input_05_any_id_is_safe_in_a_key_or_rejected_without_its_text(export_id: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", export_id) and export_id not in {".", ".."}:
         assert run({"exportIds": [export_id]}).export_ids == (export_id,)
         return
 
-    told = faults({"exportIds": [export_id]})
+    text = message({"exportIds": [export_id]})
 
-    assert told.startswith(("exportIds[0] must ", "input holds text that is not Unicode"))
-    assert len(export_id) < 20 or export_id not in told
+    assert text.startswith(("exportIds[0] must ", "input holds text that is not Unicode"))
+    assert len(export_id) < 20 or export_id not in text
 
 
 @pytest.mark.parametrize("export_id", [1, True, None, ["a"], {"a": 1}, 1.5])
-def test_bad_input_06_an_id_of_another_type_is_refused(export_id: Any) -> None:
-    assert faults({"exportIds": [export_id]}) == "exportIds[0] must be string"
+def test_bad_input_06_id_that_is_no_string_is_rejected(export_id: Any) -> None:
+    assert message({"exportIds": [export_id]}) == "exportIds[0] must be string"
 
 
-def test_what_links_a_run_to_its_caller_in_the_console_is_taken() -> None:
-    asked = {"exportIds": ["export-1"], "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:aws:states:…"}
+def test_the_execution_id_of_the_caller_is_accepted() -> None:
+    document = {"exportIds": ["export-1"], "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:aws:states:…"}
 
-    assert run(asked).export_ids == ("export-1",)
+    assert run(document).export_ids == ("export-1",)
 
 
 def test_bad_input_07_unknown_members_are_named() -> None:
-    assert faults({"exportId": "a", "zone\n": 1}) == "input has unknown members: 'exportId', 'zone\\n'"
+    assert message({"exportId": "a", "zone\n": 1}) == "input has unknown members: 'exportId', 'zone\\n'"
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("document", "expected"),
     [
         ({"deadlineMinutes": 0}, "deadlineMinutes must be bigger than or equal to 1"),
         ({"deadlineMinutes": 10081}, "deadlineMinutes must be smaller than or equal to 10080"),
@@ -129,23 +129,23 @@ def test_bad_input_07_unknown_members_are_named() -> None:
         ({"filters": {}}, "filters must be array"),
     ],
 )
-def test_each_fault_names_its_member(asked: Any, told: str) -> None:
-    assert faults(asked) == told
+def test_each_error_names_its_member(document: Any, expected: str) -> None:
+    assert message(document) == expected
 
 
-def test_several_faults_are_told_together() -> None:
-    told = faults({"exportIds": [""], "deadlineMinutes": 0, "when": "now"})
+def test_several_errors_are_reported_together() -> None:
+    text = message({"exportIds": [""], "deadlineMinutes": 0, "when": "now"})
 
-    assert "exportIds[0]" in told
-    assert "deadlineMinutes" in told
-    assert "'when'" in told
+    assert "exportIds[0]" in text
+    assert "deadlineMinutes" in text
+    assert "'when'" in text
 
 
-def test_the_cause_is_bounded_however_many_faults_there_are() -> None:
-    told = faults({"exportIds": list(range(4000))})
+def test_the_message_is_short_for_any_number_of_errors() -> None:
+    text = message({"exportIds": list(range(4000))})
 
-    assert told.endswith("and 3980 more")
-    assert len(told) < 2000
+    assert text.endswith("and 3980 more")
+    assert len(text) < 2000
 
 
 @given(
@@ -155,21 +155,21 @@ def test_the_cause_is_bounded_however_many_faults_there_are() -> None:
         max_leaves=10,
     )
 )
-def test_no_input_does_anything_but_run_or_be_refused(asked: Any) -> None:
+def test_any_input_is_accepted_or_rejected(document: Any) -> None:
     with suppress(InvalidInput):
-        assert run(asked).id == "run-1"
+        assert run(document).id == "run-1"
 
 
-def test_a_batch_file_gives_back_what_the_run_asked() -> None:
-    asked = run({"exportIds": ["a", "b"], "filters": [AGENTS], "correlationId": "c"})
-    document = json.loads(json.dumps({"run": asked.to_json(), "exportIds": ["b"]}))
+def test_a_batch_is_read_back_from_its_file() -> None:
+    parsed = run({"exportIds": ["a", "b"], "filters": [AGENTS], "correlationId": "c"})
+    document = json.loads(json.dumps({"run": parsed.to_json(), "exportIds": ["b"]}))
 
     batch = Batch.from_json(2, document)
 
     assert batch.export_ids == ("b",)
     assert batch.filters == (AGENTS,)
     assert batch.requested_at == datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)
-    assert (batch.run_id, batch.correlation_id, batch.deadline) == ("run-1", "c", asked.deadline)
+    assert (batch.run_id, batch.correlation_id, batch.deadline) == ("run-1", "c", parsed.deadline)
 
 
 def test_batch_keys_sort_in_their_order() -> None:
@@ -185,9 +185,9 @@ FIRST_RELEASE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("asked", FIRST_RELEASE)
-def test_bad_input_08_what_the_first_release_took_is_taken(asked: dict[str, Any]) -> None:
-    taken = run(asked)
+@pytest.mark.parametrize("document", FIRST_RELEASE)
+def test_bad_input_08_input_of_the_first_release_is_accepted(document: dict[str, Any]) -> None:
+    parsed = run(document)
 
-    assert list(taken.export_ids) == asked.get("exportIds", [])
-    assert list(taken.filters) == asked.get("filters", [])
+    assert list(parsed.export_ids) == document.get("exportIds", [])
+    assert list(parsed.filters) == document.get("filters", [])

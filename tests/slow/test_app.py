@@ -1,4 +1,4 @@
-"""The app as the CDK's command line runs it: a process of its own, told everything by its environment."""
+"""The app as the CDK CLI runs it: in its own process, configured by environment variables."""
 
 import json
 import os
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def synth(outdir: Path, **context: object) -> subprocess.CompletedProcess[str]:
-    """Run the app without any credentials, account, region or configuration of AWS."""
+    """Run the app without AWS credentials, account, Region or configuration."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ["HOME"],
@@ -21,7 +21,7 @@ def synth(outdir: Path, **context: object) -> subprocess.CompletedProcess[str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "CDK_OUTDIR": str(outdir),
         "CDK_CONTEXT_JSON": json.dumps(context),
-        "CDK_VALIDATION": "false",  # takes ten seconds to load; cfn-lint looks at the template, too
+        "CDK_VALIDATION": "false",  # takes ten seconds to load; cfn-lint checks the template
     }
     app = [sys.executable, str(ROOT / "app.py")]
     return subprocess.run(app, cwd=outdir, env=environment, capture_output=True, text=True, check=False)
@@ -39,7 +39,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outdir
 
 
-def test_synthesis_needs_no_account_and_looks_nothing_up(assembly: Path) -> None:
+def test_synthesis_needs_no_account_and_no_lookups(assembly: Path) -> None:
     manifest = read(assembly / "manifest.json")
 
     assert manifest["artifacts"]["Second"]["environment"] == "aws://unknown-account/unknown-region"
@@ -54,7 +54,7 @@ def test_context_reaches_the_functions(assembly: Path) -> None:
     assert store["Properties"]["Environment"]["Variables"]["DOWNLOAD_HOSTS"] == "localhost:*,127.0.0.1:*"
 
 
-def test_outputs_are_those_that_callers_rely_on(assembly: Path) -> None:
+def test_outputs_are_those_that_callers_use(assembly: Path) -> None:
     outputs = read(assembly / "Second.template.json")["Outputs"]
 
     assert set(outputs) == {
@@ -68,8 +68,8 @@ def test_outputs_are_those_that_callers_rely_on(assembly: Path) -> None:
     }
 
 
-def test_nothing_has_a_name_of_its_own(assembly: Path) -> None:
-    """So two stacks stand side by side in one account."""
+def test_resources_have_no_fixed_physical_names(assembly: Path) -> None:
+    """So that one account can have two stacks."""
     names = {
         "BucketName",
         "TableName",
@@ -86,11 +86,11 @@ def test_nothing_has_a_name_of_its_own(assembly: Path) -> None:
         each for each in resources if names & set(each["Properties"]) and each["Type"] != "AWS::Athena::NamedQuery"
     ]
 
-    assert [each["Type"] for each in named] == ["AWS::Athena::WorkGroup"], "which must have one"
+    assert [each["Type"] for each in named] == ["AWS::Athena::WorkGroup"], "a work group requires a name"
     assert named[0]["Properties"]["Name"].startswith("second_")
 
 
-def test_bad_context_ends_synthesis_with_a_line_for_each_fault(tmp_path: Path) -> None:
+def test_invalid_context_fails_with_a_line_for_each_fault(tmp_path: Path) -> None:
     done = synth(tmp_path, waitFloorSeconds="soon", maxRatio=0, stackId="Second")
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Request again the exports that a run did not store: ``python examples/ask_again.py EXECUTION_ARN``.
+"""Request again the exports that a run did not store: ``python examples/request_again.py EXECUTION_ARN``.
 
 Reads the report of the run and starts new runs for all exports that are neither STORED nor TRUNCATED, with up to 5,000
 exports in each. A new run reads a FAILED export from the service again, downloads a REJECTED export again, and resumes
@@ -25,13 +25,13 @@ def not_stored(execution_arn: str) -> list[str]:
     text = execution.get({"SUCCEEDED": "output", "ExportsNotStored": "cause"}.get(result, ""))
     if not text:
         raise SystemExit(f"The run has no report: {execution['status']} {execution.get('error', '')}")
-    output = json.loads(text)
+    output = json.loads(str(text))
     bucket, _, key = output["report"].removeprefix("s3://").partition("/")
     report = json.loads(boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
     return [export["exportId"] for export in report["exports"] if export["outcome"] not in STORED]
 
 
-def ask_again(execution_arn: str) -> Iterator[str]:
+def request_again(execution_arn: str) -> Iterator[str]:
     """Start the new runs and yield the ARNs of their executions."""
     steps = boto3.client("stepfunctions")
     state_machine = execution_arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
@@ -44,5 +44,5 @@ def ask_again(execution_arn: str) -> Iterator[str]:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
-    for arn in ask_again(sys.argv[1]):
+    for arn in request_again(sys.argv[1]):
         print(arn)

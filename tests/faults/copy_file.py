@@ -1,7 +1,7 @@
-"""Carry one file from a link into an S3 in a process of its own, as little as a function has, and tell what it took.
+"""Copies one file from a download URL into S3 in its own process, and prints its size, CRC-32 and peak memory.
 
-``python -m tests.faults.carry LINK ENDPOINT CERTIFICATE``: nothing can be written to disk, nor more than 256 MiB be
-allocated.
+``python -m tests.faults.copy_file URL ENDPOINT CERTIFICATE``. The process cannot write to disk or allocate more than
+256 MiB, which is as little as a function has.
 """
 
 import json
@@ -22,13 +22,17 @@ from exports.transfer.copying import copy
 MAX_DATA = 256 * 1024 * 1024
 
 
-def carry(link: str, endpoint: str, certificate: str) -> dict[str, object]:
+def copy_file(download_url: str, endpoint: str, certificate: str) -> dict[str, object]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA, MAX_DATA))
     session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
     result = copy(
         Download(
-            link, refresh_url=lambda: None, hosts=["localhost:*"], context=tls_context(certificate), connections=8
+            download_url,
+            refresh_url=lambda: None,
+            hosts=["localhost:*"],
+            context=tls_context(certificate),
+            connections=8,
         ),
         Bucket(s3_client(session), bucket="bucket", owner="123456789012"),
         key="raw/export.{}".format,
@@ -41,10 +45,10 @@ def carry(link: str, endpoint: str, certificate: str) -> dict[str, object]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process held. Not ``ru_maxrss``, which begins with that of the process it came from."""
+    """Peak memory of this process. ``ru_maxrss`` does not serve: it starts with the value of the parent process."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
 if __name__ == "__main__":
-    print(json.dumps(carry(*sys.argv[1:])))
+    print(json.dumps(copy_file(*sys.argv[1:])))

@@ -1,4 +1,4 @@
-"""Exports that are asked for more than once, one after the other and at the same time."""
+"""Exports that are requested more than once, one after the other and at the same time."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_second_run_downloads_nothing(stack: Stack, service: Service, events: 
     assert [len(events.of(stored)), len(events.of(truncated))] == [1, 1]
 
 
-def test_fault_26_two_runs_at_once_store_an_export_once(stack: Stack, service: Service, events: Inbox) -> None:
+def test_fault_26_two_concurrent_runs_store_an_export_once(stack: Stack, service: Service, events: Inbox) -> None:
     export_ids = service.has_many(6, kind="agent")
 
     started = [stack.start({"exportIds": export_ids}) for _ in range(2)]
@@ -40,13 +40,13 @@ def test_fault_26_two_runs_at_once_store_an_export_once(stack: Stack, service: S
     ("before", "outcome"),
     [({"download_url": "http://exports.example/"}, "REJECTED"), ({"outcome": "FAILED"}, "FAILED")],
 )
-def test_a_rejected_or_failed_export_is_stored_when_asked_for_again(
+def test_a_rejected_or_failed_export_is_stored_when_requested_again(
     stack: Stack, service: Service, events: Inbox, before: dict[str, str], outcome: str
 ) -> None:
     export_id = service.has(**before)
     first = stack.run(exportIds=[export_id])
 
-    service.now_plays(export_id)
+    service.set_scenario(export_id)
     second = stack.run(exportIds=[export_id])
 
     assert (first.outcome(export_id), second.outcome(export_id)) == (outcome, "STORED")
@@ -54,16 +54,16 @@ def test_a_rejected_or_failed_export_is_stored_when_asked_for_again(
     assert [event["detail-type"] for event in events.of(export_id)] == [f"Export {outcome.title()}", "Export Stored"]
 
 
-def test_rejected_bytes_are_kept_until_others_take_their_place(stack: Stack, service: Service) -> None:
+def test_rejected_bytes_are_kept_until_they_are_replaced(stack: Stack, service: Service) -> None:
     export_id = service.has_body(b"PK\x03\x04 is how a zip begins, but this is none")
     first = stack.run(exportIds=[export_id])
     kept = (stack.row(export_id) or {})["rawKey"]
     rejected = stack.body(kept)
 
-    service.now_plays(export_id, download_url="http://exports.example/")
+    service.set_scenario(export_id, download_url="http://exports.example/")
     second = stack.run(exportIds=[export_id])
     after_second = stack.body((stack.row(export_id) or {})["rawKey"])
-    service.now_plays(export_id)
+    service.set_scenario(export_id)
     third = stack.run(exportIds=[export_id])
 
     assert [run.outcome(export_id) for run in (first, second, third)] == ["REJECTED", "REJECTED", "STORED"]
@@ -72,17 +72,17 @@ def test_rejected_bytes_are_kept_until_others_take_their_place(stack: Stack, ser
     assert stack.body(kept) == service.download(export_id) != rejected
 
 
-def test_a_rejected_export_that_has_no_link_when_asked_for_again_is_gone(stack: Stack, service: Service) -> None:
+def test_a_rejected_export_without_a_url_is_gone_when_requested_again(stack: Stack, service: Service) -> None:
     export_id = service.has_body(b"PK\x03\x04 is how a zip begins, but this is none")
     first = stack.run(exportIds=[export_id])
 
-    service.now_plays(export_id, no_download_url=True)
+    service.set_scenario(export_id, no_download_url=True)
     second = stack.run(exportIds=[export_id])
 
     assert [run.reason(export_id) for run in (first, second)] == ["CORRUPT", "GONE"]
 
 
-def test_an_export_that_still_is_failed_is_announced_once(stack: Stack, service: Service, events: Inbox) -> None:
+def test_an_export_that_is_still_failed_has_one_event(stack: Stack, service: Service, events: Inbox) -> None:
     export_id = service.has(outcome="FAILED")
 
     runs = [stack.run(exportIds=[export_id]) for _ in range(2)]
@@ -91,11 +91,11 @@ def test_an_export_that_still_is_failed_is_announced_once(stack: Stack, service:
     assert len(events.of(export_id)) == 1
 
 
-def test_an_export_that_was_not_found_is_stored_once_it_is_there(stack: Stack, service: Service) -> None:
+def test_an_export_that_was_not_found_is_stored_once_it_exists(stack: Stack, service: Service) -> None:
     export_id = "export-started-after-the-first-run"
     first = stack.run(exportIds=[export_id])
 
-    service.now_plays(export_id)
+    service.set_scenario(export_id)
     second = stack.run(exportIds=[export_id])
 
     assert (first.outcome(export_id), second.outcome(export_id)) == ("NOT_FOUND", "STORED")

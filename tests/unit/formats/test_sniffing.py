@@ -1,4 +1,4 @@
-"""What bytes are, told from the bytes."""
+"""Detection of file types from the bytes, and of complete zip files."""
 
 import gzip
 import zipfile
@@ -18,11 +18,11 @@ def zip_of(members: int = 1, *, comment: bytes = b"") -> bytes:
     )
 
 
-def ends_whole(body: bytes, step: int = 1000) -> bool:
+def is_complete_zip(body: bytes, step: int = 1000) -> bool:
     end = ZipEnd()
     for chunk in in_chunks(body, step):
         end.update(chunk)
-    return end.whole()
+    return end.is_complete()
 
 
 @pytest.mark.parametrize(
@@ -36,51 +36,51 @@ def ends_whole(body: bytes, step: int = 1000) -> bool:
         (b"P", "csv"),
     ],
 )
-def test_extension_is_told_from_the_first_bytes(head: bytes, name: str) -> None:
+def test_extension_is_detected_from_the_first_bytes(head: bytes, name: str) -> None:
     assert extension(head) == name
 
 
 @pytest.mark.parametrize("head", [b"<html>", b"\xef\xbb\xbf\r\n <!DOCTYPE HTML>", b"<?xml version='1.0'?>", b"<Error>"])
-def test_error_pages(head: bytes) -> None:
+def test_error_pages_are_detected(head: bytes) -> None:
     assert is_error_page(head)
 
 
 @pytest.mark.parametrize("head", [b"", b"a<html>,b\n", b"<5,>5\n", zip_of(), b"\xef\xbb\xbfagentId,name\n"])
-def test_no_error_pages(head: bytes) -> None:
+def test_other_content_is_no_error_page(head: bytes) -> None:
     assert not is_error_page(head)
 
 
 @given(st.integers(0, 300), st.binary(max_size=400), st.integers(1, 5000))
-def test_whole_zip_ends_whole(members: int, comment: bytes, step: int) -> None:
-    assert ends_whole(zip_of(members, comment=comment), step)
+def test_complete_zip_is_detected(members: int, comment: bytes, step: int) -> None:
+    assert is_complete_zip(zip_of(members, comment=comment), step)
 
 
-def test_longest_comment() -> None:
-    assert ends_whole(zip_of(comment=b"c" * 65_535))
+def test_complete_zip_with_the_longest_comment_is_detected() -> None:
+    assert is_complete_zip(zip_of(comment=b"c" * 65_535))
 
 
 @given(st.integers(1, 20_000))
-def test_zip_cut_anywhere_does_not(missing: int) -> None:
+def test_incomplete_zip_is_detected(missing: int) -> None:
     body = zip_of(120)
 
-    assert not ends_whole(body[: -min(missing, len(body))])
+    assert not is_complete_zip(body[: -min(missing, len(body))])
 
 
-def test_zip_with_bytes_behind_or_before_it_does_not() -> None:
-    assert not ends_whole(zip_of() + b"x")
-    assert not ends_whole(b"x" + zip_of())
+def test_zip_with_bytes_before_or_after_it_is_not_complete() -> None:
+    assert not is_complete_zip(zip_of() + b"x")
+    assert not is_complete_zip(b"x" + zip_of())
 
 
-def test_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_zip64_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
     body = zip_of(3)
 
     assert b"PK\x06\x06" in body
-    assert ends_whole(body)
-    assert not ends_whole(body[100:])
+    assert is_complete_zip(body)
+    assert not is_complete_zip(body[100:])
 
 
-def test_zip64_whose_directory_lies_behind_four_gigabytes() -> None:
+def test_complete_zip64_with_a_directory_after_4_gb_is_detected() -> None:
     end = ZipEnd()
     for _ in range(17):
         end.update(bytes(256 * 1024 * 1024))
@@ -89,4 +89,4 @@ def test_zip64_whose_directory_lies_behind_four_gigabytes() -> None:
     locator = b"PK\x06\x07" + bytes(4) + start.to_bytes(8, "little") + (1).to_bytes(4, "little")
     end.update(record + locator + b"PK\x05\x06" + b"\xff" * 16 + bytes(2))
 
-    assert end.whole()
+    assert end.is_complete()

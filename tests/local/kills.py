@@ -1,4 +1,4 @@
-"""Processes killed at random moments, and what must be true when that is over."""
+"""Kills of processes at random moments, and checks of the stored exports afterwards."""
 
 import hashlib
 import os
@@ -15,24 +15,24 @@ from tests.local.service import Service
 from tests.local.stack import Stack
 
 
-def storing_with(aws: LocalAws, stack: Stack, **changes: str) -> AbstractContextManager[None]:
-    """The storing function with other settings than it was deployed with, for the block."""
+def store_export_with(aws: LocalAws, stack: Stack, **changes: str) -> AbstractContextManager[None]:
+    """Change environment variables of the function StoreExport during the block."""
     return function_with(aws, stack.function("StoreExport"), **changes)
 
 
 @contextmanager
 def function_with(aws: LocalAws, name: str, **changes: str) -> Iterator[None]:
     functions: Any = aws.client("lambda")
-    usual = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**usual, **changes}})
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**before, **changes}})
     try:
         yield
     finally:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": usual})
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
 
 
-def stored_whole(stack: Stack, service: Service, export_id: str) -> bool:
-    """Whether the raw object is byte for byte what the link gives, and each file what the manifest says."""
+def is_intact(stack: Stack, service: Service, export_id: str) -> bool:
+    """Whether the raw object equals the download byte for byte, and each file has the SHA-256 in the manifest."""
     manifest = stack.manifest(export_id)
     same = stack.body(manifest["raw"]["key"]) == service.download(export_id)
     return same and all(
@@ -60,7 +60,7 @@ def workers_of(aws: LocalAws, function: str) -> list[int]:
 
 
 def processor_ticks(aws: LocalAws, functions: Sequence[str]) -> dict[int, int]:
-    """What each worker of the functions has used of the processor since it began, by process id."""
+    """The CPU ticks that each worker of the functions has used since its start, by process id."""
     ticks = {}
     for worker in (worker for function in functions for worker in workers_of(aws, function)):
         with suppress(OSError):
@@ -70,18 +70,18 @@ def processor_ticks(aws: LocalAws, functions: Sequence[str]) -> dict[int, int]:
 
 
 @contextmanager
-def killing(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Random) -> Iterator[list[int]]:
-    """Kill workers of the functions at random moments of the block, ``kills`` at most; process ids of those killed.
+def killed_workers(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Random) -> Iterator[list[int]]:
+    """Kill at most ``kills`` workers of the functions at random moments of the block, and yield their process ids.
 
-    Each dies at work, some time after the one before: a worker that waits for a call has nothing to lose.
+    Only busy workers are killed, with pauses between the kills: the loss of an idle worker has no effect.
     """
     killed: list[int] = []
-    over = threading.Event()
+    stopped = threading.Event()
 
     def kill() -> None:
-        while len(killed) < kills and not over.wait(draw.uniform(0.1, 2.5)):
+        while len(killed) < kills and not stopped.wait(draw.uniform(0.1, 2.5)):
             before = processor_ticks(aws, functions)
-            while not over.wait(0.05):
+            while not stopped.wait(0.05):
                 now = processor_ticks(aws, functions)
                 busy = [worker for worker, used in now.items() if used > before.get(worker, used)]
                 before = now
@@ -96,17 +96,17 @@ def killing(aws: LocalAws, functions: Sequence[str], kills: int, draw: random.Ra
     try:
         yield killed
     finally:
-        over.set()
+        stopped.set()
         killer.join()
 
 
-def run_until_stored(stack: Stack, export_ids: Sequence[str], *, most: int = 20) -> int:
-    """Ask for the exports until all are stored, as a schedule would; how many runs it took.
+def run_until_stored(stack: Stack, export_ids: Sequence[str], *, max_runs: int = 20) -> int:
+    """Start runs until all exports are stored, as a schedule does, and return the number of runs.
 
-    A run whose planning or reporting was killed at every try has no report: it failed, and the next takes over.
+    A run whose planning or reporting was killed in every attempt failed without a report; the next run continues.
     """
-    for runs in range(1, most + 1):
+    for runs in range(1, max_runs + 1):
         run = stack.ended(stack.start({"exportIds": export_ids, "onFailure": "report"}))
         if run.report and run.counts == {"STORED": len(export_ids)}:
             return runs
-    raise AssertionError(f"not stored after {most} runs")
+    raise AssertionError(f"not stored after {max_runs} runs")
