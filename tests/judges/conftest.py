@@ -34,7 +34,7 @@ def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(seaweedfs: str, certificate: Certificate) -> "S3Client":
+def bucket_client(seaweedfs: str, certificate: Certificate) -> "S3Client":
     """A client of SeaweedFS, whose bucket is empty."""
     client = servers.s3_client_of(seaweedfs, certificate)
     for upload in client.list_multipart_uploads(Bucket=servers.BUCKET).get("Uploads", []):

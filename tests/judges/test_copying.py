@@ -86,12 +86,12 @@ class Copying:
 
 
 @pytest.fixture
-def copying(s3: "S3Client", source: SourceServer, certificate: Certificate) -> Copying:
-    return Copying(s3, source, certificate)
+def copying(bucket_client: "S3Client", source: SourceServer, certificate: Certificate) -> Copying:
+    return Copying(bucket_client, source, certificate)
 
 
 @pytest.fixture
-def lists_checksums(s3: "S3Client") -> None:
+def lists_checksums(bucket_client: "S3Client") -> None:
     """SeaweedFS verifies the checksum of a part but does not list it, as S3 does: the client adds what it was given."""
     checksums: dict[str, str] = {}
 
@@ -102,8 +102,8 @@ def lists_checksums(s3: "S3Client") -> None:
         for part in parsed.get("Parts", ()):
             part.setdefault("ChecksumCRC32", checksums[part["ETag"]])
 
-    s3.meta.events.register("after-call.s3.UploadPart", note)
-    s3.meta.events.register("after-call.s3.ListParts", add)
+    bucket_client.meta.events.register("after-call.s3.UploadPart", note)
+    bucket_client.meta.events.register("after-call.s3.ListParts", add)
 
 
 @pytest.mark.parametrize("size", [1, 8 * MIB, IN_PARTS])

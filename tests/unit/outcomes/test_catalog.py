@@ -1,41 +1,26 @@
-"""Conditional writes of the catalog, against DynamoDB of moto."""
+"""Conditional writes of the catalog."""
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
-from moto import mock_aws
 from urllib3 import HTTPResponse
 
-from exports.dependencies import CONFIG
 from exports.errors import ClaimLost, NonRetryableError, ServiceError
 from exports.model import Outcome, RawObject
 from exports.outcomes.catalog import Catalog
 from exports.outcomes.rows import Write
 from exports.runs import Batch
 from exports.s3.multipart import Upload
-from tests.unit.builders import NOW, batch, create_catalog, export
+from tests.unit.builders import NOW, batch, export
 from tests.unit.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
-
-SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
-"""One session for all tests: each new session loads the service models again."""
-
-
-@pytest.fixture
-def dynamodb() -> Iterator[Any]:
-    with mock_aws():
-        client = SESSION.client("dynamodb")
-        create_catalog(client)
-        yield client
 
 
 @pytest.fixture
@@ -328,15 +313,12 @@ def test_rows_reads_any_number_of_items_and_omits_missing_ones(catalog: Catalog)
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-def test_fault_33_throttled_write_is_retried(code: str) -> None:
-    with mock_aws():
-        throttled = SESSION.client("dynamodb", config=CONFIG)
-        create_catalog(throttled)
-        errors = [error_response(code) for _ in range(2)]
-        fail: Any = lambda **_: errors.pop() if errors else None  # noqa: E731
-        throttled.meta.events.register_first("before-send.dynamodb.UpdateItem", fail)
+def test_fault_33_throttled_write_is_retried(catalog: Catalog, dynamodb: Any, code: str) -> None:
+    errors = [error_response(code) for _ in range(2)]
+    fail: Any = lambda **_: errors.pop() if errors else None  # noqa: E731
+    dynamodb.meta.events.register_first("before-send.dynamodb.UpdateItem", fail)
 
-        write = settle(Catalog(throttled, "catalog", account="1", region="r", clock=FakeClock()), Outcome.STORED)
+    write = settle(catalog, Outcome.STORED)
 
     assert (errors, write.applied) == ([], True)
 
