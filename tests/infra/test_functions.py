@@ -125,7 +125,7 @@ def test_asset_contains_all_requirements_of_its_packages() -> None:
 
 def test_native_code_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """mypy, which this environment has, is compiled."""
-    monkeypatch.setattr(lambda_asset, "CARRIED", ("mypy",))
+    monkeypatch.setattr(lambda_asset, "BUNDLED", ("mypy",))
 
     with pytest.raises(lambda_asset.NativeCode, match="mypy contains"):
         list(lambda_asset.bundled_files())

@@ -92,15 +92,9 @@ def test_url_is_redacted_in_any_text(before: str, secret: str, after: str) -> No
     assert canary not in shown.replace(after, "")
 
 
-<<<<<<< HEAD:tests/unit/test_redaction.py
 def test_redaction_takes_linear_time() -> None:
-    for text in ("a" * 1_000_000, "x-amz-" * 200_000, "https" * 200_000, "%25" * 300_000, "GET " * 250_000):
-        assert redact(text) == text
-=======
-def test_scrubbing_a_long_text_takes_linear_time() -> None:
     for text in ("a" * 200_000, "x-amz-" * 40_000, "https" * 40_000, "%25" * 60_000, "GET " * 50_000):
-        assert scrub(text) == text
->>>>>>> main:tests/unit/test_secrecy.py
+        assert redact(text) == text
 
 
 def test_bad_input_33_redacted_message_is_short_and_in_one_line() -> None:

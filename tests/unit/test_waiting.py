@@ -10,7 +10,7 @@ from tests.local.waiting import NeverHappened, until
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_LOOKS", 3)
+    monkeypatch.setattr(waiting, "MAX_POLLS_WITHOUT_PROGRESS", 3)
     monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0)
 
 
