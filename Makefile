@@ -11,16 +11,18 @@ VENV := .venv
 MINISTACK := .venv-ministack
 AWSCLI := .venv-awscli
 BENCH := .venv-bench
+JUDGES := .venv-judges
 RUN := $(VENV)/bin/python -m
 # `uv venv` needs no pip. With `--only-binary`, installing a package runs none of its code.
 UV := $(RUN) tools.uv
 UV_INSTALL := $(UV) pip install --quiet --require-hashes --only-binary :all:
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
-LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements
+LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements tests/judges/requirements
 
 # What commands need in addition to $(VENV), which all of them need.
 DEPLOYING := $(VENV)/installed node_modules/installed
 LOCAL_AWS := $(DEPLOYING) $(MINISTACK)/installed
+JUDGING := $(DEPLOYING) $(JUDGES)/dynamodb/installed
 
 NOT_LOCAL := [ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
   echo "This shell uses the local AWS (.local/env). Use another shell to deploy." >&2; exit 1; }
@@ -31,7 +33,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test test-more test-pythons soak audit scan check format bench bench-polling \
+.PHONY: help setup bootstrap demo local local-stop test judges test-more test-pythons soak audit scan check format bench bench-polling \
   bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
@@ -57,8 +59,11 @@ format: setup ## Format the code, and fix what the linter can fix
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed ## Run all tests, on local AWSs of their own; about 15 minutes
+test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) ## Run all tests, on local AWSs of their own; about 15 minutes
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
+
+judges: $(JUDGING) ## Run the tests on servers and parsers that this project did not write; about 2 minutes
+	@$(RUN) pytest --quiet $(PYTEST_FLAGS) tests/judges
 
 test-more: ## Run what is slow or needs the network: tests on other Pythons, soak, scan, audit
 	@$(MAKE) --no-print-directory --keep-going test-pythons soak scan audit
@@ -152,7 +157,7 @@ define needs_node
 endef
 
 # An environment whose Python no longer exists, for example after an upgrade, is also created again.
-.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH),$(if $(realpath $(env)/bin/python),,$(env)/installed))
+.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
 # pip installs only uv, from its lines in the lock file. uv installs everything else in a fraction of the time.
 $(VENV)/installed: requirements-dev.txt
@@ -168,14 +173,20 @@ $(VENV)/installed: requirements-dev.txt
 $(MINISTACK)/installed: local/requirements.txt
 $(AWSCLI)/installed: examples/requirements.txt
 $(BENCH)/installed: benchmarks/requirements.txt
-$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed: | $(VENV)/installed
+$(JUDGES)/installed: tests/judges/requirements.txt
+$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed $(JUDGES)/installed: | $(VENV)/installed
 	@echo "Setting up $(@D) from $<"
 	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(@D)
 	@$(UV_INSTALL) --python $(@D) -r $<
 	@touch $@
 
+$(JUDGES)/dynamodb/installed: tests/judges/dynamodb_jar.py $(JUDGES)/installed
+	@echo "Setting up DynamoDB Local in $(@D)"
+	@$(RUN) tests.judges.dynamodb_jar $(@D)
+	@touch $@
+
 node_modules/installed: package-lock.json
 	$(needs_node)
-	@echo "Setting up the CDK CLI in node_modules"
+	@echo "Setting up the CDK CLI and JSONata in node_modules"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from exports import redaction
 from tests.local.session import SharedAws
 
-SUITES = ("unit", "infra", "slow", "faults", "local")
+SUITES = ("unit", "infra", "slow", "faults", "judges", "local")
 ALONE = "alone: changes or counts what all tests on a local AWS share, so that no other test may run there meanwhile"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _position(item: pytest.Item) -> int:
     suite = suite_of(item.nodeid)
     if suite != "local":
-        return {"infra": 2, "slow": 3, "faults": 3}.get(suite, 4)
+        return {"infra": 2, "judges": 2, "slow": 3, "faults": 3}.get(suite, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
     return 5 if item.path.name == "test_other_account.py" else 6
@@ -66,14 +66,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteSchedu
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist has no types
     """Assigns all files marked ``alone`` to one process, and each other file of a suite with a slow set-up to one.
 
-    All tests of the infrastructure run in one process: they share a few templates and the Node.js that makes them.
+    All tests of the infrastructure run in one process: they share a few templates and the Node.js that makes them. So
+    do those on independent servers, which are started once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, suite = nodeid.partition("::")[0], suite_of(nodeid)
         if suite == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
-        return {"infra": "infra", "slow": file, "local": file}.get(suite, nodeid)
+        return {"infra": "infra", "judges": "judges", "slow": file, "local": file}.get(suite, nodeid)
 
 
 @pytest.fixture

