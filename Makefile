@@ -48,7 +48,7 @@ local: $(LOCAL_AWS) ## Start the local AWS and deploy the stack to it; then run:
 local-stop: ## Stop the local AWS and delete its data
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) local.stack.aws down; else echo "Nothing to stop: nothing is installed."; fi
 
-check: setup ## Check format, lint, types and imports, run the fast tests; TESTS=tests/unit/test_model.py runs one file
+check: setup ## Check format, lint, types and imports, run the fast tests; TESTS=tests/unit/outcomes/test_outcome.py runs one file
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy

@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
 from exports.runs import Item
+from exports.storing.claim import claim_duration
 from exports.storing.pipeline import Pipeline
 from exports.storing.storing import Storing
 
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             settings, dependencies.service(), dependencies.bucket(), records, dependencies.time_left(context)
         ),
         add_partitions=dependencies.tables().add_partitions,
-        claim_duration=dependencies.time_left(context),
+        claim_duration=claim_duration(dependencies.time_left(context)),
         clock=dependencies.utc_now,
     )
     progress = storing.store(item)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.model import Export, Outcome, RawObject, utc_text
+from exports.model import Export, RawObject, utc_text
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
 from exports.runs import Filters
 from exports.s3.multipart import Upload

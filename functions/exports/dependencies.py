@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from exports import redaction
 from exports.aws.assume_role import session_as
-from exports.aws.discovery import DiscoveryService
+from exports.aws.discovery import DISCOVERY_CONFIG, DiscoveryService
 from exports.aws.glue import GlueTables
 from exports.errors import ExportsError, ServiceError
 from exports.keys import batch_key
@@ -37,8 +37,6 @@ logger = Logger(json_serializer=lambda record: json.dumps(redaction.redact_value
 T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
-DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 """For DynamoDB, EventBridge and Glue. If the last attempt fails, the invocation fails and the workflow retries it."""
 

@@ -29,9 +29,10 @@ from moto import mock_aws
 
 from exports.errors import ExportsError, ServiceError, SourceError
 from exports.keys import Keys
-from exports.model import Export, Outcome, RawObject
+from exports.model import Export, RawObject
 from exports.outcomes.catalog import Catalog
 from exports.outcomes.events import EventPublisher
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.recorder import ANNOUNCE_GRACE, OutcomeRecorder
 from exports.outcomes.rows import Row
 from exports.runs import Batch, Filters, Item, Unfinished

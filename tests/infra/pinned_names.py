@@ -13,9 +13,9 @@ from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
-from exports.model import Outcome
 from exports.outcomes import events
 from exports.outcomes.metrics import measure, record_call, record_poll
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 from tests.infra.synthesis import by_default, with_everything
 from tests.infra.template import Template, many

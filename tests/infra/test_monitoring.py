@@ -9,7 +9,7 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk.aws_cloudwatch import CfnDashboard
 
-from exports.model import Outcome
+from exports.outcomes.outcome import Outcome
 from infra import dashboard
 from infra.discovery_exports import DiscoveryExports
 from infra.permissions import flat

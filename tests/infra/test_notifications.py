@@ -1,7 +1,7 @@
 """Notifications are not lost, and no other rule can send them."""
 
-from exports.model import Outcome
 from exports.outcomes.events import SOURCE
+from exports.outcomes.outcome import Outcome
 from infra import notifications
 from tests.infra.template import Template
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from exports.download.download import FullBody, Probe
 from exports.errors import ServiceError, SourceChanged
 from exports.keys import Keys
-from exports.model import Export, Outcome, RawObject
+from exports.model import Export, RawObject
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
 from exports.retry import RetryPolicy, no_deadline
 from exports.runs import Batch, Filters

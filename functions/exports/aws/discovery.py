@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 
 from exports.aws.client_errors import aws_call
 from exports.errors import NonRetryableError, ServiceError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
+DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+"""For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
 MAX_PAGES = 10_000
 """More pages than this are treated as a listing that never ends."""
 INVALID = frozenset({"InvalidParameterException", "InvalidParameterValueException"})

@@ -8,23 +8,17 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import cache
-from json.encoder import encode_basestring
 from pathlib import Path
+
+from exports.datasets.column_types import READERS, CellReader, read_nothing
 
 OTHER = "other"
 """The last column of each table, a map: the cells without a column of their own, by the file's header."""
 BUFFER_BYTES = 64 << 10
 COMPRESSION_LEVEL = 1
 """The lowest, because the CPU limits the speed of storing."""
-
-CellReader = Callable[[str], str | None]
-"""Converts a cell to JSON of its column's type; None if the cell is not of that type."""
-INTEGER = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,17}))?")
-NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,16})(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?)?")
 POSITIONAL = re.compile(r"column [0-9]+", re.IGNORECASE)
-TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 @cache
@@ -88,7 +82,7 @@ class JsonLinesWriter:
         """The column index and reader of each cell of a row. Of equal headers, the first has the column."""
         columns = enumerate(self._columns.items())
         left = {known.lower(): (index, READERS[kind]) for index, (known, (_, kind)) in columns}
-        return [left.pop(column.strip().lower(), (0, _read_nothing)) for column in header]
+        return [left.pop(column.strip().lower(), (0, read_nothing)) for column in header]
 
     def _line(self) -> str:
         names = [*(name for name, _ in self._columns.values()), OTHER]
@@ -120,34 +114,3 @@ def _cells_beyond(header: Sequence[str], cells: list[str]) -> list[tuple[str, st
 
 def _positional(index: int) -> str:
     return f"column {index + 1}"
-
-
-def _read_nothing(cell: str) -> None:
-    """The reader of an unknown column."""
-
-
-def _read_integer(cell: str) -> str | None:
-    return cell or "null" if INTEGER.fullmatch(cell) else None
-
-
-def _read_number(cell: str) -> str | None:
-    return cell or "null" if NUMBER.fullmatch(cell) else None
-
-
-def _read_time(cell: str) -> str | None:
-    """A time in UTC as the service and SQL write it: ``2020-07-14 20:46:38``."""
-    if not TIME.fullmatch(cell):
-        return None if cell else "null"
-    try:
-        datetime.fromisoformat(cell)
-    except ValueError:
-        return None
-    return f'"{cell}"'
-
-
-READERS: Mapping[str, CellReader] = {
-    "string": encode_basestring,
-    "bigint": _read_integer,
-    "double": _read_number,
-    "timestamp": _read_time,
-}

@@ -15,7 +15,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from exports.aws.client_errors import aws_call
 from exports.errors import ClaimLost, ServiceError
-from exports.model import IN_PROGRESS, SETTLED, Export, Outcome, RawObject, utc_text
+from exports.model import IN_PROGRESS, Export, RawObject, utc_text
+from exports.outcomes.outcome import SETTLED, Outcome
 from exports.outcomes.rows import Row, Write
 from exports.redaction import redact_message
 from exports.retry import RetryPolicy

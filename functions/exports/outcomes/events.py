@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from exports.aws.client_errors import aws_call
 from exports.errors import ServiceError
-from exports.model import Outcome
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 from exports.retry import RetryPolicy
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from exports.model import Outcome
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 
 THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})

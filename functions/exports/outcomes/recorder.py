@@ -8,8 +8,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from exports.errors import ServiceError
-from exports.model import Export, Outcome, RawObject, utc_text
+from exports.model import Export, RawObject, utc_text
 from exports.outcomes.catalog import Catalog
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
 from exports.runs import Batch
 from exports.s3.multipart import Upload

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from exports.model import SETTLED, WITH_DATA, Export, Outcome, RawObject, Status, utc_text
+from exports.model import Export, RawObject, Status, utc_text
+from exports.outcomes.outcome import SETTLED, WITH_DATA, Outcome
 from exports.s3.multipart import Upload
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
 from exports.keys import Keys
-from exports.model import Export, Outcome, RawObject, Reason, Status, StoredFile
+from exports.model import Export, RawObject, Reason, Status, StoredFile
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Records, Row
 from exports.runs import Batch, Item, Service, Unfinished
 from exports.s3.multipart import ObjectStore, Upload

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from exports.errors import NonRetryableError, ServiceError
-from exports.model import Export, Outcome, Status
+from exports.model import Export, Status
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Records, Row
 from exports.runs import Batch, Item, Service
 from exports.settings import Settings

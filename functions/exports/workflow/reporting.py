@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from exports.keys import report_key
-from exports.model import WITH_DATA, Outcome, utc_text
+from exports.model import utc_text
+from exports.outcomes.outcome import WITH_DATA, Outcome
 from exports.outcomes.rows import Records, Row
 from exports.runs import Batch
 from exports.workflow.batch_state import failure_code

@@ -12,8 +12,9 @@ from botocore.stub import Stubber
 from urllib3 import HTTPResponse
 
 from exports.errors import ClaimLost, NonRetryableError, ServiceError
-from exports.model import Outcome, RawObject
+from exports.model import RawObject
 from exports.outcomes.catalog import Catalog
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
 from exports.runs import Batch
 from exports.s3.multipart import Upload

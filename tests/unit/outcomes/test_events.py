@@ -10,8 +10,9 @@ from botocore.stub import ANY, Stubber
 from fastjsonschema import JsonSchemaException
 
 from exports.errors import ServiceError
-from exports.model import Outcome, Reason
+from exports.model import Reason
 from exports.outcomes.events import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, detail
+from exports.outcomes.outcome import Outcome
 from tests.events import validate_event
 from tests.unit.builders import row
 

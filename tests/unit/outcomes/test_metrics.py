@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from exports.model import Outcome
 from exports.outcomes.metrics import measure, record_call, record_poll
+from exports.outcomes.outcome import Outcome
 from tests.unit.builders import row
 
 TIMES = {"exportRequestTime": "2026-11-23T10:00:00.000Z", "settledAt": "2026-11-23T10:30:00.000Z"}

@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from exports.model import Outcome
 from exports.outcomes.catalog import Catalog
 from exports.outcomes.metrics import measure
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.recorder import ANNOUNCE_GRACE, OutcomeRecorder
 from exports.outcomes.rows import Row, Write
 from tests.unit.builders import NOW, batch, export, row

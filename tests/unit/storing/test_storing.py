@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
-from exports.model import Export, Kind, Outcome, RawObject, Reason, StoredFile
+from exports.model import Export, Kind, RawObject, Reason, StoredFile
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
 from exports.runs import Item, Unfinished
 from exports.storing.storing import SETTLED, UNFINISHED, WAITING, Storing

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.errors import NonRetryableError, ServiceError
-from exports.model import Export, Outcome
+from exports.model import Export
+from exports.outcomes.outcome import Outcome
 from exports.runs import Batch, Item
 from exports.settings import Settings
 from exports.workflow.batch_state import Pending, failure_code

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from exports.model import Outcome
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 from exports.workflow.reporting import Report, batch_results
 from tests.unit.builders import batch, row

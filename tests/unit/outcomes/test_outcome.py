@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from exports.model import WITH_DATA, Outcome
 from exports.outcomes import events
+from exports.outcomes.outcome import WITH_DATA, Outcome
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA: dict[str, Any] = json.loads(Path(events.__file__).with_name("export_event.schema.json").read_text("utf-8"))
 
 
