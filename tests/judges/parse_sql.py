@@ -1,4 +1,4 @@
-"""Parses SQL as Trino does, run by ``.venv-judges``: JSON list of statements in, list of complaints for each out."""
+"""Parses SQL as Trino does, run by ``.venv-judges``: JSON list of statements in, list of problems for each out."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from trino_query_parser import TrinoSyntaxError, parse_statement
 from trino_sql_validator import validate
 
 
-def complaints(statement: str) -> list[str]:
+def problems(statement: str) -> list[str]:
     """What Trino would not understand: syntax by its grammar, then functions that it lacks or calls otherwise."""
     try:
         parse_statement(statement)
@@ -18,4 +18,4 @@ def complaints(statement: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    json.dump([complaints(statement) for statement in json.load(sys.stdin)], sys.stdout)
+    json.dump([problems(statement) for statement in json.load(sys.stdin)], sys.stdout)

@@ -148,7 +148,7 @@ def test_copy_that_was_completed_by_a_killed_call_is_not_made_again(copying: Cop
     copying.assert_stored(again, content)
 
 
-def test_copy_whose_upload_is_gone_starts_anew(copying: Copying) -> None:
+def test_copy_whose_upload_is_gone_starts_again(copying: Copying) -> None:
     copying.source.body = content = Content(1, IN_PARTS)
     copying.run(parts=2)
     (gone,) = copying.remembered

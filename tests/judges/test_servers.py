@@ -28,7 +28,7 @@ def listening(pids: set[int]) -> list[str]:
     return [row[1] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in sockets]
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells who listens where")
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs /proc of Linux")
 @pytest.mark.usefixtures("seaweedfs", "dynamodb_local")
 def test_servers_listen_on_loopback_only() -> None:
     addresses = listening(started_by(os.getpid()))

@@ -14,7 +14,7 @@ from tests.judges.servers import PYTHON, ROOT, need
 DOCS = ROOT / "docs"
 
 
-def complaints(statements: Sequence[str]) -> list[list[str]]:
+def problems(statements: Sequence[str]) -> list[list[str]]:
     """What Trino would not understand of each statement."""
     need(PYTHON)
     script = Path(__file__).with_name("parse_sql.py")
@@ -54,7 +54,7 @@ def sql_of(view: Mapping[str, str]) -> str:
 def test_trino_understands_every_statement() -> None:
     statements = {**in_pages(), **in_template(synthesis.with_everything())}
 
-    found = complaints(list(statements.values()))
+    found = problems(list(statements.values()))
 
     assert {name: each for name, each in zip(statements, found, strict=True) if each} == {}
     assert len([name for name in statements if name.endswith(".sql")]) == 12
@@ -69,4 +69,4 @@ def test_what_only_other_engines_understand_is_found() -> None:
         "SELECT a FROM t; SELECT b FROM t",
     ]
 
-    assert [] not in complaints(statements)
+    assert [] not in problems(statements)
