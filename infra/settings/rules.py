@@ -33,7 +33,7 @@ def _number(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    items = value.split(",") if isinstance(value, str) else value
+    items = value.split(",") if isinstance(value, str) and not value.lstrip().startswith("[") else _json(value)
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         return value
     return [item.strip() for item in items if item.strip()]

@@ -156,6 +156,12 @@ def test_invalid_datasets_are_rejected_with_a_reason(datasets: object, fault: st
         Settings.from_context({"datasets": datasets})
 
 
+def test_hosts_may_come_from_the_command_line_as_json() -> None:
+    settings = Settings.from_context({"downloadHosts": '["localhost:*", "127.0.0.1:*"]'})
+
+    assert settings.download_hosts == ("localhost:*", "127.0.0.1:*")
+
+
 def test_datasets_may_come_from_the_command_line() -> None:
     assert Settings.from_context({"datasets": json.dumps([dataset()])}).datasets[0].pattern == "*_disk.csv"
     assert Settings.from_context({"datasets": ""}).datasets == ()

@@ -34,6 +34,7 @@ _S3_HOST = re.compile(
     rf"{_BUCKET}s3(?:-fips)?(?:\.dualstack)?(?:[.-]{_REGION}|-external-1|-accelerate(?:\.dualstack)?)?"
     rf"\.(?:{'|'.join(map(re.escape, S3_SUFFIXES))})"
 )
+_HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII without space and backslash: what a URL consists of, without what parsers read differently."""
 
@@ -75,7 +76,8 @@ def check_url(url: str, hosts: Iterable[str]) -> Target:
         return Target(host, port, path, allowlisted=True)
     # An IP address, in any notation, does not match a host of S3.
     if port != HTTPS_PORT or ".." in host or not _S3_HOST.fullmatch(host):
-        raise _refused("the download URL leads neither to S3 nor to a host in downloadHosts")
+        name = host if _HOST_NAME.fullmatch(host) else "a host"
+        raise _refused(f"the download URL leads to {name}, which is neither S3 nor in downloadHosts")
     return Target(host, port, path)
 
 

@@ -111,6 +111,11 @@ def test_bad_input_13_other_hosts_are_rejected(host: str) -> None:
     rejection(f"https://{host}/canary")
 
 
+def test_the_rejection_names_the_host_if_it_is_a_host_name() -> None:
+    assert "leads to exports.example, which" in rejection("https://exports.example/canary")
+    assert "leads to a host, which" in rejection("https://exp%6frts.example/canary")
+
+
 names = st.text(string.ascii_letters + string.digits + ".-@:/\\?#%[]_ é", max_size=40)
 
 
