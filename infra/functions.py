@@ -51,7 +51,7 @@ class Functions(Construct):
         self._bus = bus
         self._settings = settings
         self._key = key
-        with lambda_asset.code() as self._code:
+        with lambda_asset.code(self) as self._code:
             self.plan_run = self._plan_run()
             self.check_exports = self._check_exports()
             self.store_export = self._store_export()
