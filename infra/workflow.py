@@ -11,7 +11,7 @@ from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
 from constructs import Construct
 
 from .functions import Functions
-from .logs import log_group
+from .logs import STATE_MACHINES, log_group
 from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, acknowledge_wildcards, make_role
 
 INPUT = "{% $states.input %}"
@@ -64,7 +64,7 @@ class Workflow(Construct):
         self._allow_child_executions()
 
     def _state_machine(self) -> sfn.StateMachine:
-        log = log_group(self, "Logs", days=self._log_days)
+        log = log_group(self, "Logs", days=self._log_days, prefix=STATE_MACHINES)
         machine = sfn.StateMachine(
             self,
             "StateMachine",
