@@ -12,7 +12,7 @@ from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
 from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
-from .logs import log_group
+from .logs import STATE_MACHINES, log_group
 from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, make_role
 
 EVENT_SOURCE = "discovery.amazonaws.com"
@@ -80,7 +80,7 @@ class CloudTrailTrigger(Construct):
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
         permissions = [self._start_permission(state_machine), LOG_DELIVERY_PERMISSION]
         role = self._role("StarterRole", "states", machines, permissions)
-        log = log_group(self, "Logs", days=self._log_days)
+        log = log_group(self, "Logs", days=self._log_days, prefix=STATE_MACHINES)
         starter = sfn.StateMachine(
             self,
             "Starter",

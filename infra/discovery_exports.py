@@ -81,6 +81,10 @@ class DiscoveryExports(Construct):
         )
         self.schedules = self._schedules(settings)
         self.cloud_trail = self._cloud_trail(settings)
+        # The roles of a trigger, too: until they exist, IAM has applied the policy, which is not immediate.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+        for trigger in filter(None, (self.schedules, self.cloud_trail)):
+            trigger.node.add_dependency(self.workflow.children_policy)
         self.monitoring = self._monitoring(settings)
 
     def _schedules(self, settings: Settings) -> Schedules | None:

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from . import lambda_asset
 from .glue_tables import Tables
+from .lambda_environment import reject_too_large
 from .logs import log_group
 from .notifications import SOURCE
 from .permissions import Permission, acknowledge, make_role
@@ -51,7 +52,7 @@ class Functions(Construct):
         self._bus = bus
         self._settings = settings
         self._key = key
-        with lambda_asset.code() as self._code:
+        with lambda_asset.code(self) as self._code:
             self.plan_run = self._plan_run()
             self.check_exports = self._check_exports()
             self.store_export = self._store_export()
@@ -160,6 +161,9 @@ class Functions(Construct):
         Arm costs a fifth less and runs pure Python equally well.
         """
         log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days)
+        variables = {**self._common_environment(), **environment, **POWERTOOLS}
+        variables = {name: value for name, value in variables.items() if value}
+        reject_too_large(self, id, variables)
         function = lambda_.Function(
             self,
             id,
@@ -170,11 +174,7 @@ class Functions(Construct):
             architecture=lambda_.Architecture.ARM_64,
             memory_size=memory,
             timeout=timeout,
-            environment={
-                name: value
-                for name, value in {**self._common_environment(), **environment, **POWERTOOLS}.items()
-                if value
-            },
+            environment=variables,
             role=make_role(
                 self,
                 f"{id}Role",

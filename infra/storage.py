@@ -8,6 +8,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+RETAINED = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""Keeps what holds data, but not what a failed first deployment created and CloudFormation rolls back: otherwise each
+attempt leaves empty buckets and a table. In the template, the policy is RetainExceptOnCreate:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+"""
+
 
 class Storage(Construct):
     """The bucket and the catalog, created unless given. A given bucket keeps its own lifecycle rules.
@@ -50,7 +56,7 @@ class Storage(Construct):
             server_access_logs_bucket=self._access_logs(),
             server_access_logs_prefix="exports/",
             lifecycle_rules=[self._cleanup(), self._expiring_work(), self._expiring_queries(), *self._expiring_data()],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RETAINED,
         )
 
     def _cleanup(self) -> s3.LifecycleRule:
@@ -98,10 +104,16 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[s3.LifecycleRule(id="ExpiringLogs", expiration=Duration.days(365))],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RETAINED,
         )
 
     def _table(self, key: kms.IKey | None) -> dynamodb.TableV2:
+        """Without deletion protection: CloudFormation could not roll back a first deployment that fails.
+
+        DynamoDB rejects DeleteTable for a protected table, from CloudFormation too, and the stack would end as
+        ROLLBACK_FAILED. A table that is deleted by hand can be restored for 35 days, because of point-in-time recovery:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html
+        """
         table = dynamodb.TableV2(
             self,
             "Catalog",
@@ -110,9 +122,8 @@ class Storage(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            deletion_protection=True,
             global_secondary_indexes=[self._by_status()],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RETAINED,
         )
         if key:
             encrypt(table, key)

@@ -11,7 +11,7 @@ from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
 from constructs import Construct
 
 from .functions import Functions
-from .logs import log_group
+from .logs import STATE_MACHINES, log_group
 from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, acknowledge_wildcards, make_role
 
 INPUT = "{% $states.input %}"
@@ -61,10 +61,10 @@ class Workflow(Construct):
         self._log_days = log_days
         self._role = self._make_role()
         self.state_machine = self._state_machine()
-        self._allow_child_executions()
+        self.children_policy = self._allow_child_executions()
 
     def _state_machine(self) -> sfn.StateMachine:
-        log = log_group(self, "Logs", days=self._log_days)
+        log = log_group(self, "Logs", days=self._log_days, prefix=STATE_MACHINES)
         machine = sfn.StateMachine(
             self,
             "StateMachine",
@@ -94,15 +94,18 @@ class Workflow(Construct):
         functions = [function.function_arn for function in self._functions.all]
         return Permission(actions=["lambda:InvokeFunction"], resources=functions)
 
-    def _allow_child_executions(self) -> None:
+    def _allow_child_executions(self) -> iam.Policy:
         """Allow the Distributed Map to start child executions, in a policy created after the role and state machine.
 
-        It replaces the policy of the CDK, which cannot be attached to a role without policy updates.
+        It replaces the policy of the CDK, which cannot be attached to a role without policy updates. A run that starts
+        before the policy is in effect fails, so what starts runs by itself has to depend on it.
         """
         self.state_machine.node.try_remove_child("DistributedMapPolicy")
         permissions = self._child_permissions()
         statements = [permission.statement() for permission in permissions]
-        acknowledge_wildcards(iam.Policy(self, "Children", roles=[self._role], statements=statements), permissions)
+        policy = iam.Policy(self, "Children", roles=[self._role], statements=statements)
+        acknowledge_wildcards(policy, permissions)
+        return policy
 
     def _child_permissions(self) -> list[Permission]:
         machine = self.state_machine

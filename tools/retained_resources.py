@@ -20,8 +20,12 @@ REUSE_CONTEXT = {"BucketName": "bucketName", "TableName": "tableName"}
 """Outputs of the stack, and the context values with which another deployment reuses the named resources."""
 
 
+RETAINING = ("Retain", "RetainExceptOnCreate")
+"""Deletion policies that keep a resource when its stack is deleted; earlier releases of the stack have the first."""
+
+
 def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, str]]:
-    """Type and name of each resource with the deletion policy Retain in the deployed template."""
+    """Type and name of each resource that the deployed template retains."""
     template: Any = cloudformation.get_template(StackName=stack)["TemplateBody"]
     resources = (template if isinstance(template, Mapping) else json.loads(template))["Resources"]
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -29,7 +33,7 @@ def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tu
         (each["ResourceType"], each["PhysicalResourceId"])
         for page in pages
         for each in page["StackResourceSummaries"]
-        if resources.get(each["LogicalResourceId"], {}).get("DeletionPolicy") == "Retain"
+        if resources.get(each["LogicalResourceId"], {}).get("DeletionPolicy") in RETAINING
     )
 
 

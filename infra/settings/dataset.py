@@ -10,8 +10,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..table_schemas import EXPORTS_TABLE, OTHER, PARTITIONS, known_tables
 
-LIMIT_BYTES = 2_500
-"""All custom datasets as JSON; Lambda allows 4 KB for all environment variables of a function."""
 RESERVED_COLUMNS = {OTHER[0], *(name for name, _ in PARTITIONS)}
 
 
@@ -63,12 +61,9 @@ class CustomDataset(BaseModel):
         return {header: (name_in_sql(header), kind) for header, kind in self.columns.items()}
 
 
-def reject_too_many(added: tuple[CustomDataset, ...]) -> tuple[CustomDataset, ...]:
-    """Returns ``added`` if the names are unique and the JSON fits into a function's environment variables."""
+def reject_equal_names(added: tuple[CustomDataset, ...]) -> tuple[CustomDataset, ...]:
     if len({each.name for each in added}) < len(added):
         raise ValueError("must have unique names")
-    if (size := len(environment_text(added).encode())) > LIMIT_BYTES:
-        raise ValueError(f"must be at most {LIMIT_BYTES} bytes in all (Lambda allows 4 KB of variables), not {size}")
     return added
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field, model_validator
 
-from .dataset import CustomDataset, reject_too_many
+from .dataset import CustomDataset, reject_equal_names
 from .rules import JSON, NAMES, NONE, ContextModel, Flag, Number, SettingsError, integer, text
 from .schedule import Schedule
 
@@ -20,8 +20,6 @@ https://docs.aws.amazon.com/general/latest/gr/discovery.html
 """
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Retention periods that CloudWatch Logs accepts."""
-HOSTS_LIMIT = 500
-"""Characters of all hosts: Lambda limits the environment to 4 KB."""
 HOST = r"(?=.{1,255}\Z)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:(\*|[0-9]{1,5}))?"
 BUCKET_NAME = r"(?!xn--|\d+(\.\d+){3}\Z)(?!.*(\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}"
@@ -31,14 +29,6 @@ MINUTES = integer(1, 7 * 24 * 60)
 """Of a deadline; the workflow's timeout allows a week."""
 RETENTION_DAYS = integer(30, 36_500)
 """Of objects; at least as long as the checkpoints of an unfinished store, which refer to them, are kept."""
-
-
-def _reject_too_long(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    if (size := len(",".join(hosts))) > HOSTS_LIMIT:
-        raise ValueError(
-            f"must be at most {HOSTS_LIMIT} characters in all (Lambda allows 4 KB of variables), not {size}"
-        )
-    return hosts
 
 
 class Settings(ContextModel):
@@ -58,7 +48,6 @@ class Settings(ContextModel):
     batch_concurrency: Annotated[Number, integer(1, 1_000)] = 100
     download_hosts: Annotated[
         tuple[Annotated[str, text(HOST, "a host")], ...],
-        AfterValidator(_reject_too_long),
         NAMES,
         Field(description="hosts (host, host:port or host:*) in a list or with commas between them"),
     ] = ()
@@ -73,7 +62,7 @@ class Settings(ContextModel):
     named_queries: Flag = True
     datasets: Annotated[
         tuple[CustomDataset, ...],
-        AfterValidator(reject_too_many),
+        AfterValidator(reject_equal_names),
         JSON,
         Field(description="a list whose items hold name, pattern and columns"),
     ] = ()

@@ -167,7 +167,7 @@ def test_retention_of_objects_is_rejected_for_an_existing_bucket() -> None:
 def test_two_stacks_share_no_physical_name(template: Template) -> None:
     one, two = named(template), named(of_stack(Settings(), stack_id="Second"))
 
-    assert one.keys() == two.keys() == {"Tables/Database", "Tables/WorkGroup", "Watching/Dashboard"}
+    assert one.keys() == two.keys() == {"Tables/Database", "Tables/WorkGroup", "Watching/Dashboard", "Workflow/Logs"}
     assert not set(one.values()) & set(two.values())
 
 

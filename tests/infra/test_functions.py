@@ -1,6 +1,7 @@
 """The functions have the same configuration, the settings that their code reads, and the packages that it imports."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from infra import lambda_asset
+from infra.settings.settings import Settings
+from infra.stack import DiscoveryExportsStack
+from tests.infra.synthesis import make_app
 from tests.infra.template import Template
 
 NAMES = ["Functions/PlanRun", "Functions/CheckExports", "Functions/StoreExport", "Functions/ReportRun"]
@@ -95,10 +99,6 @@ def test_handler_imports_only_the_asset_and_boto3(template: Template, built: Pat
     assert done.returncode == 0, done.stderr
 
 
-def test_same_files_give_the_same_hash(tmp_path: Path) -> None:
-    assert lambda_asset.build(tmp_path / "one") == lambda_asset.build(tmp_path / "two")
-
-
 def test_different_files_give_different_hashes(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "two.py").write_text("2")
@@ -106,6 +106,38 @@ def test_different_files_give_different_hashes(tmp_path: Path) -> None:
     assert lambda_asset.fingerprint({"a.py": tmp_path / "one.py"}) != lambda_asset.fingerprint(
         {"a.py": tmp_path / "two.py"}
     )
+
+
+def test_the_hash_depends_on_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a deployment replaces an asset with equal files and other modes."""
+    now = lambda_asset.fingerprint({})
+    monkeypatch.setattr(lambda_asset, "FORMAT", lambda_asset.FORMAT - 1)
+
+    assert lambda_asset.fingerprint({}) != now
+
+
+def test_lambda_may_read_every_file_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])  # bytecode, too
+    before = os.umask(0o077)
+    try:
+        lambda_asset.build(tmp_path / "asset")
+    finally:
+        os.umask(before)
+
+    found = {(path.suffix, path.stat().st_mode & 0o7777) for path in (tmp_path / "asset").rglob("*")}
+    assert found == {("", 0o755), (".py", 0o644), (".json", 0o644), (".pyc", 0o644)}
+
+
+def test_asset_outlives_a_synthesis_without_staging(tmp_path: Path) -> None:
+    """`cdk synth --no-staging` copies no asset: its manifest has the path of the source."""
+    app = make_app(tmp_path)
+    app.node.set_context("aws:cdk:disable-asset-staging", True)
+    DiscoveryExportsStack(app, "Stack", settings=Settings())
+    app.synth()
+
+    manifest = json.loads((tmp_path / "Stack.assets.json").read_text("utf-8"))
+    (code,) = (each["source"] for each in manifest["files"].values() if each["source"]["packaging"] == "zip")
+    assert (tmp_path / code["path"] / "store_export.py").is_file()
 
 
 def test_asset_contains_only_code_and_data(built: Path) -> None:
@@ -128,6 +160,23 @@ def test_native_code_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lambda_asset, "BUNDLED", ("mypy",))
 
     with pytest.raises(lambda_asset.NativeCode, match="mypy contains"):
+        list(lambda_asset.bundled_files())
+
+
+@pytest.mark.parametrize("record", [None, "__editable__.package.pth,,\npackage-1.dist-info/RECORD,,\n"])
+def test_a_package_that_lists_no_modules_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str | None
+) -> None:
+    """A package of a Linux distribution without RECORD, and an editable installation."""
+    metadata = tmp_path / "package-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: package\nVersion: 1\n")
+    if record:
+        (metadata / "RECORD").write_text(record)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(lambda_asset, "BUNDLED", ("package",))
+
+    with pytest.raises(lambda_asset.NoModules, match="package cannot be bundled"):
         list(lambda_asset.bundled_files())
 
 

@@ -15,7 +15,7 @@ BUCKETS = ["Storage/Bucket", "Storage/AccessLogs"]
 def test_data_outlives_the_stack(template: Template, name: str) -> None:
     resource = template.resource(name)
 
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 @pytest.mark.parametrize("name", BUCKETS)
@@ -91,11 +91,16 @@ def test_retention_settings_are_applied() -> None:
     assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {365}
 
 
-def test_catalog_has_point_in_time_recovery_and_deletion_protection(template: Template) -> None:
+def test_catalog_has_point_in_time_recovery(template: Template) -> None:
     (replica,) = template.properties("Storage/Catalog")["Replicas"]
 
     assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    assert replica["DeletionProtectionEnabled"] is True
+
+
+def test_catalog_can_be_deleted_when_the_first_deployment_is_rolled_back(template: Template) -> None:
+    (replica,) = template.properties("Storage/Catalog")["Replicas"]
+
+    assert not replica.get("DeletionProtectionEnabled")
 
 
 def test_catalog_has_the_keys_that_readers_use(template: Template) -> None:

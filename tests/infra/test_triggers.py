@@ -8,7 +8,7 @@ from infra.settings.rules import SettingsError
 from infra.settings.schedule import Schedule
 from infra.settings.settings import Settings
 from tests.infra.synthesis import DAILY
-from tests.infra.template import Template
+from tests.infra.template import Template, many
 from tests.infra.test_permissions import LOG_DELIVERIES
 
 
@@ -67,6 +67,23 @@ def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Templat
     intervals = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
     longest = sum(min(wait, retry["MaxDelaySeconds"]) for wait in intervals)
     assert 20 * 60 < longest < starter["TimeoutSeconds"] / 2
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "Schedules/Role",
+        "Schedules/Schedule1",
+        "Schedules/Schedule2",
+        "CloudTrail/Starter",
+        "CloudTrail/StartExportTask",
+    ],
+)
+def test_a_trigger_is_created_after_the_permission_to_start_batches(triggers: Template, resource: str) -> None:
+    """Otherwise a schedule that fires during the first deployment starts a run that fails."""
+    earlier = [triggers.names[logical_id] for logical_id in many(triggers.resource(resource)["DependsOn"])]
+
+    assert "Workflow/Children" in earlier
 
 
 ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"

@@ -78,6 +78,17 @@ def test_logs_contain_errors_without_data(template: Template) -> None:
     assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
 
 
+def test_no_state_machine_adds_to_the_resource_policy_of_cloudwatch_logs(triggers: Template) -> None:
+    """The policy of the account may have 5,120 characters. It covers log groups with this prefix once for all."""
+    machines = triggers.of_type("AWS::StepFunctions::StateMachine").values()
+    destinations = [each["Properties"]["LoggingConfiguration"]["Destinations"] for each in machines]
+    groups = [triggers.text(each["CloudWatchLogsLogGroup"]["LogGroupArn"]) for (each,) in destinations]
+
+    assert sorted(groups) == ["<CloudTrail/Logs.Arn>", "<Workflow/Logs.Arn>"]
+    for group in ("CloudTrail/Logs", "Workflow/Logs"):
+        assert triggers.properties(group)["LogGroupName"].startswith("/aws/vendedlogs/states/DiscoveryExports-")
+
+
 def states(definition: Mapping[str, Any]) -> dict[str, Any]:
     """All states, including those inside Maps."""
     return dict(_states(definition))

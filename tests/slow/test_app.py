@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def synth(outdir: Path, **context: object) -> subprocess.CompletedProcess[str]:
+def synth(outdir: Path, umask: int = 0o022, **context: object) -> subprocess.CompletedProcess[str]:
     """Run the app without AWS credentials, account, Region or configuration."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -24,7 +24,7 @@ def synth(outdir: Path, **context: object) -> subprocess.CompletedProcess[str]:
         "CDK_VALIDATION": "false",  # takes ten seconds to load; cfn-lint checks the template
     }
     app = [sys.executable, str(ROOT / "app.py")]
-    return subprocess.run(app, cwd=outdir, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(app, cwd=outdir, env=environment, capture_output=True, text=True, check=False, umask=umask)
 
 
 def read(path: Path) -> Any:
@@ -52,6 +52,16 @@ def test_context_reaches_the_functions(assembly: Path) -> None:
 
     assert store["Properties"]["Environment"]["Variables"]["MAX_FILES"] == "77"
     assert store["Properties"]["Environment"]["Variables"]["DOWNLOAD_HOSTS"] == "localhost:*,127.0.0.1:*"
+
+
+def test_the_umask_changes_neither_the_modes_nor_the_hash_of_the_asset(assembly: Path, tmp_path: Path) -> None:
+    done = synth(tmp_path, umask=0o077, stackId="Second")
+    assert done.returncode == 0, done.stderr
+
+    (expected,), (asset,) = assembly.glob("asset.*"), tmp_path.glob("asset.*")
+    modes = {(path.is_dir(), path.stat().st_mode & 0o7777) for path in (asset, *asset.rglob("*"))}
+    assert asset.name == expected.name
+    assert modes == {(True, 0o755), (False, 0o644)}
 
 
 def test_outputs_are_those_that_callers_use(assembly: Path) -> None:
