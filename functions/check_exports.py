@@ -15,7 +15,10 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event`` is a batch pointer, or this function's last result with the ``results`` of storing added."""
+    """``event`` is a batch pointer, or this function's last result with the ``results`` of storing added.
+
+    The result has the number of a settled batch, so that the report knows which batches are settled.
+    """
     batch = dependencies.batch(event["batch"])
     check = BatchPoll(
         batch,
@@ -26,6 +29,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         jitter=random.random(),  # noqa: S311 - spreads polls, protects no secret
         measure=record_poll,
     )
-    pending = check.next(Pending.from_json(event) if "polls" in event else check.start())
+    pending = check.next(Pending.from_json(event) if "pending" in event else check.start())
     logger.info("batch polled", pending=len(pending.ids), ready=len(pending.ready), polls=pending.polls)
-    return {"batch": event["batch"], **pending.to_json()} if pending.ids else pending.to_json()
+    return {"batch": event["batch"] if pending.ids else batch.number, **pending.to_json()}

@@ -15,7 +15,10 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event`` holds a ``batch`` pointer and the ``item`` to store; the result holds the ``progress`` made."""
+    """``event`` holds a ``batch`` pointer and the ``item`` to store; the result holds the ``progress`` made.
+
+    ``retryCount`` in the event is the number of retries so far, which the result passes on as ``retries``.
+    """
     batch, item, settings = dependencies.batch(event["batch"]), Item.from_json(event["item"]), dependencies.settings()
     logger.append_keys(export_id=item.export_id)
     records = dependencies.recorder(batch)
@@ -35,4 +38,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     progress = storing.store(item)
     logger.info("store export finished", **progress)
-    return {name: value for name, value in progress.items() if name != "detail"}
+    retries = {"retries": event["retryCount"]} if event.get("retryCount") else {}
+    return {**{name: value for name, value in progress.items() if name != "detail"}, **retries}

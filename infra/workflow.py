@@ -1,7 +1,6 @@
 """The workflow: polls every export until it is settled, stores what is ready, reports. See ``_path`` at the end."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
@@ -17,20 +16,48 @@ from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, ackno
 INPUT = "{% $states.input %}"
 PAYLOAD = "{% $states.result.Payload %}"
 EXECUTION = "{% $states.context.Execution %}"
+COUNTED_INPUT = '{% $merge([$states.input, {"retryCount": $states.context.State.RetryCount}]) %}'
+"""The input with the number of retries of this task so far, as each retry adds events to the history of a batch."""
+BATCH_RESULTS = """{% [$states.result.{
+  "batch": batch, "pending": pending, "error": error, "cause": cause,
+  "Input": Input, "Status": Status, "Error": Error, "Cause": $substring($string(Cause), 0, 64)
+}] %}"""
+"""Of each child execution its output, or those members of its description that tell which batch failed and why.
+
+AWS does not document whether the result of a Distributed Map has such a description of a child that failed or was
+stopped. The causes of many of them could exceed the limit of 256 KiB.
+"""
 LABEL = "batch"
 """Label of the child executions, one per batch; part of their ARNs."""
 TIME_LIMIT = Duration.days(7).plus(Duration.hours(6))
 """The longest deadline, plus the time of the last tasks before it with all their retries."""
-RETRYABLE_ERRORS = [
+LAMBDA_ERRORS = [
     "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
-    "States.TaskFailed",
-    "States.Timeout",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.EC2UnexpectedException",
+    "Lambda.ENILimitReachedException",
+    "Lambda.ENINotReadyException",
+    "Lambda.SubnetIPAddressLimitReachedException",
 ]
-"""Throttling and errors of Lambda by name, for readers; then all errors, as expected outcomes are data, not errors."""
+"""Throttling and faults of Lambda: the function has not run, or its result is lost. They pass without a change here.
+
+The first five: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+The others, most of them of functions in a VPC: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+"""
+LAMBDA_RETRIES = 15
+"""After delays of up to 2, 4, 8 … 256 and then 300 seconds: 43 minutes at most, half of it on average."""
+STORE_LAMBDA_RETRIES = 8
+"""After delays of up to 2, 4, 8 … 256 seconds: 8 minutes at most. Then the export waits for its next poll."""
+FUNCTION_ERRORS = ["States.TaskFailed", "States.Timeout"]
+"""All other errors, as expected outcomes are data, not errors."""
+FUNCTION_RETRIES = 2
+"""Few, far apart, as a poll or a store of a batch may be one of hundreds."""
 
 
 def failure(length: int) -> dict[str, str]:
@@ -122,7 +149,8 @@ class Workflow(Construct):
         ]
 
     def _plan_run(self) -> sfn.TaskStateBase:
-        return self._task("Plan run", self._functions.plan_run, payload={"execution": EXECUTION}, attempts=4)
+        payload = sfn.TaskInput.from_object({"execution": EXECUTION})
+        return self._task("Plan run", self._functions.plan_run, payload=payload, function_retries=4)
 
     def _input_accepted(self, *, invalid: sfn.IChainable, accepted: sfn.IChainable) -> sfn.Choice:
         """Pass the array of batches as the whole state, the simplest input of a Distributed Map."""
@@ -149,10 +177,13 @@ class Workflow(Construct):
             map_execution_type=sfn.StateMachineType.STANDARD,
             max_concurrency=self._batch_concurrency,
             tolerated_failure_percentage=100,
+            outputs=BATCH_RESULTS,
         ).item_processor(batch)
 
     def _check_exports(self) -> sfn.TaskStateBase:
-        check = self._task("Check exports", self._functions.check_exports)
+        check = self._task(
+            "Check exports", self._functions.check_exports, payload=sfn.TaskInput.from_text(COUNTED_INPUT)
+        )
         return check.add_catch(
             sfn.Pass.jsonata(self, "Batch not settled"),
             errors=["States.ALL"],
@@ -181,8 +212,19 @@ class Workflow(Construct):
         ).item_processor(self._store_export())
 
     def _store_export(self) -> sfn.TaskStateBase:
-        store = self._task("Store export", self._functions.store_export, final=["Sandbox.Timedout"])
-        return store.add_catch(sfn.Pass.jsonata(self, "Storing failed"), errors=["States.ALL"], outputs=failure(64))
+        """A failure counts as if it had used all retries."""
+        store = self._task(
+            "Store export",
+            self._functions.store_export,
+            payload=sfn.TaskInput.from_text(COUNTED_INPUT),
+            lambda_retries=STORE_LAMBDA_RETRIES,
+            final=["Sandbox.Timedout"],
+        )
+        return store.add_catch(
+            sfn.Pass.jsonata(self, "Storing failed"),
+            errors=["States.ALL"],
+            outputs={**failure(64), "retries": STORE_LAMBDA_RETRIES + FUNCTION_RETRIES},
+        )
 
     def _wait(self) -> sfn.Wait:
         time = sfn.WaitTime.timestamp("{% $states.input.nextCheckAt %}")
@@ -191,7 +233,9 @@ class Workflow(Construct):
     def _report_run(self) -> sfn.TaskStateBase:
         """The payload has the run's name but not its input, which may be as large as the payload limit."""
         payload = {"execution": {"Name": "{% $states.context.Execution.Name %}"}, "batches": INPUT}
-        return self._task("Report run", self._functions.report_run, payload=payload, attempts=4)
+        return self._task(
+            "Report run", self._functions.report_run, payload=sfn.TaskInput.from_object(payload), function_retries=4
+        )
 
     def _all_stored(self) -> sfn.Choice:
         failed = sfn.Fail.jsonata(
@@ -212,30 +256,40 @@ class Workflow(Construct):
         name: str,
         function: lambda_.Function,
         *,
-        payload: Mapping[str, Any] | None = None,
-        attempts: int = 2,
+        payload: sfn.TaskInput,
+        lambda_retries: int = LAMBDA_RETRIES,
+        function_retries: int = FUNCTION_RETRIES,
         final: Sequence[str] = (),
     ) -> sfn.TaskStateBase:
-        """A task that invokes a function, with retries.
+        """A task that invokes a function. Errors of Lambda and errors of the function have separate retries.
 
-        Within a batch only two retries, far apart: each attempt adds three events to a history of at most 25,000.
+        ``final`` names errors of the function that are not retried.
         """
         limit = function.timeout or Duration.minutes(15)
         task = LambdaInvoke.jsonata(
             self,
             name,
             lambda_function=function,
-            payload=sfn.TaskInput.from_object(payload) if payload else None,
+            payload=payload,
             outputs=PAYLOAD,
             task_timeout=sfn.Timeout.duration(limit.plus(Duration.seconds(30))),
             retry_on_service_exceptions=False,
         )
         # Step Functions keeps the error name, so it does not retry NonRetryableError.
-        return task.add_retry(errors=["NonRetryableError", *final], max_attempts=0).add_retry(
-            errors=RETRYABLE_ERRORS,
+        task.add_retry(errors=["NonRetryableError", *final], max_attempts=0)
+        task.add_retry(
+            errors=LAMBDA_ERRORS,
+            interval=Duration.seconds(2),
+            backoff_rate=2,
+            max_attempts=lambda_retries,
+            max_delay=Duration.minutes(5),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        return task.add_retry(
+            errors=FUNCTION_ERRORS,
             interval=Duration.seconds(3),
-            backoff_rate=8 if attempts == 2 else 2,
-            max_attempts=attempts,
+            backoff_rate=8 if function_retries == FUNCTION_RETRIES else 2,
+            max_attempts=function_retries,
             max_delay=Duration.seconds(60),
             jitter_strategy=sfn.JitterType.FULL,
         )

@@ -33,7 +33,9 @@ row without a test fails the build.
 - ten rounds of twenty exports, in which the functions are killed at random moments (`SEED=n` selects other moments);
 - a service that throttles or fails a third of all calls and downloads;
 - runs without one permission of one function, for every permission of every function;
-- a search for download URLs in all logs and data of these runs.
+- a search for download URLs in all logs and data of these runs;
+- a run of 300 exports on an account that allows 10 concurrent Lambda invocations;
+- a deployment over the template and the running batches of an earlier release.
 """
 
 

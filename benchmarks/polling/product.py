@@ -20,7 +20,7 @@ DEFINITION = Path(__file__).parents[2] / "tests" / "infra" / "workflow.asl.json"
 """A test verifies that it equals the synthesized definition."""
 STORE_SECONDS = 5.0
 """The assumed time to store one export. ``STORE_CONCURRENCY`` exports are stored at once, without a poll meanwhile."""
-STORE_CONCURRENCY = 10
+STORE_CONCURRENCY = 5
 
 
 DEFAULTS = {

@@ -78,17 +78,19 @@ class Batch:
 
     @classmethod
     def from_json(cls, number: int, document: Mapping[str, Any]) -> "Batch":
+        """``document`` may be from an earlier release: only members that the first release wrote are required."""
         run = document["run"]
+        by_id = run.get("byId", True)
         return cls(
             run_id=run["id"],
             number=number,
             started_at=datetime.fromisoformat(run["startedAt"]),
             deadline=datetime.fromisoformat(run["deadline"]),
             export_ids=tuple(document["exportIds"]),
-            filters=tuple(run["filters"]) if run["byId"] else (),
-            is_sweep=run["sweep"],
-            retries_rejected=run["byId"],
-            correlation_id=run["correlationId"],
+            filters=tuple(run.get("filters", ())) if by_id else (),
+            is_sweep=run.get("sweep", False),
+            retries_rejected=by_id,
+            correlation_id=run.get("correlationId"),
         )
 
 
@@ -105,7 +107,7 @@ class Item:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Item":
-        return cls(document["exportId"], document["polls"], without_url=document.get("linkless", False))
+        return cls(document["exportId"], document.get("polls", 1), without_url=document.get("linkless", False))
 
     def to_json(self) -> dict[str, Any]:
         return {"exportId": self.export_id, "polls": self.polls, **({"linkless": True} if self.without_url else {})}

@@ -44,7 +44,7 @@ class Settings(ContextModel):
     sweep_deadline_minutes: Annotated[Number, MINUTES] = 55
     sweep_max_age_days: Annotated[Number | None, integer(1, 36_500), NONE] = None
     store_budget_seconds: Annotated[Number, integer(10, 720)] = 120
-    store_concurrency: Annotated[Number, integer(1, 40)] = 10
+    store_concurrency: Annotated[Number, integer(1, 40)] = 5
     batch_concurrency: Annotated[Number, integer(1, 1_000)] = 100
     download_hosts: Annotated[
         tuple[Annotated[str, text(HOST, "a host")], ...],

@@ -43,7 +43,8 @@ class LocalAws:
     """A local AWS with its files in ``state`` and the CDK app in ``app`` deployed to it.
 
     As a context manager it starts, and stops at the end of the block. With ``bound``, it also stops when this process
-    ends in any way. ``context`` has context values in addition to those that make waits short.
+    ends in any way. ``context`` has context values in addition to those that make waits short. ``lambda_quota`` is the
+    account's quota of concurrent invocations of functions.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LocalAws:
         app: Path = ROOT,
         context: Mapping[str, str] | None = None,
         preset: CallerEnvironment | None = None,
+        lambda_quota: int | None = None,
         bound: bool = False,
         say: Callable[[str], None] = _print_now,
     ) -> None:
@@ -60,6 +62,7 @@ class LocalAws:
         self._app = app.absolute()
         self._context = {**CONTEXT, **(context or {})}
         self._preset = preset or CallerEnvironment()
+        self._lambda_quota = lambda_quota
         self._bound = bound
         self._say = say
         self._guard: subprocess.Popen[bytes] | None = None
@@ -200,7 +203,7 @@ class LocalAws:
         instance = self.state.save(Instance(port, discovery, own_double=not self._preset.service))
 
         self._say(f"Starting MiniStack at {instance.endpoint}")
-        instance = start_ministack(self.state, instance)
+        instance = start_ministack(self.state, instance, lambda_quota=self._lambda_quota)
         if instance.own_double:
             self._say(f"Starting the double of Application Discovery Service at {discovery}")
             instance = start_double(self.state, instance, double_port, self.env)

@@ -18,18 +18,31 @@ SETTINGS = {
 }
 
 
+APPLICATION = Path(__file__).parents[1] / "emulator" / "aws_error_names.py"
+"""In a folder of its own, which becomes a folder of modules for MiniStack."""
+
+
 def command(python: Path, port: int, certificate: Path, key: Path) -> list[str | Path]:
     """Run its ASGI application: its own command also opens port 443 when run as root."""
-    server: list[str | Path] = [python, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
+    server: list[str | Path] = [python, "-m", "hypercorn", f"{APPLICATION}:app", "--workers", "0"]
     return [*server, "--bind", f"{ADDRESS}:{port}", "--certfile", certificate, "--keyfile", key, "--keep-alive", "75"]
 
 
 def environment(
-    base: Mapping[str, str], port: int, *, discovery: str, certificate: Path, key: Path, bundle: Path, home: Path
+    base: Mapping[str, str],
+    port: int,
+    *,
+    discovery: str,
+    certificate: Path,
+    key: Path,
+    bundle: Path,
+    home: Path,
+    lambda_quota: int | None = None,
 ) -> dict[str, str]:
     """Its environment. Its functions inherit it, with the endpoint of the service and the trusted certificates.
 
     ``home`` is the folder for temporary files. It also hides the caller's ``~/.aws`` from the functions.
+    ``lambda_quota`` is the number of concurrent invocations of all functions; by default, the memory limits it.
     """
     return {
         **base,
@@ -42,6 +55,7 @@ def environment(
         "AWS_ENDPOINT_URL": f"https://{ADDRESS}:{port}",
         DISCOVERY: discovery,
         "AWS_CA_BUNDLE": str(bundle),
+        **({"LAMBDA_ACCOUNT_CONCURRENCY": str(lambda_quota)} if lambda_quota else {}),
     }
 
 

@@ -21,7 +21,7 @@ MINISTACK_PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
 START_SECONDS = 60
 
 
-def start_ministack(state: State, instance: Instance) -> Instance:
+def start_ministack(state: State, instance: Instance, *, lambda_quota: int | None = None) -> Instance:
     """Start MiniStack and wait until it is ready."""
     home = state.work / "ministack"
     home.mkdir()
@@ -33,6 +33,7 @@ def start_ministack(state: State, instance: Instance) -> Instance:
         key=state.key,
         bundle=state.bundle,
         home=home,
+        lambda_quota=lambda_quota,
     )
     command = ministack.command(MINISTACK_PYTHON, instance.port, state.certificate, state.key)
     instance = _launch(

@@ -18,15 +18,19 @@ AROUND_AN_ITEM = 2
 
 
 def of_state(state: Mapping[str, Any]) -> int:
-    """Events of one pass through the state with all retries; for a Map, without its items."""
+    """Events of one pass through the state without retries; for a Map, without its items."""
     match state["Type"]:
         case "Task":
-            attempts = 1 + sum(int(retry["MaxAttempts"]) for retry in state["Retry"])
-            return AROUND_A_STATE + attempts * AN_ATTEMPT
+            return AROUND_A_STATE + AN_ATTEMPT
         case "Map":
             return AROUND_A_STATE + AROUND_ITEMS
         case _:
             return AROUND_A_STATE
+
+
+def most_retries(state: Mapping[str, Any]) -> int:
+    """The maximum of retries in one pass through the state. Each Retrier counts its own."""
+    return sum(int(retry["MaxAttempts"]) for retry in state.get("Retry", ()))
 
 
 def of_item(state: Mapping[str, Any]) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from exports.runs import Item
+from exports.runs import BATCH_SIZE, Item
 from exports.workflow.batch_state import Pending
-from exports.workflow.poll_interval import MAX_POLLS, MAX_STORES
+from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES, MAX_STORES
 from tests.infra import history
 
 PAYLOAD = 256 * 1024
@@ -31,21 +31,39 @@ def test_a_batch_repeats_polling_or_storing(batch: dict[str, Any]) -> None:
 
 
 def test_fault_36_history_of_a_batch_stays_below_20_000_events(batch: dict[str, Any]) -> None:
-    """With the maximum of polls, stores (one in each round) and attempts of each task that the code allows."""
+    """With the maximum of polls, stores (one in each round) and retries that the code allows.
+
+    A poll ends the batch when its retries so far have reached the maximum. Before that, the first poll, the largest
+    round of stores and another poll can use all the retries of their tasks without being counted.
+    """
     states = batch["States"]
     storing, polling = (history.of_path(path, states) for path in history.rounds(batch))
-    one_store = history.of_item(states["Store each export"])
+    store = states["Store each export"]
+    one_store = history.of_item(store)
     last = max(history.of_path(path, states) for path in history.paths(batch))
+    poll_retries = history.most_retries(states["Check exports"])
+    store_retries = history.most_retries(store["ItemProcessor"]["States"]["Store export"])
+    retries = poll_retries + MAX_RETRIES + BATCH_SIZE * store_retries + poll_retries
 
     events = history.AROUND_A_RUN + MAX_POLLS * polling + MAX_STORES * (storing + one_store) + last
 
-    assert events < 20_000
+    assert events + retries * history.AN_ATTEMPT < 20_000
+
+
+def test_retries_of_the_tasks_of_a_batch_are_counted(batch: dict[str, Any]) -> None:
+    store = batch["States"]["Store each export"]["ItemProcessor"]["States"]["Store export"]
+
+    for task in (batch["States"]["Check exports"], store):
+        assert '"retryCount": $states.context.State.RetryCount' in task["Arguments"]["Payload"]
+    assert [catch["Output"]["retries"] for catch in store["Catch"]] == [history.most_retries(store)]
 
 
 def test_history_of_a_run_does_not_grow_with_its_batches(definition: dict[str, Any]) -> None:
-    longest = max(history.of_path(path, definition["States"]) for path in history.paths(definition))
+    states = definition["States"]
+    longest = max(history.of_path(path, states) for path in history.paths(definition))
+    retries = sum(history.most_retries(state) for state in states.values())
 
-    assert history.AROUND_A_RUN + longest < 100
+    assert history.AROUND_A_RUN + longest + retries * history.AN_ATTEMPT < 200
 
 
 @pytest.mark.parametrize(
@@ -64,7 +82,7 @@ def test_state_of_a_batch_that_is_ready_is_small() -> None:
 def test_fault_35_state_of_a_batch_whose_exports_all_fail_fits() -> None:
     """With causes that JSON has to escape."""
     state = ready_batch()
-    failed = {"error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 100}
+    failed = {"error": "Lambda.ClientExecutionTimeoutException", "cause": '"' * 100, "retries": 10}
 
     after = state | {"results": [failed] * len(state["ready"])}
 
@@ -80,6 +98,17 @@ def test_batches_of_a_run_of_5_000_ids_fit(definition: dict[str, Any]) -> None:
     assert size({"execution": {"Name": "r" * 80}, "batches": [failed] * 50}) < PAYLOAD / 4
 
 
+def test_results_of_1_000_batches_fit(definition: dict[str, Any]) -> None:
+    """Settled ones, and up to 200 whose child execution failed: of its description, AWS may pass on any member."""
+    output = definition["States"]["Settle each batch"]["Output"]
+    pointer = json.dumps({"batch": BATCH})
+    failed = {"Input": pointer, "Status": "FAILED", "Error": "E" * 256, "Cause": '"' * 64}
+
+    assert all(f'"{name}": {name}' in output for name in ("batch", "pending", "Input", "Status", "Error"))
+    assert '"Cause": $substring($string(Cause), 0, 64)' in output
+    assert size([failed] * 200 + [{"batch": 99_999, "pending": 0}] * 800) < PAYLOAD
+
+
 def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
     assert size([{"batch": BATCH}] * 500) < PAYLOAD / 2
 
@@ -87,7 +116,7 @@ def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
 def ready_batch() -> dict[str, Any]:
     """The state of a batch whose exports are all finished."""
     ready = [Item(export_id, MAX_POLLS, without_url=True) for export_id in IDS]
-    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, next_poll_at=NOW)
+    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, retries=MAX_RETRIES, next_poll_at=NOW)
     return {"batch": BATCH, **pending.to_json()}
 
 

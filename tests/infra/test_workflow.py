@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
+from exports.workflow.checking import LAMBDA_ERRORS
+from infra.settings.settings import Settings
 from tests.infra.template import Template
 
 SNAPSHOT = Path(__file__).with_name("workflow.asl.json")
@@ -40,14 +43,51 @@ def test_task_invokes_its_function_with_a_longer_timeout(
 
 @pytest.mark.parametrize("state", TASKS)
 def test_fault_28_task_is_retried_with_backoff_and_jitter(definition: dict[str, Any], state: str) -> None:
-    not_retried, retry = states(definition)[state]["Retry"]
+    not_retried, _, retry = states(definition)[state]["Retry"]
 
     assert (not_retried["ErrorEquals"][0], not_retried["MaxAttempts"]) == ("NonRetryableError", 0)
-    assert {"Lambda.TooManyRequestsException", "States.TaskFailed", "States.Timeout"} <= set(retry["ErrorEquals"])
+    assert retry["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]
     assert retry["MaxAttempts"] >= 2
     assert retry["BackoffRate"] > 1
     assert retry["JitterStrategy"] == "FULL"
     assert retry["MaxDelaySeconds"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes"), [("Plan run", 20), ("Check exports", 20), ("Store export", 4), ("Report run", 20)]
+)
+def test_fault_28_errors_of_lambda_are_retried_for_minutes(
+    definition: dict[str, Any], state: str, minutes: int
+) -> None:
+    """``minutes`` on average: with full jitter, a delay is half of its maximum on average."""
+    _, retry, _ = states(definition)[state]["Retry"]
+
+    assert retry["ErrorEquals"][0] == "Lambda.TooManyRequestsException"
+    assert retry["JitterStrategy"] == "FULL"
+    assert sum(delays(retry)) / 2 >= minutes * 60
+    assert max(delays(retry)) <= 300
+
+
+def test_fault_28_export_whose_store_ends_with_an_error_of_lambda_stays_pending(definition: dict[str, Any]) -> None:
+    for state in TASKS:
+        assert set(states(definition)[state]["Retry"][1]["ErrorEquals"]) == LAMBDA_ERRORS
+
+
+def test_errors_of_lambda_are_those_of_its_api_and_of_step_functions() -> None:
+    model = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+    of_the_api = {f"Lambda.{shape.name}" for shape in model.error_shapes}
+
+    assert LAMBDA_ERRORS - of_the_api == {
+        "Lambda.AWSLambdaException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.SdkClientException",
+    }
+
+
+def test_a_run_leaves_half_of_the_usual_quota_of_lambda_to_others() -> None:
+    defaults = Settings()
+
+    assert defaults.batch_concurrency * defaults.store_concurrency <= 1_000 / 2
 
 
 def test_a_failure_of_one_item_does_not_affect_others(definition: dict[str, Any]) -> None:
@@ -66,10 +106,13 @@ def test_only_jsonata_is_used(definition: dict[str, Any]) -> None:
 
 
 def test_timeout_of_the_workflow_exceeds_the_longest_deadline(definition: dict[str, Any]) -> None:
+    """Each of the last tasks may use all the delays of its retries."""
     longest = 10_080 * 60
     last_store = 3 * states(definition)["Store export"]["TimeoutSeconds"]
+    last = ["Store export", "Check exports", "Report run"]
+    last_delays = sum(sum(delays(retry)) for state in last for retry in states(definition)[state]["Retry"])
 
-    assert definition["TimeoutSeconds"] > longest + last_store
+    assert definition["TimeoutSeconds"] > longest + last_store + last_delays
 
 
 def test_logs_contain_errors_without_data(template: Template) -> None:
@@ -87,6 +130,12 @@ def test_no_state_machine_adds_to_the_resource_policy_of_cloudwatch_logs(trigger
     assert sorted(groups) == ["<CloudTrail/Logs.Arn>", "<Workflow/Logs.Arn>"]
     for group in ("CloudTrail/Logs", "Workflow/Logs"):
         assert triggers.properties(group)["LogGroupName"].startswith("/aws/vendedlogs/states/DiscoveryExports-")
+
+
+def delays(retry: Mapping[str, Any]) -> list[float]:
+    """The maximum of each delay in seconds."""
+    backoff = (retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt for attempt in range(retry["MaxAttempts"]))
+    return [min(delay, retry["MaxDelaySeconds"]) for delay in backoff]
 
 
 def states(definition: Mapping[str, Any]) -> dict[str, Any]:

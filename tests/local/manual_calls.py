@@ -32,9 +32,9 @@ class ManualCalls:
         return list(self._invoke("PlanRun", {"execution": execution})["batches"])
 
     def settle(self, batches: Iterable[Mapping[str, Any]]) -> None:
-        """Poll and store until no export of the batches is pending."""
-        for pointer in batches:
-            state = self._invoke("CheckExports", pointer)
+        """Poll and store until no export of the batches is pending. A batch may be given by its state after a poll."""
+        for state_before in batches:
+            state = self._invoke("CheckExports", state_before)
             for _ in range(MAX_POLLS):
                 if not state["pending"]:
                     break
@@ -42,9 +42,9 @@ class ManualCalls:
             else:
                 raise InvocationFailed(f"still pending after {MAX_POLLS} polls: {state}")
 
-    def report(self, *batches: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The counts of the run; ``batches`` is the error of each batch, None if it was settled."""
-        event = {"execution": {"Name": self.name}, "batches": list(batches or [None])}
+    def report(self, *batches: Mapping[str, Any]) -> dict[str, Any]:
+        """The counts of the run; ``batches`` has the last output of each batch, by default of one that is settled."""
+        event = {"execution": {"Name": self.name}, "batches": list(batches or [{"batch": 1, "pending": 0}])}
         return dict(self._invoke("ReportRun", event)["output"]["counts"])
 
     def _store(self, state: Mapping[str, Any]) -> dict[str, Any]:

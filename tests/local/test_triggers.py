@@ -197,7 +197,7 @@ def test_fault_40_a_run_continues_while_the_stack_is_deployed_again(
     arn = second.start({"exportIds": export_ids})
     until(lambda: second.row(export_ids[1]), what="the run's first poll")
 
-    aws.deploy_beside({**context, "storeConcurrency": "5", "storeBudgetSeconds": "60"}, outputs)
+    aws.deploy_beside({**context, "storeConcurrency": "4", "storeBudgetSeconds": "60"}, outputs)
     run = second.ended(arn)
 
     assert run.counts == {"STORED": 2}

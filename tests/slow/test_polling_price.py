@@ -11,8 +11,8 @@ from benchmarks.polling.product import DEFINITION
 from tests.infra import history
 
 DOCS = Path(__file__).parents[2] / "docs"
-EVENTS_OF_A_POLL, EVENTS_OF_A_ROUND, EVENTS_OF_A_STORE = 15, 17, 15
-"""Events with all retries used. A history may have 25,000 events."""
+EVENTS_OF_A_POLL, EVENTS_OF_A_ROUND, EVENTS_OF_A_STORE = 9, 11, 9
+"""Events without retries. A history may have 25,000 events."""
 
 
 @pytest.fixture(scope="module")

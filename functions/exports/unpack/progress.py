@@ -54,8 +54,9 @@ class UnpackProgress:
         with suppress(LookupError, TypeError, AttributeError):
             saved: Mapping[str, Any] = self._bucket.read_json(self._key) or {}
             if saved.get("raw") == self._raw:
-                files = {part: _stored_file(fields) for part, fields in saved["files"].items()}
-                self.zips, self.interrupted, self.files = set(saved["zips"]), str(saved["givenUp"]), files
+                files = {part: _stored_file(fields) for part, fields in saved.get("files", {}).items()}
+                zips, interrupted = set(saved.get("zips", ())), str(saved.get("givenUp", ""))
+                self.files, self.zips, self.interrupted = files, zips, interrupted
 
 
 def _stored_file(fields: Mapping[str, Any]) -> StoredFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 from exports.model import utc_text
 from exports.runs import Item
-from exports.workflow.poll_interval import MAX_POLLS
+from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Pending:
     results: tuple[Mapping[str, Any], ...] = ()
     polls: int = 0
     stores: int = 0
+    retries: int = 0
+    """Retries of the batch's tasks so far. They add events to its history, as polls and stores do."""
     next_poll_at: datetime | None = None
     last_polled_at: datetime | None = None
     """Time of the last poll that the service answered. An export that ended since may have ended right after it."""
@@ -39,21 +41,26 @@ class Pending:
 
     @property
     def spent(self) -> bool:
-        return self.last or self.polls >= MAX_POLLS
+        return self.last or self.polls >= MAX_POLLS or self.retries >= MAX_RETRIES
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> "Pending":
+        """``retryCount`` has the retries of the current poll.
+
+        A member may be missing: a batch that runs during an upgrade has the state of the earlier release.
+        """
         return cls(
-            unlisted=tuple(state["unlisted"]),
-            waiting=tuple(state["waiting"]),
-            ready=tuple(map(Item.from_json, state["ready"])),
-            results=tuple(state.get("results") or ()),
-            polls=state["polls"],
-            stores=state["stores"],
-            next_poll_at=datetime.fromisoformat(state["nextCheckAt"]),
-            last_polled_at=datetime.fromisoformat(state["lookedAt"]) if state.get("lookedAt") else None,
-            last=state["last"],
-            backing_off=state["stalled"],
+            unlisted=tuple(state.get("unlisted", ())),
+            waiting=tuple(state.get("waiting", ())),
+            ready=tuple(map(Item.from_json, state.get("ready", ()))),
+            results=tuple(state.get("results", ())),
+            polls=state.get("polls", 0),
+            stores=state.get("stores", 0),
+            retries=state.get("retries", 0) + state.get("retryCount", 0),
+            next_poll_at=_moment(state.get("nextCheckAt")),
+            last_polled_at=_moment(state.get("lookedAt")),
+            last=state.get("last", False),
+            backing_off=state.get("stalled", False),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -66,11 +73,16 @@ class Pending:
             "ready": [item.to_json() for item in self.ready],
             "polls": self.polls,
             "stores": self.stores,
+            "retries": self.retries,
             "nextCheckAt": utc_text(self.next_poll_at) if self.next_poll_at else None,
             "lookedAt": utc_text(self.last_polled_at) if self.last_polled_at else None,
             "last": self.last,
             "stalled": self.backing_off,
         }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 _MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')

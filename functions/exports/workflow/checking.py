@@ -19,8 +19,23 @@ Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
 ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
 CLOCK_SKEW = timedelta(seconds=1)
 """Tolerance for the function's clock: Step Functions ends a wait by its own clock."""
-THROTTLED = "Lambda.TooManyRequestsException"
-"""Lambda throttled the store function. The export is not at fault, so it waits for the next poll."""
+LAMBDA_ERRORS = frozenset(
+    {
+        "Lambda.TooManyRequestsException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.ResourceConflictException",
+        "Lambda.ResourceNotReadyException",
+        "Lambda.EC2ThrottledException",
+        "Lambda.EC2UnexpectedException",
+        "Lambda.ENILimitReachedException",
+        "Lambda.ENINotReadyException",
+        "Lambda.SubnetIPAddressLimitReachedException",
+    }
+)
+"""Throttling and faults of Lambda, as in the Retry of the workflow. The export is not at fault: it is polled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +74,29 @@ class BatchPoll:
             return self._end(pending, Outcome.NOT_STORED, error.code)
 
     def _after_storing(self, pending: Pending) -> Pending:
-        """Apply the results of storing: unfinished exports stay ready, those that must wait go back to waiting."""
-        ready: list[Item] = []
-        waiting: list[str] = list(pending.waiting)
-        for item, result in zip(pending.ready, pending.results, strict=True):
-            if "error" in result and result["error"] != THROTTLED:
+        """Apply the results of storing: unfinished exports stay ready, those that must wait go back to waiting.
+
+        An earlier release stored an export as several items, of which one remains.
+        """
+        ready: dict[str, Item] = {}
+        waiting = dict.fromkeys(pending.waiting)
+        results = pending.results or ({},) * len(pending.ready)
+        for item, result in zip(pending.ready, results, strict=True):
+            if "error" in result and result["error"] not in LAMBDA_ERRORS:
                 self.records.record_unsettled(item.export_id, Outcome.NOT_STORED, failure_code(result))
             elif result.get("progress") == "unfinished":
-                ready.append(item)
+                ready[item.export_id] = item
             elif result.get("progress") != "settled":
-                waiting.append(item.export_id)
+                waiting[item.export_id] = None
         advanced = any(result.get("progress") in ("settled", "unfinished") for result in pending.results)
-        backing_off = not advanced if pending.results else pending.backing_off
-        return replace(pending, waiting=tuple(waiting), ready=tuple(ready), results=(), backing_off=backing_off)
+        return replace(
+            pending,
+            waiting=tuple(export_id for export_id in waiting if export_id not in ready),
+            ready=tuple(ready.values()),
+            results=(),
+            retries=pending.retries + sum(result.get("retries", 0) for result in results),
+            backing_off=not advanced if pending.results else pending.backing_off,
+        )
 
     def _end(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
         """Record ``outcome`` for every pending export. The default ``reason`` is the last error of storing it."""
@@ -102,6 +127,7 @@ class BatchPoll:
             sorted_,
             polls=pending.polls + 1,
             stores=pending.stores,
+            retries=pending.retries,
             next_poll_at=next_poll_at,
             last_polled_at=self.now,
             last=last,

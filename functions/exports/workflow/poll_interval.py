@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from exports.settings import Settings
 
 MAX_POLLS = 400
-"""Polls of one batch. With :data:`MAX_STORES` it keeps a child's history below 20,000 events; the limit is 25,000."""
+"""Polls of one batch. With the next two it keeps a child's history below 20,000 events; the limit is 25,000."""
 MAX_STORES = 400
 """Invocations of Store export for one batch. Most exports need one, a large export needs several."""
+MAX_RETRIES = 1_500
+"""Retries of the tasks of one batch before its last poll. Lambda would have to throttle most invocations for hours."""
 NEW = timedelta(minutes=2)
 """Exports younger than this are polled every ``wait_floor``."""
 OLD = timedelta(hours=1)

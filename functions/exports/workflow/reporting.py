@@ -1,7 +1,9 @@
 """The results of a run: its output, and the report that holds every export."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +46,36 @@ class Report:
             "exports": list(self.exports[:max_exports]),
             "report": self.uri,
         }
+
+
+def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
+    """The failure of each of ``batches`` batches whose child execution did not say that it is settled, by number.
+
+    ``children`` is the output of the Distributed Map. A child says ``{"batch": 3, "pending": 0}``, or gives an error
+    that was caught. Of a child that failed or was stopped, there may be its description, as in the files of a
+    ResultWriter, or anything else: AWS does not document it. Children of an earlier release give no number: it is their
+    position.
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+    """
+    outputs = children if isinstance(children, list) else []
+    failures: dict[int, Mapping[str, Any]] = {number: {"error": "BatchNotSettled"} for number in range(1, batches + 1)}
+    for position, output in enumerate(outputs, start=1):
+        child: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
+        number = _batch_number(child) or (position if len(outputs) == batches else None)
+        if child.get("pending") == 0:
+            failures.pop(number, None)
+        elif number in failures and (error := child.get("error") or child.get("Error") or child.get("Status")):
+            failures[number] = {"error": error, "cause": child.get("cause") or child.get("Cause") or ""}
+    return failures
+
+
+def _batch_number(child: Mapping[str, Any]) -> int | None:
+    """From the output of a child execution, or from the ``Input`` in its description, which is text."""
+    number = child.get("batch")
+    if number is None:
+        with suppress(ValueError, LookupError, TypeError):
+            number = json.loads(child["Input"])["batch"]["number"]
+    return number if isinstance(number, int) else None
 
 
 def batch_results(

@@ -74,20 +74,17 @@ def test_aws_proxy_and_python_variables_are_not_inherited() -> None:
 
 
 def test_functions_get_the_service_and_the_certificates_but_no_credentials(tmp_path: Path) -> None:
-    env = ministack.environment(
-        {"HOME": "/home/me"},
-        1,
-        discovery="https://localhost:2",
-        certificate=tmp_path / "certificate.pem",
-        key=tmp_path / "key.pem",
-        bundle=tmp_path / "trusted.pem",
-        home=tmp_path,
-    )
+    env = _ministack_environment(tmp_path)
 
     assert env[DISCOVERY] == "https://localhost:2"
     assert env["AWS_CA_BUNDLE"] == str(tmp_path / "trusted.pem")
     assert env["HOME"] == env["TMPDIR"] == str(tmp_path)
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & set(env)
+
+
+def test_quota_of_lambda_is_set_only_if_a_test_asks_for_it(tmp_path: Path) -> None:
+    assert "LAMBDA_ACCOUNT_CONCURRENCY" not in _ministack_environment(tmp_path)
+    assert _ministack_environment(tmp_path, lambda_quota=10)["LAMBDA_ACCOUNT_CONCURRENCY"] == "10"
 
 
 def test_ministack_enforces_iam_and_serves_tls_on_loopback() -> None:
@@ -96,10 +93,25 @@ def test_ministack_enforces_iam_and_serves_tls_on_loopback() -> None:
     assert (ministack.SETTINGS["AUTH"], ministack.SETTINGS["USE_SSL"]) == ("true", "1")
     assert command[command.index("--bind") + 1] == "127.0.0.1:1"
     assert {"--certfile", "--keyfile"} <= set(command)
+    assert [str(ministack.APPLICATION)] == [part[:-4] for part in map(str, command) if part.endswith(".py:app")]
+    assert [each.name for each in ministack.APPLICATION.parent.glob("*.py")] == [ministack.APPLICATION.name]
 
 
 def test_free_ports_differ() -> None:
     assert len(set(ministack.free_ports(5))) == 5
+
+
+def _ministack_environment(folder: Path, lambda_quota: int | None = None) -> dict[str, str]:
+    return ministack.environment(
+        {"HOME": "/home/me"},
+        1,
+        discovery="https://localhost:2",
+        certificate=folder / "certificate.pem",
+        key=folder / "key.pem",
+        bundle=folder / "trusted.pem",
+        home=folder,
+        lambda_quota=lambda_quota,
+    )
 
 
 def _client_environment(environ: dict[str, str] | None = None) -> dict[str, str]:

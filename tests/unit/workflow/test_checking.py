@@ -15,8 +15,8 @@ from exports.outcomes.outcome import Outcome
 from exports.runs import Batch, Item
 from exports.settings import Settings
 from exports.workflow.batch_state import Pending, failure_code
-from exports.workflow.checking import BatchPoll
-from exports.workflow.poll_interval import MAX_POLLS, MAX_STORES
+from exports.workflow.checking import LAMBDA_ERRORS, BatchPoll
+from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES, MAX_STORES
 from tests.unit.builders import NOW, batch, export, row
 from tests.unit.fakes import FakeRecords, FakeService
 
@@ -408,14 +408,52 @@ def test_fault_36_resumed_exports_count_as_stores() -> None:
     assert sorted(after.ids) == sorted(pending.ids)
 
 
-def test_fault_28_export_whose_function_was_throttled_waits() -> None:
+@pytest.mark.parametrize("error", sorted(LAMBDA_ERRORS))
+def test_fault_28_export_whose_store_ended_with_an_error_of_lambda_waits(error: str) -> None:
     harness = check_harness(export("throttled"))
 
-    after = harness.check(
-        results(harness.check(), {"error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."})
-    )
+    after = harness.check(results(harness.check(), {"error": error, "cause": "Rate Exceeded."}))
 
     assert after.waiting == ("throttled",)
+    assert harness.records.outcomes == {}
+
+
+def test_fault_36_retries_of_polls_and_stores_are_added() -> None:
+    harness = check_harness(export("a"), export("b"), export("running", "IN_PROGRESS"))
+    first = results(harness.check(), {"progress": "waiting", "retries": 3}, {"error": "Runtime.Unknown", "retries": 10})
+
+    polled = Pending.from_json({**first.to_json(), "results": first.results, "retryCount": 2})
+    after = harness.check(polled, now=NOW + timedelta(minutes=5))
+
+    assert after.retries == 15
+    assert Pending.from_json(after.to_json()).retries == 15
+
+
+def test_fault_36_batch_ends_after_the_maximum_of_retries() -> None:
+    harness = check_harness(export("done"), export("running", "IN_PROGRESS"))
+
+    still = harness.check(replace(harness.check(), retries=MAX_RETRIES - 1, results=({"progress": "settled"},)))
+    after = harness.check(replace(still, retries=MAX_RETRIES))
+
+    assert still.ids == ("running",)
+    assert after.ids == ()
+    assert harness.records.outcomes == {"running": (Outcome.TIMED_OUT, None)}
+
+
+def test_fault_28_account_that_throttles_for_hours_does_not_use_up_the_retries_of_a_batch() -> None:
+    """Every store fails after all its retries, and every poll needs six."""
+    harness = check_harness(*(export(f"e{n:02}") for n in range(100)))
+    harness.batch = replace(harness.batch, deadline=NOW + timedelta(hours=12))
+    throttled = {"error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded.", "retries": 10}
+    pending, now = harness.check(), NOW
+
+    while now < NOW + timedelta(hours=3):
+        pending = harness.check(
+            replace(results(pending, *[throttled] * len(pending.ready)), retries=pending.retries + 6), now=now
+        )
+        now = max(now, pending.next_poll_at or now) + timedelta(minutes=3)
+
+    assert len(pending.ids) == 100
     assert harness.records.outcomes == {}
 
 

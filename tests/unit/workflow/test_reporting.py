@@ -1,11 +1,14 @@
 """The results of a run."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
-from exports.workflow.reporting import Report, batch_results
+from exports.workflow.reporting import Report, batch_failures, batch_results
 from tests.unit.builders import batch, row
 from tests.unit.fakes import FakeRecords
 
@@ -65,6 +68,47 @@ def test_exports_of_a_batch_that_failed_are_not_stored() -> None:
 
     assert [each["outcome"] for each in reported] == ["STORED", "NOT_STORED"]
     assert records.outcomes == {"b": (Outcome.NOT_STORED, "InternalServerError")}
+
+
+def child(number: int, **members: Any) -> dict[str, Any]:
+    """The description of the child execution of a batch, as Step Functions gives it to an export of results."""
+    pointer = {"batch": {"runId": "run-1", "number": number}}
+    return {"ExecutionArn": "arn:aws:states:…", "Input": json.dumps(pointer), **members}
+
+
+def test_a_batch_is_settled_only_if_its_child_execution_says_so() -> None:
+    caught = {"batch": 2, "error": "States.Timeout", "cause": "late"}
+
+    failures = batch_failures([{"batch": 1, "pending": 0}, caught, {"batch": 4, "pending": 0}], 4)
+
+    assert failures == {2: {"error": "States.Timeout", "cause": "late"}, 3: {"error": "BatchNotSettled"}}
+
+
+@pytest.mark.parametrize("children", [None, {}, [], "FAILED", {"MapRunArn": "arn"}, [None, None], [7, "x"], [[], {}]])
+def test_no_batch_is_settled_by_any_other_output_of_the_map(children: Any) -> None:
+    assert batch_failures(children, 2) == {1: {"error": "BatchNotSettled"}, 2: {"error": "BatchNotSettled"}}
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_description_of_a_failed_child_names_its_batch_wherever_it_stands(position: int) -> None:
+    children: list[Any] = [{"batch": 1, "pending": 0}, {"batch": 3, "pending": 0}]
+    children.insert(position, child(2, Status="FAILED", Error="States.DataLimitExceeded", Cause="The state…"))
+
+    assert batch_failures(children, 3) == {2: {"error": "States.DataLimitExceeded", "cause": "The state…"}}
+
+
+@pytest.mark.parametrize("odd_input", ["", "[]", "null", '{"batch": 7}', '{"batch": {"number": "7"}}', None])
+def test_a_stopped_child_without_an_error_has_its_status_as_reason(odd_input: Any) -> None:
+    children = [{"batch": 1, "pending": 0}, child(2, Status="ABORTED") | {"Input": odd_input}]
+
+    assert batch_failures(children, 2) == {2: {"error": "ABORTED", "cause": ""}}
+
+
+def test_children_of_an_earlier_release_settle_the_batch_of_their_position() -> None:
+    children = [{"pending": 0}, {"batch": 2, "error": "States.Timeout"}, {"pending": 0}]
+
+    assert set(batch_failures(children, 3)) == {2}
+    assert set(batch_failures(children[:2], 3)) == {1, 2, 3}, "the position is not known if one is missing"
 
 
 def report(*outcomes: str) -> Report:
