@@ -212,7 +212,7 @@ class StoreStateMachine(RuleBasedStateMachine):
     def create_upload(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr("exports.transfer.copying.part_size_for", lambda _: PART)
-        self.patch.setattr("exports.transfer.copying.SMALL", PART)
+        self.patch.setattr("exports.transfer.copying.SMALL_FILE_BYTES", PART)
         create_catalog(self.dynamodb)
         self.bucket, self.event_bridge, self.clock = FakeBucket(chunk=1_000), FakeEventBridge(), FakeClock()
         self.sources = {export_id: FakeSource(body, chunk=500, head=64) for export_id, body in BODIES.items()}

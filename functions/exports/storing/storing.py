@@ -5,7 +5,7 @@ Each step can be repeated: the next attempt reuses whatever a killed invocation 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -121,13 +121,14 @@ class Storing:
         return SETTLED
 
     def _completed_copy(self, row: Row) -> RawObject | None:
-        """The raw object that an earlier invocation completed, unless it was deleted since."""
-        return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
+        """The raw object that an earlier invocation completed, unless it was deleted or replaced since."""
+        return row.raw if row.raw and row.raw.etag and self.bucket.etag(row.raw.key) == row.raw.etag else None
 
     def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.download_url:
             raise Rejected(Reason.GONE, "the service gives no download URL for a finished export")
-        return self.pipeline.copy(export, keys, row.upload)
+        copied = self.pipeline.copy(export, keys, row.upload)
+        return copied if isinstance(copied, Unfinished) else replace(copied, etag=self.bucket.etag(copied.key))
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
         """Settle an export that cannot be accepted; its raw object ``raw`` is kept, if the copy is complete."""

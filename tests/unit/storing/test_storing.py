@@ -46,6 +46,12 @@ class StoringHarness:
         self.records = FakeRecords(journal=self.journal)
         self.pipeline = FakePipeline(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
+    def has_completed_copy(self, body: bytes) -> None:
+        """An earlier invocation has copied ``body`` and saved that."""
+        self.bucket.objects[RAW.key] = body
+        raw = asdict(replace(RAW, etag=self.bucket.etag(RAW.key)))
+        self.records.claimed = Write(row(status="IN_PROGRESS", raw=raw), applied=True)
+
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
             batch("export-1", correlation_id="job-7"),
@@ -216,8 +222,7 @@ def test_bad_input_15_export_that_never_had_a_url_is_gone() -> None:
 
 def test_a_completed_copy_needs_no_download_url() -> None:
     harness = StoringHarness(export(download_url=None))
-    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    harness.bucket.objects[RAW.key] = bytes(RAW.bytes)
+    harness.has_completed_copy(bytes(RAW.bytes))
 
     harness.store(replace(ITEM, without_url=True))
 
@@ -293,17 +298,34 @@ def test_a_rejection_without_bytes_keeps_the_raw_object_of_the_previous_one() ->
 
 
 @pytest.mark.parametrize(
-    ("existing", "next_call"), [(RAW.bytes, "save progress"), (RAW.bytes - 1, "copy"), (None, "copy")]
+    ("existing", "next_call"),
+    [(b"x" * RAW.bytes, "save progress"), (b"y" * RAW.bytes, "copy"), (b"x", "copy"), (None, "copy")],
+    ids=["same", "other bytes of the same size", "shorter", "missing"],
 )
-def test_a_completed_raw_object_is_copied_again_only_if_it_is_missing(existing: int | None, next_call: str) -> None:
+def test_a_completed_raw_object_is_copied_again_only_if_it_was_deleted_or_replaced(
+    existing: bytes | None, next_call: str
+) -> None:
     harness = StoringHarness(export())
-    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    if existing:
-        harness.bucket.objects[RAW.key] = bytes(existing)
+    harness.has_completed_copy(b"x" * RAW.bytes)
+    harness.bucket.objects[RAW.key] = existing or b""
+    if existing is None:
+        del harness.bucket.objects[RAW.key]
 
     harness.store()
 
     assert harness.journal[1] == next_call
+
+
+def test_the_etag_of_a_copy_is_saved_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = StoringHarness(export())
+    harness.bucket.objects[RAW.key] = bytes(RAW.bytes)
+    saved: list[RawObject] = []
+    monkeypatch.setattr(harness.records, "save_progress", lambda _, raw: saved.append(raw))
+
+    harness.store()
+
+    assert saved == [replace(RAW, etag=harness.bucket.etag(RAW.key))]
+    assert saved[0].etag
 
 
 def test_fault_30_denied_call_ends_the_export_at_once() -> None:
