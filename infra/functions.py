@@ -111,6 +111,7 @@ class Functions(Construct):
             environment={
                 **self._event_environment(),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
+                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
                 "MAX_FILES": str(self._settings.max_files),
                 "MAX_FILE_BYTES": str(self._settings.max_file_bytes),

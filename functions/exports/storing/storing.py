@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
+from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceDenied, SourceError
 from exports.keys import Keys
 from exports.model import Export, Outcome, RawObject, Reason, Status, StoredFile
 from exports.outcomes.rows import Records, Row
@@ -38,7 +38,8 @@ class Pipeline(Protocol):
 class Storing:
     """Stores an item of a batch within one invocation.
 
-    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation.
+    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation. An export is gone
+    after access to it, with URLs that the service has just given, was denied for longer than ``denied_grace``.
     ``add_partitions`` adds the partitions of the tables that a manifest names, so that SQL can read them.
     """
 
@@ -51,6 +52,7 @@ class Storing:
     pipeline: Pipeline
     add_partitions: Callable[[Mapping[str, Any]], None]
     claim_duration: timedelta
+    denied_grace: timedelta
     clock: Callable[[], datetime]
 
     def store(self, item: Item) -> dict[str, Any]:
@@ -82,7 +84,7 @@ class Storing:
             self.records.record_unsettled(export.id, Outcome.NOT_STORED, error.code)
             return {**SETTLED, "detail": str(error)}
         except SourceError as error:
-            self.records.release(export.id, str(error))
+            self.records.release(export.id, str(error), denied=isinstance(error, SourceDenied))
             return _waiting(error)
         except ClaimLost:
             return WAITING
@@ -127,7 +129,13 @@ class Storing:
     def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.download_url:
             raise Rejected(Reason.GONE, "the service gives no download URL for a finished export")
-        copied = self.pipeline.copy(export, keys, row.upload)
+        try:
+            copied = self.pipeline.copy(export, keys, row.upload)
+        except SourceDenied as error:
+            since = row.denied_since
+            if since and self.clock() - datetime.fromisoformat(since) > self.denied_grace:
+                raise Rejected(Reason.GONE, str(error)) from None
+            raise
         return copied if isinstance(copied, Unfinished) else replace(copied, etag=self.bucket.etag(copied.key))
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:

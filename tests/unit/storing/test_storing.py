@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
-from exports.model import Export, Kind, Outcome, RawObject, Reason, StoredFile
+from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceDenied, SourceError
+from exports.model import Export, Kind, Outcome, RawObject, Reason, StoredFile, utc_text
 from exports.outcomes.rows import Write
 from exports.runs import Item, Unfinished
 from exports.storing.storing import SETTLED, UNFINISHED, WAITING, Storing
@@ -18,6 +18,7 @@ from tests.unit.builders import NOW, batch, export, row
 from tests.unit.fakes import FakeBucket, FakePipeline, FakeRecords, FakeService
 
 ITEM = Item("export-1", polls=3)
+GRACE = timedelta(minutes=10)
 RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
 FILES = (
     StoredFile(
@@ -63,6 +64,7 @@ class StoringHarness:
             pipeline=self.pipeline,
             add_partitions=lambda _: self.journal.append("add partitions"),
             claim_duration=timedelta(minutes=15),
+            denied_grace=GRACE,
             clock=lambda: NOW,
         )
         return storing.store(item)
@@ -326,6 +328,39 @@ def test_the_etag_of_a_copy_is_saved_with_it(monkeypatch: pytest.MonkeyPatch) ->
 
     assert saved == [replace(RAW, etag=harness.bucket.etag(RAW.key))]
     assert saved[0].etag
+
+
+@pytest.mark.parametrize("denied_before", [None, timedelta(0), GRACE])
+def test_fault_10_denied_export_waits_within_the_grace_period(denied_before: timedelta | None) -> None:
+    harness = StoringHarness(export())
+    denied = {"deniedSince": utc_text(NOW - denied_before)} if denied_before is not None else {}
+    harness.records.claimed = Write(row(status="IN_PROGRESS", **denied), applied=True)
+    harness.pipeline.copies = raises(SourceDenied("access to the source is denied"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal[-1] == "release access to the source is denied (denied)"
+
+
+def test_fault_10_export_that_is_denied_for_longer_is_gone() -> None:
+    harness = StoringHarness(export())
+    upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1}
+    since = utc_text(NOW - GRACE - timedelta(seconds=1))
+    harness.records.claimed = Write(row(status="IN_PROGRESS", deniedSince=since, upload=upload), applied=True)
+    harness.pipeline.copies = raises(SourceDenied("access to the source is denied"))
+
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
+    assert "abort u" in harness.journal
+
+
+def test_another_error_of_the_source_is_not_counted_as_denied() -> None:
+    harness = StoringHarness(export())
+    since = utc_text(NOW - GRACE * 9)
+    harness.records.claimed = Write(row(status="IN_PROGRESS", deniedSince=since), applied=True)
+    harness.pipeline.copies = raises(SourceError("the source answered 403 SignatureDoesNotMatch"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal[-1] == "release the source answered 403 SignatureDoesNotMatch"
 
 
 def test_fault_30_denied_call_ends_the_export_at_once() -> None:
