@@ -34,6 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ),
         add_partitions=dependencies.tables().add_partitions,
         claim_duration=claim_duration(dependencies.time_left(context)),
+        denied_grace=settings.not_found_grace,
         clock=dependencies.utc_now,
     )
     progress = storing.store(item)

@@ -112,6 +112,7 @@ class Functions(Construct):
             environment={
                 **self._event_environment(),
                 "STORE_BUDGET_SECONDS": str(self._settings.store_budget_seconds),
+                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
                 "DOWNLOAD_HOSTS": ",".join(self._settings.download_hosts),
                 "MAX_FILES": str(self._settings.max_files),
                 "MAX_FILE_BYTES": str(self._settings.max_file_bytes),
@@ -126,8 +127,8 @@ class Functions(Construct):
                 self._list_bucket_permission("s3:ListBucketMultipartUploads"),
                 self._on_objects("runs/*", actions=["s3:GetObject"]),
                 self._on_objects("raw/*", "data/*", "manifests/*", "work/*", actions=["s3:GetObject", "s3:PutObject"]),
-                self._on_objects("raw/*", actions=["s3:ListMultipartUploadParts"]),
-                self._on_objects("raw/*", "data/*", "work/*", actions=["s3:AbortMultipartUpload", "s3:DeleteObject"]),
+                self._on_objects("raw/*", actions=["s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]),
+                self._on_objects("data/*", "work/*", actions=["s3:AbortMultipartUpload", "s3:DeleteObject"]),
                 *self._table_permissions(),
                 self._publish_permission(),
             ],

@@ -76,7 +76,7 @@ class World:
     def claim(self, export: Export, duration: timedelta) -> Write:
         raise AssertionError("nothing is claimed here")
 
-    def release(self, export_id: str, error: str) -> None:
+    def release(self, export_id: str, error: str, *, denied: bool = False) -> None:
         raise AssertionError("nothing is claimed here")
 
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:

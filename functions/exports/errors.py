@@ -4,7 +4,8 @@ ExportsError
 ├── ServiceError             an AWS call failed; ``str(error)`` is its error code, nothing else
 │   └── NonRetryableError    a retry cannot succeed: a permission, a key, no home Region
 ├── SourceError              the download failed and may succeed later; the next poll retries
-│   ├── UrlExpired           the download URL is no longer valid (403): describe the export again
+│   ├── UrlExpired           the download URL is no longer valid: describe the export again
+│   ├── SourceDenied         S3 denies access, to a new URL too: gone if that lasts longer than the grace period
 │   └── SourceChanged        the source has changed since the copy started: start again
 ├── ClaimLost                another run has claimed the export, or it is settled: leave it
 └── Rejected                 the service's data cannot be accepted; holds the reason of the outcome
@@ -37,7 +38,15 @@ class SourceError(ExportsError):
 
 
 class UrlExpired(SourceError):
-    """The download URL answers 403: its signature or its signer's credentials have expired."""
+    """The signature of the download URL or the credentials of its signer have expired."""
+
+
+class SourceDenied(SourceError):
+    """S3 answers AccessDenied to a new download URL.
+
+    A missing object has this answer, too, if the signer of the URL may not list the bucket; so does an object whose
+    permissions have just changed. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
 
 
 class SourceChanged(SourceError):

@@ -80,11 +80,15 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """The bytes of an export as received; ``crc32`` covers all, as base64 of four big-endian bytes, as in S3."""
+    """The bytes of an export as received; ``crc32`` covers all, as base64 of four big-endian bytes, as in S3.
+
+    ``etag`` is the ETag of the object; empty while it is not known.
+    """
 
     key: str
     bytes: int
     crc32: str
+    etag: str = ""
 
 
 def utc_text(moment: datetime) -> str:

@@ -17,6 +17,7 @@ from exports.errors import (
     Rejected,
     ServiceError,
     SourceChanged,
+    SourceDenied,
     SourceError,
     UrlExpired,
 )
@@ -71,7 +72,7 @@ class OutOfTime(SourceError):
 def is_retryable(error: ExportsError) -> bool:
     """Whether a retry of the same call may succeed."""
     match error:
-        case UrlExpired() | SourceChanged() | OutOfTime() | NonRetryableError() | Rejected():
+        case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime() | NonRetryableError() | Rejected():
             return False
         case ServiceError(code=code):
             return code in RETRYABLE_CODES

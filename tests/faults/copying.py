@@ -137,7 +137,7 @@ class Copying:
         try:
             return copy(
                 self.download(download_url, hosts),
-                self.bucket_client(),
+                self.bucket_client().with_retry_policy(self.retry_policy, overwrite=True),
                 key="raw/export.{}".format,
                 known=known,
                 save_progress=self.saved.append,

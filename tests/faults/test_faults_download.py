@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exports.download.throughput import ThroughputMonitor
-from exports.errors import SourceError, UrlExpired
+from exports.errors import SourceDenied, SourceError, UrlExpired
 from exports.model import Reason
 from exports.runs import Unfinished
 from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
@@ -247,28 +247,87 @@ def test_fault_06_silent_source_times_out(copying: Copying, monkeypatch: pytest.
     copying.assert_nothing_visible()
 
 
-@pytest.mark.parametrize("code", [400, 401, 403])
-def test_fault_07_expired_url_is_requested_again(copying: Copying, code: int) -> None:
-    copying.server.faults.append(faults.status(code, b"<Error><Code>AccessDenied</Code></Error>"))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.expired,
+        faults.session_expired,
+        faults.denied(403, "ExpiredToken"),
+        faults.denied(400, "ExpiredTokenException"),
+        faults.denied(),
+    ],
+)
+def test_fault_07_expired_or_denied_url_is_requested_again(copying: Copying, fault: Fault) -> None:
+    copying.server.faults.append(fault)
 
     copying.assert_stored(copying.run(), copying.server.body)
     assert copying.refreshes == 1
+    assert not copying.pauses
 
 
-def test_fault_07_url_that_stays_expired_is_requested_twice(copying: Copying) -> None:
-    copying.server.always = faults.status(403)
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(faults.expired, UrlExpired), (faults.session_expired, UrlExpired), (faults.denied(), SourceDenied)],
+)
+def test_fault_07_url_that_stays_expired_or_denied_is_requested_twice(
+    copying: Copying, fault: Fault, error: type[SourceError]
+) -> None:
+    copying.server.always = fault
 
-    with pytest.raises(UrlExpired):
+    with pytest.raises(error) as caught:
         copying.run()
 
+    assert caught.type is error
     assert copying.refreshes == 2
     assert not copying.pauses
     copying.assert_nothing_visible()
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.status(401),
+        faults.status(403),
+        faults.status(403, b"<html>" + b"x" * 100_000),
+        faults.denied(403, "SignatureDoesNotMatch"),
+        faults.denied(400, "AuthorizationQueryParametersError"),
+    ],
+)
+def test_other_refusals_are_retried_with_the_same_url(copying: Copying, fault: Fault) -> None:
+    copying.server.faults.append(fault)
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert copying.refreshes == 0
+    assert len(copying.pauses) == 1
+
+
+def test_error_of_a_refusal_has_its_code_and_nothing_else_of_its_document(copying: Copying) -> None:
+    copying.server.always = faults.denied(403, "SignatureDoesNotMatch", "canary")
+
+    with pytest.raises(SourceError, match=r"^the source answered 403 SignatureDoesNotMatch$"):
+        copying.run()
+
+
+def test_only_the_start_of_an_error_document_is_read(copying: Copying) -> None:
+    sent: list[int] = []
+
+    def endless(exchange: Get) -> None:
+        exchange.head(403, Content_Length=1 << 40)
+        for _ in range(1_000):
+            exchange.send(b"x" * 100_000)
+            sent.append(100_000)
+
+    copying.server.always = endless
+
+    with pytest.raises(SourceError, match=r"^the source answered 403$"):
+        copying.run()
+
+    assert sum(sent) < 100_000_000 * copying.attempts
+
+
 def test_fault_08_url_that_expires_during_the_download_is_requested_again(copying: Copying) -> None:
     copying.server.body = csv_bytes(40 * MIB)
-    copying.server.faults.extend([faults.well, faults.well, faults.reset_after(100_000), faults.status(403)])
+    copying.server.faults.extend([faults.well, faults.well, faults.reset_after(100_000), faults.expired])
 
     copying.assert_stored(copying.run(workers=1), copying.server.body)
     assert copying.refreshes == 1
@@ -284,7 +343,7 @@ def test_fault_08_workers_request_a_new_url_once(copying: Copying) -> None:
             faults.well(exchange)
         else:
             together.wait()
-            exchange.answer(403)
+            faults.expired(exchange)
 
     copying.server.faults.append(faults.well)
     copying.server.always = answer

@@ -6,11 +6,11 @@ from collections import deque
 import pytest
 
 from exports.errors import NonRetryableError, ServiceError
-from exports.s3.bucket import PIECE
+from exports.s3.bucket import PIECE, s3_client
 from exports.s3.multipart import Part, UploadGone
-from tests.faults.copying import MIB, Copying, csv_bytes
+from tests.faults.copying import MIB, Copying, csv_bytes, session
 from tests.loopback import faults
-from tests.loopback.bucket import Fault, hanging_up, losing_the_response, refusing
+from tests.loopback.bucket import Call, Fault, hanging_up, losing_the_response, refusing
 
 PUT_PART = "PUT?uploadId"
 COMPLETE = "POST?uploadId"
@@ -132,10 +132,122 @@ def test_fault_32_aborted_upload_starts_again(copying: Copying) -> None:
     assert copying.bucket.objects == {"raw/export.csv": BODY}
 
 
-@pytest.mark.parametrize(
-    "fault", [losing_the_response, refusing(500, "InternalError"), refusing(409, "ConditionalRequestConflict")]
-)
+@pytest.mark.parametrize("fault", [losing_the_response, refusing(500, "InternalError")])
 def test_fault_32_completion_that_fails_or_loses_its_response_is_retried(copying: Copying, fault: Fault) -> None:
     copying.bucket.faults[COMPLETE] = deque([fault])
 
     copying.assert_stored(copying.run(), BODY)
+
+    assert calls_of(copying, PUT_PART) == 4
+
+
+def test_fault_32_completion_that_met_a_conflict_starts_again(copying: Copying) -> None:
+    """After the status 409, S3 wants a new upload: the old one may be gone, or outranked by what it met."""
+    copying.bucket.faults[COMPLETE] = deque([refusing(409, "ConditionalRequestConflict")])
+
+    copying.assert_stored(copying.run(), BODY)
+
+    assert calls_of(copying, COMPLETE) == 2
+    assert len({upload.upload_id for upload in copying.saved}) == 2
+
+
+OTHER = csv_bytes(12 * MIB, seed=2)
+
+
+def write(copying: Copying, body: bytes) -> None:
+    """Another writer replaces whatever is at the key, without a condition."""
+    s3_client(session()).put_object(Bucket="bucket", Key="raw/export.csv", Body=body)
+
+
+def delete(copying: Copying) -> None:
+    copying.bucket_client().delete("raw/export.csv")
+
+
+def test_rejected_object_is_replaced_on_condition_of_its_etag_and_never_deleted(copying: Copying) -> None:
+    write(copying, OTHER)
+    etag = copying.bucket.stored["raw/export.csv"].etag
+    copying.bucket.requests.clear()
+
+    copying.assert_stored(copying.run(), BODY)
+
+    operations = [request.operation for request in copying.bucket.requests]
+    assert "DELETE" not in operations
+    assert operations.index("HEAD") < operations.index("POST?uploads")
+    (completion,) = (each for each in copying.bucket.requests if each.operation == COMPLETE)
+    assert (completion.headers["If-Match"], completion.headers["If-None-Match"]) == (etag, None)
+
+
+def test_object_with_the_same_bytes_is_not_replaced(copying: Copying) -> None:
+    copying.run()
+
+    copying.assert_stored(copying.run(), BODY)
+
+    assert calls_of(copying, COMPLETE) == 1
+
+
+@pytest.mark.parametrize("before", [None, OTHER], ids=["new", "replacement"])
+@pytest.mark.parametrize("part", [1, 4])
+def test_fault_26_object_that_another_run_writes_during_a_copy_is_replaced_by_a_new_upload(
+    copying: Copying, before: bytes | None, part: int
+) -> None:
+    """S3 completes an upload with 200 although a later one is ranked above it, so it must not be completed at all."""
+    if before:
+        write(copying, before)
+
+    def meanwhile(call: Call) -> None:
+        write(copying, csv_bytes(1_000, seed=3))
+        call.perform()
+
+    copying.bucket.faults[PUT_PART] = deque([Call.perform] * (part - 1) + [meanwhile])
+
+    copying.assert_stored(copying.run(), BODY)
+
+    assert len({upload.upload_id for upload in copying.saved}) == 2
+
+
+def test_object_that_is_deleted_during_a_replacement_starts_again(copying: Copying) -> None:
+    """The delete marker is ranked above the upload, so the completed object would never be seen."""
+    write(copying, OTHER)
+
+    def meanwhile(call: Call) -> None:
+        delete(copying)
+        call.perform()
+
+    copying.bucket.faults[COMPLETE] = deque([meanwhile])
+
+    copying.assert_stored(copying.run(), BODY)
+
+
+@pytest.mark.parametrize("size", [1_000, 20 * MIB])
+def test_fault_26_of_two_writers_one_replaces_the_object_and_the_other_accepts_it(copying: Copying, size: int) -> None:
+    copying.server.body = body = csv_bytes(size, seed=4)
+    write(copying, OTHER)
+    results = []
+
+    def meanwhile(call: Call) -> None:
+        results.append(copying.run())
+        call.perform()
+
+    replace = COMPLETE if size > MIB else "PUT"
+    copying.bucket.faults[replace] = deque([meanwhile] if size > MIB else [Call.perform, meanwhile])
+
+    results.append(copying.run())
+
+    for result in results:
+        copying.assert_stored(result, body)
+    assert len(results) == 2
+
+
+def test_small_object_that_vanishes_before_it_is_compared_is_written(copying: Copying) -> None:
+    copying.server.body = csv_bytes(1_000)
+    write(copying, OTHER)
+
+    def meanwhile(call: Call) -> None:
+        delete(copying)
+        call.perform()
+
+    copying.bucket.faults["HEAD"] = deque([meanwhile])
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+    assert len(copying.pauses) == 1

@@ -347,6 +347,7 @@ class StoreStateMachine(RuleBasedStateMachine):
             pipeline=PipelineProxy(bucket, self.sources[export_id], records, parts),
             add_partitions=lambda _: None,
             claim_duration=CLAIM_DURATION,
+            denied_grace=timedelta(minutes=10),
             clock=self.clock,
         )
         try:

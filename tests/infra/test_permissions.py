@@ -50,9 +50,12 @@ ALLOWED = {
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/{prefix}/*"
             for action in ("AbortMultipartUpload", "DeleteObject")
-            for prefix in ("raw", "data", "work")
+            for prefix in ("data", "work")
         ),
-        "s3:ListMultipartUploadParts on <Storage/Bucket.Arn>/raw/*",
+        *(
+            f"s3:{action} on <Storage/Bucket.Arn>/raw/*"
+            for action in ("ListMultipartUploadParts", "AbortMultipartUpload")
+        ),
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/tables/*"
             for action in ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")

@@ -111,6 +111,15 @@ def test_a_state_machine_reports_why_no_run_was_started(caller: Caller, stack: S
     assert cause["error"].endswith("StateMachineDoesNotExist")
 
 
+def test_a_state_machine_reports_why_no_export_was_started(caller: Caller, service: Service, agent: str) -> None:
+    service.double.set_scenarios({"error_code": "OperationNotPermittedException"})
+
+    ended = caller.run({"agentId": agent})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "ExportNotStarted")
+    assert json.loads(ended["cause"])["error"].endswith("OperationNotPermittedException")
+
+
 def test_exports_that_a_run_did_not_store_are_requested_again(aws: LocalAws, stack: Stack, service: Service) -> None:
     stored, failed, rejected = (
         service.has(),

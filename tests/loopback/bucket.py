@@ -1,4 +1,9 @@
-"""A loopback bucket with the features of S3 that a copy uses: parts, checksums, conditional writes and failures."""
+"""A loopback bucket with the features of S3 that a copy uses: parts, checksums, conditional writes and failures.
+
+Like S3, it ranks the objects and delete markers of a key by the time when their upload was created or their request
+arrived. It completes an upload that is outranked with 200, but the object of the higher rank stays the current one:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#distributedmpupload
+"""
 
 import base64
 import itertools
@@ -58,6 +63,7 @@ class Object:
 @dataclass(slots=True)
 class Upload:
     key: str
+    rank: int
     parts: dict[int, Part] = field(default_factory=dict)
 
 
@@ -116,7 +122,7 @@ class Call(Exchange):
 
     def put(self) -> None:
         part = self._receive()
-        self._store(Object([part], part.checksum))
+        self._store(Object([part], part.checksum), next(self.server.ids))
         self.respond(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
 
     def head_object(self) -> None:
@@ -131,10 +137,17 @@ class Call(Exchange):
             x_amz_checksum_crc32=found.checksum,
         )
 
+    def delete_object(self) -> None:
+        with self.server.lock:
+            self.server.stored.pop(self.key, None)
+            self.server.ranks[self.key] = next(self.server.ids)
+        self.respond(204)
+
     def begin(self) -> None:
         with self.server.lock:
-            upload_id = f"upload-{next(self.server.ids)}"
-            self.server.uploads[upload_id] = Upload(self.key)
+            rank = next(self.server.ids)
+            upload_id = f"upload-{rank}"
+            self.server.uploads[upload_id] = Upload(self.key, rank)
         name = "InitiateMultipartUploadResult"
         self.respond(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><UploadId>{upload_id}</UploadId>")
 
@@ -168,7 +181,7 @@ class Call(Exchange):
         completed = Object(parts, f"{base64_crc32(composite)}-{len(parts)}")
         if int(self.headers.get("x-amz-mp-object-size", completed.size)) != completed.size:
             raise S3Error(400, "InvalidRequest")
-        self._store(completed)
+        self._store(completed, upload.rank)
         self.server.uploads.pop(self.query["uploadId"], None)
         name = "CompleteMultipartUploadResult"
         self.respond(200, name, f"<Bucket>bucket</Bucket><Key>{self.key}</Key><ETag>{completed.etag}</ETag>")
@@ -196,11 +209,17 @@ class Call(Exchange):
             raise S3Error(400, "BadDigest")
         return part
 
-    def _store(self, item: Object) -> None:
+    def _store(self, item: Object, rank: int) -> None:
         with self.server.lock:
-            if self.key in self.server.stored and self.headers.get("If-None-Match") == "*":
+            current, condition = self.server.stored.get(self.key), self.headers.get("If-Match")
+            if condition and not current:
+                raise S3Error(404, "NoSuchKey")
+            if current and (condition or current.etag) != current.etag:
                 raise S3Error(412, "PreconditionFailed")
-            self.server.stored[self.key] = item
+            if current and self.headers.get("If-None-Match") == "*":
+                raise S3Error(412, "PreconditionFailed")
+            if rank > self.server.ranks.get(self.key, 0):
+                self.server.stored[self.key], self.server.ranks[self.key] = item, rank
 
     def _upload(self) -> Upload:
         upload = self.server.uploads.get(self.query["uploadId"])
@@ -224,6 +243,7 @@ def _find(element: ElementTree.Element, parts: Mapping[int, Part]) -> Part:
 _OPERATIONS: dict[str, Callable[[Call], None]] = {
     "PUT": Call.put,
     "HEAD": Call.head_object,
+    "DELETE": Call.delete_object,
     "POST?uploads": Call.begin,
     "PUT?uploadId": Call.put_part,
     "GET?uploads": Call.list_uploads,
@@ -246,6 +266,8 @@ class BucketServer(Server):
         self.keeps = keeps
         self.uploads: dict[str, Upload] = {}
         self.stored: dict[str, Object] = {}
+        self.ranks: dict[str, int] = {}
+        """Rank of the current object or delete marker of a key."""
         self.faults: dict[str, deque[Fault]] = {}
         self.ids = itertools.count(1)
 

@@ -90,6 +90,17 @@ def status(code: int, body: bytes = b"", **headers: str | int) -> Fault:
     return lambda exchange: exchange.answer(code, body, **headers)
 
 
+def denied(status: int = 403, code: str = "AccessDenied", message: str = "Access Denied") -> Fault:
+    """An error document of S3; by default, that for a missing object whose bucket the signer may not list."""
+    return lambda exchange: exchange.deny(status, code, message)
+
+
+expired = denied(message="Request has expired")
+"""The signature of the URL has expired."""
+session_expired = denied(400, "ExpiredToken", "The provided token has expired.")
+"""The session of the signer has expired."""
+
+
 def changes_to(body: bytes, etag: str) -> Fault:
     """The source changes with this request."""
 

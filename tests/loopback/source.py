@@ -5,6 +5,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from html import escape
 
 from tests.loopback.content import Bytes
 from tests.loopback.server import PIECE, Exchange, How, Request, Server
@@ -43,6 +44,13 @@ class Get(Exchange):
         """Replace the source from now on."""
         self.server.body = self.body = body
         self.server.etag = self.etag = etag
+
+    def deny(self, status: int, code: str, message: str) -> None:
+        """Send an error document of S3, which quotes the URL as that of SignatureDoesNotMatch does."""
+        members = (
+            f"<Code>{code}</Code><Message>{message}</Message><CanonicalRequest>{escape(self.path)}</CanonicalRequest>"
+        )
+        self.answer(status, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{members}</Error>'.encode())
 
     def byte_range(self) -> tuple[int, int]:
         """First byte of the requested range, and the byte after its last, within the body."""
@@ -84,7 +92,7 @@ class Get(Exchange):
 
     def _send_error(self) -> bool:
         if any(name.lower().startswith("x-amz-") for name in self.headers):
-            self.answer(403)
+            self.deny(403, "AccessDenied", "There were headers present in the request which were not signed")
         elif self.headers.get("If-Match", self.etag) != self.etag:
             self.answer(412)
         elif "Range" in self.headers and self.byte_range()[0] >= len(self.body):

@@ -18,7 +18,7 @@ from exports.outcomes.rows import Row, Write
 from exports.retry import RetryPolicy, no_deadline
 from exports.runs import Batch, Filters
 from exports.s3.crc32 import to_base64
-from exports.s3.multipart import Part, Upload, UploadGone
+from exports.s3.multipart import Part, Upload, UploadGone, composite_checksum
 from tests.unit.builders import KEYS, NOW, row
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class FakeRecords:
         self.journal.append("claim")
         return self.claimed
 
-    def release(self, export_id: str, error: str) -> None:
-        self.journal.append(f"release {error}")
+    def release(self, export_id: str, error: str, *, denied: bool = False) -> None:
+        self.journal.append(f"release {error}{' (denied)' * denied}")
 
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         self.journal.append("save progress")
@@ -153,9 +153,10 @@ class FakeBucket:
     """Objects in memory, as strict as S3: a part has its declared length, and only JSON documents are overwritten.
 
     ``uploads`` are not visible yet. ``journal`` has aborts and the documents of ``put_json_once``, ``reads`` each range
-    that was read, ``written`` each key that became visible, ``received`` the bytes of each part. ``before_part`` takes
-    the number of the part, ``before_chunk`` the offset of the next read; either may raise. Without ``keeps``, streams
-    are discarded, for tests that measure memory.
+    that was read, ``written`` each key that became visible, ``received`` the bytes of each part. ``checksums`` has the
+    checksums of the objects that were multipart uploads. ``before_part`` takes the number of the part, ``before_chunk``
+    the offset of the next read; either may raise. Without ``keeps``, streams are discarded, for tests that measure
+    memory.
     """
 
     journal: list[str] = field(default_factory=list)
@@ -166,6 +167,7 @@ class FakeBucket:
     reads: list[tuple[str, int, int]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
+    checksums: dict[str, str] = field(default_factory=dict)
     before_part: Callable[[int], None] = lambda number: None
     before_chunk: Callable[[int], None] = lambda at: None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -187,6 +189,15 @@ class FakeBucket:
 
     def size(self, key: str) -> int | None:
         return len(self.objects[key]) if key in self.objects else None
+
+    def etag(self, key: str) -> str:
+        return f'"{zlib.crc32(self.objects[key]):08x}"' if key in self.objects else ""
+
+    def matches(self, key: str, size: int, checksum: str) -> bool:
+        body = self.objects.get(key)
+        return (
+            body is not None and len(body) == size and self.checksums.get(key, to_base64(zlib.crc32(body))) == checksum
+        )
 
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
         body = self.objects[key]
@@ -236,15 +247,19 @@ class FakeBucket:
         self.received.append(size)
         return part
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        if upload_id not in self.uploads and self.size(key) == size:
-            return
-        stored = self._upload(upload_id).parts
-        assert all(stored[part.number][0] == part for part in parts)
-        body = b"".join(stored[part.number][1] for part in parts)
-        if len(body) != size:
-            raise ServiceError("InvalidRequest")
-        self._make_visible(key, body)
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int, replaces: str = "") -> None:
+        checksum = composite_checksum(parts)
+        if not self.matches(key, size, checksum):
+            stored = self._upload(upload_id).parts
+            assert all(stored[part.number][0] == part for part in parts)
+            body = b"".join(stored[part.number][1] for part in parts)
+            if len(body) != size:
+                raise ServiceError("InvalidRequest")
+            if self.etag(key) != replaces:
+                raise UploadGone
+            self.objects.pop(key, None)
+            self._make_visible(key, body)
+            self.checksums[key] = checksum
         self.uploads = {each: upload for each, upload in self.uploads.items() if upload.key != key}
 
     def abort(self, key: str, upload_id: str) -> None:

@@ -14,6 +14,7 @@ NON_RETRYABLE_CODES = frozenset(
         "AllAccessDisabled",
         "AuthorizationErrorException",
         "ExpiredToken",
+        "ExpiredTokenException",
         "HomeRegionNotSetException",
         "InvalidClientTokenId",
         "InvalidParameterException",

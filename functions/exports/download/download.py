@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from exports.download.connections import Endpoint, connect
 from exports.download.throughput import ThroughputMonitor
 from exports.download.url_policy import check_url
-from exports.errors import ExportsError, Rejected, SourceChanged, SourceError, UrlExpired
+from exports.errors import ExportsError, Rejected, SourceChanged, SourceDenied, SourceError, UrlExpired
 from exports.model import Reason
 from exports.retry import RetryPolicy
 
@@ -33,12 +33,18 @@ CHUNK = 512 * 1024
 HEAD = 64 * 1024
 """Bytes that the probe reads: enough to detect the format, and the whole file for most small exports."""
 MAX_REFRESHES = 2
-"""How often an expired URL is replaced by a new one before the download fails."""
+"""How often an expired or denied URL is replaced by a new one before the download fails."""
 
-EXPIRED = frozenset({400, 401, 403})
-"""S3 answers 403 if the signature has expired, and 400 (ExpiredToken) if the signer's session has expired."""
+DENIED = frozenset({400, 401, 403})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+"""S3's codes for a URL whose signer's session has expired, usually with the status 400."""
+SIGNATURE_EXPIRED = ("AccessDenied", "Request has expired")
+"""S3's code and message for a URL whose signature has expired, with the status 403."""
+MAX_ERROR_BYTES = 8 * 1024
+"""Bytes that are read of an error document. It may quote the URL, so only its code is used in messages."""
 GONE = frozenset({404, 410})
 RANGE_NOT_SATISFIABLE = 416
+_ERROR_MEMBERS = (re.compile(rb"<Code>([A-Za-z.]{1,50})</Code>"), re.compile(rb"<Message>([ -;=-~]{1,200})</Message>"))
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -152,15 +158,19 @@ class Download:
         while True:
             endpoint = self._endpoint
             response = _send(endpoint, headers)
-            failure = _failure(response)
+            try:
+                failure = _failure(response)
+            except ExportsError:
+                response.close()
+                raise
             if failure is None:
                 return response
             response.close()
-            if not isinstance(failure, UrlExpired):
+            if not isinstance(failure, UrlExpired | SourceDenied):
                 raise failure
             self._refresh_url(endpoint, failure)
 
-    def _refresh_url(self, stale: Endpoint, failure: UrlExpired) -> None:
+    def _refresh_url(self, stale: Endpoint, failure: ExportsError) -> None:
         with self._lock:
             if self._endpoint is not stale:
                 return
@@ -218,8 +228,8 @@ def _failure(response: "BaseHTTPResponse") -> ExportsError | None:
     status = response.status
     if status in (200, 206, RANGE_NOT_SATISFIABLE):
         return None
-    if status in EXPIRED:
-        return UrlExpired(f"the download URL is no longer valid ({status})")
+    if status in DENIED:
+        return _denied(response)
     if status in GONE:
         return Rejected(Reason.GONE, f"the source answered {status}")
     if status == 412:
@@ -227,6 +237,17 @@ def _failure(response: "BaseHTTPResponse") -> ExportsError | None:
     if 300 <= status < 400:
         return Rejected(Reason.URL_REFUSED, "the download URL redirects, and redirects are not followed")
     return SourceBusy(status, parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
+
+
+def _denied(response: "BaseHTTPResponse") -> SourceError:
+    """The error for a 400, 401 or 403, by S3's error document."""
+    document = _receive(response, MAX_ERROR_BYTES)
+    code, message = (found[1].decode() if (found := member.search(document)) else "" for member in _ERROR_MEMBERS)
+    if code in EXPIRED or (code, message) == SIGNATURE_EXPIRED:
+        return UrlExpired(f"the download URL is no longer valid ({response.status} {code})")
+    if code == "AccessDenied":
+        return SourceDenied(f"access to the source is denied ({response.status} {code})")
+    return SourceError(f"the source answered {response.status} {code}".strip())
 
 
 def parse_retry_after(value: str, now: datetime) -> float:

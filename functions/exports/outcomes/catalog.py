@@ -47,7 +47,7 @@ _MAY_RECORD_UNSETTLED = (
     f"({_NOT_SETTLED}"
     " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
-_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "lastError")
+_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError")
 """Attributes that a settled outcome removes, unless it sets them."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
 
@@ -121,12 +121,14 @@ class Catalog:
     def save_progress(
         self, batch: Batch, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None
     ) -> None:
-        """Save a checkpoint for a later invocation. Raises ClaimLost if this run no longer has the claim."""
+        """Save a checkpoint for a later invocation. Raises ClaimLost if this run no longer has the claim.
+
+        A checkpoint shows that the source can be read, so it ends the time since which access was denied.
+        """
         arguments = {":upload": _record(upload), ":raw": _record(raw), ":run_id": batch.run_id}
         try:
-            self._update(
-                export_id, "SET #upload = :upload, #raw = :raw", "claimedBy = :run_id", _UPLOAD_NAMES, arguments
-            )
+            expression = "SET #upload = :upload, #raw = :raw REMOVE deniedSince"
+            self._update(export_id, expression, "claimedBy = :run_id", _UPLOAD_NAMES, arguments)
         except ConditionFailed:
             raise ClaimLost(export_id) from None
 
@@ -153,10 +155,16 @@ class Catalog:
         # A repeated call writes equal values, so equal values do not show which call was applied.
         return self._write(batch, export_id, values, condition=condition, remove=remove, treat_equal_as_applied=False)
 
-    def release(self, batch: Batch, export_id: str, error: str | None = None) -> None:
-        """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt."""
-        set_error, values = ("SET lastError = :error ", {":error": error}) if error else ("", {})
-        expression, arguments = f"{set_error}REMOVE claimedBy, claimedUntil", {":run_id": batch.run_id, **values}
+    def release(self, batch: Batch, export_id: str, error: str | None = None, *, denied: bool = False) -> None:
+        """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt.
+
+        ``denied``: access to the source was denied. The time of the first such error is kept.
+        """
+        sets = {":error": "lastError = :error"} if error else {}
+        sets |= {":now": "deniedSince = if_not_exists(deniedSince, :now)"} if denied else {}
+        values = {":error": error, ":now": utc_text(self._clock())}
+        expression = f"{'SET ' if sets else ''}{', '.join(sets.values())} REMOVE claimedBy, claimedUntil"
+        arguments = {":run_id": batch.run_id, **{name: values[name] for name in sets}}
         with suppress(ConditionFailed):
             self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)
 

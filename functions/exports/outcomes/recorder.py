@@ -50,9 +50,12 @@ class OutcomeRecorder:
         """Claim the export for this run for ``duration``; not applied if it is settled or claimed by another run."""
         return self.catalog.claim(self.batch, export, duration)
 
-    def release(self, export_id: str, error: str) -> None:
-        """End this run's claim, so that no run waits for its end, and record the error that ended the attempt."""
-        self.catalog.release(self.batch, export_id, error)
+    def release(self, export_id: str, error: str, *, denied: bool = False) -> None:
+        """End this run's claim, so that no run waits for its end, and record the error that ended the attempt.
+
+        ``denied``: the error was that access to the source is denied.
+        """
+        self.catalog.release(self.batch, export_id, error, denied=denied)
 
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None:
         """Save a checkpoint for a later invocation. Raises ClaimLost if this run no longer has the claim."""

@@ -3,8 +3,9 @@
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.config import Config
@@ -14,7 +15,7 @@ from exports.aws.client_errors import aws_call, error_code
 from exports.errors import NonRetryableError, ServiceError
 from exports.retry import RetryPolicy
 from exports.s3.crc32 import crc32_of_parts, from_base64, to_base64
-from exports.s3.multipart import Part, UploadGone
+from exports.s3.multipart import Part, UploadGone, composite_checksum
 from exports.s3.object_writer import ObjectWriter
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ another 16 MB of memory and 20% more CPU, because the rest of a chunk is copied 
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 PRECONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
 NO_SUCH_UPLOAD = frozenset({"404", "NoSuchUpload"})
+CONFLICT = "ConditionalRequestConflict"
+"""The object changed during a conditional write (409). The write can be tried again, a multipart upload only from its
+start: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html#API_CompleteMultipartUpload_RequestSyntax"""
+CONDITION_FAILED = PRECONDITION_FAILED | {"NoSuchKey", CONFLICT}
+"""Answers to a conditional write after the object has changed; 404 NoSuchKey to If-Match if there is none any more:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html#conditional-error-response"""
 
 
 class ObjectConflict(NonRetryableError):
@@ -73,7 +80,13 @@ class Bucket:
 
     An existing object is accepted if its size and CRC-32 equal those of the object to write: a key depends only on the
     export, so another run wrote the same export. A different object stays, and ObjectConflict is raised. With
-    ``overwrite``, it is replaced once the new upload is complete.
+    ``overwrite``, it is replaced once the new upload is complete, by a write on condition of its ETag: of two writers,
+    one replaces it, and the other sees that it has changed.
+
+    An object to replace is never deleted, and is looked at before the upload that replaces it is created. S3 ranks the
+    objects of a key by the time when their upload was created, or their PUT arrived, and delete markers likewise; an
+    upload that is outranked is completed with 200 all the same, and its object never becomes the current one:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#distributedmpupload
     """
 
     def __init__(
@@ -89,7 +102,7 @@ class Bucket:
         self._bucket = bucket
         self._owner = owner
         self._retry_policy = retry_policy or RetryPolicy()
-        self._overwrite = overwrite
+        self.overwrite = overwrite
 
     def with_retry_policy(self, retry_policy: RetryPolicy, *, overwrite: bool = False) -> "Bucket":
         """The same bucket for one invocation, without retries that ``retry_policy.time_left()`` does not allow."""
@@ -99,8 +112,18 @@ class Bucket:
 
     def size(self, key: str) -> int | None:
         """The size in bytes of the object at ``key``; None if there is none."""
-        response = self._find(self._client.head_object, Key=key)
-        return None if response is None else int(response["ContentLength"])
+        existing = self._head(key)
+        return None if existing is None else int(existing["ContentLength"])
+
+    def etag(self, key: str) -> str:
+        """The ETag of the object at ``key``, in quotes; empty if there is none."""
+        existing = self._head(key)
+        return "" if existing is None else str(existing["ETag"])
+
+    def matches(self, key: str, size: int, checksum: str) -> bool:
+        """Whether the object at ``key`` has ``size`` bytes and this checksum, as S3 reports it."""
+        existing = self._head(key)
+        return existing is not None and _matches(existing, size, checksum)
 
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
         """Bytes ``first`` to ``last`` (inclusive), at most 256 KiB at a time; resumes after a lost connection."""
@@ -146,13 +169,30 @@ class Bucket:
 
     def put_once(self, key: str, body: bytes) -> None:
         """Write a small object, or accept the same object if it exists."""
-        crc32 = zlib.crc32(body)
-        self._write_once(
-            key,
-            lambda: self._put(key, body, IfNoneMatch="*"),
-            lambda: self._accept_existing(key, len(body), crc32, to_base64(crc32)),
-            overwrite=self._overwrite,
-        )
+        self._retry_policy.run(lambda: self._put_or_accept(key, body))
+
+    def _put_or_accept(self, key: str, body: bytes) -> None:
+        """One attempt. Raises ServiceError with the code CONFLICT if the object changes meanwhile."""
+        put = partial(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32")
+        try:
+            self._call_once(put, IfNoneMatch="*")
+        except ServiceError as error:
+            if error.code not in PRECONDITION_FAILED:
+                raise
+            existing = self._head_once(key)
+            if existing is None:
+                raise ServiceError(CONFLICT) from None
+            if self._is_same(key, existing, len(body), zlib.crc32(body)):
+                return
+            if not self.overwrite:
+                raise ObjectConflict from None
+            self._replace(put, existing["ETag"])
+
+    def _replace(self, put: Callable[..., object], etag: str) -> None:
+        try:
+            self._call_once(put, IfMatch=etag)
+        except ServiceError as error:
+            raise (ServiceError(CONFLICT) if error.code in CONDITION_FAILED else error) from None
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
@@ -215,53 +255,45 @@ class Bucket:
 
         return self._retry_policy.run(send)
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int, replaces: str = "") -> None:
         """Complete the upload if its parts add up to ``size``, or accept the same object if it exists.
+
+        ``replaces`` is the ETag of the object that was at the key before the upload was created, empty if there was
+        none. With ``overwrite``, this object is replaced, and no other. Raises UploadGone if the object has changed.
 
         Then aborts other uploads of the key: an invocation killed between creating and saving an upload leaves it.
         """
         ordered = sorted(parts, key=lambda part: part.number)
-        ordered_parts: list[CompletedPartTypeDef] = [
-            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in ordered
+        replaces = replaces if self.overwrite else ""
+        if not (replaces and self.matches(key, size, composite_checksum(ordered))):
+            try:
+                self._complete(
+                    key, upload_id, ordered, size, {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"}
+                )
+            except UploadGone:
+                # Completed by another run, or by this one if the response was lost.
+                self._accept_existing_upload(key, size, ordered)
+        self._abort_all(key)
+
+    def _complete(
+        self, key: str, upload_id: str, parts: Sequence[Part], size: int, condition: Mapping[str, str]
+    ) -> None:
+        completed_parts: list[CompletedPartTypeDef] = [
+            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in parts
         ]
 
         def write() -> None:
-            self._call(
-                self._client.complete_multipart_upload,
-                Key=key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": ordered_parts},
-                MpuObjectSize=size,
-                IfNoneMatch="*",
-            )
+            with _raise_upload_gone(NO_SUCH_UPLOAD | CONDITION_FAILED):
+                self._call_once(
+                    self._client.complete_multipart_upload,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": completed_parts},
+                    MpuObjectSize=size,
+                    **condition,
+                )
 
-        try:
-            self._write_once(
-                key, write, lambda: self._accept_existing_upload(key, size, ordered), overwrite=self._overwrite
-            )
-        except ServiceError as error:
-            if error.code not in NO_SUCH_UPLOAD:
-                raise
-            # Completed by another run, or by this one if the response was lost.
-            self._accept_existing_upload(key, size, ordered)
-        self._abort_all(key)
-
-    def _write_once(
-        self, key: str, write: Callable[[], object], accept: Callable[[], object], *, overwrite: bool
-    ) -> None:
-        """``write``, or ``accept`` an existing object (ours if a response was lost). Replaces a different one once."""
-        try:
-            write()
-        except ServiceError as error:
-            if error.code not in PRECONDITION_FAILED:
-                raise
-            try:
-                accept()
-            except ObjectConflict:
-                if not overwrite:
-                    raise
-                self.delete(key)
-                self._write_once(key, write, accept, overwrite=False)
+        self._retry_policy.run(write)
 
     def _abort_all(self, key: str) -> None:
         page = self._call(self._client.list_multipart_uploads, Prefix=key)
@@ -279,22 +311,24 @@ class Bucket:
         self._call(self._client.delete_object, Key=key)
 
     def _accept_existing_upload(self, key: str, size: int, parts: Sequence[Part]) -> None:
-        crcs = [(from_base64(part.crc32), part.size) for part in parts]
-        composite = zlib.crc32(b"".join(crc.to_bytes(4, "big") for crc, _ in crcs))
-        self._accept_existing(key, size, crc32_of_parts(crcs), f"{to_base64(composite)}-{len(parts)}")
+        """Accept the object at the key if it equals the upload, else raise UploadGone or ObjectConflict.
 
-    def _accept_existing(self, key: str, size: int, crc32: int, checksum: str) -> None:
-        """Accept the object at the key if it has ``size`` bytes and ``crc32``, by S3's checksum or by reading it.
-
-        S3's checksum of a multipart upload depends on the part sizes, so a different one proves nothing.
+        S3's checksum of a multipart upload depends on the part sizes, so a different one proves nothing. Reading the
+        object does, and is left out where it may be replaced: it can take longer than an invocation.
         """
-        existing = self._find(self._client.head_object, Key=key, ChecksumMode="ENABLED")
-        if existing is None:
+        existing = self._head(key)
+        if existing is not None and _matches(existing, size, composite_checksum(parts)):
+            return
+        if existing is None or self.overwrite:
             raise UploadGone
-        if existing["ContentLength"] != size:
+        if not self._is_same(key, existing, size, crc32_of_parts((from_base64(p.crc32), p.size) for p in parts)):
             raise ObjectConflict
-        if existing.get("ChecksumCRC32") != checksum and self._crc32(key, size) != crc32:
-            raise ObjectConflict
+
+    def _is_same(self, key: str, existing: Mapping[str, Any], size: int, crc32: int) -> bool:
+        """Whether an existing object has ``size`` bytes and ``crc32``, by S3's checksum or by reading it."""
+        if _matches(existing, size, to_base64(crc32)):
+            return True
+        return existing["ContentLength"] == size and self._crc32(key, size) == crc32
 
     def _crc32(self, key: str, size: int) -> int:
         crc32 = 0
@@ -318,9 +352,13 @@ class Bucket:
         if first <= last:
             raise ServiceError("IncompleteReadError")
 
-    def _find(self, operation: Callable[..., Mapping[str, Any]], **request: Any) -> Mapping[str, Any] | None:
+    def _head(self, key: str) -> Mapping[str, Any] | None:
+        """Size, ETag and checksum of the object at the key; None if there is none."""
+        return self._retry_policy.run(lambda: self._head_once(key))
+
+    def _head_once(self, key: str) -> Mapping[str, Any] | None:
         try:
-            return self._call(operation, **request)
+            return self._call_once(self._client.head_object, Key=key, ChecksumMode="ENABLED")
         except ServiceError as error:
             if error.code in NOT_FOUND:
                 return None
@@ -355,13 +393,17 @@ class _SizedBody:
 
 
 @contextmanager
-def _raise_upload_gone() -> Iterator[None]:
+def _raise_upload_gone(codes: Collection[str] = NO_SUCH_UPLOAD) -> Iterator[None]:
     try:
         yield
     except ServiceError as error:
-        if error.code in NO_SUCH_UPLOAD:
+        if error.code in codes:
             raise UploadGone from None
         raise
+
+
+def _matches(existing: Mapping[str, Any], size: int, checksum: str) -> bool:
+    return existing["ContentLength"] == size and existing.get("ChecksumCRC32") == checksum
 
 
 def _retry_after(error: ClientError) -> float:

@@ -1,11 +1,13 @@
 """The interface of the bucket, and one multipart upload: its stored state, its parts and their sizes."""
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exports.errors import ServiceError
+from exports.s3.crc32 import from_base64, to_base64
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead, SupportsWrite
@@ -33,7 +35,8 @@ WORKERS = 8
 
 
 class UploadGone(ServiceError):
-    """S3 does not know the multipart upload: it was completed or aborted, or has expired."""
+    """The multipart upload cannot be completed, only a new one: it was completed or aborted, has expired, or the object
+    at its key has changed since the upload was created."""
 
     def __init__(self) -> None:
         super().__init__("NoSuchUpload")
@@ -49,10 +52,21 @@ class Part:
     crc32: str
 
 
+def composite_checksum(parts: Sequence[Part]) -> str:
+    """S3's checksum of a multipart upload with these parts in their order: CRC-32 of their CRC-32s, and their number.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    crcs = b"".join(from_base64(part.crc32).to_bytes(4, "big") for part in parts)
+    return f"{to_base64(zlib.crc32(crcs))}-{len(parts)}"
+
+
 class ObjectStore(Protocol):
     """The bucket: :class:`exports.s3.bucket.Bucket`, which documents each method, or one in memory in tests."""
 
     def size(self, key: str) -> int | None: ...
+    def etag(self, key: str) -> str: ...
+    def matches(self, key: str, size: int, checksum: str) -> bool: ...
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]: ...
     def read_json(self, key: str) -> Any | None: ...
     def put_json(self, key: str, document: Any) -> None: ...
@@ -62,7 +76,7 @@ class ObjectStore(Protocol):
     def create_upload(self, key: str) -> str: ...
     def parts(self, key: str, upload_id: str) -> dict[int, Part]: ...
     def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part: ...
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None: ...
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int, replaces: str = "") -> None: ...
     def abort(self, key: str, upload_id: str) -> None: ...
 
 
@@ -70,8 +84,10 @@ class ObjectStore(Protocol):
 class Upload:
     """A copy in progress. It is stored in the catalog, so that a later invocation can resume it.
 
-    ``etag`` and ``size`` are the source's. ``crc32`` is of the whole file and known once all parts are uploaded. It is
-    stored before the upload is completed, because S3 no longer lists the parts afterwards.
+    ``etag`` and ``size`` are the source's. ``crc32`` is of the whole file, ``checksum`` is what S3 will report of the
+    object. Both are known once all parts are uploaded, and are stored before the upload is completed, because S3 no
+    longer lists the parts afterwards. ``replaces`` is the ETag of the object that was at the key before the upload was
+    created, empty if there was none.
     """
 
     key: str
@@ -80,6 +96,8 @@ class Upload:
     size: int
     part_size: int
     crc32: str = ""
+    checksum: str = ""
+    replaces: str = ""
 
     @property
     def numbers(self) -> range:

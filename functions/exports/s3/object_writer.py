@@ -21,6 +21,7 @@ class ObjectWriter:
         self._bucket = bucket
         self._buffer = io.BytesIO()
         self._upload_id = ""
+        self._replaces = ""
         self._parts: list[Part] = []
 
     def write(self, data: bytes) -> None:
@@ -36,7 +37,7 @@ class ObjectWriter:
             return
         if self._buffer.tell():
             self._upload_part()
-        self._bucket.complete(self.key, self._upload_id, self._parts, self.size)
+        self._bucket.complete(self.key, self._upload_id, self._parts, self.size, self._replaces)
 
     def abort(self) -> None:
         """Discard everything written."""
@@ -45,6 +46,7 @@ class ObjectWriter:
 
     def _upload_part(self) -> None:
         if not self._upload_id:
+            self._replaces = self._bucket.etag(self.key) if self._bucket.overwrite else ""
             self._upload_id = self._bucket.create_upload(self.key)
         number = len(self._parts) + 1
         self._parts.append(self._bucket.put_buffer(self.key, self._upload_id, number, self._buffer))

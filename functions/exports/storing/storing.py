@@ -5,11 +5,11 @@ Each step can be repeated: the next attempt reuses whatever a killed invocation 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
+from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceDenied, SourceError
 from exports.keys import Keys
 from exports.model import Export, RawObject, Reason, Status, StoredFile
 from exports.outcomes.outcome import Outcome
@@ -39,7 +39,8 @@ class Pipeline(Protocol):
 class Storing:
     """Stores an item of a batch within one invocation.
 
-    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation.
+    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation. An export is gone
+    after access to it, with URLs that the service has just given, was denied for longer than ``denied_grace``.
     ``add_partitions`` adds the partitions of the tables that a manifest names, so that SQL can read them.
     """
 
@@ -52,6 +53,7 @@ class Storing:
     pipeline: Pipeline
     add_partitions: Callable[[Mapping[str, Any]], None]
     claim_duration: timedelta
+    denied_grace: timedelta
     clock: Callable[[], datetime]
 
     def store(self, item: Item) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Storing:
             self.records.record_unsettled(export.id, Outcome.NOT_STORED, error.code)
             return {**SETTLED, "detail": str(error)}
         except SourceError as error:
-            self.records.release(export.id, str(error))
+            self.records.release(export.id, str(error), denied=isinstance(error, SourceDenied))
             return _waiting(error)
         except ClaimLost:
             return WAITING
@@ -122,13 +124,20 @@ class Storing:
         return SETTLED
 
     def _completed_copy(self, row: Row) -> RawObject | None:
-        """The raw object that an earlier invocation completed, unless it was deleted since."""
-        return row.raw if row.raw and self.bucket.size(row.raw.key) == row.raw.bytes else None
+        """The raw object that an earlier invocation completed, unless it was deleted or replaced since."""
+        return row.raw if row.raw and row.raw.etag and self.bucket.etag(row.raw.key) == row.raw.etag else None
 
     def _copy(self, export: Export, keys: Keys, row: Row) -> RawObject | Unfinished:
         if not export.download_url:
             raise Rejected(Reason.GONE, "the service gives no download URL for a finished export")
-        return self.pipeline.copy(export, keys, row.upload)
+        try:
+            copied = self.pipeline.copy(export, keys, row.upload)
+        except SourceDenied as error:
+            since = row.denied_since
+            if since and self.clock() - datetime.fromisoformat(since) > self.denied_grace:
+                raise Rejected(Reason.GONE, str(error)) from None
+            raise
+        return copied if isinstance(copied, Unfinished) else replace(copied, etag=self.bucket.etag(copied.key))
 
     def _reject(self, export: Export, rejected: Rejected, item: Item, raw: RawObject | None = None) -> dict[str, Any]:
         """Settle an export that cannot be accepted; its raw object ``raw`` is kept, if the copy is complete."""

@@ -25,6 +25,7 @@ from exports.s3.multipart import (
     Part,
     Upload,
     UploadGone,
+    composite_checksum,
     part_size_for,
 )
 from exports.transfer.part_workers import PartCopier
@@ -48,16 +49,17 @@ def copy(
 ) -> RawObject | Unfinished:
     """Store the source's bytes at ``key(extension)``, complete and verified. Unfinished: the time ran out first.
 
-    ``known`` is the last upload passed to ``save_progress`` for this export: it is resumed. No part is started if
-    ``retry_policy.time_left()`` is less than the slowest part took. A part in flight when the time ends is cancelled.
+    ``known`` is the last upload passed to ``save_progress`` for this export: it is resumed, or its object is accepted
+    by its checksum if a killed invocation has completed it. No part is started if ``retry_policy.time_left()`` is less
+    than the slowest part took. A part in flight when the time ends is cancelled.
 
     Raises Rejected if the source can never be stored, SourceError or ServiceError if a retry may succeed.
     """
     copying = _CopyTask(source, target, key, save_progress, retry_policy, workers, max_bytes)
     try:
         return copying.run(known)
-    except SourceChanged:
-        # Only once: a source that keeps changing is retried after the next poll.
+    except (SourceChanged, UploadGone):
+        # Only once: if the source or the object at the key keeps changing, a later invocation starts again.
         return copying.run(None)
 
 
@@ -101,7 +103,8 @@ class _CopyTask:
             raise Rejected(Reason.TOO_LARGE, f"the download is larger than {self.max_bytes} bytes")
 
     def _start_upload(self, key: str, etag: str, size: int) -> RawObject | Unfinished:
-        upload = Upload(key, self.target.create_upload(key), etag, size, part_size_for(size))
+        replaces = self.target.etag(key)
+        upload = Upload(key, self.target.create_upload(key), etag, size, part_size_for(size), replaces=replaces)
         try:
             self.save_progress(upload)
         except BaseException:
@@ -111,15 +114,12 @@ class _CopyTask:
 
     def _resume(self, known: Upload) -> RawObject | Unfinished:
         try:
-            return self._upload(known, self.target.parts(known.key, known.upload_id))
+            uploaded = self.target.parts(known.key, known.upload_id)
         except UploadGone:
-            return self._recover(known)
-
-    def _recover(self, gone: Upload) -> RawObject | Unfinished:
-        """The upload is gone: an invocation completed it and was killed afterwards, or it is lost."""
-        if gone.crc32 and self.target.size(gone.key) == gone.size:
-            return RawObject(gone.key, gone.size, gone.crc32)
-        return self._start()
+            if known.checksum and self.target.matches(known.key, known.size, known.checksum):
+                return RawObject(known.key, known.size, known.crc32)
+            raise
+        return self._upload(known, uploaded)
 
     def _upload(self, upload: Upload, uploaded: Mapping[int, Part]) -> RawObject | Unfinished:
         """Copy the missing parts, and complete the upload if no part is missing afterwards."""
@@ -127,16 +127,16 @@ class _CopyTask:
         missing = [number for number in upload.numbers if number not in present]
         try:
             present |= PartCopier(self.source, self.target, upload, missing, self.retry_policy).run(self.workers)
-        except (SourceChanged, Rejected):
+            return self._complete(upload, present) if len(present) == len(upload.numbers) else Unfinished()
+        except (SourceChanged, UploadGone, Rejected):
             self.target.abort(upload.key, upload.upload_id)
             raise
-        return self._complete(upload, present) if len(present) == len(upload.numbers) else Unfinished()
 
     def _complete(self, upload: Upload, parts: Mapping[int, Part]) -> RawObject:
         ordered = [parts[number] for number in sorted(parts)]
         crc32 = to_base64(crc32_of_parts((from_base64(part.crc32), part.size) for part in ordered))
-        self.save_progress(replace(upload, crc32=crc32))
-        self.target.complete(upload.key, upload.upload_id, ordered, upload.size)
+        self.save_progress(replace(upload, crc32=crc32, checksum=composite_checksum(ordered)))
+        self.target.complete(upload.key, upload.upload_id, ordered, upload.size, upload.replaces)
         return RawObject(upload.key, upload.size, crc32)
 
     def _read_small(self, probe: Probe, size: int) -> Iterator[bytes]:

@@ -112,6 +112,15 @@ def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> N
         service.describe()
 
 
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
+def test_expired_credentials_are_the_same_error_under_both_codes(stubbed: Any, code: str) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("describe_export_tasks", code)
+
+    with pytest.raises(NonRetryableError, match=f"^{code}$"):
+        service.describe()
+
+
 @pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidParameterValueException"])
 def test_an_id_that_the_service_rejects_is_absent_and_the_others_are_described(stubbed: Any, code: str) -> None:
     service, stubber = stubbed

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from urllib3 import HTTPResponse
 
 from exports.errors import ClaimLost, NonRetryableError, ServiceError
-from exports.model import RawObject
+from exports.model import RawObject, utc_text
 from exports.outcomes.catalog import Catalog
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
@@ -159,6 +159,23 @@ def test_the_last_error_is_stored_until_the_next_claim(catalog: Catalog) -> None
     assert (first, second) == ("the source answered 503", None)
 
 
+def test_the_time_of_the_first_denied_download_is_kept_until_one_makes_progress(
+    catalog: Catalog, clock: FakeClock
+) -> None:
+    claim(catalog, "run-1")
+    catalog.release(of_run("run-1"), "export-1", "denied", denied=True)
+    clock.now += HOUR
+    first = claim(catalog, "run-2").row
+    catalog.release(of_run("run-2"), "export-1", "denied", denied=True)
+    second = claim(catalog, "run-3").row
+
+    catalog.save_progress(of_run("run-3"), "export-1", raw=RawObject("k", 1, ""))
+    third = claim(catalog, "run-3").row
+
+    assert first.denied_since == second.denied_since == utc_text(NOW)
+    assert third.denied_since is None
+
+
 def test_the_reason_of_an_outcome_replaces_the_last_error(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     catalog.release(of_run(), "export-1", "the source answered 503")
@@ -177,13 +194,13 @@ def test_a_claim_keeps_the_outcome_of_an_earlier_run(catalog: Catalog) -> None:
 
 
 def test_saved_progress_is_read_back(catalog: Catalog) -> None:
-    upload = Upload("raw/k.zip", "id", '"etag"', 10**12, 2**27)
+    upload = Upload("raw/k.zip", "id", '"etag"', 10**12, 2**27, "AAAAAA==", "AAAAAA==-7", '"replaced"')
     claim(catalog, "run-1")
 
     catalog.save_progress(of_run("run-1"), "export-1", upload=upload)
     assert claim(catalog, "run-1").row.upload == upload
 
-    raw = RawObject("raw/k.zip", 10**12, "AAAAAA==")
+    raw = RawObject("raw/k.zip", 10**12, "AAAAAA==", '"etag"')
     catalog.save_progress(of_run("run-1"), "export-1", raw=raw)
     row = claim(catalog, "run-1").row
     assert (row.upload, row.raw) == (None, raw)

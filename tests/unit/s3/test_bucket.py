@@ -324,8 +324,8 @@ def test_a_different_object_is_replaced_with_overwrite(s3: RecordedS3, in_parts:
     bucket.put_once("a", b"x")
 
     if in_parts:
-        upload_id = bucket.create_upload("a")
-        bucket.complete("a", upload_id, [bucket.put_part("a", upload_id, 1, Socket(b"yy"), 2)], 2)
+        replaces, upload_id = bucket.etag("a"), bucket.create_upload("a")
+        bucket.complete("a", upload_id, [bucket.put_part("a", upload_id, 1, Socket(b"yy"), 2)], 2, replaces)
     else:
         bucket.put_once("a", b"yy")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceError
-from exports.model import Export, Kind, RawObject, Reason, StoredFile
+from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceDenied, SourceError
+from exports.model import Export, Kind, RawObject, Reason, StoredFile, utc_text
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
 from exports.runs import Item, Unfinished
@@ -19,6 +19,7 @@ from tests.unit.builders import NOW, batch, export, row
 from tests.unit.fakes import FakeBucket, FakePipeline, FakeRecords, FakeService
 
 ITEM = Item("export-1", polls=3)
+GRACE = timedelta(minutes=10)
 RAW = RawObject("raw/111122223333/us-west-2/2026-11-23/export-1.zip", 700, "AAAAAA==")
 FILES = (
     StoredFile(
@@ -47,6 +48,12 @@ class StoringHarness:
         self.records = FakeRecords(journal=self.journal)
         self.pipeline = FakePipeline(lambda: RAW, lambda: Unpacked(FILES, Kind.AGENT), self.journal)
 
+    def has_completed_copy(self, body: bytes) -> None:
+        """An earlier invocation has copied ``body`` and saved that."""
+        self.bucket.objects[RAW.key] = body
+        raw = asdict(replace(RAW, etag=self.bucket.etag(RAW.key)))
+        self.records.claimed = Write(row(status="IN_PROGRESS", raw=raw), applied=True)
+
     def store(self, item: Item = ITEM) -> dict[str, Any]:
         storing = Storing(
             batch("export-1", correlation_id="job-7"),
@@ -58,6 +65,7 @@ class StoringHarness:
             pipeline=self.pipeline,
             add_partitions=lambda _: self.journal.append("add partitions"),
             claim_duration=timedelta(minutes=15),
+            denied_grace=GRACE,
             clock=lambda: NOW,
         )
         return storing.store(item)
@@ -217,8 +225,7 @@ def test_bad_input_15_export_that_never_had_a_url_is_gone() -> None:
 
 def test_a_completed_copy_needs_no_download_url() -> None:
     harness = StoringHarness(export(download_url=None))
-    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    harness.bucket.objects[RAW.key] = bytes(RAW.bytes)
+    harness.has_completed_copy(bytes(RAW.bytes))
 
     harness.store(replace(ITEM, without_url=True))
 
@@ -294,17 +301,67 @@ def test_a_rejection_without_bytes_keeps_the_raw_object_of_the_previous_one() ->
 
 
 @pytest.mark.parametrize(
-    ("existing", "next_call"), [(RAW.bytes, "save progress"), (RAW.bytes - 1, "copy"), (None, "copy")]
+    ("existing", "next_call"),
+    [(b"x" * RAW.bytes, "save progress"), (b"y" * RAW.bytes, "copy"), (b"x", "copy"), (None, "copy")],
+    ids=["same", "other bytes of the same size", "shorter", "missing"],
 )
-def test_a_completed_raw_object_is_copied_again_only_if_it_is_missing(existing: int | None, next_call: str) -> None:
+def test_a_completed_raw_object_is_copied_again_only_if_it_was_deleted_or_replaced(
+    existing: bytes | None, next_call: str
+) -> None:
     harness = StoringHarness(export())
-    harness.records.claimed = Write(row(status="IN_PROGRESS", raw=asdict(RAW)), applied=True)
-    if existing:
-        harness.bucket.objects[RAW.key] = bytes(existing)
+    harness.has_completed_copy(b"x" * RAW.bytes)
+    harness.bucket.objects[RAW.key] = existing or b""
+    if existing is None:
+        del harness.bucket.objects[RAW.key]
 
     harness.store()
 
     assert harness.journal[1] == next_call
+
+
+def test_the_etag_of_a_copy_is_saved_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = StoringHarness(export())
+    harness.bucket.objects[RAW.key] = bytes(RAW.bytes)
+    saved: list[RawObject] = []
+    monkeypatch.setattr(harness.records, "save_progress", lambda _, raw: saved.append(raw))
+
+    harness.store()
+
+    assert saved == [replace(RAW, etag=harness.bucket.etag(RAW.key))]
+    assert saved[0].etag
+
+
+@pytest.mark.parametrize("denied_before", [None, timedelta(0), GRACE])
+def test_fault_10_denied_export_waits_within_the_grace_period(denied_before: timedelta | None) -> None:
+    harness = StoringHarness(export())
+    denied = {"deniedSince": utc_text(NOW - denied_before)} if denied_before is not None else {}
+    harness.records.claimed = Write(row(status="IN_PROGRESS", **denied), applied=True)
+    harness.pipeline.copies = raises(SourceDenied("access to the source is denied"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal[-1] == "release access to the source is denied (denied)"
+
+
+def test_fault_10_export_that_is_denied_for_longer_is_gone() -> None:
+    harness = StoringHarness(export())
+    upload = {"key": RAW.key, "upload_id": "u", "etag": "e", "size": 1, "part_size": 1}
+    since = utc_text(NOW - GRACE - timedelta(seconds=1))
+    harness.records.claimed = Write(row(status="IN_PROGRESS", deniedSince=since, upload=upload), applied=True)
+    harness.pipeline.copies = raises(SourceDenied("access to the source is denied"))
+
+    assert without_detail(harness.store()) == SETTLED
+    assert harness.records.settled == [(Outcome.REJECTED, {"reason": Reason.GONE, "polls": 3})]
+    assert "abort u" in harness.journal
+
+
+def test_another_error_of_the_source_is_not_counted_as_denied() -> None:
+    harness = StoringHarness(export())
+    since = utc_text(NOW - GRACE * 9)
+    harness.records.claimed = Write(row(status="IN_PROGRESS", deniedSince=since), applied=True)
+    harness.pipeline.copies = raises(SourceError("the source answered 403 SignatureDoesNotMatch"))
+
+    assert without_detail(harness.store()) == WAITING
+    assert harness.journal[-1] == "release the source answered 403 SignatureDoesNotMatch"
 
 
 def test_fault_30_denied_call_ends_the_export_at_once() -> None:

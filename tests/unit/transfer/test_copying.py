@@ -15,7 +15,7 @@ from exports.model import RawObject
 from exports.retry import OutOfTime, RetryPolicy
 from exports.runs import Unfinished
 from exports.s3.crc32 import to_base64
-from exports.s3.multipart import MIB, Upload
+from exports.s3.multipart import MIB, Upload, UploadGone
 from exports.transfer.copying import copy
 from exports.transfer.range_reader import RangeReader
 from tests.unit.builders import countdown
@@ -248,11 +248,26 @@ def test_existing_object_of_a_killed_invocation_is_used(harness: CopyHarness) ->
 
 def test_existing_object_is_not_used_without_the_checksum_of_its_upload(harness: CopyHarness) -> None:
     harness.run()
-    stale = replace(harness.saved[0], crc32="")
 
-    harness.assert_stored(harness.run(known=stale))
+    harness.assert_stored(harness.run(known=harness.saved[0]))
 
     assert harness.source.bytes_read == 2 * len(BODY)
+
+
+def test_other_bytes_of_the_same_size_are_not_used_but_replaced(harness: CopyHarness) -> None:
+    harness.run()
+    harness.bucket.objects = {"raw/export.csv": BODY[::-1]}
+    harness.bucket.checksums.clear()
+
+    harness.assert_stored(harness.run())
+
+
+def test_other_bytes_of_the_same_size_do_not_keep_a_copy_from_starting_again(harness: CopyHarness) -> None:
+    copy_three_parts(harness)
+    harness.bucket.uploads.clear()
+    harness.bucket.objects["raw/export.csv"] = BODY[::-1]
+
+    harness.assert_stored(harness.run())
 
 
 def test_expired_upload_starts_again(harness: CopyHarness) -> None:
@@ -260,6 +275,30 @@ def test_expired_upload_starts_again(harness: CopyHarness) -> None:
     harness.bucket.uploads.clear()
 
     harness.assert_stored(harness.run())
+
+
+@pytest.mark.parametrize("part", [1, PARTS])
+def test_upload_that_is_aborted_during_the_copy_starts_again(harness: CopyHarness, part: int) -> None:
+    def abort(number: int) -> None:
+        if number == part:
+            harness.bucket.before_part = lambda number: None
+            harness.bucket.uploads.clear()
+
+    harness.bucket.before_part = abort
+
+    harness.assert_stored(harness.run(workers=1))
+
+
+def test_object_that_keeps_changing_is_an_error(harness: CopyHarness) -> None:
+    def change(number: int) -> None:
+        harness.bucket.objects["raw/export.csv"] = bytes([len(harness.bucket.received)])
+
+    harness.bucket.before_part = change
+
+    with pytest.raises(UploadGone):
+        harness.run()
+
+    assert not harness.bucket.uploads
 
 
 def test_changed_source_is_copied_again_and_the_old_upload_is_aborted(harness: CopyHarness) -> None:

@@ -12,6 +12,7 @@ from exports.errors import (
     Rejected,
     ServiceError,
     SourceChanged,
+    SourceDenied,
     SourceError,
     UrlExpired,
 )
@@ -30,6 +31,7 @@ PERMANENT: list[ExportsError] = [
     ServiceError("NoSuchKey"),
     ServiceError("NoCredentialsError"),
     UrlExpired("x"),
+    SourceDenied("x"),
     SourceChanged("x"),
     OutOfTime(),
     Rejected(Reason.GONE, "x"),
