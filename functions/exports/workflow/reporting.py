@@ -62,9 +62,11 @@ def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
     for position, output in enumerate(outputs, start=1):
         child: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
         number = _batch_number(child) or (position if len(outputs) == batches else None)
+        if number not in failures:
+            continue
         if child.get("pending") == 0:
-            failures.pop(number, None)
-        elif number in failures and (error := child.get("error") or child.get("Error") or child.get("Status")):
+            del failures[number]
+        elif error := child.get("error") or child.get("Error") or child.get("Status"):
             failures[number] = {"error": error, "cause": child.get("cause") or child.get("Cause") or ""}
     return failures
 
