@@ -60,7 +60,7 @@ def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
     failures: dict[int, Mapping[str, Any]] = {number: {"error": "BatchNotSettled"} for number in range(1, batches + 1)}
     for position, output in enumerate(outputs, start=1):
         child: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
-        number = _batch_number(child) or (position if len(outputs) == batches else None)
+        number = _batch_number(child) or (position if len(outputs) == batches else 0)
         if child.get("pending") == 0:
             failures.pop(number, None)
         elif number in failures and (error := child.get("error") or child.get("Error") or child.get("Status")):
