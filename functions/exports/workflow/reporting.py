@@ -61,7 +61,7 @@ def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
     failures: dict[int, Mapping[str, Any]] = {number: {"error": "BatchNotSettled"} for number in range(1, batches + 1)}
     for position, output in enumerate(outputs, start=1):
         child: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
-        number = _batch_number(child) or (position if len(outputs) == batches else None)
+        number = _batch_number(child) or (position if len(outputs) == batches else 0)
         if number not in failures:
             continue
         if child.get("pending") == 0:
