@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from exports.errors import NonRetryableError, ServiceError
-from exports.s3.bucket import PIECE, s3_client
+from exports.s3.bucket import PIECE, Bucket, s3_client
 from exports.s3.multipart import Part, UploadGone
 from tests.faults.copying import MIB, Copying, csv_bytes, session
 from tests.loopback import faults
@@ -40,6 +40,19 @@ def test_parts_are_sent_in_small_chunks(copying: Copying) -> None:
     (stored,) = copying.bucket.stored.values()
     assert [sum(part.chunks) for part in stored.parts] == [5 * MIB] * 4
     assert {size for part in stored.parts for size in part.chunks} == {PIECE}
+
+
+def test_length_of_a_part_is_declared_by_its_body_only(copying: Copying) -> None:
+    """As a parameter, it is a signed Content-Length header beside Transfer-Encoding: chunked in some releases."""
+    client, given = s3_client(session()), []
+    client.meta.events.register("provide-client-params.s3.UploadPart", lambda params, **_: given.append(params))
+    bucket = Bucket(client, bucket="bucket", owner="123456789012")
+
+    bucket.put_part("a", bucket.create_upload("a"), 1, io.BytesIO(b"body"), 4)
+
+    (request,) = (each for each in copying.bucket.requests if each.operation == PUT_PART)
+    assert request.headers["X-Amz-Decoded-Content-Length"] == "4"
+    assert "ContentLength" not in given[0]
 
 
 @pytest.mark.parametrize(

@@ -230,8 +230,9 @@ class Bucket:
     def put_part(self, key: str, upload_id: str, number: int, body: "SupportsRead[bytes]", size: int) -> Part:
         """Upload one part of ``size`` bytes. No retries: only the caller can read the body again. Raises UploadGone.
 
-        The length is declared first, so a body that ends early or raises cannot become a part. The CRC32 follows the
-        body (botocore's aws-chunked), and S3 compares it with the received bytes.
+        The length is declared first, so a body that ends early or raises cannot become a part. It is that of the body:
+        with the parameter ContentLength, botocore 1.36.7 signs a header that servers drop from a chunked request. The
+        CRC32 follows the body (botocore's aws-chunked), and S3 compares it with the received bytes.
         """
         with _raise_upload_gone():
             response = self._call_once(
@@ -240,7 +241,6 @@ class Bucket:
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=_SizedBody(body, size),
-                ContentLength=size,
                 ChecksumAlgorithm="CRC32",
             )
         return Part(number, size, str(response["ETag"]), str(response["ChecksumCRC32"]))
