@@ -19,7 +19,7 @@ from .network import Network
 from .notifications import SOURCE
 from .permissions import Permission, acknowledge, make_role
 from .settings.dataset import environment_text
-from .settings.settings import Settings
+from .settings.settings import FunctionName, Settings
 from .storage import Storage
 
 SERVICE = "discovery-exports"
@@ -151,7 +151,7 @@ class Functions(Construct):
 
     def _function(
         self,
-        id: str,
+        id: FunctionName,
         description: str,
         *,
         timeout: Duration,

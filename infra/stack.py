@@ -1,6 +1,6 @@
 """The stack that ``cdk deploy`` creates: the construct, and outputs that name its resources."""
 
-from aws_cdk import CfnOutput, Fn, Stack
+from aws_cdk import Annotations, CfnOutput, Fn, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
@@ -19,7 +19,12 @@ class DiscoveryExportsStack(Stack):
     """Deploys to the account and Region of the caller's credentials."""
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, existing: Existing | None = None) -> None:
-        super().__init__(scope, id, description="Stores exports of AWS Application Discovery Service in S3")
+        super().__init__(
+            scope,
+            id,
+            description="Stores exports of AWS Application Discovery Service in S3",
+            tags=dict(settings.tags) or None,
+        )
         given = existing or Existing()
         bucket, table, key = given.bucket_name, given.table_name, given.key_arn
         exports = DiscoveryExports(
@@ -55,6 +60,10 @@ class DiscoveryExportsStack(Stack):
 
     def _subnets(self, given: Existing) -> ec2.SubnetSelection | None:
         subnets = [ec2.Subnet.from_subnet_id(self, subnet, subnet) for subnet in given.subnet_ids]
+        for subnet in subnets:
+            Annotations.of(subnet).acknowledge_warning(
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "The stack adds no routes, so it needs no route tables."
+            )
         return ec2.SubnetSelection(subnets=subnets) if subnets else None
 
     def _security_groups(self, given: Existing) -> list[ec2.ISecurityGroup]:

@@ -69,10 +69,10 @@ def _lines(granted: set[Grant]) -> Iterator[str]:
     resources: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for (service, resource, condition), names in actions.items():
         resources.setdefault((service, tuple(names), condition), []).append(resource)
-    for (service, names, condition), of in sorted(resources.items(), key=lambda each: each[0][0].removeprefix("deny ")):
+    for (service, allowed, condition), of in sorted(resources.items(), key=lambda each: each[0][0].removeprefix("deny ")):
         setting = SETTINGS.get(service.removeprefix("deny "))
         added = f" (with `{setting}`)" if setting else ""
-        yield f"`{service}:{'`, `'.join(names)}` on `{'`, `'.join(of)}`{condition}{added}".replace("`deny ", "not `")
+        yield f"`{service}:{'`, `'.join(allowed)}` on `{'`, `'.join(of)}`{condition}{added}".replace("`deny ", "not `")
 
 
 def grants(template: Template, role: str) -> Iterator[Grant]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 
 from infra.discovery_exports import DiscoveryExports
 from infra.settings.settings import Settings
+from infra.stack import DiscoveryExportsStack
 from tests.infra.synthesis import ACCOUNT, EVERYTHING, KEY_ARN, REGION, of_stack, synthesized
 from tests.infra.template import Template
 from tests.infra.test_functions import NAMES
@@ -152,6 +153,12 @@ def test_every_resource_has_the_tags(everything: Template) -> None:
             tags = properties["Replicas"][0]["Tags"] if kind == "AWS::DynamoDB::GlobalTable" else properties["Tags"]
             tags = [{"Key": key, "Value": value} for key, value in tags.items()] if isinstance(tags, dict) else tags
             assert {"Key": "team", "Value": "migration"} in tags, name
+
+
+def test_the_stack_has_the_tags() -> None:
+    stack = DiscoveryExportsStack(App(), "DiscoveryExports", settings=Settings(tags={"team": "migration"}))
+
+    assert stack.tags.tag_values() == {"team": "migration"}
 
 
 def test_there_are_no_tags_by_default(template: Template) -> None:
