@@ -69,7 +69,9 @@ def _lines(granted: set[Grant]) -> Iterator[str]:
     resources: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for (service, resource, condition), names in actions.items():
         resources.setdefault((service, tuple(names), condition), []).append(resource)
-    for (service, allowed, condition), of in sorted(resources.items(), key=lambda each: each[0][0].removeprefix("deny ")):
+    for (service, allowed, condition), of in sorted(
+        resources.items(), key=lambda each: each[0][0].removeprefix("deny ")
+    ):
         setting = SETTINGS.get(service.removeprefix("deny "))
         added = f" (with `{setting}`)" if setting else ""
         yield f"`{service}:{'`, `'.join(allowed)}` on `{'`, `'.join(of)}`{condition}{added}".replace("`deny ", "not `")

@@ -34,14 +34,11 @@ def findings(everything: Template, tmp_path_factory: pytest.TempPathFactory) -> 
     """Without network: checkov would ask its vendor for texts about its checks."""
     path = tmp_path_factory.mktemp("checkov") / "template.json"
     path.write_text(json.dumps(everything.document))
-    command = [CHECKOV, "--file", path, "--framework", "cloudformation", "--output", "json", "--skip-download"]
-    done = subprocess.run(
-        [*command, "--compact", "--soft-fail"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LOG_LEVEL": "ERROR"},
-    )
+    assert CHECKOV.is_file(), "checkov is not installed; this installs and runs it: make checkov"
+    options = ["--framework", "cloudformation", "--output", "json", "--compact", "--soft-fail", "--skip-download"]
+    command = [str(CHECKOV), "--file", str(path), *options]
+    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     report = json.loads(done.stdout)
     assert report["summary"]["passed"] > 100, done.stderr
     assert report["summary"]["parsing_errors"] == 0
