@@ -12,12 +12,14 @@ MINISTACK := .venv-ministack
 AWSCLI := .venv-awscli
 BENCH := .venv-bench
 JUDGES := .venv-judges
+CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python -m
 # `uv venv` needs no pip. With `--only-binary`, installing a package runs none of its code.
 UV := $(RUN) tools.uv
 UV_INSTALL := $(UV) pip install --quiet --require-hashes --only-binary :all:
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
-LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements tests/judges/requirements
+LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements \
+  tests/judges/requirements tools/checkov/requirements
 
 # What commands need in addition to $(VENV), which all of them need.
 DEPLOYING := $(VENV)/installed node_modules/installed
@@ -33,7 +35,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test judges test-more test-pythons soak audit scan check format bench bench-polling \
+.PHONY: help setup bootstrap demo local local-stop test judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
   bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
@@ -65,8 +67,8 @@ test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) ## Run all tests, on local AWS
 judges: $(JUDGING) ## Run the tests on servers and parsers that this project did not write; about 2 minutes
 	@$(RUN) pytest --quiet $(PYTEST_FLAGS) tests/judges
 
-test-more: ## Run what is slow or needs the network: tests on other Pythons, soak, scan, audit
-	@$(MAKE) --no-print-directory --keep-going test-pythons soak scan audit
+test-more: ## Run what is slow or needs the network: tests on other Pythons, soak, scan, checkov, audit
+	@$(MAKE) --no-print-directory --keep-going test-pythons soak scan checkov audit
 
 test-pythons: setup ## Run the fast tests on every other installed Python
 	@for version in $(PYTHONS); do \
@@ -84,6 +86,9 @@ soak: $(LOCAL_AWS) ## Kill, overload and disturb the deployed stack; 15 minutes;
 
 scan: setup ## Scan the code for security problems
 	@$(RUN) bandit --quiet --configfile pyproject.toml --recursive functions infra local tools
+
+checkov: setup $(CHECKOV)/installed ## Scan the template with every setting on; each accepted finding has a reason
+	@$(RUN) pytest --quiet $(PYTEST_FLAGS) tests/infra/checkov.py
 
 audit: setup ## Check the locked dependencies for known vulnerabilities
 	@if output=$$($(RUN) pip_audit --strict --progress-spinner off --disable-pip $(LOCKS:%=--requirement %.txt) 2>&1); \
@@ -157,7 +162,7 @@ define needs_node
 endef
 
 # An environment whose Python no longer exists, for example after an upgrade, is also created again.
-.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES),$(if $(realpath $(env)/bin/python),,$(env)/installed))
+.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES) $(CHECKOV),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
 # pip installs only uv, from its lines in the lock file. uv installs everything else in a fraction of the time.
 $(VENV)/installed: requirements-dev.txt
@@ -174,7 +179,8 @@ $(MINISTACK)/installed: local/requirements.txt
 $(AWSCLI)/installed: examples/requirements.txt
 $(BENCH)/installed: benchmarks/requirements.txt
 $(JUDGES)/installed: tests/judges/requirements.txt
-$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed $(JUDGES)/installed: | $(VENV)/installed
+$(CHECKOV)/installed: tools/checkov/requirements.txt
+$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed $(JUDGES)/installed $(CHECKOV)/installed: | $(VENV)/installed
 	@echo "Setting up $(@D) from $<"
 	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(@D)
 	@$(UV_INSTALL) --python $(@D) -r $<

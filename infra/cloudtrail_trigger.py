@@ -6,6 +6,7 @@ from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
@@ -35,11 +36,19 @@ class CloudTrailTrigger(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, state_machine: sfn.IStateMachine, log_days: int, sources: Sequence[str] = ()
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        state_machine: sfn.IStateMachine,
+        log_days: int,
+        sources: Sequence[str] = (),
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._log_days = log_days
-        self.dead_letter_queue: sqs.Queue = dead_letter_queue(self, "exports whose run could not be started")
+        self._key = key
+        self.dead_letter_queue: sqs.Queue = dead_letter_queue(self, "exports whose run could not be started", key=key)
         self.starter = self._starter(state_machine)
         self.rule = events.Rule(
             self,
@@ -80,7 +89,7 @@ class CloudTrailTrigger(Construct):
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
         permissions = [self._start_permission(state_machine), LOG_DELIVERY_PERMISSION]
         role = self._role("StarterRole", "states", machines, permissions)
-        log = log_group(self, "Logs", days=self._log_days, prefix=STATE_MACHINES)
+        log = log_group(self, "Logs", days=self._log_days, key=self._key, prefix=STATE_MACHINES)
         starter = sfn.StateMachine(
             self,
             "Starter",

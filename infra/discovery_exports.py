@@ -1,7 +1,10 @@
 """Discovery Exports as one construct, for its own stack or for any other."""
 
-from aws_cdk import Aws, CfnRule, CfnRuleAssertion, Duration, Fn, Stack, Token
+from collections.abc import Sequence
+
+from aws_cdk import Aws, CfnRule, CfnRuleAssertion, Duration, Fn, Stack, Tags, Token
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -9,9 +12,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .cloudtrail_trigger import CloudTrailTrigger
+from .encryption import allow_services
 from .functions import Functions
 from .glue_tables import Tables
 from .monitoring import Monitoring
+from .network import Network
 from .notifications import Announcements
 from .schedules import Schedules
 from .settings.rules import SettingsError
@@ -25,8 +30,9 @@ class DiscoveryExports(Construct):
 
     Creates a bucket, a table and a topic unless they are given. A given table needs the partition key ``exportId`` (a
     string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given. ``key`` encrypts
-    the created resources, and the functions may use it for the given ones. Raises SettingsError if settings contradict
-    the stack's account and Region or the given resources.
+    the created resources, and the functions may use it for the given ones. The functions run outside of a VPC unless
+    ``vpc`` is given: in its private subnets or ``vpc_subnets``, with ``security_groups`` or one that allows outbound
+    HTTPS only. Raises SettingsError if settings contradict the stack's account and Region or the given resources.
     """
 
     def __init__(
@@ -39,12 +45,17 @@ class DiscoveryExports(Construct):
         key: kms.IKey | None = None,
         bus: events.IEventBus | None = None,
         topic: sns.ITopic | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
         settings: Settings | None = None,
     ) -> None:
         super().__init__(scope, id)
         settings = settings or Settings()
         self._validate_settings(settings, bucket)
         self._require_home_region(settings)
+        if key:
+            allow_services(key)
         self.storage = Storage(
             self,
             "Storage",
@@ -67,6 +78,9 @@ class DiscoveryExports(Construct):
             bus=self.announcements.bus,
             settings=settings,
             key=key,
+            network=Network(self, "Network", vpc=vpc, subnets=vpc_subnets, security_groups=security_groups)
+            if vpc
+            else None,
         )
         if self.tables:
             # The table of a custom dataset must exist before the function stores the first file for it.
@@ -78,22 +92,25 @@ class DiscoveryExports(Construct):
             batch_concurrency=settings.batch_concurrency,
             store_concurrency=settings.store_concurrency,
             log_days=settings.log_retention_days,
+            key=key,
         )
-        self.schedules = self._schedules(settings)
-        self.cloud_trail = self._cloud_trail(settings)
+        self.schedules = self._schedules(settings, key)
+        self.cloud_trail = self._cloud_trail(settings, key)
         # The roles of a trigger, too: until they exist, IAM has applied the policy, which is not immediate.
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
         for trigger in filter(None, (self.schedules, self.cloud_trail)):
             trigger.node.add_dependency(self.workflow.children_policy)
         self.monitoring = self._monitoring(settings)
+        for name, value in settings.tags.items():
+            Tags.of(self).add(name, value)
 
-    def _schedules(self, settings: Settings) -> Schedules | None:
+    def _schedules(self, settings: Settings, key: kms.IKey | None) -> Schedules | None:
         machine = self.workflow.state_machine
         if not settings.schedules:
             return None
-        return Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine)
+        return Schedules(self, "Schedules", schedules=settings.schedules, state_machine=machine, key=key)
 
-    def _cloud_trail(self, settings: Settings) -> CloudTrailTrigger | None:
+    def _cloud_trail(self, settings: Settings, key: kms.IKey | None) -> CloudTrailTrigger | None:
         machine = self.workflow.state_machine
         if not settings.cloud_trail_trigger:
             return None
@@ -103,6 +120,7 @@ class DiscoveryExports(Construct):
             state_machine=machine,
             log_days=settings.log_retention_days,
             sources=settings.cloud_trail_sources,
+            key=key,
         )
 
     def _monitoring(self, settings: Settings) -> Monitoring | None:

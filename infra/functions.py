@@ -12,13 +12,15 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from . import lambda_asset
+from .encryption import environment_permissions, key_permissions
 from .glue_tables import Tables
 from .lambda_environment import reject_too_large
 from .logs import log_group
+from .network import Network
 from .notifications import SOURCE
 from .permissions import Permission, acknowledge, make_role
 from .settings.dataset import environment_text
-from .settings.settings import Settings
+from .settings.settings import FunctionName, Settings
 from .storage import Storage
 
 SERVICE = "discovery-exports"
@@ -45,6 +47,7 @@ class Functions(Construct):
         bus: events.IEventBus,
         settings: Settings,
         key: kms.IKey | None = None,
+        network: Network | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._storage = storage
@@ -52,6 +55,7 @@ class Functions(Construct):
         self._bus = bus
         self._settings = settings
         self._key = key
+        self._network = network
         with lambda_asset.code(self) as self._code:
             self.plan_run = self._plan_run()
             self.check_exports = self._check_exports()
@@ -149,7 +153,7 @@ class Functions(Construct):
 
     def _function(
         self,
-        id: str,
+        id: FunctionName,
         description: str,
         *,
         timeout: Duration,
@@ -161,7 +165,7 @@ class Functions(Construct):
 
         Arm costs a fifth less and runs pure Python equally well.
         """
-        log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days)
+        log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days, key=self._key)
         variables = {**self._common_environment(), **environment, **POWERTOOLS}
         variables = {name: value for name, value in variables.items() if value}
         reject_too_large(self, id, variables)
@@ -180,9 +184,14 @@ class Functions(Construct):
                 self,
                 f"{id}Role",
                 assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-                permissions=[*permissions, log_permission(log), *self._key_permissions()],
+                permissions=[*permissions, log_permission(log), *self._key_permissions(), *self._network_permissions()],
             ),
             log_group=log,
+            environment_encryption=self._key,
+            reserved_concurrent_executions=self._settings.reserved_concurrency.get(id),
+            vpc=self._network.vpc if self._network else None,
+            vpc_subnets=self._network.subnets if self._network else None,
+            security_groups=self._network.security_groups if self._network else None,
         )
         acknowledge(
             function, "AwsSolutions-L1", "Lambda supports Python 3.13 until 2029; the code needs no newer version."
@@ -244,11 +253,15 @@ class Functions(Construct):
         )
 
     def _key_permissions(self) -> list[Permission]:
-        """The KMS permissions that S3 and DynamoDB require of a role that reads and writes encrypted data."""
-        if not self._key:
-            return []
+        """The KMS permissions that S3, DynamoDB and Lambda require of a role that uses encrypted data."""
         actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
-        return [Permission(actions=actions, resources=[self._key.key_arn])]
+        return [
+            *key_permissions(self._key, actions, services=["s3", "dynamodb", "lambda"]),
+            *environment_permissions(self._key),
+        ]
+
+    def _network_permissions(self) -> list[Permission]:
+        return self._network.permissions if self._network else []
 
 
 def log_permission(log: logs.LogGroup) -> Permission:

@@ -10,6 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
+from .encryption import key_permissions
 from .permissions import Permission, make_role
 
 SOURCE = "discovery.exports"
@@ -36,7 +37,7 @@ class Announcements(Construct):
         super().__init__(scope, id)
         self.bus = bus or events.EventBus.from_event_bus_name(self, "Bus", "default")
         self.topic = topic or self._topic(key)
-        self.dead_letter_queue = dead_letter_queue(self, "events that could not be published")
+        self.dead_letter_queue = dead_letter_queue(self, "events that could not be published", key=key)
         self._role = self._publisher(key)
         self.rule = events.Rule(
             self,
@@ -55,7 +56,10 @@ class Announcements(Construct):
         return sns.Topic(self, "Topic", master_key=key or own, enforce_ssl=True)
 
     def _publisher(self, key: kms.IKey | None) -> iam.Role:
-        """The role of the rules; EventBridge may assume it for rules of this account only."""
+        """The role of the rules; EventBridge may assume it for rules of this account only.
+
+        SNS requires both KMS permissions of a role that publishes to an encrypted topic.
+        """
         rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": rules}}
         publishing = Permission(actions=["sns:Publish"], resources=[self.topic.topic_arn])
@@ -63,7 +67,10 @@ class Announcements(Construct):
             self,
             "Publisher",
             assumed_by=iam.ServicePrincipal("events.amazonaws.com", conditions=conditions),
-            permissions=[publishing, *key_permissions(key)],
+            permissions=[
+                publishing,
+                *key_permissions(key, ["kms:Decrypt", "kms:GenerateDataKey"], services=["sns"]),
+            ],
         )
 
     def target(self) -> targets.SnsTopic:
@@ -74,8 +81,3 @@ class Announcements(Construct):
             dead_letter_queue=self.dead_letter_queue,
             max_event_age=Duration.hours(24),
         )
-
-
-def key_permissions(key: kms.IKey | None) -> list[Permission]:
-    """The KMS permissions that SNS requires of a role that publishes to an encrypted topic."""
-    return [Permission(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])] if key else []

@@ -12,16 +12,20 @@ from constructs import Construct, IConstruct
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Actions on resources; ``reason`` justifies wildcards in the resources."""
+    """Actions on resources, allowed unless ``effect`` is DENY; ``reason`` justifies wildcards in the resources."""
 
     actions: Sequence[str]
     resources: Sequence[str]
     reason: str = ""
-    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
+    effect: iam.Effect = iam.Effect.ALLOW
 
     def statement(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(
-            actions=list(self.actions), resources=list(self.resources), conditions=dict(self.conditions)
+            effect=self.effect,
+            actions=list(self.actions),
+            resources=list(self.resources),
+            conditions=dict(self.conditions),
         )
 
 

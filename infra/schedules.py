@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from aws_cdk import Aws, Duration, TimeZone
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
+from .encryption import key_permissions
 from .permissions import Permission, make_role
 from .settings.schedule import Schedule
 
@@ -21,11 +23,17 @@ class Schedules(Construct):
     """One Scheduler schedule for each setting. A run that cannot be started goes to a dead-letter queue."""
 
     def __init__(
-        self, scope: Construct, id: str, *, schedules: Sequence[Schedule], state_machine: sfn.IStateMachine
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        schedules: Sequence[Schedule],
+        state_machine: sfn.IStateMachine,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.dead_letter_queue = dead_letter_queue(self, "runs that a schedule could not start")
-        role = self._role(state_machine)
+        self.dead_letter_queue = dead_letter_queue(self, "runs that a schedule could not start", key=key)
+        role = self._role(state_machine, key)
         for number, schedule in enumerate(schedules, start=1):
             scheduler.Schedule(
                 self,
@@ -43,7 +51,7 @@ class Schedules(Construct):
                 ),
             )
 
-    def _role(self, state_machine: sfn.IStateMachine) -> iam.Role:
+    def _role(self, state_machine: sfn.IStateMachine, key: kms.IKey | None) -> iam.Role:
         """Scheduler may assume the role for schedules of this account only."""
         schedules = f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule*/*"
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": schedules}}
@@ -54,5 +62,6 @@ class Schedules(Construct):
             permissions=[
                 Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn]),
                 Permission(actions=["sqs:SendMessage"], resources=[self.dead_letter_queue.queue_arn]),
+                *key_permissions(key, ["kms:Decrypt", "kms:GenerateDataKey"], services=["sqs"]),
             ],
         )

@@ -1,7 +1,8 @@
 """The stack that ``cdk deploy`` creates: the construct, and outputs that name its resources."""
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Annotations, CfnOutput, Fn, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -18,7 +19,12 @@ class DiscoveryExportsStack(Stack):
     """Deploys to the account and Region of the caller's credentials."""
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, existing: Existing | None = None) -> None:
-        super().__init__(scope, id, description="Stores exports of AWS Application Discovery Service in S3")
+        super().__init__(
+            scope,
+            id,
+            description="Stores exports of AWS Application Discovery Service in S3",
+            tags=dict(settings.tags) or None,
+        )
         given = existing or Existing()
         bucket, table, key = given.bucket_name, given.table_name, given.key_arn
         exports = DiscoveryExports(
@@ -29,6 +35,9 @@ class DiscoveryExportsStack(Stack):
             key=kms.Key.from_key_arn(self, "Key", key) if key else None,
             bus=events.EventBus.from_event_bus_name(self, "Bus", given.bus_name) if given.bus_name else None,
             topic=sns.Topic.from_topic_arn(self, "Topic", given.topic_arn) if given.topic_arn else None,
+            vpc=self._vpc(given),
+            vpc_subnets=self._subnets(given),
+            security_groups=self._security_groups(given),
             settings=settings,
         )
         CfnOutput(self, "StateMachineArn", value=exports.workflow.state_machine.state_machine_arn)
@@ -40,3 +49,26 @@ class DiscoveryExportsStack(Stack):
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)
         if exports.monitoring:
             CfnOutput(self, "DashboardName", value=exports.monitoring.dashboard.dashboard_name)
+
+    def _vpc(self, given: Existing) -> ec2.IVpc | None:
+        """The CDK requires an Availability Zone, but does not use it, because the subnets are given."""
+        if not given.vpc_id:
+            return None
+        return ec2.Vpc.from_vpc_attributes(
+            self, "Vpc", vpc_id=given.vpc_id, availability_zones=[Fn.select(0, Fn.get_azs())]
+        )
+
+    def _subnets(self, given: Existing) -> ec2.SubnetSelection | None:
+        subnets = [ec2.Subnet.from_subnet_id(self, subnet, subnet) for subnet in given.subnet_ids]
+        for subnet in subnets:
+            Annotations.of(subnet).acknowledge_warning(
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "The stack adds no routes, so it needs no route tables."
+            )
+        return ec2.SubnetSelection(subnets=subnets) if subnets else None
+
+    def _security_groups(self, given: Existing) -> list[ec2.ISecurityGroup]:
+        """Not mutable: the stack adds no rules to a given security group."""
+        return [
+            ec2.SecurityGroup.from_security_group_id(self, group, group, mutable=False)
+            for group in given.security_group_ids
+        ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
@@ -80,18 +81,20 @@ class Workflow(Construct):
         batch_concurrency: int,
         store_concurrency: int,
         log_days: int,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._functions = functions
         self._batch_concurrency = batch_concurrency
         self._store_concurrency = store_concurrency
         self._log_days = log_days
+        self._key = key
         self._role = self._make_role()
         self.state_machine = self._state_machine()
         self.children_policy = self._allow_child_executions()
 
     def _state_machine(self) -> sfn.StateMachine:
-        log = log_group(self, "Logs", days=self._log_days, prefix=STATE_MACHINES)
+        log = log_group(self, "Logs", days=self._log_days, key=self._key, prefix=STATE_MACHINES)
         machine = sfn.StateMachine(
             self,
             "StateMachine",

@@ -50,6 +50,10 @@ def _json(value: object) -> object:
         return value
 
 
+def _object(value: object) -> object:
+    return _json(value or "{}") if isinstance(value, str) else value
+
+
 def _none(value: object) -> object:
     return None if value in ("", "null") else value
 
@@ -58,6 +62,7 @@ def _none(value: object) -> object:
 Number = Annotated[int, Field(strict=True), BeforeValidator(_number)]
 Flag = Annotated[bool, Field(strict=True, description="true or false"), BeforeValidator(_flag)]
 NONE, NAMES, JSON = BeforeValidator(_none), BeforeValidator(_names), BeforeValidator(_json)
+OBJECT = BeforeValidator(_object)
 
 
 def integer(low: int, high: int) -> Any:

@@ -1,13 +1,14 @@
 """The settings of a deployment. Their defaults and bounds are defined only here."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field, model_validator
 
 from .dataset import CustomDataset, reject_equal_names
-from .rules import JSON, NAMES, NONE, ContextModel, Flag, Number, SettingsError, integer, text
+from .rules import JSON, NAMES, NONE, OBJECT, ContextModel, Flag, Number, SettingsError, integer, text
 from .schedule import Schedule
 
 GB = 1000**3
@@ -25,10 +26,31 @@ BUCKET_NAME = r"(?!xn--|\d+(\.\d+){3}\Z)(?!.*(\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1
 ROLE_ARN = r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
+VPC_ID = r"vpc-[0-9a-f]{8,17}"
+SUBNET_ID = r"subnet-[0-9a-f]{8,17}"
+SECURITY_GROUP_ID = r"sg-[0-9a-f]{8,17}"
+TAG = re.compile(r"(?!(?i:aws:))[\w\s.:/=+@-]{1,128}")
+TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{0,256}")
+MAX_TAGS = 50
+"""Of a resource: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"""
+FunctionName = Literal["PlanRun", "CheckExports", "StoreExport", "ReportRun"]
 MINUTES = integer(1, 7 * 24 * 60)
 """Of a deadline; the workflow's timeout allows a week."""
 RETENTION_DAYS = integer(30, 36_500)
 """Of objects; at least as long as the checkpoints of an unfinished store, which refer to them, are kept."""
+
+
+def _reject_invalid_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """IAM does not distinguish upper and lower case in names of tags, so two that are equal without it are refused."""
+    invalid = [tag for tag in tags.items() if not (TAG.fullmatch(tag[0]) and TAG_VALUE.fullmatch(tag[1]))]
+    if invalid:
+        raise ValueError(
+            "must have names of 1 to 128 and values of up to 256 letters, digits, spaces or _.:/=+-@, "
+            f"and no name that begins with aws:, not {dict(invalid)}"
+        )
+    if len(tags) > MAX_TAGS or len({name.lower() for name in tags}) < len(tags):
+        raise ValueError(f"must be at most {MAX_TAGS}, with names that differ not only in upper and lower case")
+    return tags
 
 
 class Settings(ContextModel):
@@ -88,6 +110,17 @@ class Settings(ContextModel):
     log_retention_days: Annotated[
         Number, Predicate(LOG_DAYS.__contains__), Field(description=f"one of {', '.join(map(str, LOG_DAYS))}")
     ] = 90
+    reserved_concurrency: Annotated[
+        Mapping[FunctionName, Annotated[int, Field(strict=True, ge=1, le=100_000)]],
+        OBJECT,
+        Field(description=f"an object with whole numbers for any of {', '.join(get_args(FunctionName))}"),
+    ] = {}
+    tags: Annotated[
+        Mapping[str, str],
+        AfterValidator(_reject_invalid_tags),
+        OBJECT,
+        Field(description="an object with the names and values of tags"),
+    ] = {}
 
     @model_validator(mode="after")
     def _reject_contradictions(self) -> Self:
@@ -112,7 +145,8 @@ class Settings(ContextModel):
 class Existing(ContextModel):
     """Existing resources in the stack's own account, each by name or ARN, that a deployment uses and does not create.
 
-    A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``.
+    A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``. Lambda allows 16 subnets and 5
+    security groups: https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html
     """
 
     bucket_name: Annotated[str | None, text(BUCKET_NAME, "the name of a bucket"), NONE] = None
@@ -120,6 +154,28 @@ class Existing(ContextModel):
     key_arn: Annotated[str | None, text(KEY_ARN, "the ARN of a KMS key, not of an alias"), NONE] = None
     bus_name: Annotated[str | None, text(r"[\w./-]{1,256}", "the name of an event bus"), NONE] = None
     topic_arn: Annotated[str | None, text(TOPIC_ARN, "the ARN of a topic that is not FIFO"), NONE] = None
+    vpc_id: Annotated[str | None, text(VPC_ID, "the id of a VPC"), NONE] = None
+    subnet_ids: Annotated[
+        tuple[Annotated[str, text(SUBNET_ID, "the id of a subnet")], ...],
+        NAMES,
+        Field(max_length=16, description="ids of at most 16 subnets in a list or with commas between them"),
+    ] = ()
+    security_group_ids: Annotated[
+        tuple[Annotated[str, text(SECURITY_GROUP_ID, "the id of a security group")], ...],
+        NAMES,
+        Field(max_length=5, description="ids of at most 5 security groups in a list or with commas between them"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _reject_incomplete_network(self) -> Self:
+        faults = {}
+        if self.vpc_id and not self.subnet_ids:
+            faults["subnetIds"] = "is needed with vpcId"
+        if not self.vpc_id and (self.subnet_ids or self.security_group_ids):
+            faults["vpcId"] = "is needed with subnetIds and securityGroupIds"
+        if faults:
+            raise SettingsError(faults)
+        return self
 
 
 class Deployment(Settings, Existing):

@@ -1,12 +1,13 @@
 """Synthesizes stacks in the process of the tests; templates that several tests use are synthesized once."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 
 from infra.discovery_exports import DiscoveryExports
@@ -31,28 +32,48 @@ EVERYTHING = Settings(
     discovery_region="us-east-1",
     raw_retention_days=365,
     data_retention_days=365,
+    log_retention_days=365,
+    reserved_concurrency={"PlanRun": 5, "CheckExports": 50, "StoreExport": 400, "ReportRun": 5},
+    tags={"team": "migration"},
 )
 """All optional features, and all settings whose environment variables are absent by default."""
 
 
-def make_app(outdir: str | Path) -> App:
+def make_app(outdir: str | Path, context: Mapping[str, object] | None = None) -> App:
     """An app without the CDK's own validation, which takes ten seconds to load; cfn-lint checks the template."""
-    context = {"aws:cdk:enable-path-metadata": True}
+    context = {"aws:cdk:enable-path-metadata": True, **(context or {})}
     return App(outdir=str(outdir), context=context, builtin_cloud_formation_validation=False)
 
 
-def synthesized(make: Callable[[App], Stack]) -> Template:
+def make_vpc(stack: Stack) -> ec2.IVpc:
+    """An existing VPC with one private subnet."""
+    return ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-0123456789abcdef0",
+        availability_zones=[f"{REGION}a"],
+        private_subnet_ids=["subnet-0123456789abcdef0"],
+        private_subnet_route_table_ids=["rtb-0123456789abcdef0"],
+    )
+
+
+def synthesized(make: Callable[[App], Stack], context: Mapping[str, object] | None = None) -> Template:
     """The template of the stack that ``make`` adds to an app; the stack contains the construct ``Exports``."""
     with TemporaryDirectory() as outdir:
-        app = make_app(outdir)
+        app = make_app(outdir, context)
         stack = make(app)
         app.synth()
         document = json.loads((Path(outdir) / stack.template_file).read_text("utf-8"))
     return Template(document, root=f"{stack.node.id}/Exports")
 
 
-def of_stack(settings: Settings, existing: Existing | None = None, stack_id: str = "DiscoveryExports") -> Template:
-    return synthesized(lambda app: DiscoveryExportsStack(app, stack_id, settings=settings, existing=existing))
+def of_stack(
+    settings: Settings,
+    existing: Existing | None = None,
+    stack_id: str = "DiscoveryExports",
+    context: Mapping[str, object] | None = None,
+) -> Template:
+    return synthesized(lambda app: DiscoveryExportsStack(app, stack_id, settings=settings, existing=existing), context)
 
 
 @cache
@@ -66,7 +87,8 @@ def with_everything() -> Template:
 
     def make(app: App) -> Stack:
         stack = Stack(app, "DiscoveryExports", env=Environment(account=ACCOUNT, region=REGION))
-        DiscoveryExports(stack, "Exports", settings=EVERYTHING, key=kms.Key.from_key_arn(stack, "Key", KEY_ARN))
+        key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
+        DiscoveryExports(stack, "Exports", settings=EVERYTHING, key=key, vpc=make_vpc(stack))
         return stack
 
     return synthesized(make)

@@ -50,11 +50,12 @@ class Template:
         return re.sub(r"<(\w+)([.>])", lambda found: f"<{names.get(found[1], found[1])}{found[2]}", flat(value))
 
     def permissions(self, name: str) -> list[str]:
-        """What a role or policy allows, a line for each action and resource; conditions follow in brackets."""
+        """What a role or policy allows or denies, a line for each action and resource; conditions follow."""
         properties = self.properties(name)
         documents = [each["PolicyDocument"] for each in properties.get("Policies", [properties])]
         return sorted(
-            f"{action} on {self.text(resource)}{self._conditions(statement)}"
+            f"{'deny ' if statement['Effect'] == 'Deny' else ''}{action} on {self.text(resource)}"
+            f"{self._conditions(statement)}"
             for document in documents
             for statement in document["Statement"]
             for action in many(statement["Action"])
@@ -62,7 +63,19 @@ class Template:
         )
 
     def _conditions(self, statement: Json) -> str:
-        return f" if {json.dumps(statement['Condition'])}" if "Condition" in statement else ""
+        return f" if {json.dumps(self._named(statement['Condition']))}" if "Condition" in statement else ""
+
+    def _named(self, value: Any) -> Any:
+        """``value`` with its references as names."""
+        match value:
+            case {"Fn::Join": _} | {"Fn::GetAtt": _} | {"Ref": _}:
+                return self.text(value)
+            case dict():
+                return {key: self._named(each) for key, each in value.items()}
+            case list():
+                return [self._named(each) for each in value]
+            case _:
+                return value
 
     def definition(self) -> Json:
         """The definition of the state machine, with names in place of ARNs."""

@@ -33,6 +33,10 @@ def test_template_and_definition_have_no_faults(template: Template, definition: 
     assert lint(json.dumps(with_definition(template, definition))) == []
 
 
+def test_the_template_with_every_setting_has_no_faults(everything: Template) -> None:
+    assert lint(json.dumps(everything.document)) == []
+
+
 def test_a_fault_in_the_definition_is_found(template: Template, definition: dict[str, Any]) -> None:
     broken = copy.deepcopy(definition)
     del broken["States"]["Plan run"]["Resource"]

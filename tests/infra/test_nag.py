@@ -12,7 +12,7 @@ from constructs import IConstruct
 from infra import permissions
 from infra.discovery_exports import DiscoveryExports
 from infra.settings.settings import Settings
-from tests.infra.synthesis import ACCOUNT, EVERYTHING, REGION, make_app
+from tests.infra.synthesis import ACCOUNT, EVERYTHING, REGION, make_app, make_vpc
 
 Finding = tuple[str, str]
 """The path of a construct and the id of a rule."""
@@ -45,7 +45,8 @@ def checked(outdir: Path, settings: Settings) -> App:
     app, everything = make_app(outdir), settings is EVERYTHING
     stack = Stack(app, "Stack", env=Environment(account=ACCOUNT, region=REGION) if everything else None)
     key = kms.Key(stack, "Key", enable_key_rotation=True) if everything else None
-    DiscoveryExports(stack, "Exports", key=key, settings=settings)
+    vpc = make_vpc(stack) if everything else None
+    DiscoveryExports(stack, "Exports", key=key, vpc=vpc, settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 

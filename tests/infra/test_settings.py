@@ -43,7 +43,7 @@ def shown(default: object) -> set[str]:
         return {"none", "made", "default bus", "the stack's"}
     if isinstance(default, int) and not isinstance(default, bool):
         return {f"{default:,}", f"{default // GB} GB" if default % GB == 0 else ""}
-    return {"none"} if default == () else {str(default), str(default).lower()}
+    return {"none"} if default in ((), {}) else {str(default), str(default).lower()}
 
 
 def test_values_may_come_from_the_command_line() -> None:
@@ -106,6 +106,18 @@ def test_a_sweep_may_have_no_maximum_age(none: object) -> None:
         ("noncurrentDays", None),
         ("logRetentionDays", 91),
         ("logRetentionDays", True),
+        ("reservedConcurrency", {"Store": 5}),
+        ("reservedConcurrency", {"StoreExport": 0}),
+        ("reservedConcurrency", {"StoreExport": "5"}),
+        ("reservedConcurrency", []),
+        ("reservedConcurrency", 5),
+        ("tags", "team=migration"),
+        ("tags", {"aws:team": "migration"}),
+        ("tags", {"team": 5}),
+        ("tags", {"": "migration"}),
+        ("tags", {"team": "a,b"}),
+        ("tags", {"team": "a", "Team": "b"}),
+        ("tags", {f"tag{number}": "" for number in range(51)}),
         ("tables", "maybe"),
         ("tables", "yes"),
         ("tables", 1),
@@ -180,6 +192,12 @@ def test_datasets_may_come_from_the_command_line() -> None:
         ("topicArn", "our-topic"),
         ("topicArn", "arn:aws:sns:us-east-1:111122223333:ours.fifo"),
         ("topicArn", 5),
+        ("vpcId", "our-vpc"),
+        ("vpcId", "vpc-0A1B2C3D"),
+        ("subnetIds", ["subnet-0a1b2c3d", "vpc-0a1b2c3d"]),
+        ("subnetIds", [f"subnet-{number:08x}" for number in range(17)]),
+        ("securityGroupIds", "default"),
+        ("securityGroupIds", [f"sg-{number:08x}" for number in range(6)]),
     ],
 )
 def test_invalid_names_of_existing_resources_are_rejected(name: str, value: object) -> None:
@@ -187,6 +205,37 @@ def test_invalid_names_of_existing_resources_are_rejected(name: str, value: obje
         Existing.from_context({name: value})
 
     assert list(rejected.value.faults) == [name]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"vpcId": "vpc-0a1b2c3d"}, "subnetIds: is needed with vpcId"),
+        ({"subnetIds": ["subnet-0a1b2c3d"]}, "vpcId: is needed with subnetIds"),
+        ({"securityGroupIds": ["sg-0a1b2c3d"]}, "vpcId: is needed with subnetIds and securityGroupIds"),
+    ],
+)
+def test_an_incomplete_network_is_rejected(given: dict[str, object], fault: str) -> None:
+    with pytest.raises(SettingsError, match=fault):
+        Deployment.from_context(given)
+
+
+def test_network_tags_and_concurrency_may_come_from_the_command_line() -> None:
+    deployment = Deployment.from_context(
+        {
+            "vpcId": "vpc-0a1b2c3d",
+            "subnetIds": "subnet-0a1b2c3d, subnet-1a2b3c4d",
+            "securityGroupIds": "",
+            "reservedConcurrency": '{"StoreExport": 200}',
+            "tags": '{"team": "Migration + Co", "cost-center": "42"}',
+        }
+    )
+
+    assert deployment.subnet_ids == ("subnet-0a1b2c3d", "subnet-1a2b3c4d")
+    assert deployment.security_group_ids == ()
+    assert deployment.reserved_concurrency == {"StoreExport": 200}
+    assert deployment.tags == {"team": "Migration + Co", "cost-center": "42"}
+    assert Deployment.from_context({"tags": "", "reservedConcurrency": ""}).tags == {}
 
 
 def test_a_misspelt_setting_of_an_existing_resource_is_rejected() -> None:
