@@ -251,6 +251,26 @@ def test_fault_26_of_two_writers_one_replaces_the_object_and_the_other_accepts_i
     assert len(results) == 2
 
 
+def test_small_object_that_changes_before_it_is_replaced_is_compared_again(copying: Copying) -> None:
+    copying.server.body = csv_bytes(1_000)
+    write(copying, OTHER)
+    etags = [copying.bucket.stored["raw/export.csv"].etag]
+    copying.bucket.requests.clear()
+
+    def meanwhile(call: Call) -> None:
+        write(copying, csv_bytes(2_000, seed=3))
+        etags.append(copying.bucket.stored["raw/export.csv"].etag)
+        call.perform()
+
+    copying.bucket.faults["PUT"] = deque([Call.perform, meanwhile])
+
+    copying.assert_stored(copying.run(), copying.server.body)
+
+    puts = [request.headers for request in copying.bucket.requests if request.operation == "PUT"]
+    assert [each["If-Match"] for each in puts if each["If-Match"]] == etags
+    assert [each["If-None-Match"] for each in puts] == ["*", None, None, "*", None]
+
+
 def test_small_object_that_vanishes_before_it_is_compared_is_written(copying: Copying) -> None:
     copying.server.body = csv_bytes(1_000)
     write(copying, OTHER)
