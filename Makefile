@@ -81,7 +81,7 @@ test-pythons: setup ## Run the fast tests on every other installed Python
 	  .venv-$$version/bin/python -m pytest --quiet --numprocesses=auto $(PYTEST_FLAGS) $(TESTS) || exit 1; \
 	done
 
-soak: $(LOCAL_AWS) ## Kill, overload and disturb the deployed stack; 15 minutes; SEED=n changes the order
+soak: $(LOCAL_AWS) ## Kill, overload, disturb and upgrade the deployed stack; 20 minutes; SEED=n changes the order
 	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,quota.py upgrade.py test_soak.py test_large_exports.py privileges.py test_secret.py)
 
 scan: setup ## Scan the code for security problems

@@ -23,7 +23,7 @@ EXPORTS = 300
 THROTTLED = "Lambda.TooManyRequestsException"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     with LocalAws(tmp_path_factory.mktemp("quota") / "aws", lambda_quota=QUOTA, bound=True) as aws:
         yield aws

@@ -31,7 +31,7 @@ NOT_LOCAL = {"AWS::Athena::NamedQuery"}
 """Types that CloudFormation in the local AWS does not support."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """With another stack of today's app, whose deployment uploads the code of the functions."""
     folder = tmp_path_factory.mktemp("upgrade")
@@ -39,7 +39,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         yield aws
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def before(aws: LocalAws) -> dict[str, str]:
     """The outputs of the recorded template, deployed with today's code under the keys of the recorded code."""
     template: Any = json.loads((RECORDED / "template.json").read_text("utf-8"))
