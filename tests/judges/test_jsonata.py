@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from infra.workflow import BATCH_RESULTS, COUNTED_INPUT
 from tests.infra import synthesis
 from tests.infra.test_examples import filled
 from tests.judges.servers import JSONATA, need
@@ -92,6 +93,9 @@ def cause_of(run: Mapping[str, Json]) -> str:
 FAILED_RUN = {"Error": "ExportsNotStored", "Cause": '{"counts": {"REJECTED": 1}, "report": "s3://b/r.json"}'}
 FILE = {"dataset": "agent_os_info", "key": "data/x.csv", "rows": 2}
 
+SETTLED = {"batch": 1, "pending": 0}
+LOST = {"batch": 2, "error": "AccessDenied", "cause": ""}
+STOPPED = {"Status": "ABORTED", "Input": "{}", "Error": "E", "Cause": "x" * 65, "Name": "not in the result"}
 RESULTS: Sequence[Json] = ([], [7], [7, 8], [None], [[]], [{}], [LONG])
 """What storing may give, as far as JSONata is concerned."""
 
@@ -114,6 +118,23 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
         '$substring($states.errorOutput.Cause & "", 0, 64)': [
             (states(errorOutput={"Error": "States.Timeout"}), ""),
             *((states(errorOutput={"Cause": value}), text(value)[:64]) for value in VALUES),
+        ],
+        BATCH_RESULTS.removeprefix("{%").removesuffix("%}").strip(): [
+            (states(result=children), [shown for _, shown in children_shown])
+            for children_shown in (
+                [],
+                [(SETTLED, SETTLED)],
+                [(SETTLED, SETTLED), (LOST, LOST)],
+                [({**SETTLED, "unknown": LONG}, SETTLED)],
+                [({"Status": "FAILED", "Input": "{}"}, {"Status": "FAILED", "Input": "{}"})],
+                [(STOPPED, {"Status": "ABORTED", "Input": "{}", "Error": "E", "Cause": "x" * 64})],
+                *([(child, {}), (SETTLED, SETTLED)] for child in (None, "text", 7, [], {}, False)),
+            )
+            for children in ([child for child, _ in children_shown],)
+        ],
+        COUNTED_INPUT.removeprefix("{%").removesuffix("%}").strip(): [
+            (states(input={"batch": 1}, context={"State": {"RetryCount": 3}}), {"batch": 1, "retryCount": 3}),
+            (states(input={"batch": 1}, context={"State": {}}), {"batch": 1}),
         ],
         '$merge([$states.input, {"results": $states.result}])': [
             (
