@@ -57,6 +57,11 @@ def runs_alone(path: Path) -> bool:
     return "pytestmark = pytest.mark.alone" in path.read_text("utf-8")
 
 
+@cache
+def makes_templates(path: Path) -> bool:
+    return any(call in path.read_text("utf-8") for call in ("of_stack(", "synthesized("))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteScheduling":
     config.option.loadscopereorder = False
@@ -66,14 +71,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteSchedu
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist has no types
     """Assigns all files marked ``alone`` to one process, and each other file of a suite with a slow set-up to one.
 
-    All tests of the infrastructure run in one process: they share a few templates and the Node.js that makes them. So
-    do those on independent servers, which are started once.
+    The tests of the infrastructure run in one process, because they share a few templates; files that make templates of
+    their own may run in another. The tests on independent servers, which are started once, run in one process, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, suite = nodeid.partition("::")[0], suite_of(nodeid)
         if suite == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
+        if suite == "infra" and makes_templates(self.config.rootpath / file):
+            return file
         return {"infra": "infra", "judges": "judges", "slow": file, "local": file}.get(suite, nodeid)
 
 
