@@ -52,7 +52,7 @@ class DiscoveryExports(Construct):
     ) -> None:
         super().__init__(scope, id)
         settings = settings or Settings()
-        self._validate_settings(settings, bucket)
+        self._validate_settings(settings, bucket, network_without_vpc=not vpc and bool(vpc_subnets or security_groups))
         self._require_home_region(settings)
         if key:
             allow_services(key)
@@ -139,9 +139,11 @@ class DiscoveryExports(Construct):
             late_after=Duration.hours(settings.late_after_hours),
         )
 
-    def _validate_settings(self, settings: Settings, bucket: s3.IBucket | None) -> None:
+    def _validate_settings(self, settings: Settings, bucket: s3.IBucket | None, *, network_without_vpc: bool) -> None:
         """CloudTrail reports calls in the account and Region where they are made, so the trigger must be there."""
         stack, faults = Stack.of(self), {}
+        if network_without_vpc:
+            faults["vpc"] = "is needed with vpc_subnets and security_groups"
         if not Token.is_unresolved(stack.region) and (settings.discovery_region or stack.region) not in HOME_REGIONS:
             faults["discoveryRegion"] = f"is needed: the service is not in {stack.region}, the Region of the stack"
         elsewhere = {

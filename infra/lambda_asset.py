@@ -54,8 +54,9 @@ def code(scope: Construct) -> Iterator[lambda_.Code]:
     build(folder)
     yield lambda_.Code.from_asset(str(folder), asset_hash=asset_hash, asset_hash_type=AssetHashType.CUSTOM)
     copy = outdir / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
-    if copy.exists():  # its folders have modes of the caller's umask
-        set_modes(copy)
+    if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
+        return
+    set_modes(copy)  # the CDK made its folders with the caller's umask
 
 
 def build(target: Path) -> None:

@@ -126,7 +126,7 @@ class Monitoring(Construct):
     def _function_alarms(self) -> list[AlarmSpec]:
         """The workflow retries single errors and throttles, so only persistent ones go into ALARM.
 
-        The threshold is three errors: a task has at most three attempts in a batch, and if each fails at once, they are
+        The threshold is three errors: a task whose function fails has three attempts. If each fails at once, they are
         used up within half a minute.
         """
         return [

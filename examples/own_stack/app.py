@@ -64,7 +64,6 @@ class MigrationData(Stack):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key,
-            deletion_protection=True,
         )
         table.add_global_secondary_index(
             index_name="ByStatus",

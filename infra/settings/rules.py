@@ -51,7 +51,7 @@ def _json(value: object) -> object:
 
 
 def _object(value: object) -> object:
-    return _json(value or "{}") if isinstance(value, str) else value
+    return ({} if value in ("", "null", None) else _json(value)) if isinstance(value, str | None) else value
 
 
 def _none(value: object) -> object:

@@ -29,8 +29,8 @@ TOPIC_ARN = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 VPC_ID = r"vpc-[0-9a-f]{8,17}"
 SUBNET_ID = r"subnet-[0-9a-f]{8,17}"
 SECURITY_GROUP_ID = r"sg-[0-9a-f]{8,17}"
-TAG = re.compile(r"(?!(?i:aws:))[\w\s.:/=+@-]{1,128}")
-TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{0,256}")
+TAG = re.compile(r"(?!(?i:aws:))[\w .:/=+@-]{1,128}")
+TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 MAX_TAGS = 50
 """Of a resource: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"""
 FunctionName = Literal["PlanRun", "CheckExports", "StoreExport", "ReportRun"]
@@ -168,7 +168,8 @@ class Existing(ContextModel):
 
     @model_validator(mode="after")
     def _reject_incomplete_network(self) -> Self:
-        faults = {}
+        lists = {"subnetIds": self.subnet_ids, "securityGroupIds": self.security_group_ids}
+        faults = {name: "must not name one twice" for name, ids in lists.items() if len(set(ids)) < len(ids)}
         if self.vpc_id and not self.subnet_ids:
             faults["subnetIds"] = "is needed with vpcId"
         if not self.vpc_id and (self.subnet_ids or self.security_group_ids):

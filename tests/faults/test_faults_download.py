@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exports.download.throughput import ThroughputMonitor
-from exports.errors import SourceDenied, SourceError, UrlExpired
+from exports.errors import NonRetryableError, SourceDenied, SourceError, UrlExpired
 from exports.model import Reason
 from exports.runs import Unfinished
 from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
@@ -280,6 +280,16 @@ def test_fault_07_url_that_stays_expired_or_denied_is_requested_twice(
     assert caught.type is error
     assert copying.refreshes == 2
     assert not copying.pauses
+    copying.assert_nothing_visible()
+
+
+def test_denial_by_the_policy_of_a_vpc_endpoint_is_not_the_fault_of_the_source(copying: Copying) -> None:
+    copying.server.always = faults.denied(message="… because no VPC endpoint policy allows the s3:GetObject action")
+
+    with pytest.raises(NonRetryableError, match="AccessDenied"):
+        copying.run()
+
+    assert copying.refreshes == 0
     copying.assert_nothing_visible()
 
 

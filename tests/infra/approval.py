@@ -135,17 +135,41 @@ def deploy_policies(everything: Template) -> dict[str, str]:
     """Policies for the role with which CloudFormation deploys, by file name.
 
     The actions that CloudFormation's own schemas list for these types of resources. Roles are limited to the names that
-    CloudFormation gives to those of the stack.
+    CloudFormation gives to those of the stack, and get permissions only while they have the permissions boundary.
     """
     needed = {action for kind in _counts(everything) for action in _actions(kind) if _is_used(action)}
     actions = sorted({*needed, BOOTSTRAP_VERSION})
-    iam = [action for action in actions if action.startswith("iam:")]
+    iam = [action for action in actions if action.startswith("iam:") and action not in NOT_GRANTED]
+    granting = [action for action in iam if action in GRANTING]
+    plain = [action for action in iam if action not in (*GRANTING, PASS_ROLE)]
     others = [action for action in actions if not action.startswith("iam:")]
     stack = [f"arn:aws:iam::*:role/{everything.root.partition('/')[0]}-*"]
-    parts = [[_statement(iam, stack)], *([_statement(part, ["*"])] for part in _parts(others))]
+    roles = [
+        _statement(plain, stack),
+        {**_statement(granting, stack), "Condition": {"StringLike": {"iam:PermissionsBoundary": BOUNDARY}}},
+        {**_statement([PASS_ROLE], stack), "Condition": {"StringEquals": {"iam:PassedToService": SERVICES}}},
+    ]
+    parts = [roles, *([_statement(part, ["*"])] for part in _parts(others))]
     return {f"{number}.policy.json": _document(statements) for number, statements in enumerate(parts, start=1)}
 
 
+BOUNDARY = "arn:aws:iam::*:policy/our-boundary"
+PASS_ROLE = "iam:PassRole"
+SERVICES = [f"{name}.amazonaws.com" for name in ("events", "lambda", "scheduler", "states")]
+"""Services that take a role of the stack."""
+NOT_GRANTED = {"iam:CreateServiceLinkedRole", "iam:DeleteRolePermissionsBoundary", "iam:ListRoles"}
+"""The stack needs none of them. Without its boundary, a role could get any permission."""
+GRANTING = {
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+}
+"""Actions with the condition key ``iam:PermissionsBoundary``:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+"""
 BOOTSTRAP_VERSION = "ssm:GetParameters"
 """Every template of the CDK reads the version of the bootstrap stack from a parameter of Systems Manager."""
 

@@ -61,6 +61,15 @@ def test_the_deploy_policies_fit_into_managed_policies_and_reach_only_roles_of_t
                 assert statement["Resource"] == ["arn:aws:iam::*:role/DiscoveryExports-*"]
 
 
+def test_the_deploy_policies_give_roles_permissions_only_within_the_boundary() -> None:
+    policy = json.loads((approval.POLICIES / "1.policy.json").read_text("utf-8"))
+    conditions = {action: each.get("Condition") for each in policy["Statement"] for action in each["Action"]}
+
+    assert {action for action, condition in conditions.items() if condition} == {*approval.GRANTING, "iam:PassRole"}
+    assert conditions["iam:PutRolePolicy"] == {"StringLike": {"iam:PermissionsBoundary": approval.BOUNDARY}}
+    assert "iam:DeleteRolePermissionsBoundary" not in conditions
+
+
 def test_the_page_names_every_policy_file() -> None:
     page = approval.PAGE.read_text("utf-8")
 

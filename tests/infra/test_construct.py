@@ -3,12 +3,14 @@
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
 from infra.discovery_exports import DiscoveryExports
+from infra.settings.rules import SettingsError
 from infra.settings.settings import Settings
 from tests.infra.synthesis import synthesized
 from tests.infra.template import Template
@@ -32,6 +34,13 @@ def in_user_stack(app: App) -> Stack:
 @pytest.fixture(scope="module")
 def template() -> Template:
     return synthesized(in_user_stack)
+
+
+def test_subnets_and_security_groups_need_a_vpc() -> None:
+    stack = Stack(App(), "Theirs")
+
+    with pytest.raises(SettingsError, match="vpc: is needed with vpc_subnets and security_groups"):
+        DiscoveryExports(stack, "Exports", vpc_subnets=ec2.SubnetSelection())
 
 
 def test_existing_resources_are_not_created(template: Template) -> None:

@@ -166,6 +166,18 @@ def test_invalid_datasets_are_rejected_with_a_reason(datasets: object, fault: st
         Settings.from_context({"datasets": datasets})
 
 
+@pytest.mark.parametrize("none", [None, "", "null"])
+def test_there_may_be_no_tags_and_no_reserved_concurrency(none: object) -> None:
+    settings = Settings.from_context({"tags": none, "reservedConcurrency": none})
+
+    assert (settings.tags, settings.reserved_concurrency) == ({}, {})
+
+
+def test_a_subnet_cannot_be_named_twice() -> None:
+    with pytest.raises(SettingsError, match="subnetIds: must not name one twice"):
+        Existing.from_context({"vpcId": "vpc-0a1b2c3d", "subnetIds": "subnet-0a1b2c3d, subnet-0a1b2c3d"})
+
+
 def test_hosts_may_come_from_the_command_line_as_json() -> None:
     settings = Settings.from_context({"downloadHosts": '["localhost:*", "127.0.0.1:*"]'})
 

@@ -96,6 +96,17 @@ FILE = {"dataset": "agent_os_info", "key": "data/x.csv", "rows": 2}
 SETTLED = {"batch": 1, "pending": 0}
 LOST = {"batch": 2, "error": "AccessDenied", "cause": ""}
 STOPPED = {"Status": "ABORTED", "Input": "{}", "Error": "E", "Cause": "x" * 65, "Name": "not in the result"}
+LOST_RESULTS: Sequence[Json] = (None, "text", 7, [], {}, False)
+CHILDREN: Sequence[Sequence[tuple[Json, Json]]] = (
+    [],
+    [(SETTLED, SETTLED)],
+    [(SETTLED, SETTLED), (LOST, LOST)],
+    [({**SETTLED, "unknown": LONG}, SETTLED)],
+    [({"Status": "FAILED", "Input": "{}"}, {"Status": "FAILED", "Input": "{}"})],
+    [(STOPPED, {"Status": "ABORTED", "Input": "{}", "Error": "E", "Cause": "x" * 64})],
+    *([(lost, {}), (SETTLED, SETTLED)] for lost in LOST_RESULTS),
+)
+"""Results of child executions, each with what is passed on of it."""
 RESULTS: Sequence[Json] = ([], [7], [7, 8], [None], [[]], [{}], [LONG])
 """What storing may give, as far as JSONata is concerned."""
 
@@ -120,17 +131,7 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
             *((states(errorOutput={"Cause": value}), text(value)[:64]) for value in VALUES),
         ],
         BATCH_RESULTS.removeprefix("{%").removesuffix("%}").strip(): [
-            (states(result=children), [shown for _, shown in children_shown])
-            for children_shown in (
-                [],
-                [(SETTLED, SETTLED)],
-                [(SETTLED, SETTLED), (LOST, LOST)],
-                [({**SETTLED, "unknown": LONG}, SETTLED)],
-                [({"Status": "FAILED", "Input": "{}"}, {"Status": "FAILED", "Input": "{}"})],
-                [(STOPPED, {"Status": "ABORTED", "Input": "{}", "Error": "E", "Cause": "x" * 64})],
-                *([(child, {}), (SETTLED, SETTLED)] for child in (None, "text", 7, [], {}, False)),
-            )
-            for children in ([child for child, _ in children_shown],)
+            (states(result=[child for child, _ in children]), [shown for _, shown in children]) for children in CHILDREN
         ],
         COUNTED_INPUT.removeprefix("{%").removesuffix("%}").strip(): [
             (states(input={"batch": 1}, context={"State": {"RetryCount": 3}}), {"batch": 1, "retryCount": 3}),

@@ -21,7 +21,15 @@ from urllib3.exceptions import HTTPError
 from exports.download.connections import Endpoint, connect
 from exports.download.throughput import ThroughputMonitor
 from exports.download.url_policy import check_url
-from exports.errors import ExportsError, Rejected, SourceChanged, SourceDenied, SourceError, UrlExpired
+from exports.errors import (
+    ExportsError,
+    NonRetryableError,
+    Rejected,
+    SourceChanged,
+    SourceDenied,
+    SourceError,
+    UrlExpired,
+)
 from exports.model import Reason
 from exports.retry import RetryPolicy
 
@@ -239,12 +247,18 @@ def _failure(response: "BaseHTTPResponse") -> ExportsError | None:
     return SourceBusy(status, parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
 
 
-def _denied(response: "BaseHTTPResponse") -> SourceError:
-    """The error for a 400, 401 or 403, by S3's error document."""
+def _denied(response: "BaseHTTPResponse") -> ExportsError:
+    """The error for a 400, 401 or 403, by S3's error document.
+
+    The policy of a VPC endpoint that the functions use denies access with the same code, and says so in the message.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
     document = _receive(response, MAX_ERROR_BYTES)
     code, message = (found[1].decode() if (found := member.search(document)) else "" for member in _ERROR_MEMBERS)
     if code in EXPIRED or (code, message) == SIGNATURE_EXPIRED:
         return UrlExpired(f"the download URL is no longer valid ({response.status} {code})")
+    if code == "AccessDenied" and b"VPC endpoint policy" in document:
+        return NonRetryableError(code)
     if code == "AccessDenied":
         return SourceDenied(f"access to the source is denied ({response.status} {code})")
     return SourceError(f"the source answered {response.status} {code}".strip())

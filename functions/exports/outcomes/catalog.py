@@ -150,7 +150,7 @@ class Catalog:
         """
         own, outdated = _run_attributes(batch)
         values = {**self._origin, **own, "status": outcome, **({"reason": reason} if reason else {})}
-        remove = ("announcedAt", "settledAt", "lastError", *outdated, *(() if reason else ("reason",)))
+        remove = ("announcedAt", "settledAt", "lastError", "deniedSince", *outdated, *(() if reason else ("reason",)))
         condition = f"{_MAY_RECORD_UNSETTLED} AND NOT (#status = :status AND runId = :runId)"
         # A repeated call writes equal values, so equal values do not show which call was applied.
         return self._write(batch, export_id, values, condition=condition, remove=remove, treat_equal_as_applied=False)
@@ -158,12 +158,13 @@ class Catalog:
     def release(self, batch: Batch, export_id: str, error: str | None = None, *, denied: bool = False) -> None:
         """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt.
 
-        ``denied``: access to the source was denied. The time of the first such error is kept.
+        ``denied``: access to the source was denied. The time of the first of such errors in a row is kept.
         """
         sets = {":error": "lastError = :error"} if error else {}
         sets |= {":now": "deniedSince = if_not_exists(deniedSince, :now)"} if denied else {}
         values = {":error": error, ":now": utc_text(self._clock())}
-        expression = f"{'SET ' if sets else ''}{', '.join(sets.values())} REMOVE claimedBy, claimedUntil"
+        remove = ("claimedBy", "claimedUntil", *(() if denied else ("deniedSince",)))
+        expression = f"{'SET ' if sets else ''}{', '.join(sets.values())} REMOVE {', '.join(remove)}"
         arguments = {":run_id": batch.run_id, **{name: values[name] for name in sets}}
         with suppress(ConditionFailed):
             self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)

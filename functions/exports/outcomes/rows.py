@@ -43,7 +43,7 @@ class Row:
 
     @property
     def denied_since(self) -> str | None:
-        """Time of the first of the attempts to download the export, all of them, whose access was denied."""
+        """Time of the first denied download; every attempt of this run since then was denied, too."""
         return self.item.get("deniedSince")
 
     @property

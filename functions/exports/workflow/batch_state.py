@@ -32,8 +32,8 @@ class Pending:
     """Time of the last poll that the service answered. An export that ended since may have ended right after it."""
     last: bool = False
     """The poll at the deadline is done."""
-    backing_off: bool = False
-    """The last round stored nothing, so the next round starts with one export only."""
+    store_limit: int | None = None
+    """Exports that the next round may store, after a round that stored nothing or that Lambda throttled."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Pending:
             next_poll_at=_moment(state.get("nextCheckAt")),
             last_polled_at=_moment(state.get("lookedAt")),
             last=state.get("last", False),
-            backing_off=state.get("stalled", False),
+            store_limit=state.get("storeLimit", 1 if state.get("stalled") else None),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Pending:
             "nextCheckAt": utc_text(self.next_poll_at) if self.next_poll_at else None,
             "lookedAt": utc_text(self.last_polled_at) if self.last_polled_at else None,
             "last": self.last,
-            "stalled": self.backing_off,
+            "storeLimit": self.store_limit,
         }
 
 

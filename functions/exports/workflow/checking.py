@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
@@ -88,14 +89,13 @@ class BatchPoll:
                 ready[item.export_id] = item
             elif result.get("progress") != "settled":
                 waiting[item.export_id] = None
-        advanced = any(result.get("progress") in ("settled", "unfinished") for result in pending.results)
         return replace(
             pending,
             waiting=tuple(export_id for export_id in waiting if export_id not in ready),
             ready=tuple(ready.values()),
             results=(),
             retries=pending.retries + sum(result.get("retries", 0) for result in results),
-            backing_off=not advanced if pending.results else pending.backing_off,
+            store_limit=_store_limit(pending.results) if pending.results else pending.store_limit,
         )
 
     def _end(self, pending: Pending, outcome: Outcome, reason: str | None = None) -> Pending:
@@ -131,7 +131,7 @@ class BatchPoll:
             next_poll_at=next_poll_at,
             last_polled_at=self.now,
             last=last,
-            backing_off=pending.backing_off,
+            store_limit=pending.store_limit,
         )
         return _assign_items(after, (*(() if last else pending.ready), *sorted_.ready))
 
@@ -226,13 +226,24 @@ class BatchPoll:
             self.records.settle(export, Outcome.FAILED, {}, polls=polls)
 
 
+def _store_limit(results: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many exports the next round may store; None for all.
+
+    After a round that stored nothing, one. After a round that Lambda throttled, as many as got through: the others
+    would use up the retries of the batch without a chance. Once nothing is throttled, all.
+    """
+    advanced = sum(result.get("progress") in ("settled", "unfinished") for result in results)
+    throttled = any(result.get("error") in LAMBDA_ERRORS for result in results)
+    return max(1, advanced) if throttled or not advanced else None
+
+
 def _assign_items(pending: Pending, ready: Sequence[Item]) -> Pending:
     """Assign the ready items to storing, within the MAX_STORES of the batch; the others wait.
 
-    After a round that stored nothing, only one item is assigned, a different one each time, and the others follow once
-    storing works again. So a source that is down for an hour does not use up the attempts of a day.
+    With a ``store_limit``, the items that were not tried come first next time. So a source that is down for an hour
+    does not use up the attempts of a day.
     """
-    limit = min(max(0, MAX_STORES - pending.stores), 1 if pending.backing_off else MAX_STORES)
+    limit = min(max(0, MAX_STORES - pending.stores), pending.store_limit or MAX_STORES)
     chosen = tuple(ready[:limit])
     held_back = (item.export_id for item in ready[limit:])
     return replace(pending, waiting=(*pending.waiting, *held_back), ready=chosen, stores=pending.stores + len(chosen))

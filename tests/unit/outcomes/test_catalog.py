@@ -176,6 +176,19 @@ def test_the_time_of_the_first_denied_download_is_kept_until_one_makes_progress(
     assert third.denied_since is None
 
 
+def test_the_time_of_a_denied_download_ends_with_another_error_and_with_the_run(catalog: Catalog) -> None:
+    claim(catalog, "run-1")
+    catalog.release(of_run("run-1"), "export-1", "denied", denied=True)
+    claim(catalog, "run-2")
+    catalog.release(of_run("run-2"), "export-1", "busy")
+    after_error = claim(catalog, "run-3").row
+    catalog.release(of_run("run-3"), "export-1", "denied", denied=True)
+    catalog.record_unsettled(of_run("run-3"), "export-1", Outcome.TIMED_OUT)
+
+    assert after_error.denied_since is None
+    assert catalog.rows(["export-1"])["export-1"].denied_since is None
+
+
 def test_the_reason_of_an_outcome_replaces_the_last_error(catalog: Catalog) -> None:
     claim(catalog, "run-1")
     catalog.release(of_run(), "export-1", "the source answered 503")

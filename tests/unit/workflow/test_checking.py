@@ -418,6 +418,18 @@ def test_fault_28_export_whose_store_ended_with_an_error_of_lambda_waits(error: 
     assert harness.records.outcomes == {}
 
 
+def test_fault_28_round_after_throttling_stores_as_many_exports_as_got_through() -> None:
+    harness = check_harness(*(export(f"e{n}") for n in range(10)))
+    throttled, settled = {"error": "Lambda.TooManyRequestsException"}, {"progress": "settled"}
+
+    some = harness.check(results(harness.check(), *[settled] * 3, *[throttled] * 7), now=NOW + timedelta(hours=1))
+    all_of_them = harness.check(results(some, *[settled] * 3), now=NOW + timedelta(hours=2))
+
+    assert (len(some.ready), len(some.ids)) == (3, 7)
+    assert Pending.from_json(some.to_json()).store_limit == 3
+    assert (len(all_of_them.ready), len(all_of_them.ids)) == (4, 4)
+
+
 def test_fault_36_retries_of_polls_and_stores_are_added() -> None:
     harness = check_harness(export("a"), export("b"), export("running", "IN_PROGRESS"))
     first = results(harness.check(), {"progress": "waiting", "retries": 3}, {"error": "Runtime.Unknown", "retries": 10})
