@@ -94,7 +94,7 @@ def test_fault_20_an_export_in_progress_at_the_deadline_is_timed_out(overdue: Ov
 def test_an_export_that_is_still_being_stored_at_the_deadline_is_timed_out(overdue: Overdue) -> None:
     assert overdue.run.outcome(overdue.url_refused) == "TIMED_OUT"
     assert overdue.rows[overdue.url_refused]["status"] == "TIMED_OUT"
-    assert overdue.run.reason(overdue.url_refused) == "the download URL is no longer valid (403)"
+    assert overdue.run.reason(overdue.url_refused) == "the download URL is no longer valid (403 ExpiredToken)"
     assert overdue.announced[overdue.url_refused] == ["Export Timed Out"]
 
 
