@@ -51,7 +51,11 @@ def code(scope: Construct) -> Iterator[lambda_.Code]:
     assert stage
     outdir, asset_hash = Path(stage.asset_outdir), fingerprint(all_files())
     folder = outdir / f"functions-{asset_hash}"
-    build(folder)
+    if not folder.exists():  # a synthesis that is stopped leaves no folder of this name
+        draft = folder.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        build(draft)
+        draft.rename(folder)
     yield lambda_.Code.from_asset(str(folder), asset_hash=asset_hash, asset_hash_type=AssetHashType.CUSTOM)
     copy = outdir / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
     if scope.node.try_get_context("aws:cdk:disable-asset-staging"):

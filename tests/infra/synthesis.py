@@ -39,6 +39,10 @@ EVERYTHING = Settings(
 """All optional features, and all settings whose environment variables are absent by default."""
 
 
+OUTDIR = TemporaryDirectory(prefix="cdk.out-")
+"""Of all apps of this process, so that the asset is built once."""
+
+
 def make_app(outdir: str | Path, context: Mapping[str, object] | None = None) -> App:
     """An app without the CDK's own validation, which takes ten seconds to load; cfn-lint checks the template."""
     context = {"aws:cdk:enable-path-metadata": True, **(context or {})}
@@ -59,11 +63,10 @@ def make_vpc(stack: Stack) -> ec2.IVpc:
 
 def synthesized(make: Callable[[App], Stack], context: Mapping[str, object] | None = None) -> Template:
     """The template of the stack that ``make`` adds to an app; the stack contains the construct ``Exports``."""
-    with TemporaryDirectory() as outdir:
-        app = make_app(outdir, context)
-        stack = make(app)
-        app.synth()
-        document = json.loads((Path(outdir) / stack.template_file).read_text("utf-8"))
+    app = make_app(OUTDIR.name, context)
+    stack = make(app)
+    app.synth()
+    document = json.loads((Path(OUTDIR.name) / stack.template_file).read_text("utf-8"))
     return Template(document, root=f"{stack.node.id}/Exports")
 
 
