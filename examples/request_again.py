@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 STORED = {"STORED", "TRUNCATED"}
 MAX_IDS = 5_000
@@ -44,5 +45,8 @@ def request_again(execution_arn: str) -> Iterator[str]:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
-    for arn in request_again(sys.argv[1]):
-        print(arn)
+    try:
+        for arn in request_again(sys.argv[1]):
+            print(arn)
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(str(error)) from None

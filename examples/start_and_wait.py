@@ -7,7 +7,7 @@ import sys
 import time
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 
 def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
@@ -38,7 +38,7 @@ if __name__ == "__main__":
         raise SystemExit(__doc__)
     try:  # start no export if the state machine does not exist
         boto3.client("stepfunctions").describe_state_machine(stateMachineArn=sys.argv[1])
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise SystemExit(str(error)) from None
     export_id = boto3.client("discovery").start_export_task()["exportId"]
     print(json.dumps(store(sys.argv[1], export_id), indent=2))

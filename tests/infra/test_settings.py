@@ -88,6 +88,7 @@ def test_a_sweep_may_have_no_maximum_age(none: object) -> None:
         ("downloadHosts", "https://example.com"),
         ("downloadHosts", ["example.com:port"]),
         ("downloadHosts", ["example.com/path"]),
+        ("downloadHosts", ["example.com:65536"]),
         ("downloadHosts", [1]),
         ("downloadHosts", {"host": "example.com"}),
         ("maxFiles", ""),
