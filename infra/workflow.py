@@ -98,7 +98,7 @@ class Workflow(Construct):
         machine = sfn.StateMachine(
             self,
             "StateMachine",
-            comment="Lands exports of AWS Application Discovery Service in S3",
+            comment="Stores exports of AWS Application Discovery Service in S3",
             definition_body=sfn.DefinitionBody.from_chainable(self._path()),
             query_language=sfn.QueryLanguage.JSONATA,
             role=self._role.without_policy_updates(),

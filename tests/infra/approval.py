@@ -102,11 +102,12 @@ def _conditions(template: Template, conditions: Mapping[str, Mapping[str, Any]])
 
 
 def _short(text: str) -> str:
-    """Without partition, Region and account, and with names of constructs instead of ARNs."""
+    """Without partition, Region and account, with names of constructs instead of ARNs; keys before their bucket."""
     text = text.replace("<AWS::Partition>", "aws").replace("<AWS::Region>", "<region>").replace(REGION, "<region>")
     text = re.sub("^arn:aws:kms:.*", "the key", text)
     text = re.sub("^arn:aws:[a-z0-9-]+:[^:]*:(?:<AWS::AccountId>|[0-9]*):", "", text)
-    return re.sub(r"<([A-Z]\w+/[\w/]+)(\.\w+)?>", r"\1", text)
+    text = re.sub(r"<([A-Z]\w+/[\w/]+)(\.\w+)?>", r"\1", text)
+    return re.sub(r"^Storage/Bucket/(.+)", r"\1 in Storage/Bucket", text)
 
 
 def resources(default: Template, everything: Template) -> str:
