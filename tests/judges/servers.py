@@ -30,7 +30,7 @@ WEED = ENVIRONMENT / "bin" / "weed"
 PYTHON = ENVIRONMENT / "bin" / "python"
 DYNAMODB = ENVIRONMENT / "dynamodb"
 JSONATA = ROOT / "node_modules" / "jsonata"
-START_SECONDS = 60
+START_SECONDS = 300
 BUCKET = "bucket"
 
 UNTIL_INPUT_ENDS = """

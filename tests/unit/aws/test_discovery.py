@@ -103,17 +103,17 @@ def test_fault_15_16_retryable_error_has_only_its_code(stubbed: Any, code: str) 
     assert (str(failed.value), isinstance(failed.value, NonRetryableError)) == (code, False)
 
 
-@pytest.mark.parametrize("code", ["HomeRegionNotSetException", "AuthorizationErrorException", "AccessDeniedException"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "HomeRegionNotSetException",
+        "AuthorizationErrorException",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    ],
+)
 def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> None:
-    service, stubber = stubbed
-    stubber.add_client_error("describe_export_tasks", code)
-
-    with pytest.raises(NonRetryableError, match=f"^{code}$"):
-        service.describe()
-
-
-@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
-def test_expired_credentials_are_the_same_error_under_both_codes(stubbed: Any, code: str) -> None:
     service, stubber = stubbed
     stubber.add_client_error("describe_export_tasks", code)
 
