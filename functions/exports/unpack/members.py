@@ -8,6 +8,7 @@ from functools import partial
 
 from exports.errors import Rejected
 from exports.formats import zip_reader
+from exports.formats.csv_text import read_sample
 from exports.formats.zip_reader import Entry, ObjectSlice
 from exports.keys import Keys
 from exports.model import RawObject, Reason
@@ -18,8 +19,6 @@ MAX_ZIP_DEPTH = 3
 """Levels of inner zip files that are unpacked. A deeper one is rejected: unread, its data would be lost silently."""
 RATIO_FLOOR = 10_000_000
 """Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
-SAMPLE_BYTES = 64 << 10
-"""Bytes read before an object is started: its key contains the dataset, which may depend on the header."""
 NOT_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
 """The start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
 
@@ -168,16 +167,6 @@ class MemberWalker:
         """A key from the zip file's name and content, so that no other object is mistaken for it."""
         name_hash = hashlib.sha256(name.encode()).hexdigest()[:16]
         return self.keys.work(f"{name_hash}-{entry.crc32:08x}-{entry.size}.zip")
-
-
-def read_sample(chunks: Iterator[bytes]) -> bytes:
-    """The first chunks, enough to contain a header."""
-    sample = bytearray()
-    for chunk in chunks:
-        sample += chunk
-        if len(sample) >= SAMPLE_BYTES:
-            break
-    return bytes(sample)
 
 
 def consume(chunks: Iterator[bytes]) -> None:
