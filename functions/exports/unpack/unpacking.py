@@ -2,8 +2,9 @@
 
 Memory holds only the current chunk: the raw object is read by ranges; a member is inflated, counted, hashed, read as
 CSV and written in one pass. Its object becomes visible only after its size and CRC-32 are verified. The same pass also
-writes the rows of a known dataset in the form that SQL reads. If the time of one invocation is not enough, the next
-one resumes at the first member that is not stored.
+writes the rows of a known dataset in the form that SQL reads, as an upload that :mod:`exports.unpack.publishing`
+completes after the manifest. If the time of one invocation is not enough, the next one resumes at the first member that
+is not stored.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exports.datasets.detection import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
 from exports.datasets.json_lines import JsonLinesWriter, known_tables
@@ -21,7 +22,7 @@ from exports.keys import Keys
 from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.retry import no_deadline
 from exports.runs import Unfinished
-from exports.s3.multipart import ObjectStore
+from exports.s3.multipart import ObjectStore, PendingUpload
 from exports.unpack.filenames import manifest_name
 from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume, read_sample
 from exports.unpack.progress import UnpackProgress
@@ -55,22 +56,27 @@ def unpack(
     ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
     its full time for it.
 
-    ``with_tables`` also stores the rows of known datasets and of ``custom_datasets`` under ``keys.table``.
+    ``with_tables`` also uploads the rows of known datasets and of ``custom_datasets`` to ``keys.table``. The uploads
+    are pending: nothing is visible there, and the checkpoint holds them.
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
-    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members.
+    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members
+    and aborts all uploads.
     """
     progress = UnpackProgress(bucket, keys, raw)
+    if not with_tables:
+        progress.forget_tables()
     try:
-        return _Unpacking(
+        unpacked: Unpacked | Unfinished = _Unpacking(
             raw, keys, bucket, limits, time_left, invocation_time_left, progress, with_tables, custom_datasets
         ).run()
     except _DeadlineReached:
-        progress.save()
-        return Unfinished()
+        unpacked = Unfinished()
     except Rejected:
         progress.delete_all()
         raise
+    progress.save()
+    return unpacked
 
 
 MAX_TABLE_BYTES = 2 * 10**9
@@ -122,17 +128,17 @@ class _Unpacking:
     def _stored_file(self, member: Member) -> StoredFile:
         self._check_deadline()
         try:
-            file = self._store(member)
+            file, table = self._store(member)
         except _InvocationEnding:
             if self.progress.interrupted == member.part:
                 # The checkpoint holds all members before it, so this invocation spent its time only on this one.
                 raise Rejected(Reason.TOO_LARGE, "a file that takes longer than an invocation to unpack") from None
             self.progress.interrupted = member.part
             raise _DeadlineReached from None
-        self.progress.mark_done(member.part, file)
+        self.progress.mark_done(member.part, file, table)
         return file
 
-    def _store(self, member: Member) -> StoredFile:
+    def _store(self, member: Member) -> tuple[StoredFile, PendingUpload | None]:
         chunks = member.chunks()
         sample = read_sample(chunks)
         dataset = dataset_of(member.name, sample_header(sample), self.custom_datasets)
@@ -142,11 +148,11 @@ class _Unpacking:
 
     def _store_and_describe(
         self, member: Member, dataset: Dataset, key: str, writer: "SupportsWrite[bytes]", chunks: Iterator[bytes]
-    ) -> StoredFile:
-        """Write all chunks, and describe their content."""
+    ) -> tuple[StoredFile, PendingUpload | None]:
+        """Write all chunks, and describe their content. The upload holds their rows, if they have a table."""
         tee = _HashingTee(writer)
-        table, table_key = self._read_content(member, dataset, tee.of(chunks))
-        return StoredFile(
+        table, upload = self._read_content(member, dataset, tee.of(chunks))
+        file = StoredFile(
             name=manifest_name(member.name),
             dataset=dataset.name,
             key=key,
@@ -155,11 +161,14 @@ class _Unpacking:
             rows=table.rows,
             columns=table.columns,
             notes={**table.notes, **schema_notes(dataset, table.columns)},
-            table_key=table_key,
+            table_key=upload.key if upload else None,
         )
+        return file, upload
 
-    def _read_content(self, member: Member, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
-        """Read all chunks, and describe them. The key is that of the table object with their rows, if any."""
+    def _read_content(
+        self, member: Member, dataset: Dataset, chunks: Iterator[bytes]
+    ) -> tuple[Table, PendingUpload | None]:
+        """Read all chunks, and describe them. The upload holds their rows, if they have a table."""
         if not is_csv(member.name, dataset):
             consume(chunks)
             unknown = dataset is OTHER and self.with_tables
@@ -169,7 +178,7 @@ class _Unpacking:
             return read_table(chunks), None
         if not columns or (member.size or 0) > MAX_TABLE_BYTES:
             return _without_table(read_table(chunks), too_large=bool(columns)), None
-        return _read_into(self.bucket, self.keys.table(dataset.name, member.part), columns, chunks)
+        return _read_into(self.bucket, self.keys.table(dataset.name, member.number), columns, chunks)
 
     def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -180,6 +189,19 @@ class _Unpacking:
     def _check_deadline(self) -> None:
         if self.time_left() <= 0:
             raise _DeadlineReached
+
+
+def write_table_again(
+    file: Mapping[str, Any],
+    chunks: Callable[[], Iterator[bytes]],
+    sink: "SupportsWrite[bytes]",
+    custom_datasets: Sequence[Dataset] = (),
+) -> None:
+    """Write the table of a file of a manifest from its stored bytes. Of a removed dataset, ``other`` has all cells."""
+    custom = {dataset.name: dataset.columns for dataset in custom_datasets}
+    rows = JsonLinesWriter(sink.write, {**known_tables(), **custom}.get(file["dataset"], {}))
+    read_table(chunks(), rows.start)
+    rows.finish()
 
 
 class _HashingTee:
@@ -200,9 +222,9 @@ class _HashingTee:
 
 def _read_into(
     bucket: ObjectStore, key: str, columns: Mapping[str, tuple[str, str]], chunks: Iterator[bytes]
-) -> tuple[Table, str | None]:
-    """Write the rows to the table object ``key`` while reading them. A malformed file gets no table object."""
-    with suppress(_TableDiscarded), bucket.writer(key) as sink:
+) -> tuple[Table, PendingUpload | None]:
+    """Upload the rows for the table object ``key`` while reading them. A malformed file gets no table object."""
+    with suppress(_TableDiscarded), bucket.pending_writer(key) as sink:
         rows = JsonLinesWriter(sink.write, columns)
         table = read_table(_limit_table_size(chunks, rows), rows.start)
         if rows.stopped:
@@ -210,8 +232,7 @@ def _read_into(
         if rows.stopped or table.rows is None:
             raise _TableDiscarded
         rows.finish()
-        return table, key
-    return table, None
+    return table, None if rows.stopped or table.rows is None else sink.upload
 
 
 def _limit_table_size(chunks: Iterable[bytes], rows: JsonLinesWriter) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exports.datasets.detection import known_datasets, read_custom
 from exports.datasets.json_lines import known_tables
 from exports.model import StoredFile
-from tests.unit.builders import unpacked, unpacking, zipped
+from tests.unit.builders import unpacked, zipped
 from tests.unit.fakes import FakeBucket
 
 PERFORMANCE = list(known_tables()["agent_system_performance"])
@@ -36,7 +36,7 @@ def stored(bucket: FakeBucket, name: str, body: bytes, **options: Any) -> Stored
 
 
 def tables(bucket: FakeBucket) -> list[str]:
-    return [key for key in bucket.objects if key.startswith("tables/")]
+    return [key for key in bucket.pending if key.startswith("tables/")]
 
 
 def rows_of(name: str, header: Sequence[str], *rows: Sequence[str]) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def rows_of(name: str, header: Sequence[str], *rows: Sequence[str]) -> list[dict
     bucket = FakeBucket()
     file = stored(bucket, name, written([header, *rows]))
     assert file.table_key
-    lines = gzip.decompress(bucket.objects[file.table_key]).decode().split("\n")
+    lines = gzip.decompress(bucket.pending[file.table_key]).decode().split("\n")
     assert lines.pop() == ""
     return [json.loads(line) for line in lines]
 
@@ -57,9 +57,9 @@ def bucket() -> FakeBucket:
 def test_rows_have_column_names_and_a_key_with_the_partition(bucket: FakeBucket) -> None:
     file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1", "o-1", "Linux", "7", "x86", "h", "", ""]]))
 
-    key = "tables/agent_os_info/requested_date=2026-11-23/export_id=export-1/1_osInfo.csv.jsonl.gz"
+    key = "tables/agent_os_info/requested_month=2026-11/export-1-0001.parquet"
     assert file.table_key == key
-    assert json.loads(gzip.decompress(bucket.objects[key])) == {
+    assert json.loads(gzip.decompress(bucket.pending[key])) == {
         "accountNumber": "1",
         "agentId": "o-1",
         "osName": "Linux",
@@ -181,17 +181,6 @@ def test_tables_can_be_disabled(bucket: FakeBucket) -> None:
     assert (file.table_key, tables(bucket)) == (None, [])
 
 
-def test_tables_of_a_rejected_export_are_deleted_with_its_files(bucket: FakeBucket) -> None:
-    body = bytearray(zipped({"1_osInfo.csv": written([OS_INFO, ["1"] * 8]), "z": b"damaged" * 9}, method=0))
-    body[body.rindex(b"damaged")] ^= 1
-
-    with pytest.raises(Exception, match="CORRUPT"):
-        unpacking(bucket, bucket.holds(bytes(body)), with_tables=True)
-
-    assert len(bucket.written) == 2
-    assert [key for key in bucket.objects if not key.startswith("raw/")] == []
-
-
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
@@ -218,7 +207,7 @@ def test_the_same_rows_have_the_same_bytes() -> None:
     for _ in range(2):
         bucket = FakeBucket()
         file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ["1"] * 8]))
-        bodies.append(bucket.objects[str(file.table_key)])
+        bodies.append(bucket.pending[str(file.table_key)])
 
     assert bodies[0] == bodies[1]
 
@@ -230,6 +219,6 @@ def test_rows_of_a_custom_dataset_are_in_its_own_table(bucket: FakeBucket) -> No
     file = stored(bucket, "1_disk.csv", b"Size (GB),agentId,new\n1.5,o-1,x\n", custom_datasets=added)
 
     assert (file.key, file.notes["added"]) == ("data/agent_disk/2026-11-23/export-1/1_disk.csv", ["new"])
-    assert file.table_key == "tables/agent_disk/requested_date=2026-11-23/export_id=export-1/1_disk.csv.jsonl.gz"
-    row = json.loads(gzip.decompress(bucket.objects[file.table_key]))
+    assert file.table_key == "tables/agent_disk/requested_month=2026-11/export-1-0001.parquet"
+    row = json.loads(gzip.decompress(bucket.pending[file.table_key]))
     assert row == {"agentId": "o-1", "Size_GB": 1.5, "other": {"new": "x"}}
