@@ -1,8 +1,8 @@
 """How cells that Arrow cannot convert to the type of their column are written so that it can.
 
 Arrow converts the common forms: ``-12``, ``007``, ``0.5``, ``1e3``, ``2020-07-14 20:46:38`` with fractions, ``T``,
-``Z`` and offsets. The functions here read other forms that Java, ISO 8601, spreadsheets and the documents of the service
-write. They return the text in a form that Arrow converts, or None if it is not of the type.
+``Z`` and offsets. The functions here read other forms that Java, ISO 8601, spreadsheets and the documents of the
+service write. They return the text in a form that Arrow converts, or None if it is not of the type.
 """
 
 import re

@@ -39,11 +39,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file to store: its name with its folders and zip files, its part of the key, and a function for its bytes.
+    """A file to store: its number in the walk, from 1, its name with its folders and zip files, its part of the key,
+    and a function for its bytes.
 
     ``size`` is the declared size, which the bytes must have; None for a gzip file, which does not declare it first.
     """
 
+    number: int
     name: str
     part: str
     chunks: Callable[[], Iterator[bytes]] = field(repr=False)
@@ -88,7 +90,7 @@ class LimitCounter:
 
 @dataclass(slots=True)
 class MemberWalker:
-    """One pass over the raw object, always in the same order, so that key parts are the same each time.
+    """One pass over the raw object, always in the same order, so that numbers and key parts are the same each time.
 
     ``checked`` are the stored inner zip files whose CRC-32 this or an earlier invocation verified;
     ``check_deadline`` is called before every long operation, and may raise.
@@ -102,6 +104,7 @@ class MemberWalker:
     check_deadline: Callable[[], None]
     names: Filenames = field(default_factory=Filenames)
     entries: int = 0
+    count: int = 0
 
     def members(self) -> Iterator[Member]:
         raw = ObjectSlice(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
@@ -118,7 +121,9 @@ class MemberWalker:
     def _member(
         self, name: str, chunks: Callable[[], Iterator[bytes]], compressed_size: int, size: int | None = None
     ) -> Member:
-        return Member(name, self.names.give(name), lambda: self.counter.bounded(chunks(), compressed_size), size)
+        self.count += 1
+        part = self.names.give(name)
+        return Member(self.count, name, part, lambda: self.counter.bounded(chunks(), compressed_size), size)
 
     def _zip_members(self, zipped: ObjectSlice, prefix: str, depth: int) -> Iterator[Member]:
         entries = zip_reader.directory(zipped, max_entries=self.counter.limits.max_files - self.entries)

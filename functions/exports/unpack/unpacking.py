@@ -2,26 +2,28 @@
 
 Memory holds only the current chunk: the raw object is read by ranges; a member is inflated, counted, hashed, read as
 CSV and written in one pass. Its object becomes visible only after its size and CRC-32 are verified. The same pass also
-writes the rows of a known dataset in the form that SQL reads. If the time of one invocation is not enough, the next
-one resumes at the first member that is not stored.
+writes the rows of a known dataset in the form that SQL reads, as an upload that :mod:`exports.unpack.publishing`
+completes after the manifest. If the time of one invocation is not enough, the next one resumes at the first member that
+is not stored.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exports.datasets.detection import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
 from exports.datasets.table_schemas import Origin, known_tables
-from exports.errors import Rejected
+from exports.errors import NonRetryableError, Rejected
 from exports.formats.csv_text import CsvContent, read_sample, sample_header
 from exports.keys import Keys
 from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.retry import no_deadline
 from exports.runs import Unfinished
-from exports.s3.multipart import ObjectStore, PendingUpload
+from exports.s3.multipart import ObjectStore, PendingUpload, PendingWriter
 from exports.unpack.filenames import manifest_name
 from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume
 from exports.unpack.progress import UnpackProgress
@@ -55,22 +57,27 @@ def unpack(
     ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
     its full time for it.
 
-    ``with_tables`` also stores the rows of known datasets and of ``custom_datasets`` under ``keys.table``.
+    ``with_tables`` also uploads the rows of known datasets and of ``custom_datasets`` to ``keys.table``. The uploads
+    are pending: nothing is visible there, and the checkpoint holds them.
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
-    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members.
+    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members
+    and aborts all uploads.
     """
     progress = UnpackProgress(bucket, keys, raw)
+    if not with_tables:
+        progress.forget_tables()
     try:
-        return _Unpacking(
+        unpacked: Unpacked | Unfinished = _Unpacking(
             raw, keys, bucket, limits, time_left, invocation_time_left, progress, with_tables, custom_datasets
         ).run()
     except _DeadlineReached:
-        progress.save()
-        return Unfinished()
+        unpacked = Unfinished()
     except Rejected:
         progress.delete_all()
         raise
+    progress.save()
+    return unpacked
 
 
 UNKNOWN_DATASET = "unknown dataset"
@@ -180,6 +187,29 @@ class _Unpacking:
     def _check_deadline(self) -> None:
         if self.time_left() <= 0:
             raise _DeadlineReached
+
+
+def write_table_again(
+    file: Mapping[str, Any],
+    chunks: Callable[[], Iterator[bytes]],
+    open_table: Callable[[], AbstractContextManager[PendingWriter]],
+    *,
+    keys: Keys,
+    custom_datasets: Sequence[Dataset] = (),
+) -> PendingUpload:
+    """Write the table of a file of a manifest from its stored bytes. All cells of a removed dataset are in ``other``.
+
+    ``chunks`` reads the stored file from its start. Raises NonRetryableError if the file can no longer be read.
+    """
+    from exports.unpack import tables
+
+    custom = {dataset.name: dataset.columns for dataset in custom_datasets}
+    columns = {**known_tables(), **custom}.get(file["dataset"], {})
+    target = tables.Target(columns, Origin(keys.export_id, keys.requested_date), open_table)
+    _, writer = tables.read_table(chunks(), chunks, target)
+    if writer is None:
+        raise NonRetryableError("TableNotWritten")
+    return writer.upload
 
 
 class _HashingTee:
