@@ -53,14 +53,14 @@ SUPPORTED = (
     "Red Hat Enterprise Linux release 9.7 (Plow)",
     "CentOS Stream release 9",
     "CentOS 4/5 or later (64-bit)",
-    "Microsoft Windows Server 2016 or later (64-bit)",
+    "Microsoft Windows Server 2012 or later (64-bit)",
     "Microsoft Windows Server 2025 Standard",
     "Debian GNU/Linux 13 (trixie)",
     "Amazon Linux release 2023.9.20251110 (Amazon Linux)",
     "Ubuntu Linux (64-bit)",
     "",
 )
-"""Systems that are supported, or whose names do not show a version."""
+"""Systems that are supported, or whose names do not show one version."""
 
 
 @pytest.fixture(scope="module")
@@ -198,19 +198,22 @@ def test_05_dependencies_have_host_names_or_else_agent_ids(results: Results) -> 
 
 
 def test_05_an_address_that_several_agents_have_identifies_no_server(own: Database, stored: Stored) -> None:
-    """All three run Docker: a connection to its bridge stays on the host, whatever other hosts have its address."""
+    """All three run Docker: a connection to its bridge stays on the host. One reports its loopback address."""
     bridge, addresses = "172.17.0.1", {"o-1": "10.0.0.1", "o-2": "10.0.0.2", "o-3": "10.0.0.3"}
-    interfaces = [[agent, ip] for agent, own_ip in addresses.items() for ip in (own_ip, bridge, "127.0.0.1")]
-    connections = [["o-1", "10.0.0.2", "443"], ["o-1", bridge, "80"], ["o-1", "127.0.0.1", "80"]]
+    interfaces = [[agent, ip] for agent, own_ip in addresses.items() for ip in (own_ip, bridge)]
+    connections = [[agent, ip, "443"] for agent in ("o-1", "o-3") for ip in ("10.0.0.2", bridge, "127.0.0.1")]
     files: Mapping[str, Rows] = {
         "1_osInfo.csv": [["agentId", "hostName"], *([agent, f"host {agent}"] for agent in addresses)],
-        "1_networkInterface.csv": [["agentId", "ipAddress"], *interfaces],
+        "1_networkInterface.csv": [["agentId", "ipAddress"], *interfaces, ["o-2", "127.0.0.1"]],
         "1_sourceProcessConnection.csv": [["agentId", "destinationIp", "destinationPort"], *connections],
     }
 
     own.copy_exports([stored(files)])
 
-    assert rows_of(own, 5) == [("host o-1", "host o-2", "443", "1", "o-1", "o-2", "false")]
+    assert rows_of(own, 5) == [
+        ("host o-1", "host o-2", "443", "1", "o-1", "o-2", "false"),
+        ("host o-3", "host o-2", "443", "1", "o-3", "o-2", "false"),
+    ]
 
 
 def test_06_listeners(results: Results) -> None:
