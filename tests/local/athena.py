@@ -80,6 +80,9 @@ class Database:
                 source: Any = {"Bucket": self._stack.bucket, "Key": key}
                 self._stack.s3.copy_object(CopySource=source, Bucket=self._stack.bucket, Key=f"{self._prefix}/{key}")
 
+    def put(self, key: str, body: bytes) -> None:
+        self._stack.s3.put_object(Bucket=self._stack.bucket, Key=f"{self._prefix}/{key}", Body=body)
+
     def _moved(self, table: Mapping[str, Any]) -> Any:
         """The table over the prefix. It has no parameters: those for projection name the folders of the stack."""
         storage = table["StorageDescriptor"]
