@@ -47,7 +47,10 @@ class View:
 
 
 def latest(dataset: str, columns: Sequence[tuple[str, str]]) -> View:
-    """The view of the rows of the newest stored export of the dataset's kind, for agents of each agent's newest."""
+    """The view of the rows of the newest stored export of the dataset's kind, for agents of each agent's newest.
+
+    That export can be truncated: the last column says so.
+    """
     kind = json.loads(DATASETS.read_bytes())[dataset]["kind"]
     per_agent = kind == "agent"
     selected = [(name.lower(), kind) for name, kind in columns]
@@ -69,5 +72,5 @@ def _by_age(kind: str) -> str:
 def _by_age_of_agents() -> str:
     """An export covers an agent if it has the agent's operating system, whatever else is missing."""
     age = "row_number() OVER (PARTITION BY systems.agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age"
-    systems = "FROM agent_os_info systems JOIN exports manifests ON manifests.exportid = systems.export_id"
+    systems = "FROM agent_os_info systems JOIN exports ON exports.exportid = systems.export_id"
     return " ".join(["SELECT systems.agentid, exportid, istruncated,", age, systems])

@@ -1,6 +1,8 @@
--- How many servers run each operating system and version?
+-- How many servers run each operating system and version? Truncated summaries are left out.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'summary' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT osname, osversion, count(*) AS servers
 FROM summary_server

@@ -1,6 +1,8 @@
--- Which servers are idle? Their CPU use is below 5 % on average and below 20 % at peak.
+-- Which servers are idle? CPU use below 5 % on average and below 20 % at peak. Truncated summaries are left out.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'summary' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT server.id, server.hostname, performance.avgcpuusagepct, performance.maxcpuusagepct
 FROM summary_system_performance performance

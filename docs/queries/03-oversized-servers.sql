@@ -1,6 +1,8 @@
--- Which servers have more processors or more memory than the EC2 instance that is recommended for them?
+-- Which servers have more processors or memory than their recommended instance? Truncated exports are left out.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'ec2-recommendations' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'ec2-recommendations' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT
     serverid,

@@ -1,6 +1,8 @@
--- Which applications have no server?
+-- Which applications have no server? Truncated summaries are left out.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'summary' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT application.id, application.name
 FROM summary_application application

@@ -1,6 +1,8 @@
--- Which instance types are recommended, for how many servers, and at what price for a month of 730 hours?
+-- Which instances are recommended, for how many servers, at what price for 730 hours? Truncated exports are left out.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'ec2-recommendations' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'ec2-recommendations' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT
     recommendation_ec2_instance_model AS instance_type,

@@ -1,8 +1,9 @@
--- Which servers are new in the newest summary, and which are only in the summary before it?
+-- Which servers are new in the newest summary, and which are only in the one before it?
+-- Truncated summaries are left out: a server that such a summary lacks is not gone.
 WITH summaries AS (
     SELECT exportid, row_number() OVER (ORDER BY exportrequesttime DESC, exportid DESC) AS age
     FROM exports
-    WHERE kind = 'summary'
+    WHERE kind = 'summary' AND NOT istruncated
 ),
 seen AS (
     SELECT id, max(hostname) AS hostname, min(age) AS latest, max(age) AS earliest

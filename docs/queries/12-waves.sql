@@ -1,6 +1,8 @@
--- How many servers are in each migration wave, according to their tag "wave", and how many have no such tag?
+-- How many servers are in each migration wave (tag "wave"), and how many have no such tag? No truncated summaries.
 WITH newest AS (
-    SELECT exportid FROM exports WHERE kind = 'summary' ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+    SELECT exportid FROM exports
+    WHERE kind = 'summary' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
 )
 SELECT tag.value AS wave, count(*) AS servers
 FROM summary_server server

@@ -13,6 +13,9 @@ FILLED = {
     "BucketName": "exports",
     "Region": "us-east-1",
     "Account": "123456789012",
+    "WorkGroupName": "discoveryexports_tables",
+    "DatabaseName": "discoveryexports_tables",
+    "KeyArn": "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f",
 }
 
 
@@ -46,6 +49,23 @@ def test_a_fault_in_the_calling_state_machine_is_found() -> None:
     del broken["States"]["Read manifest"]["Resource"]
 
     assert lint(json.dumps(caller(broken))) != []
+
+
+def reader(policy: Any) -> str:
+    """A template of the policy of a reader."""
+    properties = {"ManagedPolicyName": "reader", "PolicyDocument": policy}
+    return json.dumps({"Resources": {"Reader": {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}}})
+
+
+def test_the_policy_of_a_reader_has_no_faults() -> None:
+    assert lint(reader(filled("reader.policy.json"))) == []
+
+
+def test_an_unknown_action_in_the_policy_of_a_reader_is_found() -> None:
+    policy = filled("reader.policy.json")
+    policy["Statement"][0]["Action"] = ["athena:RunQueries"]
+
+    assert lint(reader(policy)) != []
 
 
 def test_the_rule_has_no_faults() -> None:

@@ -1,13 +1,10 @@
 """Queries to Athena as a user sends them, in the work group and the database of the stack."""
 
 import base64
-import io
 import json
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exports.datasets.json_lines import JsonLinesWriter, known_tables
 from local.stack.aws import LocalAws
 from tests.local.stack import Stack
 from tests.local.waiting import until
@@ -70,33 +67,28 @@ class Database:
         glue.create_database(DatabaseInput={"Name": name})
         tables: Any = glue.get_tables(DatabaseName=aws.outputs["DatabaseName"])["TableList"]
         for table in (table for table in tables if table["TableType"] == "EXTERNAL_TABLE"):
-            storage = table["StorageDescriptor"]
-            moved = storage["Location"].replace(f"s3://{stack.bucket}", f"s3://{stack.bucket}/{self._prefix}")
-            described = {name: table[name] for name in ("Name", "PartitionKeys", "Parameters", "TableType")}
-            wanted: Any = {**described, "StorageDescriptor": {**storage, "Location": moved}}
-            glue.create_table(DatabaseName=name, TableInput=wanted)
+            glue.create_table(DatabaseName=name, TableInput=self._moved(table))
         self.athena = Athena(aws, database=name)
 
     def copy_exports(self, export_ids: Iterable[str]) -> None:
-        """Copy the manifests and the table files of stored exports."""
+        """Copy the objects of stored exports that the tables consist of."""
         for export_id in export_ids:
-            tables = [str(file["tableKey"]) for file in self._stack.manifest(export_id)["files"] if file["tableKey"]]
-            for key in (f"manifests/{export_id}.json", *tables):
-                self.put(key, self._stack.body(key))
+            manifest = self._stack.manifest(export_id)
+            month = manifest["exportRequestTime"][:7]
+            rows = [str(file["tableKey"]) for file in manifest["files"] if file["tableKey"]]
+            for key in (*rows, f"tables/exports/requested_month={month}/{export_id}.parquet"):
+                source: Any = {"Bucket": self._stack.bucket, "Key": key}
+                self._stack.s3.copy_object(CopySource=source, Bucket=self._stack.bucket, Key=f"{self._prefix}/{key}")
 
     def put(self, key: str, body: bytes) -> None:
         self._stack.s3.put_object(Bucket=self._stack.bucket, Key=f"{self._prefix}/{key}", Body=body)
 
-    def put_rows(self, dataset: str, export_id: str, header: Sequence[str], rows: Iterable[list[str]]) -> None:
-        """Write rows as the function StoreExport writes them from a CSV file with this header."""
-        sink = io.BytesIO()
-        writer = JsonLinesWriter(sink.write, known_tables()[dataset])
-        write_row = writer.start(header)
-        for row in rows:
-            write_row(row)
-        writer.finish()
-        folder = f"tables/{dataset}/requested_date=2026-01-01/export_id={export_id}"
-        self.put(f"{folder}/{uuid.uuid4().hex}.jsonl.gz", sink.getvalue())
+    def _moved(self, table: Mapping[str, Any]) -> Any:
+        """The table over the prefix. It has no parameters: those for projection name the folders of the stack."""
+        storage = table["StorageDescriptor"]
+        moved = storage["Location"].replace(f"s3://{self._stack.bucket}", f"s3://{self._stack.bucket}/{self._prefix}")
+        described = {name: table[name] for name in ("Name", "PartitionKeys", "TableType")}
+        return {**described, "StorageDescriptor": {**storage, "Location": moved}}
 
 
 def sql_of(view: Mapping[str, Any]) -> str:

@@ -70,10 +70,11 @@ class Caller:
 
 
 def make_role(aws: LocalAws, name: str, *, policy: str = "") -> str:
-    """The ARN of a role that state machines, schedules and functions may assume."""
+    """The ARN of a role that state machines, schedules, functions and the account may assume."""
     iam: Any = aws.client("iam")
-    trusted = [f"{service}.amazonaws.com" for service in ("states", "scheduler", "lambda")]
-    trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
+    services = [f"{service}.amazonaws.com" for service in ("states", "scheduler", "lambda")]
+    trusted = {"Service": services, "AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    trust = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     if policy:
@@ -81,14 +82,15 @@ def make_role(aws: LocalAws, name: str, *, policy: str = "") -> str:
     return arn
 
 
-def filled(example: str, stack: Stack) -> str:
-    """The example with the values of the stack in place of its placeholders."""
+def filled(example: str, stack: Stack, **others: str) -> str:
+    """The example with the values of the stack, and others, in place of its placeholders."""
     values = {
         "StateMachineArn": stack.machine,
         "StateMachineName": stack.machine.rpartition(":")[2],
         "BucketName": stack.bucket,
         "Region": REGION,
         "Account": ACCOUNT,
+        **others,
     }
     text = (EXAMPLES / example).read_text()
     for name, value in values.items():

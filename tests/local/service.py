@@ -30,13 +30,14 @@ class Service:
         """Add an export, finished by default, and return its id. Members: `local.double.scenario`."""
         return self.double.add(scenario)[0]
 
-    def has_body(self, body: bytes) -> str:
+    def has_body(self, body: bytes, **scenario: object) -> str:
         """Add an export with these bytes at its download URL, in a bucket of another account, and return its id."""
         location: Any = {"Bucket": "other-account", "Key": f"{self._marker}/{uuid.uuid4()}.zip"}
         with suppress(self._other_account.exceptions.BucketAlreadyOwnedByYou):
             self._other_account.create_bucket(Bucket=location["Bucket"])
         self._other_account.put_object(**location, Body=body)
-        return self.has(download_url=self._other_account.generate_presigned_url("get_object", Params=location))
+        url = self._other_account.generate_presigned_url("get_object", Params=location)
+        return self.has(download_url=url, **scenario)
 
     def has_many(self, count: int, **each: object) -> list[str]:
         return self.double.add_many(count, each)

@@ -9,9 +9,9 @@ import pytest
 
 from local.stack.aws import LocalAws
 from tests.local.athena import Athena
+from tests.local.csv_exports import zipped_csv
 from tests.local.service import Service
 from tests.local.stack import Stack
-from tests.local.test_tables import presigned_url, zipped_csv
 
 pytestmark = pytest.mark.alone
 
@@ -33,8 +33,8 @@ def outputs(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Mapping[
     return dict(result)
 
 
-def test_a_file_of_an_unknown_dataset_is_stored_and_reported(aws: LocalAws, stack: Stack, service: Service) -> None:
-    export_id = service.has(download_url=presigned_url(aws, stack, zipped_csv(FILE, ROWS)))
+def test_a_file_of_an_unknown_dataset_is_stored_and_reported(stack: Stack, service: Service) -> None:
+    export_id = service.has_body(zipped_csv({FILE: ROWS}))
 
     run = stack.run(exportIds=[export_id])
 
@@ -45,11 +45,9 @@ def test_a_file_of_an_unknown_dataset_is_stored_and_reported(aws: LocalAws, stac
     assert manifest["schemaNotes"] == [{"name": FILE, "noTable": "unknown dataset"}]
 
 
-def test_a_custom_dataset_can_be_queried(
-    aws: LocalAws, stack: Stack, service: Service, outputs: Mapping[str, str]
-) -> None:
+def test_a_custom_dataset_can_be_queried(aws: LocalAws, service: Service, outputs: Mapping[str, str]) -> None:
     second = Stack(aws, outputs)
-    export_id = service.has(download_url=presigned_url(aws, stack, zipped_csv(FILE, ROWS)))
+    export_id = service.has_body(zipped_csv({FILE: ROWS}))
 
     run = second.run(exportIds=[export_id])
 

@@ -3,15 +3,18 @@
 import json
 import sys
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.stack.aws import LocalAws
 from tests.local.caller import EXAMPLES, Caller, make_role
 from tests.local.commands import run_command
 from tests.local.inbox import Inbox
+from tests.local.reader import Reader
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.waiting import until
@@ -186,6 +189,47 @@ def test_a_queue_receives_the_events_of_stored_agent_exports(aws: LocalAws, stac
 
     until(all_received, what="the events of both agent exports")
     assert summary not in received
+
+
+def test_a_reader_queries_the_tables_and_has_no_access_to_anything_else(
+    aws: LocalAws, stack: Stack, service: Service
+) -> None:
+    """The local AWS checks GetQueryExecution on all resources, so only the result in the bucket is the reader's."""
+    export_id = service.has(kind="summary")
+    stack.run(exportIds=[export_id])
+    manifest, row = stack.manifest(export_id), stack.row(export_id) or {}
+    file = next(file for file in manifest["files"] if file["dataset"] == "summary_server")
+    reader = Reader(aws, stack)
+    s3, athena, glue = (reader.client(name) for name in ("s3", "athena", "glue"))
+    database, work_group = aws.outputs["DatabaseName"], aws.outputs["WorkGroupName"]
+
+    def start(group: str) -> str:
+        sql = f"SELECT count(*) AS servers FROM summary_server WHERE export_id = '{export_id}'"
+        context = {"Database": database}
+        started = athena.start_query_execution(QueryString=sql, WorkGroup=group, QueryExecutionContext=context)
+        return str(started["QueryExecutionId"])
+
+    def results(query: str) -> Any:
+        return s3.list_objects_v2(Bucket=stack.bucket, Prefix=f"queries/{query}").get("Contents")
+
+    query = start(work_group)
+    result, *_ = until(lambda: results(query), what="the result of a query")
+    body = s3.get_object(Bucket=stack.bucket, Key=result["Key"])["Body"].read()
+    assert body.decode().split() == ["servers", str(file["rows"])]
+    assert glue.get_table(DatabaseName=database, Name="summary_server")["Table"]["Name"] == "summary_server"
+    assert s3.get_object(Bucket=stack.bucket, Key=file["tableKey"])["ContentLength"]
+
+    bucket, table = {"Bucket": stack.bucket}, {"DatabaseName": database, "Name": "summary_server"}
+    denied: list[tuple[Callable[..., object], Mapping[str, object]]] = [
+        *((s3.get_object, {**bucket, "Key": key}) for key in (manifest["raw"]["key"], file["key"], row["manifestKey"])),
+        (s3.put_object, {**bucket, "Key": file["tableKey"], "Body": b""}),
+        (s3.delete_object, {**bucket, "Key": file["tableKey"]}),
+        (glue.delete_table, table),
+        (start, {"group": "primary"}),
+    ]
+    for call, arguments in denied:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call(**arguments)
 
 
 @pytest.fixture

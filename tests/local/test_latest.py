@@ -1,15 +1,15 @@
 """The views of the newest export. Queries contain the SQL of the view, since the local Athena resolves no views."""
 
-import json
 import uuid
 from collections.abc import Callable
 
 import pytest
 
-from exports.datasets.json_lines import known_tables
+from infra.table_schemas import known_tables
 from local.double.data.data_center import DataCenter
 from local.stack.aws import LocalAws
 from tests.local.athena import Database, sql_of
+from tests.local.csv_exports import zipped_csv
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -65,25 +65,28 @@ def test_the_view_is_empty_if_the_newest_export_of_an_agent_has_no_connections(
     database: Database, stack: Stack, service: Service, latest: Latest
 ) -> None:
     agent = next(server.agent_id for server in DataCenter().servers())
-    export_id = service.has(kind="agent", agent_id=agent, age_seconds=DAY)
-    stack.run(exportIds=[export_id])
-    database.copy_exports([export_id])
-    database.put_rows("agent_os_info", "export-1", ["agentId"], [[str(agent)]])
+    older = service.has(kind="agent", agent_id=agent, age_seconds=DAY)
+    newest = service.has_body(zipped_csv({"1_osInfo.csv": [["agentId"], [agent]]}))
+    stack.run(exportIds=[older, newest])
 
-    later = {"exportId": "export-1", "kind": "agent", "exportRequestTime": "2099-01-01T00:00:00.000Z"}
-    database.put("manifests/export-1.json", json.dumps(later).encode())
+    database.copy_exports([older, newest])
 
     assert database.athena.rows(f"SELECT * FROM {latest('agent_source_process_connection')}") == []
 
 
-@pytest.mark.parametrize("dataset", known_tables())
-def test_every_view_selects_its_columns(aws: LocalAws, database: Database, latest: Latest, dataset: str) -> None:
-    manifest = {"exportId": "export-1", "kind": "summary", "exportRequestTime": "2026-01-01T00:00:00.000Z"}
-    database.put("manifests/export-1.json", json.dumps({**manifest, "isTruncated": False}).encode())
-    for table in {dataset, "agent_os_info"}:
-        database.put_rows(table, "export-1", ["agentId"], [["1"]])
+@pytest.fixture(scope="module")
+def all_kinds(aws: LocalAws, stack: Stack, service: Service) -> Database:
+    """A database with an export of each kind."""
+    database = Database(aws, stack, f"latest_{uuid.uuid4().hex}")
+    exports = [service.has(kind=kind) for kind in ("summary", "agent", "ec2-recommendations")]
+    stack.run(exportIds=exports)
+    database.copy_exports(exports)
+    return database
 
-    selected = database.athena.columns(f"SELECT * FROM {latest(dataset)}")
+
+@pytest.mark.parametrize("dataset", known_tables())
+def test_every_view_selects_its_columns(aws: LocalAws, all_kinds: Database, latest: Latest, dataset: str) -> None:
+    selected = all_kinds.athena.columns(f"SELECT * FROM {latest(dataset)}")
 
     glue = aws.client("glue")
     view = glue.get_table(DatabaseName=aws.outputs["DatabaseName"], Name=f"latest_{dataset}")["Table"]

@@ -1,11 +1,10 @@
 """The twelve queries of docs/queries return the data of the simulated data center."""
 
-import json
 import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from local.double.data.data_center import DataCenter, Server, Span
 from local.stack.aws import LocalAws
 from tests.local.athena import Cells, Database, sql_of
 from tests.local.commands import run_command
+from tests.local.csv_exports import Rows, zipped_csv
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -24,11 +24,65 @@ CENTER = DataCenter()
 SERVERS = list(CENTER.servers())
 SAMPLES = 5
 Results = Callable[[int], list[Cells]]
-LAST_YEAR = 365 * 24 * 3600.0
+DAY = 24 * 3600.0
+LAST_YEAR = 365 * DAY
+Stored = Callable[..., str]
+SYSTEMS = {
+    "Red Hat Enterprise Linux Server release 7.9 (Maipo)": "2024-06-30",
+    "Red Hat Enterprise Linux Server release 5.11 (Tikanga)": "2017-03-31",
+    "Red Hat Enterprise Linux 6 (32-bit)": "2020-11-30",
+    "Red Hat Enterprise Linux 7 (64-bit)": "2024-06-30",
+    "CentOS Linux release 7.9.2009 (Core)": "2024-06-30",
+    "CentOS 4/5/6/7 (64-bit)": "2024-06-30",
+    "CentOS 8 (64-bit)": "2021-12-31",
+    "CentOS Stream release 8": "2024-05-31",
+    "Oracle Linux Server release 7.9": "2024-12-31",
+    "SUSE Linux Enterprise 11 (64-bit)": "2019-03-31",
+    "SUSE Linux Enterprise Server 12 SP5": "2024-10-31",
+    "Ubuntu 16.04.7 LTS": "2021-04-30",
+    "Ubuntu 20.04 LTS": "2025-05-31",
+    "Debian GNU/Linux 10 (64-bit)": "2024-06-30",
+    "Amazon Linux release 2 (Karoo)": "2026-06-30",
+    "Amazon Linux AMI release 2018.03": "2023-12-31",
+    "Microsoft Windows Server 2003 Standard (64-bit)": "2015-07-14",
+    "Microsoft Windows Server 2008 R2 (64-bit)": "2020-01-14",
+    "Microsoft Windows Server 2012 R2 Standard, 6.3.9600": "2023-10-10",
+}
+"""Words of agents and names of VMware guests, each with the end of its support."""
+SUPPORTED = (
+    "Red Hat Enterprise Linux release 9.7 (Plow)",
+    "CentOS Stream release 9",
+    "CentOS 4/5 or later (64-bit)",
+    "Microsoft Windows Server 2012 or later (64-bit)",
+    "Microsoft Windows Server 2025 Standard",
+    "Debian GNU/Linux 13 (trixie)",
+    "Amazon Linux release 2023.9.20251110 (Amazon Linux)",
+    "Ubuntu Linux (64-bit)",
+    "",
+)
+"""Systems that are supported, or whose names do not show one version."""
 
 
 @pytest.fixture(scope="module")
 def database(aws: LocalAws, stack: Stack) -> Database:
+    return Database(aws, stack, f"queries_{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def stored(stack: Stack, service: Service) -> Stored:
+    """Stores an export with these CSV files and returns its id."""
+
+    def store(files: Mapping[str, Rows], **scenario: object) -> str:
+        export_id = service.has_body(zipped_csv(files), **scenario)
+        stack.run(exportIds=[export_id])
+        return export_id
+
+    return store
+
+
+@pytest.fixture
+def own(aws: LocalAws, stack: Stack) -> Database:
+    """A database for the exports of one test."""
     return Database(aws, stack, f"queries_{uuid.uuid4().hex}")
 
 
@@ -42,12 +96,12 @@ def results(database: Database, stack: Stack, service: Service) -> Results:
     export_ids += [service.has(kind="summary"), service.has(kind="ec2-recommendations")]
     assert dict(stack.run(exportIds=export_ids).counts) == {"STORED": len(export_ids)}
     database.copy_exports(export_ids)
+    return lambda number: rows_of(database, number)
 
-    def result(number: int) -> list[Cells]:
-        (query,) = QUERIES.glob(f"{number:02}-*.sql")
-        return database.athena.rows(query.read_text("utf-8"))
 
-    return result
+def rows_of(database: Database, number: int) -> list[Cells]:
+    (query,) = QUERIES.glob(f"{number:02}-*.sql")
+    return database.athena.rows(query.read_text("utf-8"))
 
 
 def test_the_page_lists_each_of_the_twelve_queries() -> None:
@@ -93,7 +147,7 @@ def test_01_operating_systems(results: Results) -> None:
 
 def test_02_idle_servers(results: Results) -> None:
     loads = {server: server.index * 11 % 1000 for server in SERVERS}
-    idle = {server.id: server.host_name for server, load in loads.items() if load / 10 < 5 and load / 8 < 20}
+    idle = {server.id: server.host_name or None for server, load in loads.items() if load / 10 < 5 and load / 8 < 20}
 
     assert {row[0]: row[1] for row in results(2)} == idle
     assert 0 < len(idle) < len(SERVERS)
@@ -111,10 +165,23 @@ def test_03_oversized_servers(results: Results) -> None:
 
 
 def test_04_unsupported_systems(results: Results) -> None:
-    expected = [server.id for server in SERVERS if "release 7.9" in server.os_version]
+    ends = {"release 7.9": date(2024, 6, 30), "Windows Server 2016": date(2027, 1, 12)}
+    ended = [words for words, end in ends.items() if end < datetime.now(UTC).date()]
+    expected = [server.id for server in SERVERS if any(words in server.os_version for words in ended)]
 
     assert sorted(str(row[0]) for row in results(4)) == sorted(expected)
     assert expected
+
+
+def test_04_unsupported_systems_have_the_names_of_agents_or_of_vmware(own: Database, stored: Stored) -> None:
+    header = ["id", "hostName", "osName", "osVersion"]
+    agents = [[name, "host", "Linux", name] for name in (*SYSTEMS, *SUPPORTED)]
+    guests = [[f"{name} guest", "host", name, ""] for name in (*SYSTEMS, *SUPPORTED)]
+
+    own.copy_exports([stored({"1_Server.csv": [header, *agents, *guests]})])
+
+    found = {str(row[0]): row[4] for row in rows_of(own, 4)}
+    assert found == SYSTEMS | {f"{name} guest": ended for name, ended in SYSTEMS.items()}
 
 
 def test_05_dependencies_have_host_names_or_else_agent_ids(results: Results) -> None:
@@ -126,8 +193,27 @@ def test_05_dependencies_have_host_names_or_else_agent_ids(results: Results) -> 
             names = client.host_name or client.agent_id, server.host_name or server.agent_id
             expected[(*names, str(connection.destination_port), client.agent_id, server.agent_id)] += 1
 
-    assert Counter({(*row[:3], *row[4:]): int(row[3] or 0) for row in results(5)}) == expected
+    assert Counter({(*row[:3], *row[4:6]): int(row[3] or 0) for row in results(5)}) == expected
     assert {bool(server.host_name) for server in SERVERS} == {True, False}
+
+
+def test_05_an_address_that_several_agents_have_identifies_no_server(own: Database, stored: Stored) -> None:
+    """All three run Docker: a connection to its bridge stays on the host. One reports its loopback address."""
+    bridge, addresses = "172.17.0.1", {"o-1": "10.0.0.1", "o-2": "10.0.0.2", "o-3": "10.0.0.3"}
+    interfaces = [[agent, ip] for agent, own_ip in addresses.items() for ip in (own_ip, bridge)]
+    connections = [[agent, ip, "443"] for agent in ("o-1", "o-3") for ip in ("10.0.0.2", bridge, "127.0.0.1")]
+    files: Mapping[str, Rows] = {
+        "1_osInfo.csv": [["agentId", "hostName"], *([agent, f"host {agent}"] for agent in addresses)],
+        "1_networkInterface.csv": [["agentId", "ipAddress"], *interfaces, ["o-2", "127.0.0.1"]],
+        "1_sourceProcessConnection.csv": [["agentId", "destinationIp", "destinationPort"], *connections],
+    }
+
+    own.copy_exports([stored(files)])
+
+    assert rows_of(own, 5) == [
+        ("host o-1", "host o-2", "443", "1", "o-1", "o-2", "false"),
+        ("host o-3", "host o-2", "443", "1", "o-3", "o-2", "false"),
+    ]
 
 
 def test_06_listeners(results: Results) -> None:
@@ -135,19 +221,24 @@ def test_06_listeners(results: Results) -> None:
         server.agent_id: {c.source_ip for c in CENTER.incoming(server, Span(), SAMPLES) if c.destination_port == 5432}
         for server in SERVERS
     }
-    expected = {(agent, "postgres", "/usr/bin/postgres", str(len(ips))) for agent, ips in clients.items() if ips}
+    expected = {
+        (agent, "postgres", "/usr/bin/postgres", str(len(ips)), "false") for agent, ips in clients.items() if ips
+    }
 
     assert set(results(6)) == expected
     assert expected
 
 
-def test_07_applications_without_servers(results: Results, database: Database) -> None:
+def test_07_applications_without_servers(results: Results, own: Database, stored: Stored) -> None:
     assert results(7) == [], "each application of the data center has servers"
 
-    (newest,) = database.athena.rows("SELECT exportid FROM exports WHERE kind = 'summary'")
-    database.put_rows("summary_application", str(newest[0]), ["id", "name"], [["d-unused", "Unused"]])
+    files: Mapping[str, Rows] = {
+        "1_Application.csv": [["id", "name"], ["d-used", "Used"], ["d-unused", "Unused"]],
+        "1_ApplicationResourceAssociation.csv": [["applicationConfigurationId", "configId"], ["d-used", "d-server"]],
+    }
+    own.copy_exports([stored(files)])
 
-    assert results(7) == [("d-unused", "Unused")]
+    assert rows_of(own, 7) == [("d-unused", "Unused")]
 
 
 def test_08_instances_and_prices(results: Results) -> None:
@@ -192,21 +283,57 @@ def test_12_waves(results: Results) -> None:
     assert set(results(12)) == {(wave, str(count)) for wave, count in waves.items()}
 
 
-def test_09_growth(results: Results, aws: LocalAws, stack: Stack, service: Service) -> None:
-    """With two summaries: the older one lacks the first server, and has one that the newer one lacks."""
-    database = Database(aws, stack, f"growth_{uuid.uuid4().hex}")
-    export_id = service.has(kind="summary")
-    stack.run(exportIds=[export_id])
-    database.copy_exports([export_id])
-    before = {"exportId": "export-1", "kind": "summary", "exportRequestTime": "2026-01-01T00:00:00.000Z"}
-    database.put("manifests/export-1.json", json.dumps(before).encode())
-    older = [["d-gone", "old"], *([server.id, server.host_name] for server in SERVERS[1:])]
-    database.put_rows("summary_server", "export-1", ["id", "hostName"], older)
+def test_09_growth_compares_the_two_newest_summaries_that_are_not_truncated(
+    own: Database, stored: Stored, stack: Stack, service: Service
+) -> None:
+    """The older one lacks the first server, and has one that the newer one lacks. A truncated one is newer still."""
+    header, kept = ["id", "hostName"], [[server.id, server.host_name] for server in SERVERS[1:]]
+    older = stored({"1_Server.csv": [header, ["d-gone", "old"], *kept]}, age_seconds=2 * DAY)
+    newer = service.has(kind="summary", age_seconds=DAY)
+    stack.run(exportIds=[newer])
+    truncated = stored({"1_Server.csv": [header, *kept[:2]]}, is_truncated=True)
 
-    (query,) = QUERIES.glob("09-*.sql")
-    changes = database.athena.rows(query.read_text("utf-8"))
+    own.copy_exports([older, newer, truncated])
 
-    assert changes == [("d-gone", "old", "gone"), (SERVERS[0].id, SERVERS[0].host_name, "new")]
+    assert rows_of(own, 9) == [("d-gone", "old", "gone"), (SERVERS[0].id, SERVERS[0].host_name, "new")]
+
+
+def test_truncated_summaries_and_recommendations_change_no_result(
+    results: Results, own: Database, stack: Stack, service: Service, stored: Stored
+) -> None:
+    whole = [service.has(kind=kind, age_seconds=DAY) for kind in ("summary", "ec2-recommendations")]
+    stack.run(exportIds=whole)
+    first = SERVERS[0].id
+    summary: Mapping[str, Rows] = {
+        "1_Server.csv": [["id", "osName", "osVersion"], [first, "Linux", "CentOS 8 (64-bit)"]],
+        "1_SystemPerformance.csv": [["serverId", "avgCpuUsagePct", "maxCpuUsagePct"], [first, "1", "1"]],
+        "1_Application.csv": [["id", "name"], ["d-unused", "Unused"]],
+        "1_Tags.csv": [["configurationId", "key", "value"], [first, "wave", "9"]],
+    }
+    recommended = [["ServerId", "Server.CPU.NumberOfLogicalCores"], [first, "512"]]
+    truncated = [
+        stored(summary, is_truncated=True),
+        stored({"EC2InstanceRecommendations.csv": recommended}, is_truncated=True),
+    ]
+
+    own.copy_exports([*whole, *truncated])
+
+    for number in (1, 2, 3, 4, 7, 8, 12):
+        assert rows_of(own, number) == results(number), number
+
+
+def test_results_from_a_truncated_export_of_an_agent_say_so(own: Database, stack: Stack, service: Service) -> None:
+    whole = [service.has(kind="agent", agent_id=server.agent_id, age_seconds=DAY) for server in SERVERS]
+    cut = next(s for s in SERVERS if any(c.destination_port == 5432 for c in CENTER.incoming(s, Span(), SAMPLES)))
+    truncated = service.has(kind="agent", agent_id=cut.agent_id, is_truncated=True)
+    stack.run(exportIds=[*whole, truncated])
+
+    own.copy_exports([*whole, truncated])
+
+    for number, agent in {5: 4, 6: 0, 10: 0, 11: 0}.items():
+        marked = {(row[agent], row[-1]) for row in rows_of(own, number)}
+        assert {name for name, flag in marked if flag == "true"} == {cut.agent_id}, number
+        assert {name for name, flag in marked if flag == "false"}, number
 
 
 def test_the_guard_against_formulas_changes_nothing_else(results: Results, database: Database) -> None:
@@ -216,5 +343,5 @@ def test_the_guard_against_formulas_changes_nothing_else(results: Results, datab
     guarded = {row[0]: row[1] for row in database.athena.rows(guard)}
 
     formulas = [server for server in SERVERS if server.host_name.startswith("=")]
-    assert guarded == {s.id: f"'{s.host_name}" if s in formulas else s.host_name for s in SERVERS}
+    assert guarded == {s.id: f"'{s.host_name}" if s in formulas else s.host_name or None for s in SERVERS}
     assert formulas

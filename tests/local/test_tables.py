@@ -8,11 +8,14 @@ import zipfile
 from collections.abc import Mapping
 
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from local.stack.aws import LocalAws
 from tests.local.athena import Athena, Cells, Database
+from tests.local.csv_exports import Rows, zipped_csv
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -51,6 +54,12 @@ def athena(aws: LocalAws) -> Athena:
     return Athena(aws)
 
 
+@pytest.fixture
+def database(aws: LocalAws, stack: Stack) -> Database:
+    """A database for the exports of one test."""
+    return Database(aws, stack, f"tables_{uuid.uuid4().hex}")
+
+
 def members(source: bytes) -> Mapping[str, list[dict[str, str]]]:
     """The rows of each CSV file of an export, by the end of its name."""
     with zipfile.ZipFile(io.BytesIO(source)) as archive:
@@ -77,7 +86,7 @@ def test_one_query_reads_exports_of_different_years_without_further_steps(
     expected = {}
     for export_id in (old, recent, new):
         connections = members(service.download(export_id))["sourceProcessConnection.csv"]
-        paths = sum("commandPath" in row for row in connections)
+        paths = sum(bool(row.get("commandPath")) for row in connections)
         expected[export_id] = (str(len(connections)), str(paths))
     assert {row[0]: row[1:] for row in found} == expected
     assert expected[old][1] == "0" != expected[new][1]
@@ -85,52 +94,52 @@ def test_one_query_reads_exports_of_different_years_without_further_steps(
     assert aws.client("glue").get_crawlers()["Crawlers"] == []
 
 
-def test_a_query_may_name_partitions_or_omit_them(aws: LocalAws, stack: Stack, service: Service) -> None:
-    database = Database(aws, stack, f"partitions_{uuid.uuid4().hex}")
+def test_a_query_may_name_the_month_or_omit_it(database: Database, stack: Stack, service: Service) -> None:
     exports = [service.has(kind="agent", rows=2), service.has(kind="agent", rows=3, age_seconds=YEAR)]
     stack.run(exportIds=exports)
     database.copy_exports(exports)
-    days = [stack.manifest(export_id)["exportRequestTime"][:10] for export_id in exports]
+    new, old = (stack.manifest(export_id)["exportRequestTime"][:10] for export_id in exports)
 
     def count(condition: str = "") -> list[Cells]:
         return database.athena.rows(f"SELECT count(*) FROM agent_system_performance {condition}")
 
     assert count() == [("5",)]
-    assert count(f"WHERE export_id = '{exports[0]}'") == [("2",)]
-    assert count(f"WHERE requested_date < '{days[0]}'") == [("3",)]
-    assert count(f"WHERE requested_date = '{days[1]}' AND export_id = '{exports[0]}'") == [("0",)]
+    assert count(f"WHERE requested_month >= '{new[:7]}'") == [("2",)]
+    assert count(f"WHERE requested_month = '{old[:7]}' AND requested_date = DATE '{old}'") == [("3",)]
+    assert count(f"WHERE requested_date < DATE '{new}'") == [("3",)]
+    assert count(f"WHERE requested_month = '{old[:7]}' AND export_id = '{exports[0]}'") == [("0",)]
 
 
-def test_a_query_returns_the_cells_of_a_stored_export_unchanged(athena: Athena, stack: Stack, service: Service) -> None:
+def test_a_query_returns_the_cells_of_a_stored_export_unchanged_and_empty_ones_as_null(
+    athena: Athena, stack: Stack, service: Service
+) -> None:
     export_id = service.has(kind="agent")
 
     stack.run(exportIds=[export_id])
 
-    found = athena.rows(f"SELECT name, cmdline, path, issystem FROM agent_process WHERE export_id = '{export_id}'")
+    found = athena.rows(
+        f"SELECT name, cmdline, path FROM agent_process WHERE export_id = '{export_id}' ORDER BY row_number"
+    )
     processes = members(service.download(export_id))["process.csv"]
-    assert sorted(found) == sorted((row["name"], row["cmdLine"], row["path"], row["isSystem"]) for row in processes)
+    assert found == [(row["name"], row["cmdLine"] or None, row["path"]) for row in processes]
     assert any("\n" in row["cmdLine"] and '"' in row["cmdLine"] for row in processes)
+    assert not all(row["cmdLine"] for row in processes)
 
 
-def test_glue_has_the_partition_of_each_table_once_the_export_is_stored(
-    aws: LocalAws, stack: Stack, service: Service
+def test_a_stored_export_is_queried_without_a_registered_partition(
+    aws: LocalAws, athena: Athena, stack: Stack, service: Service
 ) -> None:
     export_id = service.has(kind="summary")
 
     stack.run(exportIds=[export_id])
 
-    glue = aws.client("glue")
-    manifest = stack.manifest(export_id)
-    date = manifest["exportRequestTime"][:10]
+    glue, manifest = aws.client("glue"), stack.manifest(export_id)
     assert len(manifest["files"]) == 8
     for file in manifest["files"]:
-        found = glue.get_partition(
-            DatabaseName=aws.outputs["DatabaseName"],
-            TableName=file["dataset"],
-            PartitionValues=[date, export_id],
-        )["Partition"]["StorageDescriptor"]
-        assert stack.uri(file["tableKey"]).startswith(found["Location"])
-        assert found["Columns"]
+        (counted,) = athena.rows(f"SELECT count(*) FROM {file['dataset']} WHERE export_id = '{export_id}'")
+        assert counted == (str(file["rows"]),), file["dataset"]
+        found = glue.get_partitions(DatabaseName=aws.outputs["DatabaseName"], TableName=file["dataset"])
+        assert found["Partitions"] == [], file["dataset"]
 
 
 def test_truncated_exports_are_marked(athena: Athena, stack: Stack, service: Service) -> None:
@@ -142,19 +151,16 @@ def test_truncated_exports_are_marked(athena: Athena, stack: Stack, service: Ser
     assert set(found) == {(whole, "false"), (truncated, "true")}
 
 
-def test_a_query_returns_any_cells_unchanged(aws: LocalAws, athena: Athena, stack: Stack, service: Service) -> None:
+def test_a_query_returns_any_cells_unchanged(athena: Athena, stack: Stack, service: Service) -> None:
     """500 rows from Hypothesis in one export: written as CSV, stored by the stack, read with Athena."""
-    expected = [[f"{number:04}", *row] for number, row in enumerate(drawn(ROWS, 500))]
-    export_id = service.has(
-        kind="agent", download_url=presigned_url(aws, stack, zipped_csv("1_osInfo.csv", [OS_INFO, *expected]))
-    )
+    rows = drawn(ROWS, 500)
+    export_id = service.has_body(zipped_csv({"1_osInfo.csv": [OS_INFO, *(["1", *row] for row in rows)]}))
 
     stack.run(exportIds=[export_id])
 
-    found = athena.rows(
-        f"SELECT {', '.join(OS_INFO)} FROM agent_os_info WHERE export_id = '{export_id}' ORDER BY accountnumber"
-    )
-    assert found == [tuple(row) for row in expected]
+    columns = ", ".join(OS_INFO[1:])
+    found = athena.rows(f"SELECT {columns} FROM agent_os_info WHERE export_id = '{export_id}' ORDER BY row_number")
+    assert found == [tuple(cell or None for cell in row) for row in rows]
 
 
 def drawn(strategy: st.SearchStrategy[list[str]], count: int) -> list[list[str]]:
@@ -170,36 +176,44 @@ def drawn(strategy: st.SearchStrategy[list[str]], count: int) -> list[list[str]]
     return found
 
 
-def zipped_csv(name: str, rows: list[list[str]]) -> bytes:
-    text, whole = io.StringIO(newline=""), io.BytesIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, text.getvalue())
-    return whole.getvalue()
+def test_a_file_with_only_a_header_adds_no_row(database: Database, stack: Stack, service: Service) -> None:
+    files: list[Mapping[str, Rows]] = [{"1_osInfo.csv": [OS_INFO]}, {"1_osInfo.csv": [OS_INFO, ["1"] * 7]}]
+    empty, filled = (service.has_body(zipped_csv(each)) for each in files)
+    stack.run(exportIds=[empty, filled])
+
+    database.copy_exports([empty, filled])
+
+    assert database.athena.rows("SELECT export_id, osname FROM agent_os_info") == [(filled, "1")]
 
 
-def presigned_url(aws: LocalAws, stack: Stack, body: bytes) -> str:
-    """A presigned URL of these bytes."""
-    location = {"Bucket": stack.bucket, "Key": f"places/{uuid.uuid4().hex}.zip"}
-    client = aws.client("s3")
-    client.put_object(**location, Body=body)
-    return str(client.generate_presigned_url("get_object", Params=location))
+def test_columns_in_another_order_are_read_by_name_and_unknown_ones_from_the_json_of_other(
+    database: Database, stack: Stack, service: Service
+) -> None:
+    known = [OS_INFO, ["1", "o-2", "Windows", *"4567"]]
+    unknown = [["osName", "Idle (s)", "agentId"], ["Linux", "x", "o-1"]]
+    exports = [service.has_body(zipped_csv({"1_osInfo.csv": rows})) for rows in (known, unknown)]
+    stack.run(exportIds=exports)
+
+    database.copy_exports(exports)
+
+    found = database.athena.rows(
+        "SELECT agentid, osname, hostname, json_extract_string(other, '$.\"Idle (s)\"') FROM agent_os_info"
+        " ORDER BY agentid"
+    )
+    assert found == [("o-1", "Linux", None, "x"), ("o-2", "Windows", "6", None)]
 
 
-def test_a_file_with_only_a_header_adds_no_row(aws: LocalAws, stack: Stack) -> None:
-    database = Database(aws, stack, f"header_{uuid.uuid4().hex}")
+def test_objects_from_before_a_column_was_added_are_read_with_the_new_ones(
+    database: Database, stack: Stack, service: Service
+) -> None:
+    table = Table.from_arrays([Array(["o-1"], DataType.string())], names=["agentid"])
+    before = io.BytesIO()
+    write_parquet(table, before)
+    export_id = service.has_body(zipped_csv({"1_osInfo.csv": [["agentId", "osName"], ["o-2", "Linux"]]}))
+    stack.run(exportIds=[export_id])
 
-    database.put_rows("agent_os_info", "export-1", OS_INFO, [])
-    database.put_rows("agent_os_info", "export-2", OS_INFO, [["1"] * 7])
+    database.put("tables/agent_os_info/requested_month=2020-01/export-1-0001.parquet", before.getvalue())
+    database.copy_exports([export_id])
 
-    assert database.athena.rows("SELECT export_id, osname FROM agent_os_info") == [("export-2", "1")]
-
-
-def test_columns_in_another_order_and_unknown_ones_are_read_by_name(aws: LocalAws, stack: Stack) -> None:
-    database = Database(aws, stack, f"order_{uuid.uuid4().hex}")
-
-    database.put_rows("agent_os_info", "export-1", ["osName", "new", "agentId"], [["Linux", "x", "o-1"]])
-    database.put_rows("agent_os_info", "export-2", OS_INFO, [["1", "o-2", "Windows", *"4567"]])
-
-    found = database.athena.rows("SELECT agentid, osname, hostname FROM agent_os_info ORDER BY agentid")
-    assert found == [("o-1", "Linux", None), ("o-2", "Windows", "6")]
+    found = database.athena.rows("SELECT agentid, osname, requested_month < '2021' FROM agent_os_info ORDER BY agentid")
+    assert found == [("o-1", None, "true"), ("o-2", "Linux", "false")]
