@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -216,7 +217,7 @@ class PipelineProxy:
             manifest,
             keys=keys,
             bucket=self.bucket,
-            write_table=write_table_again,
+            write_table=partial(write_table_again, keys=keys),
             time_left=countdown(self.parts),
         )
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
@@ -144,7 +144,7 @@ def test_a_recorded_manifest_gets_its_row_of_exports_and_keeps_its_tables() -> N
     assert list(bucket.objects) == [keys.exports_row]
 
 
-def _not_called(*_: object) -> None:
+def _not_called(*_: object) -> NoReturn:
     raise AssertionError("no table is written again")
 
 

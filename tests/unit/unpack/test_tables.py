@@ -154,7 +154,7 @@ def test_a_malformed_file_and_an_unknown_one_have_no_table(bucket: FakeBucket) -
     odd = stored(bucket, "notes.txt", b"no table at all")
 
     assert (malformed.rows, malformed.table_key, unknown.table_key) == (None, None, None)
-    assert "field larger than field limit" in malformed.notes["malformed"]
+    assert "field larger than field limit" in str(malformed.notes["malformed"])
     assert unknown.notes == odd.notes == {"noTable": "unknown dataset"}
     assert not bucket.pending
 
@@ -189,7 +189,7 @@ def test_a_large_file_that_only_the_lenient_reader_reads_is_malformed(
     regular = stored(bucket, "2_osInfo.csv", written([OS_INFO, ROW]))
 
     assert (ragged.rows, ragged.table_key, regular.rows) == (None, None, 1)
-    assert "more than 100 bytes" in ragged.notes["malformed"]
+    assert "more than 100 bytes" in str(ragged.notes["malformed"])
 
 
 def test_tables_can_be_disabled(bucket: FakeBucket) -> None:
