@@ -57,11 +57,6 @@ def runs_alone(path: Path) -> bool:
     return "pytestmark = pytest.mark.alone" in path.read_text("utf-8")
 
 
-@cache
-def makes_templates(path: Path) -> bool:
-    return any(call in path.read_text("utf-8") for call in ("of_stack(", "synthesized("))
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteScheduling":
     config.option.loadscopereorder = False
@@ -71,16 +66,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteSchedu
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist has no types
     """Assigns all files marked ``alone`` to one process, and each other file of a suite with a slow set-up to one.
 
-    The tests of the infrastructure run in one process, because they share a few templates; files that make templates of
-    their own may run in another. The tests on independent servers, which are started once, run in one process, too.
+    The tests of the infrastructure, which share templates, run in one process, and those on independent servers, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, suite = nodeid.partition("::")[0], suite_of(nodeid)
         if suite == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
-        if suite == "infra" and makes_templates(self.config.rootpath / file):
-            return file
         return {"infra": "infra", "judges": "judges", "slow": file, "local": file}.get(suite, nodeid)
 
 

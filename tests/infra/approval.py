@@ -7,10 +7,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
-
-import cfnlint
 
 from tests.infra.synthesis import REGION, by_default, with_everything
 from tests.infra.template import Template, many
@@ -25,8 +24,8 @@ SETTINGS = {"kms": "keyArn", "ec2": "vpcId", "sts": "discoveryRoleArn"}
 """Which setting adds the permissions of a service, to roles that exist without it, too."""
 ROLE_SETTINGS = {"Schedules": "schedules", "CloudTrail": "cloudTrailTrigger"}
 """Which setting adds a role, by the first part of its name."""
-SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
-"""Of CloudFormation, as cfn-lint has them: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html"""
+SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas/resources")))
+"""Of CloudFormation, as cfn-lint has them (its import takes seconds): https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html"""
 USED = {
     *("athena", "cloudwatch", "dynamodb", "ec2", "events", "glue", "iam", "kms", "lambda", "logs", "s3", "scheduler"),
     *("sns", "sqs", "states"),

@@ -17,8 +17,8 @@ import pytest
 
 from infra.workflow import BATCH_RESULTS, COUNTED_INPUT
 from tests.infra import synthesis
-from tests.infra.test_examples import filled
 from tests.judges.servers import JSONATA, need
+from tests.slow.test_examples import filled
 
 Json = Any
 PATH = re.compile(r"\$states(\.\w+)+")

@@ -335,16 +335,19 @@ def test_not_stored_replaces_only_a_rejection_that_is_requested_again(
     assert write.applied is applied
 
 
-def test_rows_reads_any_number_of_items_and_omits_missing_ones(catalog: Catalog) -> None:
+def test_rows_reads_any_number_of_items_and_omits_missing_ones(catalog: Catalog, dynamodb: Any) -> None:
     """One BatchGetItem call reads at most 100 items."""
     for number in range(101):
-        catalog.record_unsettled(of_run(), f"e{number}", Outcome.NOT_FOUND)
+        dynamodb.put_item(TableName="catalog", Item={"exportId": {"S": f"e{number}"}})
 
     assert len(catalog.rows([*(f"e{number}" for number in range(101)), "missing", "e1"])) == 101
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-def test_fault_33_throttled_write_is_retried(catalog: Catalog, dynamodb: Any, code: str) -> None:
+def test_fault_33_throttled_write_is_retried(
+    catalog: Catalog, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
     errors = [error_response(code) for _ in range(2)]
     fail: Any = lambda **_: errors.pop() if errors else None  # noqa: E731
     dynamodb.meta.events.register_first("before-send.dynamodb.UpdateItem", fail)

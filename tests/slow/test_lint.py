@@ -7,6 +7,7 @@ from typing import Any
 import cfnlint.api
 from cfnlint.config import ManualArgs
 
+from tests.infra.synthesis import by_default, with_everything
 from tests.infra.template import Template
 
 MACHINE = "AWS::StepFunctions::StateMachine"
@@ -29,16 +30,19 @@ def with_definition(template: Template, definition: dict[str, Any]) -> dict[str,
     return document
 
 
-def test_template_and_definition_have_no_faults(template: Template, definition: dict[str, Any]) -> None:
-    assert lint(json.dumps(with_definition(template, definition))) == []
+def test_template_and_definition_have_no_faults() -> None:
+    template = by_default()
+
+    assert lint(json.dumps(with_definition(template, template.definition()))) == []
 
 
-def test_the_template_with_every_setting_has_no_faults(everything: Template) -> None:
-    assert lint(json.dumps(everything.document)) == []
+def test_the_template_with_every_setting_has_no_faults() -> None:
+    assert lint(json.dumps(with_everything().document)) == []
 
 
-def test_a_fault_in_the_definition_is_found(template: Template, definition: dict[str, Any]) -> None:
-    broken = copy.deepcopy(definition)
+def test_a_fault_in_the_definition_is_found() -> None:
+    template = by_default()
+    broken = template.definition()
     del broken["States"]["Plan run"]["Resource"]
     document = with_definition(template, broken)
     machine = {key: each for key, each in document["Resources"].items() if each["Type"] == MACHINE}

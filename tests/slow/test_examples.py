@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.infra.test_lint import lint
+from tests.slow.test_lint import lint
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILLED = {
