@@ -261,8 +261,11 @@ class StoreStateMachine(RuleBasedStateMachine):
         try:
             self._settle_without_faults()
         finally:
-            self.dynamodb.delete_table(TableName="catalog")
-            self.patch.undo()
+            self.clean_up()
+
+    def clean_up(self) -> None:
+        self.dynamodb.delete_table(TableName="catalog")
+        self.patch.undo()
 
     @rule(
         export_id=st.sampled_from(sorted(BODIES)),
@@ -473,8 +476,30 @@ def test_fault_23_24_25_32_a_kill_or_fault_at_any_aws_call_changes_no_outcome(
         machine.use_only(export_id)
         plan = FaultPlan(at, kind)
         machine._store(export_id, "run-1", 100, plan)
+        machine.invariant_9_sql_reads_only_tables_of_exports_with_a_manifest()
         machine.teardown()
         if plan.calls < at:
             break
 
     assert at > calls
+
+
+def test_invariant_9_uploads_that_expire_after_a_kill_are_made_again() -> None:
+    """At each moment between the manifest and the last table."""
+    kills = 0
+    for at in itertools.count(1):
+        machine = StoreStateMachine()
+        machine.create_upload()
+        machine.use_only("export-large")
+        plan = FaultPlan(at, "dies after")
+        machine._store("export-large", "run-1", 100, plan)
+        if "manifests/export-large.json" in machine._objects() and machine.bucket.uploads:
+            machine.pending_uploads_expire("export-large")
+            kills += 1
+            machine.teardown()
+        else:
+            machine.clean_up()
+        if plan.calls < at:
+            break
+
+    assert kills == 3, "after the manifest, the checkpoint and the first table"
