@@ -18,11 +18,14 @@ RUN := $(VENV)/bin/python -m
 UV := $(RUN) tools.uv
 UV_INSTALL := $(UV) pip install --quiet --require-hashes --only-binary :all:
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
-LOCKS := requirements requirements-dev local/requirements examples/requirements benchmarks/requirements \
-  tests/judges/requirements tools/checkov/requirements
+# The first must be first: the next two contain it.
+LOCKS := functions/requirements requirements requirements-dev local/requirements examples/requirements \
+  benchmarks/requirements tests/judges/requirements tools/checkov/requirements
+# The packages of the Lambda asset for each architecture of Lambda, which this machine need not have.
+LAMBDA_PACKAGES := .lambda/arm64/requirements.txt .lambda/x86_64/requirements.txt
 
 # What commands need in addition to $(VENV), which all of them need.
-DEPLOYING := $(VENV)/installed node_modules/installed
+DEPLOYING := $(VENV)/installed $(LAMBDA_PACKAGES) node_modules/installed
 LOCAL_AWS := $(DEPLOYING) $(MINISTACK)/installed
 JUDGING := $(DEPLOYING) $(JUDGES)/dynamodb/installed
 
@@ -134,7 +137,7 @@ destroy: $(DEPLOYING) ## Print which data is kept, then delete the stack from AW
 	@$(RUN) tools.retained_resources $(CDK_FLAGS)
 	@$(CDK) destroy $(CDK_FLAGS)
 
-setup: $(VENV)/installed ## Install what `make check` needs; other commands install what else they need
+setup: $(VENV)/installed $(LAMBDA_PACKAGES) ## Install what `make check` needs; other commands install what else they need
 
 lock: setup ## Write the lock files again from the .in files; LOCK_FLAGS=--upgrade selects newer versions
 	@for name in $(LOCKS); do \
@@ -145,7 +148,7 @@ lock: setup ## Write the lock files again from the .in files; LOCK_FLAGS=--upgra
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: local-stop ## Delete everything that make has created here
-	rm -rf .venv .venv-* node_modules cdk.out .local .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .lambda node_modules cdk.out .local .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments; each is installed again if its lock file is newer than its stamp file ---
@@ -174,6 +177,15 @@ $(VENV)/installed: requirements-dev.txt
 	@$(RUN) pip install -qq --no-compile --disable-pip-version-check --require-hashes --only-binary :all: -r $(VENV)/uv.txt
 	@$(UV_INSTALL) --python $(VENV) -r $<
 	@touch $@
+
+# The folder's copy of the lock file is its stamp: `cdk synth` compares it with the lock file.
+.lambda/arm64/requirements.txt: PLATFORM := aarch64-manylinux_2_28
+.lambda/x86_64/requirements.txt: PLATFORM := x86_64-manylinux_2_28
+$(LAMBDA_PACKAGES): functions/requirements.txt | $(VENV)/installed
+	@echo "Setting up $(@D) from $<"
+	@rm -rf $(@D)
+	@$(UV_INSTALL) --python $(VENV) --target $(@D) --python-platform $(PLATFORM) --python-version 3.13 -r $<
+	@cp $< $@
 
 $(MINISTACK)/installed: local/requirements.txt
 $(AWSCLI)/installed: examples/requirements.txt

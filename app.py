@@ -4,6 +4,7 @@ import sys
 
 from aws_cdk import App
 
+from infra.lambda_asset import PackagesDiffer
 from infra.settings.rules import SettingsError
 from infra.settings.settings import Deployment
 from infra.stack import DiscoveryExportsStack
@@ -14,7 +15,7 @@ def main() -> None:
     try:
         deployment = Deployment.from_context(app.node.get_all_context())
         DiscoveryExportsStack(app, deployment.stack_id, settings=deployment, existing=deployment)
-    except SettingsError as error:
+    except (SettingsError, PackagesDiffer) as error:
         sys.exit(str(error))
     app.synth()
 

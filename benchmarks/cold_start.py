@@ -6,6 +6,7 @@ installed boto3. The measure is processor time, not wall-clock time, so that oth
 
 import argparse
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.machine import machine
 from benchmarks.page import markdown, save
 from infra import lambda_asset
+from infra.settings.settings import Architecture
 
 TARGET = 1.15
 CLIENTS: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +43,7 @@ ENVIRONMENT = {
     "TABLE_ARN": "arn:aws:dynamodb:us-east-1:111122223333:table/catalog",
     "POWERTOOLS_SERVICE_NAME": "discovery-exports",
 }
+ARCHITECTURE: Architecture = "x86_64" if platform.machine() == "x86_64" else "arm64"
 PRINT_TIME = "\nimport time; print(time.process_time())"
 
 
@@ -49,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (default: %(default)s)")
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as folder:
-        lambda_asset.build(Path(folder))
+        lambda_asset.build(Path(folder), lambda_asset.all_files(ARCHITECTURE))
         subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
         found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
     print(table(found))

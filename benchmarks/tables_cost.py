@@ -22,7 +22,7 @@ from benchmarks.measuring import Meter
 from benchmarks.page import markdown, save
 from exports.keys import Keys
 from exports.model import RawObject
-from exports.s3.multipart import ObjectStore
+from exports.s3.multipart import ObjectStore, PendingUpload
 from exports.unpack.members import Limits
 from exports.unpack.unpacking import Unpacked, unpack
 from local.double.data.archive import write_export
@@ -60,13 +60,16 @@ class CountingBucket:
 
     @contextmanager
     def writer(self, key: str) -> Iterator["_Counter"]:
-        yield _Counter(self.written, key.partition("/")[0])
+        yield _Counter(self.written, key)
+
+    pending_writer = writer
 
 
 class _Counter:
-    def __init__(self, written: Counter[str], name: str) -> None:
+    def __init__(self, written: Counter[str], key: str) -> None:
         self._written = written
-        self._name = name
+        self._name = key.partition("/")[0]
+        self.upload = PendingUpload(key, "", (), 0)
 
     def write(self, data: bytes) -> None:
         self._written[self._name] += len(data)

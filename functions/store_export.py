@@ -32,7 +32,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         pipeline=Pipeline.for_invocation(
             settings, dependencies.service(), dependencies.bucket(), records, dependencies.time_left(context)
         ),
-        add_partitions=dependencies.tables().add_partitions,
         claim_duration=claim_duration(dependencies.time_left(context)),
         denied_grace=settings.not_found_grace,
         clock=dependencies.utc_now,

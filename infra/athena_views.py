@@ -12,7 +12,7 @@ from aws_cdk import aws_glue as glue
 DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets" / "datasets.json"
 """The definitions by which the functions detect datasets."""
 TRUNCATED = ("istruncated", "boolean")
-PRESTO = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
+PRESTO = {"string": "varchar"}
 """Glue types that have another name in a view; all other names are equal."""
 
 

@@ -74,7 +74,6 @@ class DiscoveryExports(Construct):
             self,
             "Functions",
             storage=self.storage,
-            tables=self.tables,
             bus=self.announcements.bus,
             settings=settings,
             key=key,
@@ -82,9 +81,6 @@ class DiscoveryExports(Construct):
             if vpc
             else None,
         )
-        if self.tables:
-            # The table of a custom dataset must exist before the function stores the first file for it.
-            self.functions.store_export.node.add_dependency(*self.tables.tables)
         self.workflow = Workflow(
             self,
             "Workflow",
@@ -178,6 +174,7 @@ class DiscoveryExports(Construct):
             self,
             "Tables",
             bucket=self.storage.bucket,
+            since=settings.tables_from,
             scan_limit_bytes=settings.query_scan_limit_bytes,
             named_queries=settings.named_queries,
             added={each.name: list(each.table.values()) for each in settings.datasets},

@@ -13,20 +13,23 @@ from constructs import Construct
 
 from . import lambda_asset
 from .encryption import environment_permissions, key_permissions
-from .glue_tables import Tables
 from .lambda_environment import reject_too_large
 from .logs import log_group
 from .network import Network
 from .notifications import SOURCE
 from .permissions import Permission, acknowledge, make_role
 from .settings.dataset import environment_text
-from .settings.settings import FunctionName, Settings
+from .settings.settings import Architecture, FunctionName, Settings
 from .storage import Storage
 
 SERVICE = "discovery-exports"
 METRICS_NAMESPACE = f"DiscoveryExports/{Aws.STACK_NAME}"
 """Namespace of the functions' own metrics. It contains the stack's name, so that two stacks do not share metrics."""
 METRICS_PERIOD = Duration.minutes(5)
+ARCHITECTURES: Mapping[Architecture, lambda_.Architecture] = {
+    "arm64": lambda_.Architecture.ARM_64,
+    "x86_64": lambda_.Architecture.X86_64,
+}
 POWERTOOLS = {
     "POWERTOOLS_SERVICE_NAME": SERVICE,
     "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
@@ -43,7 +46,6 @@ class Functions(Construct):
         id: str,
         *,
         storage: Storage,
-        tables: Tables | None,
         bus: events.IEventBus,
         settings: Settings,
         key: kms.IKey | None = None,
@@ -51,12 +53,11 @@ class Functions(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._storage = storage
-        self._tables = tables
         self._bus = bus
         self._settings = settings
         self._key = key
         self._network = network
-        with lambda_asset.code(self) as self._code:
+        with lambda_asset.code(self, settings.architecture) as self._code:
             self.plan_run = self._plan_run()
             self.check_exports = self._check_exports()
             self.store_export = self._store_export()
@@ -122,7 +123,7 @@ class Functions(Construct):
                 "MAX_FILE_BYTES": str(self._settings.max_file_bytes),
                 "MAX_TOTAL_BYTES": str(self._settings.max_total_bytes),
                 "MAX_RATIO": str(self._settings.max_ratio),
-                "DATABASE_NAME": self._tables.name if self._tables else "",
+                "TABLES_FROM": self._settings.tables_from if self._settings.tables else "",
                 "DATASETS": environment_text(self._settings.datasets),
             },
             permissions=[
@@ -163,7 +164,7 @@ class Functions(Construct):
     ) -> lambda_.Function:
         """A function with the common settings. From 512 MB on, importing boto3 is no longer most of a cold start.
 
-        Arm costs a fifth less and runs pure Python equally well.
+        Arm costs a fifth less, and all packages exist for it.
         """
         log = log_group(self, f"{id}Logs", days=self._settings.log_retention_days, key=self._key)
         variables = {**self._common_environment(), **environment, **POWERTOOLS}
@@ -176,7 +177,7 @@ class Functions(Construct):
             code=self._code,
             handler=f"{module(id)}.handler",
             runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
+            architecture=ARCHITECTURES[self._settings.architecture],
             memory_size=memory,
             timeout=timeout,
             environment=variables,
@@ -238,11 +239,10 @@ class Functions(Construct):
         return Permission(actions=["s3:ListBucket", *more], resources=[self._storage.bucket.bucket_arn])
 
     def _table_permissions(self) -> list[Permission]:
-        """To write tables, delete them if the export is rejected, and add partitions."""
-        if not self._tables:
+        """To write tables. Their objects are never deleted: an upload is completed only if the export is stored."""
+        if not self._settings.tables:
             return []
-        actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
-        return [self._on_objects("tables/*", actions=actions), self._tables.partition_permission]
+        return [self._on_objects("tables/*", actions=["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"])]
 
     def _publish_permission(self) -> Permission:
         """Limited to this project's event source; ForAllValues, because one call may put several events."""

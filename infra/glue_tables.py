@@ -12,39 +12,17 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from .athena_views import View, latest
-from .permissions import Permission
-from .table_schemas import EXPORTS_TABLE, OTHER, PARTITIONS, known_tables
+from .table_schemas import APPENDED, EXPORTS_TABLE, PARTITION, exports_table, known_tables
 
 QUERIES = Path(__file__).parents[1] / "docs" / "queries"
 """Each file starts with a comment, which becomes the description of the named query."""
-FILES = (
-    "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint,"
-    "columns:array<string>>>"
-)
-EXPORTS = {
-    "exportId": "string",
-    "kind": "string",
-    "account": "string",
-    "region": "string",
-    "statusMessage": "string",
-    "exportRequestTime": "string",
-    "isTruncated": "boolean",
-    "requestedStartTime": "string",
-    "requestedEndTime": "string",
-    "actualStartTime": "string",
-    "actualEndTime": "string",
-    "files": FILES,
-    "runId": "string",
-    "correlationId": "string",
-}
-"""Columns of the table ``exports``, one row for each manifest."""
 
 
 class Tables(Construct):
     """A database with a table for each dataset and one of the exports themselves, and a workgroup to query them.
 
     ``added`` holds names and types of the columns of custom datasets. Each known dataset also has the view ``latest_…``
-    of its newest export.
+    of its newest export. The tables have the exports that were requested in the month ``since`` (yyyy-mm) or later.
     Query results go to ``queries/`` of the bucket; Athena cancels a query that scans ``scan_limit_bytes``.
     """
 
@@ -54,6 +32,7 @@ class Tables(Construct):
         id: str,
         *,
         bucket: s3.IBucket,
+        since: str,
         scan_limit_bytes: int,
         named_queries: bool = True,
         added: Mapping[str, Sequence[tuple[str, str]]] | None = None,
@@ -61,29 +40,19 @@ class Tables(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._bucket = bucket
-        self.tables: list[glue.CfnTable] = []
+        self._since = since
         # Glue requires lower case, and a workgroup requires a name; it is unique, so that two stacks can coexist.
         self.name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.database = self._database()
         for dataset, columns in {**known_tables(), **(added or {})}.items():
-            self._table(dataset, [*columns, OTHER], folder=f"tables/{dataset}/", partitions=PARTITIONS)
+            self._table(dataset, [*columns, *APPENDED])
         for dataset, columns in known_tables().items():
-            self._view(latest(dataset, [*columns, OTHER, *PARTITIONS]))
-        self._table(EXPORTS_TABLE, list(EXPORTS.items()), folder="manifests/")
+            self._view(latest(dataset, [*columns, *APPENDED, PARTITION]))
+        self._table(EXPORTS_TABLE, exports_table())
         self.work_group = self._work_group(scan_limit_bytes, key)
         if named_queries:
             for query in sorted(QUERIES.glob("*.sql")):
                 self._named_query(query)
-
-    @property
-    def partition_permission(self) -> Permission:
-        """The permission to add a partition."""
-        arn = f"arn:{Aws.PARTITION}:glue:{Aws.REGION}:{Aws.ACCOUNT_ID}"
-        return Permission(
-            actions=["glue:GetTable", "glue:CreatePartition"],
-            resources=[f"{arn}:catalog", f"{arn}:database/{self.name}", f"{arn}:table/{self.name}/*"],
-            reason="The database has one table for each dataset.",
-        )
 
     def _database(self) -> glue.CfnDatabase:
         database = glue.CfnDatabase.DatabaseInputProperty(
@@ -91,34 +60,49 @@ class Tables(Construct):
         )
         return glue.CfnDatabase(self, "Database", catalog_id=Aws.ACCOUNT_ID, database_input=database)
 
-    def _table(
-        self,
-        name: str,
-        columns: Sequence[tuple[str, str]],
-        *,
-        folder: str,
-        partitions: Sequence[tuple[str, str]] = (),
-    ) -> None:
+    def _table(self, name: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Parquet is read by column name, so columns may be added; a JSON SerDe reads partitions by position.
+
+        https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.html
+        """
+        location = f"s3://{self._bucket.bucket_name}/tables/{name}/"
         storage = glue.CfnTable.StorageDescriptorProperty(
             columns=_columns(columns),
-            location=f"s3://{self._bucket.bucket_name}/{folder}",
-            input_format="org.apache.hadoop.mapred.TextInputFormat",
-            output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-            serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library="org.openx.data.jsonserde.JsonSerDe"),
+            location=location,
+            input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+            serde_info=glue.CfnTable.SerdeInfoProperty(
+                serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+            ),
         )
-        table = self._catalog(
+        self._catalog(
             name,
             table_type="EXTERNAL_TABLE",
-            parameters={"EXTERNAL": "TRUE", "classification": "json"},
-            partition_keys=_columns(partitions),
+            parameters={"EXTERNAL": "TRUE", "classification": "parquet", **self._projection(location)},
+            partition_keys=_columns([PARTITION]),
             storage_descriptor=storage,
         )
-        self.tables.append(table)
+
+    def _projection(self, location: str) -> dict[str, str]:
+        """Partition projection: Athena computes the months, so nothing registers partitions in AWS Glue.
+
+        https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
+        """
+        column, _ = PARTITION
+        return {
+            "projection.enabled": "true",
+            f"projection.{column}.type": "date",
+            f"projection.{column}.format": "yyyy-MM",
+            f"projection.{column}.range": f"{self._since},NOW",
+            f"projection.{column}.interval": "1",
+            f"projection.{column}.interval.unit": "MONTHS",
+            "storage.location.template": f"{location}{column}=${{{column}}}/",
+        }
 
     def _view(self, view: View) -> None:
         self._catalog(view.name, **view.table_input(self.name))
 
-    def _catalog(self, name: str, **table_input: Any) -> glue.CfnTable:
+    def _catalog(self, name: str, **table_input: Any) -> None:
         table = glue.CfnTable(
             self,
             name,
@@ -127,7 +111,6 @@ class Tables(Construct):
             table_input=glue.CfnTable.TableInputProperty(name=name, **table_input),
         )
         table.add_resource_dependency(self.database)
-        return table
 
     def _work_group(self, scan_limit_bytes: int, key: kms.IKey | None) -> athena.CfnWorkGroup:
         encryption = athena.CfnWorkGroup.EncryptionConfigurationProperty(

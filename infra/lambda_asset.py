@@ -1,29 +1,36 @@
-"""The Lambda asset: this project's code and the pure-Python packages that it imports, in one directory.
+"""The Lambda asset: this project's code and the packages that it imports, in one directory.
 
-Built without Docker and network: the packages come from the environment that runs the synthesis, which a lock file
-pins. None of them has native code, so the files run on any processor, also on Lambda's.
+Built without Docker and network: ``make setup`` has put the packages into a folder for each architecture of Lambda,
+from a lock file with the hashes of their wheels. Some have native code, so this machine's packages may not run there.
 """
 
+import csv
 import hashlib
 import py_compile
 import shutil
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import distribution
+from functools import cache
 from pathlib import Path
 
 from aws_cdk import AssetHashType, Stage
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-FUNCTIONS = Path(__file__).parent.parent / "functions"
-BUNDLED = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing-extensions")
-"""Distributions that the functions import, with their dependencies; boto3 is part of the Lambda runtime."""
+from .settings.settings import Architecture
+
+ROOT = Path(__file__).parent.parent
+FUNCTIONS = ROOT / "functions"
+LOCK = FUNCTIONS / "requirements.txt"
+"""Packages that the functions import, with their dependencies; boto3 is part of the Lambda runtime."""
+PACKAGES = ROOT / ".lambda"
+"""A folder for each architecture, with the packages and, written last, a copy of the lock file that they are from."""
 RUNTIME = (3, 13)
 """The functions' Python version. If the synthesis runs on it, the asset has bytecode and starts 3 times as fast."""
 CODE = {".py", ".json"}
-NATIVE = {".so", ".pyd", ".dylib", ".dll"}
+NATIVE = ".so"
 FORMAT = 2
 """Part of the hash. A change of anything but names and contents, such as modes, needs a new number to be deployed."""
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
@@ -32,16 +39,16 @@ https://repost.aws/knowledge-center/lambda-deployment-package-errors
 """
 
 
-class NativeCode(Exception):
-    """A bundled package has native code, which may not run on Lambda's processors."""
+class PackagesDiffer(Exception):
+    """The packages of the asset are missing, or are not those of the lock file."""
 
-
-class NoModules(Exception):
-    """The metadata of a bundled package lists no modules, so that it would be missing in Lambda."""
+    def __init__(self, path: Path, fault: str) -> None:
+        name = path.relative_to(PACKAGES.parent)
+        super().__init__(f"{name} {fault}. This installs the packages again: rm -rf {PACKAGES.name} && make setup")
 
 
 @contextmanager
-def code(scope: Construct) -> Iterator[lambda_.Code]:
+def code(scope: Construct, architecture: Architecture) -> Iterator[lambda_.Code]:
     """Code for any number of functions. Create them within the context: the first one copies it within ``cdk.out``.
 
     They share one asset, because most of their code is common and one upload is faster than several. What is copied
@@ -49,12 +56,13 @@ def code(scope: Construct) -> Iterator[lambda_.Code]:
     """
     stage = Stage.of(scope)
     assert stage
-    outdir, asset_hash = Path(stage.asset_outdir), fingerprint(all_files())
+    files = all_files(architecture)
+    outdir, asset_hash = Path(stage.asset_outdir), fingerprint(files)
     folder = outdir / f"functions-{asset_hash}"
     if not folder.exists():  # a synthesis that is stopped leaves no folder of this name
         draft = folder.with_suffix(".draft")
         shutil.rmtree(draft, ignore_errors=True)
-        build(draft)
+        build(draft, files)
         draft.rename(folder)
     yield lambda_.Code.from_asset(str(folder), asset_hash=asset_hash, asset_hash_type=AssetHashType.CUSTOM)
     copy = outdir / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
@@ -63,9 +71,9 @@ def code(scope: Construct) -> Iterator[lambda_.Code]:
     set_modes(copy)  # the CDK made its folders with the caller's umask
 
 
-def build(target: Path) -> None:
-    """Write all code of the functions to ``target``, with the modes that Lambda needs."""
-    for name, source in all_files().items():
+def build(target: Path, files: Mapping[str, Path]) -> None:
+    """Copy ``files`` to their names in ``target``, with the modes that Lambda needs."""
+    for name, source in files.items():
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, destination)
@@ -82,34 +90,57 @@ def set_modes(target: Path) -> None:
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
 
 
-def all_files() -> dict[str, Path]:
-    """The code of the functions by its names in the asset."""
-    return dict(sorted([*own_files(), *bundled_files()]))
+def all_files(architecture: Architecture) -> dict[str, Path]:
+    """The code of the functions by its names in the asset. Raises PackagesDiffer if setup must run first."""
+    return dict(sorted([*own_files(), *package_files(architecture)]))
 
 
 def own_files() -> Iterator[tuple[str, Path]]:
-    """The project's modules and data files."""
-    for path in FUNCTIONS.rglob("*"):
-        if path.suffix in CODE and path.is_file():
-            yield path.relative_to(FUNCTIONS).as_posix(), path
+    """The project's modules and data files. What editors leave, hidden files and links, is not part of the code."""
+    for path in (*FUNCTIONS.glob("*.py"), *(FUNCTIONS / "exports").rglob("*")):
+        name = path.relative_to(FUNCTIONS)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix in CODE and path.is_file() and not path.is_symlink() and not hidden:
+            yield name.as_posix(), path
 
 
-def bundled_files() -> Iterator[tuple[str, Path]]:
-    """Modules and data files of the bundled distributions, without the metadata that only installers read.
+def package_files(architecture: Architecture) -> Iterator[tuple[str, Path]]:
+    """Modules, native libraries and data files of the packages: no scripts, type stubs and metadata.
 
-    ``files`` is None without a RECORD file, as in packages of Linux distributions, and lists no module of an editable
-    installation: https://docs.python.org/3/library/importlib.metadata.html#distribution-files
+    Only what a package lists, and with the content that it lists:
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
     """
-    for name in BUNDLED:
-        found = {}
-        for file in distribution(name).files or ():
-            if file.suffix in NATIVE:
-                raise NativeCode(f"{name} contains {file}: only pure Python can be bundled")
-            if file.suffix in CODE and not file.parts[0].endswith(".dist-info") and ".." not in file.parts:
-                found[file.as_posix()] = Path(str(file.locate()))
-        if not found:
-            raise NoModules(f"{name} cannot be bundled: its metadata lists no modules. Install it with pip or uv")
-        yield from found.items()
+    folder = PACKAGES / architecture
+    if not is_equal(folder / LOCK.name, LOCK):
+        raise PackagesDiffer(folder, f"does not have the packages of {LOCK.relative_to(ROOT)}")
+    for record in folder.glob("*.dist-info/RECORD"):
+        for name, digest, _ in csv.reader(record.read_text("utf-8").splitlines()):
+            path, top = folder / name, name.partition("/")[0]
+            if path.suffix not in {*CODE, NATIVE} or top == "bin" or top.endswith(".dist-info"):
+                continue
+            if not path.is_file() or recorded_digest(path) != digest:
+                raise PackagesDiffer(path, "is not the file that its package has")
+            yield name, path
+
+
+def is_equal(one: Path, other: Path) -> bool:
+    return one.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def recorded_digest(path: Path) -> str:
+    """The SHA-256 of a file in the form of RECORD."""
+    return f"sha256={urlsafe_b64encode(sha256(path)).rstrip(b'=').decode()}"
+
+
+def sha256(path: Path) -> bytes:
+    """The SHA-256 of a file. An app with several stacks reads the 45 MB of an asset only once."""
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _sha256(path: Path, _modified: int, _size: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def precompile(target: Path) -> None:
@@ -125,5 +156,5 @@ def fingerprint(files: Mapping[str, Path]) -> str:
     """A hash of names, sources and whether there is bytecode, which itself differs between equal compilations."""
     digest = hashlib.sha256(f"format={FORMAT} bytecode={sys.version_info[:2] == RUNTIME}".encode())
     for name, source in files.items():
-        digest.update(f"\0{name}\0{hashlib.sha256(source.read_bytes()).hexdigest()}".encode())
+        digest.update(f"\0{name}\0{sha256(source).hex()}".encode())
     return digest.hexdigest()

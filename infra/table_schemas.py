@@ -4,14 +4,22 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-KNOWN = Path(__file__).parents[1] / "functions" / "exports" / "datasets" / "tables.json"
+DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets"
 """The table definitions of the functions."""
 EXPORTS_TABLE = "exports"
-OTHER = ("other", "map<string,string>")
-PARTITIONS = (("requested_date", "string"), ("export_id", "string"))
+APPENDED = (("other", "string"), ("export_id", "string"), ("requested_date", "date"), ("row_number", "bigint"))
+"""Columns after those of each dataset. ``other`` is a JSON object."""
+PARTITION = ("requested_month", "string")
 
 
 def known_tables() -> Mapping[str, list[tuple[str, str]]]:
     """Names and types of the columns of each dataset that has a table."""
-    known = json.loads(KNOWN.read_bytes())
+    known = json.loads((DATASETS / "tables.json").read_bytes())
     return {dataset: [(name, kind) for name, kind in columns.values()] for dataset, columns in known.items()}
+
+
+def exports_table() -> list[tuple[str, str]]:
+    """Names and types of the columns of the table ``exports``, which has one row for each stored export."""
+    table = json.loads((DATASETS / "exports_table.json").read_bytes())
+    members = ",".join(f"{name}:{kind}" for name, kind in table["files"].items())
+    return [*table["columns"].items(), ("files", f"array<struct<{members}>>")]

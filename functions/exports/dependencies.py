@@ -16,7 +16,6 @@ from botocore.config import Config
 from exports import redaction
 from exports.aws.assume_role import session_as
 from exports.aws.discovery import DISCOVERY_CONFIG, DiscoveryService
-from exports.aws.glue import GlueTables
 from exports.errors import ExportsError, ServiceError
 from exports.keys import batch_key
 from exports.outcomes.catalog import Catalog
@@ -38,7 +37,7 @@ T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""For DynamoDB, EventBridge and Glue. If the last attempt fails, the invocation fails and the workflow retries it."""
+"""For DynamoDB and EventBridge. If the last attempt fails, the invocation fails and the workflow retries it."""
 
 
 def lambda_handler(handle: Handler) -> Handler:
@@ -123,12 +122,6 @@ def catalog() -> Catalog:
 @cached_client
 def bucket() -> Bucket:
     return Bucket(s3_client(session()), bucket=settings().bucket, owner=settings().account)
-
-
-@cached_client
-def tables() -> GlueTables:
-    connect = cached_client(lambda: session().client("glue", config=CONFIG))
-    return GlueTables(connect, database=settings().database, bucket=settings().bucket)
 
 
 @cached_client

@@ -20,10 +20,14 @@ class Keys:
         """One member, byte for byte; ``file`` is a name made safe by :mod:`exports.unpack.filenames`."""
         return f"data/{dataset}/{self.requested_date}/{self.export_id}/{file}"
 
-    def table(self, dataset: str, file: str) -> str:
-        """The rows of that member as JSON Lines for SQL; the prefixes are the partitions of the dataset's table."""
-        day = f"requested_date={self.requested_date}"
-        return f"tables/{dataset}/{day}/export_id={self.export_id}/{file}.jsonl.gz"
+    def table(self, dataset: str, number: int) -> str:
+        """The rows of the member ``number``, from 1, for SQL. Its name is left out, because Athena hides some names."""
+        return f"tables/{dataset}/{self._partition}/{self.export_id}-{number:04d}.parquet"
+
+    @property
+    def exports_row(self) -> str:
+        """The row of the export in the table ``exports``."""
+        return f"tables/exports/{self._partition}/{self.export_id}.parquet"
 
     def work(self, name: str) -> str:
         """Checkpoints and intermediate objects of an unfinished store; they expire."""
@@ -32,6 +36,11 @@ class Keys:
     @property
     def manifest(self) -> str:
         return f"manifests/{self.export_id}.json"
+
+    @property
+    def _partition(self) -> str:
+        """The part of a key that is a partition of a table: the month of the request in UTC."""
+        return f"requested_month={self.requested_date[:7]}"
 
 
 def batch_key(run_id: str, number: int) -> str:

@@ -84,8 +84,8 @@ class Settings:
     """The external ID that the role's trust policy may require; empty if it does not."""
     function_name = _Variable("AWS_LAMBDA_FUNCTION_NAME", str)
     """Set by Lambda."""
-    database = _Variable("DATABASE_NAME", str, "")
-    """The Glue database of the tables; empty if the stack has none."""
+    tables_from = _Variable("TABLES_FROM", str, "")
+    """The first month that the tables contain, ``yyyy-mm``; empty if the stack has no tables."""
     datasets = _Variable("DATASETS", read_custom, "[]")
     """The custom datasets of the stack, beside the known ones."""
     wait_floor = _Variable("WAIT_FLOOR_SECONDS", _seconds)

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from annotated_types import Predicate
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ..table_schemas import EXPORTS_TABLE, OTHER, PARTITIONS, known_tables
+from ..table_schemas import APPENDED, EXPORTS_TABLE, PARTITION, known_tables
 
-RESERVED_COLUMNS = {OTHER[0], *(name for name, _ in PARTITIONS)}
+RESERVED_COLUMNS = {name for name, _ in (*APPENDED, PARTITION)}
 
 
 def _reject_reserved_name(name: str) -> str:
-    if name in {*known_tables(), EXPORTS_TABLE, OTHER[0], "agent_results"} or name.startswith("latest_"):
+    if name in {*known_tables(), EXPORTS_TABLE, "other", "agent_results"} or name.startswith("latest_"):
         raise ValueError(f"must not be {name!r}, which is reserved")
     return name
 

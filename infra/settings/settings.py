@@ -27,6 +27,7 @@ BUCKET_NAME = r"(?!xn--|\d+(\.\d+){3}\Z)(?!.*(\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1
 ROLE_ARN = r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
+MONTH = "(20[1-9][0-9]|2[1-9][0-9]{2}|[3-9][0-9]{3})-(0[1-9]|1[0-2])"
 VPC_ID = r"vpc-[0-9a-f]{8,17}"
 SUBNET_ID = r"subnet-[0-9a-f]{8,17}"
 SECURITY_GROUP_ID = r"sg-[0-9a-f]{8,17}"
@@ -34,6 +35,7 @@ TAG = re.compile(r"(?!(?i:aws:))[\w .:/=+@-]{1,128}")
 TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 MAX_TAGS = 50
 """Of a resource: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"""
+Architecture = Literal["arm64", "x86_64"]
 FunctionName = Literal["PlanRun", "CheckExports", "StoreExport", "ReportRun"]
 MINUTES = integer(1, 7 * 24 * 60)
 """Of a deadline; the workflow's timeout allows a week."""
@@ -79,6 +81,7 @@ class Settings(ContextModel):
     max_total_bytes: Annotated[Number, integer(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[Number, integer(2, 100_000)] = 200
     tables: Flag = True
+    tables_from: Annotated[str, text(MONTH, "a month (yyyy-mm) from 2010-01 to 9999-12")] = "2016-05"
     query_scan_limit_bytes: Annotated[Number, integer(10_000_000, 5_000 * GB)] = 100 * GB
     watching: Flag = True
     late_after_hours: Annotated[Number, integer(1, 24 * 90)] = 24
@@ -108,6 +111,7 @@ class Settings(ContextModel):
     raw_retention_days: Annotated[Number | None, RETENTION_DAYS, NONE] = None
     data_retention_days: Annotated[Number | None, RETENTION_DAYS, NONE] = None
     noncurrent_days: Annotated[Number, integer(1, 36_500)] = 90
+    architecture: Annotated[Architecture, Field(description="arm64 or x86_64")] = "arm64"
     log_retention_days: Annotated[
         Number, Predicate(LOG_DAYS.__contains__), Field(description=f"one of {', '.join(map(str, LOG_DAYS))}")
     ] = 90

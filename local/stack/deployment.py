@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,13 +11,15 @@ from local.stack.environment import ACCOUNT, REGION
 from local.stack.errors import LocalAwsFailed
 
 CONTEXT = {
+    "architecture": {"aarch64": "arm64"}.get(platform.machine(), platform.machine()),
     "waitFloorSeconds": "1",
     "waitCeilingSeconds": "2",
     "notFoundGraceSeconds": "3",
     "downloadHosts": "localhost:*,127.0.0.1:*",
     "namedQueries": "false",
 }
-"""All differences from a deployment to AWS: short waits, downloads from this machine, and no named queries."""
+"""All differences from a deployment to AWS: this machine's processor, short waits, downloads from this machine, and no
+named queries. Linux and Lambda have different names for Arm processors."""
 
 DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
 """The sources of the template and the Lambda functions."""

@@ -41,9 +41,10 @@ from exports.s3.multipart import Upload
 from exports.storing.storing import Storing
 from exports.transfer.copying import copy
 from exports.unpack.members import Limits
-from exports.unpack.unpacking import Unpacked
+from exports.unpack.publishing import publish_tables
+from exports.unpack.unpacking import Unpacked, write_table_again
 from tests.unit.builders import batch, countdown, create_catalog, export, unpacking, zipped
-from tests.unit.fakes import FakeBucket, FakeClock, FakeSource
+from tests.unit.fakes import FakeBucket, FakeClock, FakePendingWriter, FakeSource
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,6 +69,16 @@ FILES = {
     "export-large": {"1_osInfo.csv": rows(2_000), "2_process.csv": rows(20), "inner.zip/a.csv": b"a"},
 }
 """Files of each export that can be stored, by their names in the manifest."""
+MONTH = "requested_month=2026-11"
+TABLES = {
+    "export-small": {f"tables/exports/{MONTH}/export-small.parquet"},
+    "export-large": {
+        f"tables/agent_os_info/{MONTH}/export-large-0001.parquet",
+        f"tables/agent_process/{MONTH}/export-large-0002.parquet",
+        f"tables/exports/{MONTH}/export-large.parquet",
+    },
+}
+"""Objects that SQL reads, of each export that can be stored."""
 
 
 def damaged() -> bytes:
@@ -144,6 +155,8 @@ class KillableProxy:
             return method
         if name == "writer":
             return self._writer
+        if name == "pending_writer":
+            return self._pending_writer
         return lambda *arguments, **named: self._plan.call(method, self._fault, *arguments, **named)
 
     @contextmanager
@@ -151,6 +164,12 @@ class KillableProxy:
         body = io.BytesIO()
         yield body
         self._plan.call(self._put, self._fault, key, body.getvalue())
+
+    @contextmanager
+    def _pending_writer(self, key: str) -> Iterator[FakePendingWriter]:
+        writer = FakePendingWriter(keeps=True)
+        yield writer
+        writer.send(cast(Any, self), key)
 
     def _put(self, key: str, body: bytes) -> None:
         with self._target.writer(key) as writer:
@@ -191,6 +210,15 @@ class PipelineProxy:
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
         limits = Limits(max_ratio=1_000)
         return unpacking(self.bucket, raw, keys=keys, limits=limits, time_left=countdown(self.parts), with_tables=True)
+
+    def publish_tables(self, manifest: Mapping[str, Any], keys: Keys) -> Unfinished | None:
+        return publish_tables(
+            manifest,
+            keys=keys,
+            bucket=self.bucket,
+            write_table=write_table_again,
+            time_left=countdown(self.parts),
+        )
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -273,6 +301,13 @@ class StoreStateMachine(RuleBasedStateMachine):
     def source_has_another_etag(self, export_id: str) -> None:
         self.sources[export_id].etag = self.sources[export_id].etag.swapcase()
 
+    @rule(export_id=st.sampled_from(sorted(TABLES)))
+    def pending_uploads_expire(self, export_id: str) -> None:
+        """S3 aborts them after the days of the bucket's lifecycle rule."""
+        for upload_id, upload in list(self.bucket.uploads.items()):
+            if export_id in upload.key:
+                del self.bucket.uploads[upload_id]
+
     @invariant()
     def invariant_1_stored_exports_are_complete(self) -> None:
         for row in self._rows().values():
@@ -303,9 +338,18 @@ class StoreStateMachine(RuleBasedStateMachine):
     @invariant()
     def invariant_6_objects_are_never_overwritten(self) -> None:
         for key, body in self._objects().items():
-            if key.startswith(("raw/", "data/", "manifests/")):
+            if key.startswith(("raw/", "data/", "manifests/", "tables/")):
                 digest = hashlib.sha256(body).hexdigest()
                 assert self.first.setdefault(key, digest) == digest, f"{key} has changed"
+
+    @invariant()
+    def invariant_9_sql_reads_only_tables_of_exports_with_a_manifest(self) -> None:
+        objects = self._objects()
+        stored = [TABLES[export_id] for export_id in TABLES if f"manifests/{export_id}.json" in objects]
+        visible = {key for key in objects if key.startswith("tables/")}
+        assert visible <= set().union(*stored)
+        for tables in stored:
+            assert not any("/exports/" in key for key in tables & visible) or tables <= visible, "its row is the last"
 
     def _settle_without_faults(self) -> None:
         """Without kills, every export is settled soon and announced at least once, and nothing is left behind."""
@@ -322,6 +366,7 @@ class StoreStateMachine(RuleBasedStateMachine):
         self.invariant_1_stored_exports_are_complete()
         assert {key.partition("/")[0] for key in self._objects() if "export-damaged" in key} <= {"raw", "work"}
         assert not [upload for upload in self.bucket.uploads.values() if upload.key in self.bucket.objects]
+        assert not any(key.startswith("tables/") for key in self.bucket.pending)
 
     def invariant_3_every_export_is_settled(self) -> None:
         """Each export has its one outcome, within ``ROUNDS``."""
@@ -345,7 +390,6 @@ class StoreStateMachine(RuleBasedStateMachine):
             records=records,
             bucket=bucket,
             pipeline=PipelineProxy(bucket, self.sources[export_id], records, parts),
-            add_partitions=lambda _: None,
             claim_duration=CLAIM_DURATION,
             denied_grace=timedelta(minutes=10),
             clock=self.clock,
@@ -404,6 +448,10 @@ class StoreStateMachine(RuleBasedStateMachine):
         for file in manifest["files"]:
             body = files[file["name"]]
             assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
+        tables = {key: body for key, body in self.bucket.objects.items() if key in TABLES[row.export_id]}
+        assert tables.keys() == TABLES[row.export_id]
+        assert all(tables.values())
+        assert {file["tableKey"] for file in manifest["files"]} - {None} < tables.keys()
 
 
 TestStoreStateMachine = StoreStateMachine.TestCase
@@ -412,7 +460,7 @@ TestStoreStateMachine.settings = settings(max_examples=25, stateful_step_count=2
 
 @pytest.mark.parametrize(("kind", "every"), [("dies after", 1), ("fails before", 3), ("fails after", 3)])
 @pytest.mark.parametrize(
-    ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 30), ("export-damaged", 25)]
+    ("export_id", "calls"), [("export-failed", 2), ("export-small", 10), ("export-large", 40), ("export-damaged", 30)]
 )
 def test_fault_23_24_25_32_a_kill_or_fault_at_any_aws_call_changes_no_outcome(
     export_id: str, calls: int, kind: str, every: int

@@ -10,16 +10,26 @@ from typing import Any
 import pytest
 
 from exports.datasets.detection import read_custom
-from exports.datasets.json_lines import OTHER, known_tables
 from infra.settings.dataset import CustomDataset
 from infra.settings.settings import Settings
+from infra.table_schemas import known_tables
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
+
+APPENDED = [("other", "string"), ("export_id", "string"), ("requested_date", "date"), ("row_number", "bigint")]
+"""Columns after those of every dataset."""
+MONTH = {"Name": "requested_month", "Type": "string"}
+PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 
 
 def tables(template: Template) -> dict[str, Any]:
     found = (each["Properties"]["TableInput"] for each in template.of_type("AWS::Glue::Table").values())
     return {table["Name"]: table for table in found if table["TableType"] == "EXTERNAL_TABLE"}
+
+
+def columns(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and types, in order."""
+    return [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
 
 
 def views(template: Template) -> dict[str, Any]:
@@ -33,14 +43,50 @@ def test_there_is_a_table_for_each_known_dataset_and_for_the_exports(template: T
 
 @pytest.mark.parametrize("dataset", known_tables())
 def test_columns_are_those_that_the_functions_write(template: Template, dataset: str) -> None:
-    table = tables(template)[dataset]
+    known = [(name.lower(), kind) for name, kind in known_tables()[dataset]]
+    assert columns(tables(template)[dataset]) == [*known, *APPENDED]
 
-    columns = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
-    known = [(name.lower(), kind) for name, kind in known_tables()[dataset].values()]
-    assert columns == [*known, (OTHER, "map<string,string>")]
-    assert [key["Name"] for key in table["PartitionKeys"]] == ["requested_date", "export_id"]
-    location = template.text(table["StorageDescriptor"]["Location"])
-    assert location == f"s3://<Storage/Bucket>/tables/{dataset}/"
+
+def test_the_table_of_the_exports_has_the_columns_that_the_functions_write(template: Template) -> None:
+    names = dict(columns(tables(template)["exports"]))
+
+    assert list(names)[:2] + list(names)[-2:] == ["exportid", "kind", "correlationid", "files"]
+    assert {names[name] for name in names if name.endswith("time")} == {"timestamp"}
+    assert names["files"] == (
+        "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint>>"
+    )
+    assert all(name == name.lower() for name in names)
+
+
+@pytest.mark.parametrize("name", [*known_tables(), "exports"])
+def test_every_table_is_parquet(template: Template, name: str) -> None:
+    table = tables(template)[name]
+
+    storage = table["StorageDescriptor"]
+    assert table["Parameters"]["classification"] == "parquet"
+    assert storage["SerdeInfo"] == {"SerializationLibrary": f"{PARQUET}.serde.ParquetHiveSerDe"}
+    assert storage["InputFormat"] == f"{PARQUET}.MapredParquetInputFormat"
+    assert storage["OutputFormat"] == f"{PARQUET}.MapredParquetOutputFormat"
+    assert template.text(storage["Location"]) == f"s3://<Storage/Bucket>/tables/{name}/"
+
+
+@pytest.mark.parametrize("name", [*known_tables(), "exports"])
+def test_athena_computes_a_partition_for_each_month(template: Template, name: str) -> None:
+    """So nothing registers partitions. A month in the template is as in the keys of the functions."""
+    table = tables(template)[name]
+
+    projection = {key: value for key, value in table["Parameters"].items() if key.startswith("projection.")}
+    assert table["PartitionKeys"] == [MONTH]
+    assert projection == {
+        "projection.enabled": "true",
+        "projection.requested_month.type": "date",
+        "projection.requested_month.format": "yyyy-MM",
+        "projection.requested_month.range": "2016-05,NOW",
+        "projection.requested_month.interval": "1",
+        "projection.requested_month.interval.unit": "MONTHS",
+    }
+    location = template.text(table["Parameters"]["storage.location.template"])
+    assert location == f"s3://<Storage/Bucket>/tables/{name}/requested_month=${{requested_month}}/"
 
 
 def test_there_is_a_view_of_the_newest_export_for_each_dataset(template: Template) -> None:
@@ -64,15 +110,10 @@ def test_a_view_has_the_columns_and_types_that_its_sql_selects(template: Templat
     selected = re.findall(r'\w+\."?(\w+)"?[,\n]', definition["originalSql"].partition("FROM")[0])
     assert selected == [column["name"] for column in definition["columns"]]
     assert selected == [column["Name"] for column in view["StorageDescriptor"]["Columns"]]
-    columns = [
-        *table["StorageDescriptor"]["Columns"],
-        *table["PartitionKeys"],
-        {"Name": "istruncated", "Type": "boolean"},
-    ]
-    assert view["StorageDescriptor"]["Columns"] == columns
-    presto = {"string": "varchar", "map<string,string>": "map(varchar, varchar)"}
-    assert [presto.get(column["Type"], column["Type"]) for column in columns] == [
-        column["type"] for column in definition["columns"]
+    expected = [*columns(table), ("requested_month", "string"), ("istruncated", "boolean")]
+    assert columns(view) == expected
+    assert [column["type"] for column in definition["columns"]] == [
+        "varchar" if kind == "string" else kind for _, kind in expected
     ]
     assert definition["schema"] == template.properties("Tables/Database")["DatabaseInput"]["Name"]
 
@@ -95,19 +136,22 @@ def test_the_work_group_has_the_queries_of_the_docs(template: Template) -> None:
     assert all(query["Description"].endswith((".", "?")) for query in named)
 
 
-def test_every_table_is_created_before_the_function_that_adds_partitions(template: Template) -> None:
+def test_no_function_may_call_glue_and_none_waits_for_a_table(template: Template, everything: Template) -> None:
+    for each in (template, everything):
+        roles = [name for name in each.of_type("AWS::IAM::Role") if name.startswith("Functions/")]
+        assert len(roles) == 4
+        assert not [line for role in roles for line in each.permissions(role) if line.startswith(("glue:", "athena:"))]
     required = template.resource("Functions/StoreExport")["DependsOn"]
-
-    assert {template.names[each] for each in required} >= {f"Tables/{name}" for name in (*known_tables(), "exports")}
+    assert not [template.names[each] for each in required if template.names[each].startswith("Tables/")]
 
 
 @pytest.fixture(scope="module")
 def custom() -> Template:
     """A stack with datasets that have the names of other resources, and without named queries."""
     names = ("database", "work_group", "a_b", "a__b")
-    columns: Mapping[str, Any] = {"agentId": "string", "Size (GB)": "double"}
-    datasets = tuple(CustomDataset(name=name, pattern=f"*_{name}.csv", columns=columns) for name in names)
-    return of_stack(Settings(datasets=datasets, named_queries=False))
+    headers: Mapping[str, Any] = {"agentId": "string", "Size (GB)": "double"}
+    datasets = tuple(CustomDataset(name=name, pattern=f"*_{name}.csv", columns=headers) for name in names)
+    return of_stack(Settings(datasets=datasets, named_queries=False, tables_from="2024-02"))
 
 
 def test_custom_datasets_may_have_the_names_of_other_resources(custom: Template) -> None:
@@ -117,12 +161,23 @@ def test_custom_datasets_may_have_the_names_of_other_resources(custom: Template)
 def test_a_custom_dataset_has_a_table_and_is_passed_to_the_function(custom: Template) -> None:
     table = tables(custom)["a_b"]
 
-    columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
-    assert columns == {"agentid": "string", "size_gb": "double", OTHER: "map<string,string>"}
+    assert columns(table) == [("agentid", "string"), ("size_gb", "double"), *APPENDED]
     environment = custom.properties("Functions/StoreExport")["Environment"]["Variables"]
     (read,) = (each for each in read_custom(environment["DATASETS"]) if each.name == "a_b")
     assert (read.file, read.columns["Size (GB)"]) == ("*_a_b.csv", ("Size_GB", "double"))
     assert "latest_a_b" not in views(custom)
+
+
+@pytest.mark.parametrize("name", ["a_b", "agent_os_info", "exports"])
+def test_the_first_month_is_a_setting(custom: Template, name: str) -> None:
+    assert tables(custom)[name]["Parameters"]["projection.requested_month.range"] == "2024-02,NOW"
+    assert custom.properties("Functions/StoreExport")["Environment"]["Variables"]["TABLES_FROM"] == "2024-02"
+
+
+@pytest.mark.parametrize("column", ["other", "export_id", "requested_date", "row_number", "requested_month"])
+def test_a_custom_dataset_has_no_column_that_is_added_to_every_table(column: str) -> None:
+    with pytest.raises(ValueError, match="none of them reserved"):
+        CustomDataset(name="disks", pattern="*_disk.csv", columns={column.upper(): "string"})
 
 
 def test_without_named_queries_there_are_none(custom: Template) -> None:
@@ -135,5 +190,5 @@ def test_without_tables_there_are_no_resources_of_glue_or_athena(bare: Template)
 
     assert not [each for each in types if each.split("::")[1] in ("Glue", "Athena")]
     assert not {"DatabaseName", "WorkGroupName"} & bare.document["Outputs"].keys()
-    assert not [line for line in bare.permissions("Functions/StoreExportRole") if line.startswith("glue:")]
-    assert "DATABASE_NAME" not in bare.properties("Functions/StoreExport")["Environment"]["Variables"]
+    assert "/tables/*" not in str(bare.permissions("Functions/StoreExportRole"))
+    assert "TABLES_FROM" not in bare.properties("Functions/StoreExport")["Environment"]["Variables"]

@@ -20,9 +20,6 @@ LOG_DELIVERIES = (
 )
 CHILDREN = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Workflow/StateMachine.Name>"
 
-GLUE = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>"
-DATABASE = "discoveryexports_tables_d0a12d76"
-
 ALLOWED = {
     "Functions/PlanRunRole": [
         "discovery:DescribeExportTasks on *",
@@ -58,12 +55,7 @@ ALLOWED = {
         ),
         *(
             f"s3:{action} on <Storage/Bucket.Arn>/tables/*"
-            for action in ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")
-        ),
-        *(
-            f"glue:{action} on {GLUE}:{place}"
-            for action in ("GetTable", "CreatePartition")
-            for place in ("catalog", f"database/{DATABASE}", f"table/{DATABASE}/*")
+            for action in ("GetObject", "PutObject", "AbortMultipartUpload")
         ),
         EVENTS,
     ],

@@ -270,6 +270,25 @@ def test_account_of_the_exports_is_that_of_the_role() -> None:
     assert Settings().discovery_account is None
 
 
+@pytest.mark.parametrize("month", ["2010-01", "2016-05", "2026-12", "9999-12"])
+def test_tables_may_begin_with_any_month(month: str) -> None:
+    assert Settings.from_context({"tablesFrom": month}).tables_from == month
+
+
+@pytest.mark.parametrize(
+    "month", ["2009-12", "2016-00", "2016-13", "2016-5", "2016-05-01", "2016-05\n", "2016", "", 2016]
+)
+def test_a_text_that_is_no_month_is_rejected(month: object) -> None:
+    with pytest.raises(SettingsError, match=r"tablesFrom: must be a month \(yyyy-mm\) from 2010-01 to 9999-12, not"):
+        Settings.from_context({"tablesFrom": month})
+
+
+def test_the_architecture_is_one_of_lambda() -> None:
+    assert Settings.from_context({"architecture": "x86_64"}).architecture == "x86_64"
+    with pytest.raises(SettingsError, match="architecture: must be arm64 or x86_64, not 'aarch64'"):
+        Settings.from_context({"architecture": "aarch64"})
+
+
 def test_log_retention_may_come_from_the_command_line() -> None:
     assert Settings.from_context({"logRetentionDays": "365"}).log_retention_days == 365
 

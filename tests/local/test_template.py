@@ -16,6 +16,8 @@ from local.stack.servers import ROOT
 from tests.local.stack import Stack
 
 Position = tuple[str | int, ...]
+NO_VARIABLES = {"ARCHITECTURE", "NAMED_QUERIES"}
+"""Context values that are no environment variable of a function."""
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +40,22 @@ def test_the_deployed_template_is_the_one_for_aws_except_for_context(stack: Stac
 
     found = differences(stack.template(), {**synthesized, "Resources": resources})
     differing = {path: values for path, values in found if path[1] != "CDKMetadata"}
+    of_architecture = {
+        path: differing.pop(path) for path in list(differing) if path[3:4] in (("Architectures",), ("Code",))
+    }
 
+    assert {str(path[3]) for path in of_architecture} == (
+        set() if CONTEXT["architecture"] == "arm64" else {"Architectures", "Code"}
+    )
     assert {path[:1] for path in differing} == {("Resources",)}
     assert {path[2:5] for path in differing} == {("Properties", "Environment", "Variables")}
-    assert {str(path[5]) for path in differing} == {variable(name) for name in documented()} - {"NAMED_QUERIES"}
+    assert {str(path[5]) for path in differing} == {variable(name) for name in documented()} - NO_VARIABLES
     for path, (deployed, _) in differing.items():
         assert deployed in documented().values(), path
 
 
 def test_the_context_of_the_local_deployment_is_documented(aws: LocalAws) -> None:
-    assert documented() == CONTEXT
+    assert documented() == {**CONTEXT, "architecture": "that of this computer"}
     assert aws.state.work.joinpath("cdk.out").exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +11,24 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CONTEXT: dict[str, Any] = {"stackId": "Second", "maxFiles": "77", "downloadHosts": "localhost:*,127.0.0.1:*"}
 
 
-def synth(outdir: Path, umask: int = 0o022, **context: object) -> subprocess.CompletedProcess[str]:
-    """Run the app without AWS credentials, account, Region or configuration."""
+def synth(
+    outdir: Path, *, clone: Path = ROOT, umask: int = 0o022, **context: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the app of ``clone`` without AWS credentials, account, Region, configuration or network."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ["HOME"],
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "HTTPS_PROXY": "http://127.0.0.1:9",
         "CDK_OUTDIR": str(outdir),
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_VALIDATION": "false",  # takes ten seconds to load; cfn-lint checks the template
     }
-    app = [sys.executable, str(ROOT / "app.py")]
+    app = [sys.executable, str(clone / "app.py")]
     return subprocess.run(app, cwd=outdir, env=environment, capture_output=True, text=True, check=False, umask=umask)
 
 
@@ -34,9 +39,19 @@ def read(path: Path) -> Any:
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outdir = tmp_path_factory.mktemp("cdk.out")
-    done = synth(outdir, stackId="Second", maxFiles="77", downloadHosts="localhost:*,127.0.0.1:*")
+    done = synth(outdir, **CONTEXT)
     assert done.returncode == 0, done.stderr
     return outdir
+
+
+@pytest.fixture
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all that a synthesis reads."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copy(ROOT / "app.py", folder)
+    for name in ("infra", "functions", "docs/queries", ".lambda"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def test_synthesis_needs_no_account_and_no_lookups(assembly: Path) -> None:
@@ -62,6 +77,28 @@ def test_the_umask_changes_neither_the_modes_nor_the_hash_of_the_asset(assembly:
     modes = {(path.is_dir(), path.stat().st_mode & 0o7777) for path in (asset, *asset.rglob("*"))}
     assert asset.name == expected.name
     assert modes == {(True, 0o755), (False, 0o644)}
+
+
+def test_another_clone_has_the_same_template(assembly: Path, clone: Path, tmp_path: Path) -> None:
+    done = synth(tmp_path, clone=clone, **CONTEXT)
+    assert done.returncode == 0, done.stderr
+
+    template = "Second.template.json"
+    assert (tmp_path / template).read_bytes() == (assembly / template).read_bytes()
+
+
+def test_a_clone_without_the_packages_of_lambda_names_the_command(clone: Path, tmp_path: Path) -> None:
+    shutil.rmtree(clone / ".lambda" / "x86_64")
+
+    done = synth(tmp_path, clone=clone, architecture="x86_64")
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.endswith(
+        ".lambda/x86_64 does not have the packages of functions/requirements.txt. "
+        "This installs the packages again: rm -rf .lambda && make setup\n"
+    )
+    assert not list(tmp_path.glob("*.template.json"))
 
 
 def test_outputs_are_those_that_callers_use(assembly: Path) -> None:

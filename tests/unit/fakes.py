@@ -1,5 +1,6 @@
 """Fakes of the service, the records, the bucket, the source, the pipeline and the clock for domain tests."""
 
+import io
 import itertools
 import json
 import zlib
@@ -16,9 +17,9 @@ from exports.model import Export, RawObject
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
 from exports.retry import RetryPolicy, no_deadline
-from exports.runs import Batch, Filters
+from exports.runs import Batch, Filters, Unfinished
 from exports.s3.crc32 import to_base64
-from exports.s3.multipart import Part, Upload, UploadGone, composite_checksum
+from exports.s3.multipart import ObjectStore, Part, PendingUpload, Upload, UploadGone, composite_checksum
 from tests.unit.builders import KEYS, NOW, row
 
 if TYPE_CHECKING:
@@ -179,6 +180,14 @@ class FakeBucket:
         return raw
 
     @property
+    def pending(self) -> dict[str, bytes]:
+        """The bytes of all uploads that are not completed, by key."""
+        return {
+            upload.key: b"".join(body for _, (_, body) in sorted(upload.parts.items()))
+            for upload in self.uploads.values()
+        }
+
+    @property
     def data(self) -> dict[str, bytes]:
         """Stored files, by ``dataset/file``."""
         return {
@@ -201,7 +210,7 @@ class FakeBucket:
 
     def read(self, key: str, first: int, last: int) -> Iterator[bytes]:
         body = self.objects[key]
-        assert 0 <= first <= last < len(body)
+        assert 0 <= first <= last + 1 <= len(body)
         self.reads.append((key, first, last))
         for at in range(first, last + 1, self.chunk):
             self.before_chunk(at)
@@ -220,6 +229,10 @@ class FakeBucket:
         self.put_json(key, document)
         return True
 
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        self.journal.append(f"put {key}")
+        return self.objects.setdefault(key, body) is body
+
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
@@ -228,6 +241,21 @@ class FakeBucket:
         writer = _Writer(self.keeps)
         yield writer
         self._make_visible(key, bytes(writer.body))
+
+    @contextmanager
+    def pending_writer(self, key: str) -> Iterator["FakePendingWriter"]:
+        writer = FakePendingWriter(self.keeps)
+        yield writer
+        writer.send(self, key)
+
+    def publish(self, upload: PendingUpload) -> bool:
+        self.journal.append(f"publish {upload.key}")
+        pending = self.uploads.pop(upload.upload_id, None)
+        if pending and upload.key not in self.objects:
+            self._make_visible(upload.key, b"".join(pending.parts[part.number][1] for part in upload.parts))
+        if upload.key in self.objects:
+            self.abort_all(upload.key)
+        return upload.key in self.objects
 
     def create_upload(self, key: str) -> str:
         upload_id = f"upload-{next(self._ids)}"
@@ -260,6 +288,9 @@ class FakeBucket:
             self.objects.pop(key, None)
             self._make_visible(key, body)
             self.checksums[key] = checksum
+        self.abort_all(key)
+
+    def abort_all(self, key: str) -> None:
         self.uploads = {each: upload for each, upload in self.uploads.items() if upload.key != key}
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -286,6 +317,17 @@ class _Writer:
         assert len(data) <= 512 << 10, "a write is at most 512 KiB"
         if self._keeps:
             self.body += data
+
+
+class FakePendingWriter(_Writer):
+    """Collects what ``send`` then uploads as one part, in two calls of the bucket."""
+
+    upload: PendingUpload
+
+    def send(self, bucket: ObjectStore, key: str) -> None:
+        upload_id, size = bucket.create_upload(key), len(self.body)
+        part = bucket.put_part(key, upload_id, 1, io.BytesIO(self.body), size)
+        self.upload = PendingUpload(key, upload_id, (part,), size)
 
 
 @dataclass
@@ -325,11 +367,13 @@ class FakeSource:
 
 @dataclass
 class FakePipeline:
-    """Returns the results of ``copies`` and ``unpacks``."""
+    """Returns the results of ``copies``, ``unpacks`` and ``publishes``."""
 
     copies: Callable[[], Any]
     unpacks: Callable[[], Any]
     journal: list[str] = field(default_factory=list)
+    publishes: Callable[[], Unfinished | None] = lambda: None
+    published: list[Mapping[str, Any]] = field(default_factory=list)
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> Any:
         self.journal.append("copy")
@@ -338,3 +382,8 @@ class FakePipeline:
     def unpack(self, raw: RawObject, keys: Keys) -> Any:
         self.journal.append("unpack")
         return self.unpacks()
+
+    def publish_tables(self, manifest: Mapping[str, Any], keys: Keys) -> Unfinished | None:
+        self.published.append(manifest)
+        self.journal.append("publish tables")
+        return self.publishes()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
+from exports.keys import Keys
 from exports.model import RawObject, StoredFile
 from exports.outcomes.rows import Row
 from exports.runs import Batch, Item
@@ -16,6 +17,7 @@ from exports.s3.multipart import Upload
 from exports.settings import Settings
 from exports.storing.manifest import details
 from exports.unpack.progress import UnpackProgress
+from exports.unpack.publishing import publish_tables
 from exports.workflow.batch_state import Pending
 from exports.workflow.checking import BatchPoll
 from tests.unit.builders import KEYS, export
@@ -111,12 +113,39 @@ def test_unpacking_continues_with_a_checkpoint_that_lacks_a_member() -> None:
     recorded = RECORDED["objects"]["work/export-unpacking/unpacked-0.json"]
     raw = RawObject("raw/key.zip", **recorded["raw"])
     bucket = FakeBucket()
-    bucket.put_json(KEYS.work("unpacked.json"), {"raw": recorded["raw"], "files": recorded["files"]})
+    files = {part: {**file, "table_key": None} for part, file in recorded["files"].items()}
+    bucket.put_json(KEYS.work("unpacked.json"), {"raw": recorded["raw"], "files": files})
 
     progress = UnpackProgress(bucket, KEYS, raw)
 
     assert [type(file) for file in progress.files.values()] == [StoredFile] * len(recorded["files"])
-    assert (progress.zips, progress.interrupted) == (set(), "")
+    assert (progress.tables, progress.zips, progress.interrupted) == ({}, set(), "")
+
+
+def test_a_file_whose_table_an_earlier_release_wrote_is_unpacked_again() -> None:
+    recorded = RECORDED["objects"]["work/export-unpacking/unpacked-0.json"]
+    bucket = FakeBucket()
+    bucket.put_json(KEYS.work("unpacked.json"), recorded)
+
+    progress = UnpackProgress(bucket, KEYS, RawObject("raw/key.zip", **recorded["raw"]))
+
+    assert [file["table_key"].rpartition(".")[2] for file in recorded["files"].values()] == ["gz"]
+    assert progress.files == {}
+
+
+def test_a_recorded_manifest_gets_its_row_of_exports_and_keeps_its_tables() -> None:
+    manifest = RECORDED["objects"]["manifests/export-settled.json"]
+    keys = Keys(manifest["account"], manifest["region"], "2026-11-28", manifest["exportId"])
+    bucket = FakeBucket()
+
+    assert publish_tables(manifest, keys=keys, bucket=bucket, write_table=_not_called, time_left=lambda: 0) is None
+
+    assert bucket.written == []
+    assert list(bucket.objects) == [keys.exports_row]
+
+
+def _not_called(*_: object) -> None:
+    raise AssertionError("no table is written again")
 
 
 def test_a_recorded_manifest_settles_its_export() -> None:

@@ -4,7 +4,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +15,8 @@ from exports.aws.client_errors import aws_call, error_code
 from exports.errors import NonRetryableError, ServiceError
 from exports.retry import RetryPolicy
 from exports.s3.crc32 import crc32_of_parts, from_base64, to_base64
-from exports.s3.multipart import Part, UploadGone, composite_checksum
-from exports.s3.object_writer import ObjectWriter
+from exports.s3.multipart import Part, PendingUpload, UploadGone, composite_checksum
+from exports.s3.object_writer import ObjectWriter, PendingObjectWriter
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 T = TypeVar("T")
+Writer = TypeVar("Writer", bound=ObjectWriter)
 
 CHUNK = 256 * 1024
 """Bytes per read: a part is never in memory as a whole."""
@@ -159,8 +160,15 @@ class Bucket:
 
     def put_json_once(self, key: str, document: Any) -> bool:
         """Write the document unless one exists. False: one existed (or the response to an earlier attempt was lost)."""
+        return self._put_if_absent(key, _json(document), ContentType="application/json")
+
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        """Write a small object unless one exists, whatever its bytes. The result is that of ``put_json_once``."""
+        return self._put_if_absent(key, body)
+
+    def _put_if_absent(self, key: str, body: bytes, **options: Any) -> bool:
         try:
-            self._put(key, _json(document), ContentType="application/json", IfNoneMatch="*")
+            self._put(key, body, IfNoneMatch="*", **options)
         except ServiceError as error:
             if error.code in PRECONDITION_FAILED:
                 return False
@@ -194,17 +202,17 @@ class Bucket:
         except ServiceError as error:
             raise (ServiceError(CONFLICT) if error.code in CONDITION_FAILED else error) from None
 
-    @contextmanager
-    def writer(self, key: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
         """Write a stream of unknown length. The object is visible only after the block ends without an error."""
-        writer = ObjectWriter(self, key)
-        try:
-            yield writer
-            writer.finish()
-        except BaseException:
-            with suppress(ServiceError):
-                writer.abort()
-            raise
+        return _finished_or_aborted(ObjectWriter(self, key))
+
+    def pending_writer(self, key: str) -> AbstractContextManager[PendingObjectWriter]:
+        """Write a stream of unknown length that is not empty, and make nothing visible.
+
+        After the block ends without an error, ``upload`` of the writer can be passed to ``publish``, also by a later
+        invocation.
+        """
+        return _finished_or_aborted(PendingObjectWriter(self, key))
 
     def create_upload(self, key: str) -> str:
         """Create a multipart upload with CRC32 checksums of its parts, and return its id."""
@@ -273,7 +281,24 @@ class Bucket:
             except UploadGone:
                 # Completed by another run, or by this one if the response was lost.
                 self._accept_existing_upload(key, size, ordered)
-        self._abort_all(key)
+        self.abort_all(key)
+
+    def publish(self, upload: PendingUpload) -> bool:
+        """Make a pending upload visible, unless there is an object at its key, which is kept whatever its bytes are.
+
+        True: there is an object now, of this upload or of another writer. False: there is none, and the upload is gone
+        (it was aborted or has expired, or an object at its key has been deleted meanwhile), so it must be made again.
+
+        No upload of the key is left behind: once there is an object, no other one can be completed.
+        """
+        try:
+            self._complete(upload.key, upload.upload_id, upload.parts, upload.size, {"IfNoneMatch": "*"})
+        except UploadGone:
+            if self.size(upload.key) is None:
+                self.abort(upload.key, upload.upload_id)
+                return False
+        self.abort_all(upload.key)
+        return True
 
     def _complete(
         self, key: str, upload_id: str, parts: Sequence[Part], size: int, condition: Mapping[str, str]
@@ -295,7 +320,8 @@ class Bucket:
 
         self._retry_policy.run(write)
 
-    def _abort_all(self, key: str) -> None:
+    def abort_all(self, key: str) -> None:
+        """Abort every upload of the key. S3 lists those of this very key before those of keys that begin with it."""
         page = self._call(self._client.list_multipart_uploads, Prefix=key)
         for upload in page.get("Uploads", ()):
             if upload["Key"] == key:
@@ -390,6 +416,18 @@ class _SizedBody:
 
     def read(self, size: int) -> bytes:
         return self._body.read(min(size, PIECE))
+
+
+@contextmanager
+def _finished_or_aborted(writer: Writer) -> Iterator[Writer]:
+    """Finish the writer after the block, or abort it if the block or its end raises."""
+    try:
+        yield writer
+        writer.finish()
+    except BaseException:
+        with suppress(ServiceError):
+            writer.abort()
+        raise
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING
 
-from exports.s3.multipart import SMALL_FILE_BYTES, Part
+from exports.s3.multipart import SMALL_FILE_BYTES, Part, PendingUpload
 
 if TYPE_CHECKING:
     from exports.s3.bucket import Bucket
@@ -52,3 +52,16 @@ class ObjectWriter:
         self._parts.append(self._bucket.put_buffer(self.key, self._upload_id, number, self._buffer))
         self._buffer.seek(0)
         self._buffer.truncate()
+
+
+class PendingObjectWriter(ObjectWriter):
+    """Writes a stream of any length as a multipart upload that is not completed: nothing is visible."""
+
+    upload: PendingUpload
+    """Set by ``finish``."""
+
+    def finish(self) -> None:
+        """Upload the rest. ``Bucket.pending_writer`` calls this when its block ends without an error."""
+        if self._buffer.tell():
+            self._upload_part()
+        self.upload = PendingUpload(self.key, self._upload_id, tuple(self._parts), self.size)

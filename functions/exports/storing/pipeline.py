@@ -1,11 +1,11 @@
-"""Copies and unpacks an export within one invocation, from its download URL to the bucket."""
+"""Copies and unpacks an export within one invocation, from its download URL to the bucket, and publishes its tables."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from exports.download.connections import tls_context
 from exports.download.download import Download
@@ -19,7 +19,8 @@ from exports.s3.multipart import WORKERS, Upload
 from exports.settings import Settings
 from exports.transfer.copying import copy
 from exports.unpack.members import Limits
-from exports.unpack.unpacking import Unpacked, unpack
+from exports.unpack.publishing import publish_tables
+from exports.unpack.unpacking import Unpacked, unpack, write_table_again
 
 SHUTDOWN_MARGIN = timedelta(seconds=30)
 """Reserved at the end of an invocation, whatever the budget, to write the manifest, the item and the event."""
@@ -27,9 +28,9 @@ SHUTDOWN_MARGIN = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Copies and unpacks within the limits of the stack's settings.
+    """Copies, unpacks and publishes within the limits of the stack's settings.
 
-    Starts no part or member after ``time_left()`` seconds, and stops within a member after ``invocation_time_left()``.
+    Starts no part, member or table after ``time_left()`` seconds. Stops within one after ``invocation_time_left()``.
     """
 
     service: Service
@@ -94,8 +95,21 @@ class Pipeline:
             limits=self.limits,
             time_left=self.time_left,
             invocation_time_left=self.invocation_time_left,
-            with_tables=bool(self.settings.database),
+            with_tables=bool(self.settings.tables_from),
             custom_datasets=self.settings.datasets,
+        )
+
+    def publish_tables(self, manifest: Mapping[str, Any], keys: Keys) -> Unfinished | None:
+        """Make the tables visible that the manifest names, or as many as the time allows, if the stack has tables."""
+        if not self.settings.tables_from:
+            return None
+        return publish_tables(
+            manifest,
+            keys=keys,
+            bucket=self.bucket,
+            write_table=partial(write_table_again, keys=keys, custom_datasets=self.settings.datasets),
+            time_left=self.time_left,
+            invocation_time_left=self.invocation_time_left,
         )
 
     def _fresh_url(self, export_id: str) -> str | None:

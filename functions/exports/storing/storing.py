@@ -1,7 +1,8 @@
 """Settles one export, in an order of writes that is safe to interrupt and repeat.
 
-The order is: raw bytes, each file, the manifest that names them, the tables' partitions, the catalog item, the event.
-Each step can be repeated: the next attempt reuses whatever a killed invocation wrote.
+The order is: raw bytes, each file, the manifest that names them, each table, the row of the table ``exports``, the
+catalog item, the event. So SQL sees nothing of an export without a manifest, nor of a rejected one. Each step can be
+repeated: the next attempt reuses whatever a killed invocation wrote.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +30,11 @@ MAX_RESULTS_BYTES = 1024 * 1024
 
 
 class Pipeline(Protocol):
-    """Copies and unpacks: :class:`exports.storing.pipeline.Pipeline`."""
+    """Copies, unpacks and publishes: :class:`exports.storing.pipeline.Pipeline`."""
 
     def copy(self, export: Export, keys: Keys, known: Upload | None) -> RawObject | Unfinished: ...
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished: ...
+    def publish_tables(self, manifest: Mapping[str, Any], keys: Keys) -> Unfinished | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,6 @@ class Storing:
 
     The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation. An export is gone
     after access to it, with URLs that the service has just given, was denied for longer than ``denied_grace``.
-    ``add_partitions`` adds the partitions of the tables that a manifest names, so that SQL can read them.
     """
 
     batch: Batch
@@ -51,7 +52,6 @@ class Storing:
     records: Records
     bucket: ObjectStore
     pipeline: Pipeline
-    add_partitions: Callable[[Mapping[str, Any]], None]
     claim_duration: timedelta
     denied_grace: timedelta
     clock: Callable[[], datetime]
@@ -118,7 +118,8 @@ class Storing:
             if isinstance(unpacked, Unfinished):
                 return UNFINISHED
             document = self._manifest(export, keys, raw, unpacked, row)
-        self.add_partitions(document)
+        if isinstance(self.pipeline.publish_tables(document, keys), Unfinished):
+            return UNFINISHED
         outcome = Outcome.TRUNCATED if document["isTruncated"] else Outcome.STORED
         self.records.settle(export, outcome, details(document, keys.manifest), polls=item.polls)
         return SETTLED

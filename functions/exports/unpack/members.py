@@ -8,6 +8,7 @@ from functools import partial
 
 from exports.errors import Rejected
 from exports.formats import zip_reader
+from exports.formats.csv_text import read_sample
 from exports.formats.zip_reader import Entry, ObjectSlice
 from exports.keys import Keys
 from exports.model import RawObject, Reason
@@ -18,8 +19,6 @@ MAX_ZIP_DEPTH = 3
 """Levels of inner zip files that are unpacked. A deeper one is rejected: unread, its data would be lost silently."""
 RATIO_FLOOR = 10_000_000
 """Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
-SAMPLE_BYTES = 64 << 10
-"""Bytes read before an object is started: its key contains the dataset, which may depend on the header."""
 NOT_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
 """The start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
 
@@ -40,11 +39,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file to store: its name with its folders and zip files, its part of the key, and a function for its bytes.
+    """A file to store: its number in the walk, from 1, its name with its folders and zip files, its part of the key,
+    and a function for its bytes.
 
     ``size`` is the declared size, which the bytes must have; None for a gzip file, which does not declare it first.
     """
 
+    number: int
     name: str
     part: str
     chunks: Callable[[], Iterator[bytes]] = field(repr=False)
@@ -89,7 +90,7 @@ class LimitCounter:
 
 @dataclass(slots=True)
 class MemberWalker:
-    """One pass over the raw object, always in the same order, so that key parts are the same each time.
+    """One pass over the raw object, always in the same order, so that numbers and key parts are the same each time.
 
     ``checked`` are the stored inner zip files whose CRC-32 this or an earlier invocation verified;
     ``check_deadline`` is called before every long operation, and may raise.
@@ -103,6 +104,7 @@ class MemberWalker:
     check_deadline: Callable[[], None]
     names: Filenames = field(default_factory=Filenames)
     entries: int = 0
+    count: int = 0
 
     def members(self) -> Iterator[Member]:
         raw = ObjectSlice(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
@@ -119,7 +121,9 @@ class MemberWalker:
     def _member(
         self, name: str, chunks: Callable[[], Iterator[bytes]], compressed_size: int, size: int | None = None
     ) -> Member:
-        return Member(name, self.names.give(name), lambda: self.counter.bounded(chunks(), compressed_size), size)
+        self.count += 1
+        part = self.names.give(name)
+        return Member(self.count, name, part, lambda: self.counter.bounded(chunks(), compressed_size), size)
 
     def _zip_members(self, zipped: ObjectSlice, prefix: str, depth: int) -> Iterator[Member]:
         entries = zip_reader.directory(zipped, max_entries=self.counter.limits.max_files - self.entries)
@@ -168,16 +172,6 @@ class MemberWalker:
         """A key from the zip file's name and content, so that no other object is mistaken for it."""
         name_hash = hashlib.sha256(name.encode()).hexdigest()[:16]
         return self.keys.work(f"{name_hash}-{entry.crc32:08x}-{entry.size}.zip")
-
-
-def read_sample(chunks: Iterator[bytes]) -> bytes:
-    """The first chunks, enough to contain a header."""
-    sample = bytearray()
-    for chunk in chunks:
-        sample += chunk
-        if len(sample) >= SAMPLE_BYTES:
-            break
-    return bytes(sample)
 
 
 def consume(chunks: Iterator[bytes]) -> None:

@@ -2,28 +2,30 @@
 
 Memory holds only the current chunk: the raw object is read by ranges; a member is inflated, counted, hashed, read as
 CSV and written in one pass. Its object becomes visible only after its size and CRC-32 are verified. The same pass also
-writes the rows of a known dataset in the form that SQL reads. If the time of one invocation is not enough, the next
-one resumes at the first member that is not stored.
+writes the rows of a known dataset in the form that SQL reads, as an upload that :mod:`exports.unpack.publishing`
+completes after the manifest. If the time of one invocation is not enough, the next one resumes at the first member that
+is not stored.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exports.datasets.detection import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
-from exports.datasets.json_lines import JsonLinesWriter, known_tables
-from exports.errors import Rejected
-from exports.formats.csv_reader import Table, read_table, sample_header
+from exports.datasets.table_schemas import Origin, known_tables
+from exports.errors import NonRetryableError, Rejected
+from exports.formats.csv_text import CsvContent, read_sample, sample_header
 from exports.keys import Keys
 from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.retry import no_deadline
 from exports.runs import Unfinished
-from exports.s3.multipart import ObjectStore
+from exports.s3.multipart import ObjectStore, PendingUpload, PendingWriter
 from exports.unpack.filenames import manifest_name
-from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume, read_sample
+from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume
 from exports.unpack.progress import UnpackProgress
 
 if TYPE_CHECKING:
@@ -55,27 +57,30 @@ def unpack(
     ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
     its full time for it.
 
-    ``with_tables`` also stores the rows of known datasets and of ``custom_datasets`` under ``keys.table``.
+    ``with_tables`` also uploads the rows of known datasets and of ``custom_datasets`` to ``keys.table``. The uploads
+    are pending: nothing is visible there, and the checkpoint holds them.
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
-    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members.
+    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members
+    and aborts all uploads.
     """
     progress = UnpackProgress(bucket, keys, raw)
+    if not with_tables:
+        progress.forget_tables()
     try:
-        return _Unpacking(
+        unpacked: Unpacked | Unfinished = _Unpacking(
             raw, keys, bucket, limits, time_left, invocation_time_left, progress, with_tables, custom_datasets
         ).run()
     except _DeadlineReached:
-        progress.save()
-        return Unfinished()
+        unpacked = Unfinished()
     except Rejected:
         progress.delete_all()
         raise
+    progress.save()
+    return unpacked
 
 
-MAX_TABLE_BYTES = 2 * 10**9
-"""Bytes of a CSV whose rows one invocation can write in its time at 5 MB/s, the speed of a busy machine with rows of
-numbers only. Most are several times as fast."""
+UNKNOWN_DATASET = "unknown dataset"
 MAX_COLUMNS = 1_000_000
 """Column names of all headers of an export together: the manifest and memory hold all of them."""
 
@@ -86,10 +91,6 @@ class _DeadlineReached(Exception):
 
 class _InvocationEnding(Exception):
     """The time of the invocation ended in the middle of a member."""
-
-
-class _TableDiscarded(Exception):
-    """Not all rows of a file can be read, so its table is not stored."""
 
 
 @dataclass(slots=True)
@@ -122,54 +123,60 @@ class _Unpacking:
     def _stored_file(self, member: Member) -> StoredFile:
         self._check_deadline()
         try:
-            file = self._store(member)
+            file, table = self._store(member)
         except _InvocationEnding:
             if self.progress.interrupted == member.part:
                 # The checkpoint holds all members before it, so this invocation spent its time only on this one.
                 raise Rejected(Reason.TOO_LARGE, "a file that takes longer than an invocation to unpack") from None
             self.progress.interrupted = member.part
             raise _DeadlineReached from None
-        self.progress.mark_done(member.part, file)
+        self.progress.mark_done(member.part, file, table)
         return file
 
-    def _store(self, member: Member) -> StoredFile:
-        chunks = member.chunks()
+    def _store(self, member: Member) -> tuple[StoredFile, PendingUpload | None]:
+        """Write the member to its object, and describe its content. The upload holds its rows, if it has a table."""
+        chunks = self._limited(member.chunks())
         sample = read_sample(chunks)
         dataset = dataset_of(member.name, sample_header(sample), self.custom_datasets)
         key = self.keys.data(dataset.name, member.part)
         with self.bucket.writer(key) as writer:
-            return self._store_and_describe(member, dataset, key, writer, self._limited(chain((sample,), chunks)))
-
-    def _store_and_describe(
-        self, member: Member, dataset: Dataset, key: str, writer: "SupportsWrite[bytes]", chunks: Iterator[bytes]
-    ) -> StoredFile:
-        """Write all chunks, and describe their content."""
-        tee = _HashingTee(writer)
-        table, table_key = self._read_content(member, dataset, tee.of(chunks))
-        return StoredFile(
+            tee = _HashingTee(writer)
+            content, upload = self._read_content(member, dataset, tee.of(chain((sample,), chunks)))
+        file = StoredFile(
             name=manifest_name(member.name),
             dataset=dataset.name,
             key=key,
             bytes=tee.bytes,
             sha256=tee.sha256.hexdigest(),
-            rows=table.rows,
-            columns=table.columns,
-            notes={**table.notes, **schema_notes(dataset, table.columns)},
-            table_key=table_key,
+            rows=content.rows,
+            columns=content.columns,
+            notes={**content.notes, **schema_notes(dataset, content.columns)},
+            table_key=upload.key if upload else None,
         )
+        return file, upload
 
-    def _read_content(self, member: Member, dataset: Dataset, chunks: Iterator[bytes]) -> tuple[Table, str | None]:
-        """Read all chunks, and describe them. The key is that of the table object with their rows, if any."""
+    def _read_content(
+        self, member: Member, dataset: Dataset, chunks: Iterator[bytes]
+    ) -> tuple[CsvContent, PendingUpload | None]:
+        """Read all chunks. What reads a CSV is imported only if there is one: that takes a tenth of a second."""
         if not is_csv(member.name, dataset):
             consume(chunks)
             unknown = dataset is OTHER and self.with_tables
-            return _without_table(Table(), too_large=False) if unknown else Table(), None
-        columns = dataset.columns or known_tables().get(dataset.name)
-        if not self.with_tables:
-            return read_table(chunks), None
-        if not columns or (member.size or 0) > MAX_TABLE_BYTES:
-            return _without_table(read_table(chunks), too_large=bool(columns)), None
-        return _read_into(self.bucket, self.keys.table(dataset.name, member.part), columns, chunks)
+            return CsvContent().without_table(UNKNOWN_DATASET) if unknown else CsvContent(), None
+        from exports.unpack import tables
+
+        columns = (dataset.columns or known_tables().get(dataset.name)) if self.with_tables else None
+        too_large = (member.size or 0) > tables.MAX_TABLE_BYTES
+        target = None
+        if columns and not too_large:
+            key = self.keys.table(dataset.name, member.number)
+            origin = Origin(self.keys.export_id, self.keys.requested_date)
+            target = tables.Target(columns, origin, partial(self.bucket.pending_writer, key))
+        content, writer = tables.read_table(chunks, lambda: self._limited(member.chunks()), target)
+        if target or not self.with_tables:
+            return content, writer.upload if writer else None
+        reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if too_large else UNKNOWN_DATASET
+        return content.without_table(reason), None
 
     def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -180,6 +187,29 @@ class _Unpacking:
     def _check_deadline(self) -> None:
         if self.time_left() <= 0:
             raise _DeadlineReached
+
+
+def write_table_again(
+    file: Mapping[str, Any],
+    chunks: Callable[[], Iterator[bytes]],
+    open_table: Callable[[], AbstractContextManager[PendingWriter]],
+    *,
+    keys: Keys,
+    custom_datasets: Sequence[Dataset] = (),
+) -> PendingUpload:
+    """Write the table of a file of a manifest from its stored bytes. All cells of a removed dataset are in ``other``.
+
+    ``chunks`` reads the stored file from its start. Raises NonRetryableError if the file can no longer be read.
+    """
+    from exports.unpack import tables
+
+    custom = {dataset.name: dataset.columns for dataset in custom_datasets}
+    columns = {**known_tables(), **custom}.get(file["dataset"], {})
+    target = tables.Target(columns, Origin(keys.export_id, keys.requested_date), open_table)
+    _, writer = tables.read_table(chunks(), chunks, target)
+    if writer is None:
+        raise NonRetryableError("TableNotWritten")
+    return writer.upload
 
 
 class _HashingTee:
@@ -196,34 +226,3 @@ class _HashingTee:
             self._writer.write(chunk)
             self.bytes += len(chunk)
             yield chunk
-
-
-def _read_into(
-    bucket: ObjectStore, key: str, columns: Mapping[str, tuple[str, str]], chunks: Iterator[bytes]
-) -> tuple[Table, str | None]:
-    """Write the rows to the table object ``key`` while reading them. A malformed file gets no table object."""
-    with suppress(_TableDiscarded), bucket.writer(key) as sink:
-        rows = JsonLinesWriter(sink.write, columns)
-        table = read_table(_limit_table_size(chunks, rows), rows.start)
-        if rows.stopped:
-            table = _without_table(table, too_large=True)
-        if rows.stopped or table.rows is None:
-            raise _TableDiscarded
-        rows.finish()
-        return table, key
-    return table, None
-
-
-def _limit_table_size(chunks: Iterable[bytes], rows: JsonLinesWriter) -> Iterator[bytes]:
-    """All chunks. Stops the table above the limit, because the size of a member is not always known before."""
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > MAX_TABLE_BYTES:
-            rows.stop()
-        yield chunk
-
-
-def _without_table(table: Table, *, too_large: bool) -> Table:
-    reason = f"more than {MAX_TABLE_BYTES} bytes" if too_large else "unknown dataset"
-    return replace(table, notes={**table.notes, "noTable": reason})

@@ -17,9 +17,9 @@ def app(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_waits_download_hosts_and_named_queries_differ_from_aws() -> None:
+def test_only_the_architecture_waits_download_hosts_and_named_queries_differ_from_aws() -> None:
     waits = {"waitFloorSeconds", "waitCeilingSeconds", "notFoundGraceSeconds"}
-    assert set(CONTEXT) == {*waits, "downloadHosts", "namedQueries"}
+    assert set(CONTEXT) == {"architecture", *waits, "downloadHosts", "namedQueries"}
 
 
 def test_unchanged_app_has_the_same_fingerprint(app: Path) -> None:

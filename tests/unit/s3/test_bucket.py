@@ -18,7 +18,7 @@ from exports.retry import RetryPolicy
 from exports.s3 import bucket as bucket_module
 from exports.s3.bucket import CHUNK, Bucket, ObjectConflict
 from exports.s3.crc32 import from_base64
-from exports.s3.multipart import MIB, SMALL_FILE_BYTES, UploadGone
+from exports.s3.multipart import MIB, SMALL_FILE_BYTES, PendingUpload, UploadGone
 from tests.unit.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -237,6 +237,69 @@ def test_an_existing_object_with_other_bytes_is_a_conflict(s3: RecordedS3, exist
 
     assert s3.body("a") == b"x" * existing
     assert s3.uploads() == []
+
+
+def pending(s3: RecordedS3, body: bytes) -> PendingUpload:
+    with s3.bucket.pending_writer("a") as writer:
+        for at in range(0, len(body), MIB):
+            writer.write(body[at : at + MIB])
+    return writer.upload
+
+
+@pytest.mark.parametrize("size", [1, SMALL_FILE_BYTES, SMALL_FILE_BYTES + 1], ids=["small", "one part", "two parts"])
+def test_a_pending_upload_is_visible_once_it_is_published(s3: RecordedS3, size: int) -> None:
+    upload = pending(s3, bytes(size))
+
+    assert (upload.key, upload.size, len(upload.parts)) == ("a", size, -(-size // SMALL_FILE_BYTES))
+    assert s3.keys() == []
+    assert s3.bucket.publish(upload)
+
+    assert s3.body("a") == bytes(size)
+    assert s3.uploads() == []
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+def test_a_pending_stream_that_fails_leaves_no_upload(s3: RecordedS3, size: int) -> None:
+    with pytest.raises(KeyError), s3.bucket.pending_writer("a") as writer:  # noqa: PT012
+        writer.write(bytes(size))
+        raise KeyError
+
+    assert s3.uploads() == []
+
+
+def test_publishing_can_be_repeated(s3: RecordedS3) -> None:
+    upload = pending(s3, b"x")
+
+    assert s3.bucket.publish(upload)
+    assert s3.bucket.publish(upload)
+
+    assert s3.body("a") == b"x"
+
+
+def test_publishing_aborts_all_other_uploads_of_the_key(s3: RecordedS3) -> None:
+    s3.bucket.create_upload("ab")
+    pending(s3, b"of a killed invocation")
+
+    s3.bucket.publish(pending(s3, b"x"))
+
+    assert [upload["Key"] for upload in s3.uploads()] == ["ab"]
+
+
+def test_an_upload_that_is_gone_counts_as_published_if_there_is_any_object(s3: RecordedS3) -> None:
+    upload = pending(s3, b"x")
+    s3.bucket.abort_all("a")
+    s3.client.put_object(Bucket=BUCKET, Key="a", Body=b"of another run")
+
+    assert s3.bucket.publish(upload)
+
+    assert s3.body("a") == b"of another run"
+
+
+def test_put_if_absent_keeps_any_existing_object(s3: RecordedS3) -> None:
+    assert s3.bucket.put_if_absent("a", b"first")
+    assert not s3.bucket.put_if_absent("a", b"second")
+
+    assert s3.body("a") == b"first"
 
 
 def test_parts_can_be_uploaded_in_any_order(s3: RecordedS3) -> None:

@@ -31,7 +31,7 @@ FILES = (
         2,
         ("a", "b"),
         {"unknown": ["b"]},
-        "tables/agent_os_info/1.csv.jsonl.gz",
+        "tables/agent_os_info/requested_month=2026-11/export-1-0001.parquet",
     ),
     StoredFile("1_results.json", "agent_results", "data/agent_results/r.json", 30, "cd", None, ()),
 )
@@ -63,7 +63,6 @@ class StoringHarness:
             records=self.records,
             bucket=self.bucket,
             pipeline=self.pipeline,
-            add_partitions=lambda _: self.journal.append("add partitions"),
             claim_duration=timedelta(minutes=15),
             denied_grace=GRACE,
             clock=lambda: NOW,
@@ -83,13 +82,13 @@ def raises(error: Exception) -> Callable[[], Any]:
     return call
 
 
-def test_the_manifest_is_written_after_the_objects_and_before_partitions_and_item() -> None:
+def test_the_manifest_is_written_after_the_objects_and_before_tables_and_item() -> None:
     harness = StoringHarness(export())
 
     assert without_detail(harness.store()) == SETTLED
 
     manifest = "put manifests/export-1.json"
-    assert harness.journal == ["claim", "copy", "save progress", "unpack", manifest, "add partitions", "settle STORED"]
+    assert harness.journal == ["claim", "copy", "save progress", "unpack", manifest, "publish tables", "settle STORED"]
 
 
 def test_the_item_has_the_values_of_the_manifest() -> None:
@@ -138,7 +137,7 @@ def test_the_manifest_has_all_members_but_not_the_download_url() -> None:
                 "name": "1_osInfo.csv",
                 "dataset": "agent_os_info",
                 "key": "data/agent_os_info/1.csv",
-                "tableKey": "tables/agent_os_info/1.csv.jsonl.gz",
+                "tableKey": "tables/agent_os_info/requested_month=2026-11/export-1-0001.parquet",
                 "bytes": 20,
                 "sha256": "ab",
                 "rows": 2,
@@ -178,7 +177,8 @@ def test_fault_23_existing_manifest_is_used_without_a_download() -> None:
 
     assert second.store() == SETTLED
 
-    assert second.journal == ["claim", "add partitions", "settle STORED"]
+    assert second.journal == ["claim", "publish tables", "settle STORED"]
+    assert second.pipeline.published == first.pipeline.published
     assert second.records.settled == first.records.settled
 
 
@@ -197,6 +197,7 @@ def test_fault_26_first_of_two_manifests_is_used() -> None:
     assert without_detail(harness.store()) == SETTLED
     assert harness.bucket.read_json("manifests/export-1.json") == manifest
     assert harness.records.settled[0][1]["kind"] == "summary"
+    assert harness.pipeline.published == [manifest], "the tables are those of the manifest that exists"
 
 
 def test_a_failed_export_is_settled_without_a_claim() -> None:
@@ -259,7 +260,7 @@ def test_fault_26_export_that_another_run_has_claimed_waits() -> None:
     assert harness.journal == ["claim"]
 
 
-def test_fault_24_export_that_another_run_has_settled_is_announced_if_overdue() -> None:
+def test_fault_24_export_that_another_run_has_settled_is_only_announced_if_overdue() -> None:
     harness = StoringHarness(export())
     harness.records.claimed = Write(row(status="STORED"), applied=False)
 
@@ -277,6 +278,7 @@ def test_a_rejected_export_has_no_manifest(where: str, reason: Reason) -> None:
     assert harness.records.settled[0][0] is Outcome.REJECTED
     assert harness.records.settled[0][1]["reason"] is reason
     assert "manifests/export-1.json" not in harness.bucket.objects
+    assert harness.pipeline.published == []
 
 
 def test_the_rejection_of_a_complete_copy_has_its_raw_object() -> None:
@@ -405,7 +407,7 @@ def test_a_results_file_that_is_no_json_object_is_ignored() -> None:
     assert harness.bucket.read_json("manifests/export-1.json")["actualStartTime"] is None
 
 
-@pytest.mark.parametrize("where", ["copies", "unpacks"])
+@pytest.mark.parametrize("where", ["copies", "unpacks", "publishes"])
 def test_an_invocation_without_time_left_is_unfinished(where: str) -> None:
     harness = StoringHarness(export())
     setattr(harness.pipeline, where, Unfinished)

@@ -1,0 +1,109 @@
+"""Reads a CSV to its end, and writes its table if it has one.
+
+The strict reader is tried first. If it refuses the file, the lenient reader reads it again from its beginning.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from exports.datasets.table_schemas import Columns, Origin
+from exports.formats.csv_reader import CsvReader, LenientReader, Refused, StrictReader
+from exports.formats.csv_text import UTF_8, WINDOWS_1252, CsvContent, Malformed, encoding_of, is_utf_8, read_sample
+from exports.formats.parquet_writer import Written, write_table
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+Writer = TypeVar("Writer", bound="SupportsWrite[bytes]")
+
+MAX_TABLE_BYTES = 10 * 10**9
+"""Bytes of the largest CSV that becomes a table."""
+MAX_LENIENT_BYTES = 2 * 10**9
+"""Bytes of the largest CSV that the lenient reader reads."""
+GROUP_ROWS = 65_536
+"""Rows of a row group. A larger one would need more memory, and is no smaller in the file."""
+SMALL_GROUP_ROWS = 1_024
+"""For files with rows of up to a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Generic[Writer]):
+    """A table to write: its columns, what its rows say of their export, and how to open its object.
+
+    ``open`` discards what was written if its block ends with an error. It may be called several times.
+    """
+
+    columns: Columns
+    origin: Origin
+    open: Callable[[], AbstractContextManager[Writer]]
+
+
+class _Discarded(Exception):
+    """Ends the block of a table that is not wanted."""
+
+
+def read_table(
+    chunks: Iterator[bytes], again: Callable[[], Iterator[bytes]], target: Target[Writer] | None
+) -> tuple[CsvContent, Writer | None]:
+    """Read all ``chunks``; return what they contain, and the writer of the table if there is one.
+
+    ``again`` returns the same chunks once more. The errors of the chunks and of the table's object are raised.
+    """
+    sample = read_sample(chunks)
+    encoding = encoding_of(sample)
+    reader = StrictReader(sample, chain((sample,), chunks), encoding)
+    try:
+        return _read(reader, target, encoding, MAX_TABLE_BYTES, GROUP_ROWS)
+    except Refused:
+        size = reader.bytes_read + sum(map(len, chunks))
+    if size > MAX_LENIENT_BYTES:
+        reason = f"more than {MAX_LENIENT_BYTES} bytes with rows or text that the fast reader cannot read"
+        return CsvContent(reader.columns, None, {"malformed": reason}), None
+    if encoding == UTF_8 and not is_utf_8(again()):
+        encoding = WINDOWS_1252
+    return _read_leniently(again, encoding, target)
+
+
+def _read_leniently(
+    chunks: Callable[[], Iterator[bytes]], encoding: str, target: Target[Writer] | None
+) -> tuple[CsvContent, Writer | None]:
+    columns: tuple[str, ...] = ()
+    for group_rows in (GROUP_ROWS, SMALL_GROUP_ROWS):
+        try:
+            reader = LenientReader(chunks(), encoding)
+            columns = reader.columns
+            return _read(reader, target, encoding, MAX_LENIENT_BYTES, group_rows)
+        except Malformed as error:
+            return CsvContent(columns, None, {"malformed": str(error)}), None
+        except Refused:
+            continue
+    content, _ = _read_leniently(chunks, encoding, None)
+    return content.without_table("rows that are too long"), None
+
+
+def _read(
+    reader: CsvReader, target: Target[Writer] | None, encoding: str, max_bytes: int, group_rows: int
+) -> tuple[CsvContent, Writer | None]:
+    written, writer = Written(), None
+    if target is None:
+        for batch in reader.batches():
+            written.rows += batch.rows
+            written.ragged += batch.ragged
+    else:
+        with suppress(_Discarded), target.open() as sink:
+            written = write_table(
+                reader, target.columns, target.origin, sink, max_bytes=max_bytes, group_rows=group_rows
+            )
+            if written.too_large:
+                raise _Discarded
+            writer = sink
+    notes = {
+        "ragged": written.ragged,
+        "encoding": "" if encoding == UTF_8 else encoding,
+        "notOfType": dict(written.not_of_type),
+        "noTable": written.too_large,
+    }
+    return CsvContent(reader.columns, written.rows, {name: note for name, note in notes.items() if note}), writer

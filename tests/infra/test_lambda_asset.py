@@ -1,0 +1,272 @@
+"""The asset has the functions' code and the locked packages for Lambda's processors, in the form that Lambda needs."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import MAGIC_NUMBER, find_spec
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from infra import lambda_asset
+from infra.lambda_asset import PackagesDiffer
+from infra.settings.settings import Architecture, Settings
+from infra.stack import DiscoveryExportsStack
+from tests.infra.synthesis import make_app
+from tests.infra.template import Template
+from tests.infra.test_functions import NAMES
+
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+HERE: Architecture = "x86_64" if platform.machine() == "x86_64" else "arm64"
+E_MACHINE: Mapping[Architecture, int] = {"arm64": 183, "x86_64": 62}
+"""EM_AARCH64 and EM_X86_64 in the header of an ELF file: https://man7.org/linux/man-pages/man5/elf.5.html"""
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six")
+LIBRARIES = ("arro3.core", "arro3.io", "arro3.compute")
+UNCHECKED_HASH = b"\x01\x00\x00\x00"
+
+
+@pytest.fixture(scope="module")
+def assets(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Architecture, Path]:
+    """The asset of each architecture as it is uploaded."""
+    folder = tmp_path_factory.mktemp("assets")
+    for architecture in ARCHITECTURES:
+        lambda_asset.build(folder / architecture, lambda_asset.all_files(architecture))
+    return {architecture: folder / architecture for architecture in ARCHITECTURES}
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages of the Lambda runtime: boto3 and its requirements, without packages of the asset."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for package in RUNTIME_PACKAGES:
+        spec = find_spec(package)
+        assert spec
+        assert spec.origin
+        found = Path(spec.origin)
+        found = found.parent if found.name == "__init__.py" else found
+        (folder / found.name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for packages with one for arm64, and a lock file that it matches."""
+    folder = tmp_path / ".lambda" / "arm64"
+    files = {
+        "one/__init__.py": b"import one._native",
+        "one/_native.abi3.so": b"native",
+        "one/data.json": b"{}",
+        "one/__init__.pyi": b"stub",
+        "one/py.typed": b"",
+        "bin/one.py": b"script",
+        "one-1.dist-info/METADATA": b"Name: one",
+        "one-1.dist-info/sboms/one.json": b"{}",
+    }
+    lines = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        lines.append(f"{name},{lambda_asset.recorded_digest(path)},{len(content)}")
+    (folder / "one-1.dist-info" / "RECORD").write_text("\n".join([*lines, "one-1.dist-info/RECORD,,"]))
+    (tmp_path / "requirements.txt").write_text("one==1")
+    (folder / "requirements.txt").write_text("one==1")
+    monkeypatch.setattr(lambda_asset, "PACKAGES", tmp_path / ".lambda")
+    monkeypatch.setattr(lambda_asset, "LOCK", tmp_path / "requirements.txt")
+    monkeypatch.setattr(lambda_asset, "ROOT", tmp_path)
+    return folder
+
+
+# What is in it
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_handler_imports_only_the_asset_and_boto3(
+    template: Template, assets: Mapping[Architecture, Path], runtime: Path, name: str
+) -> None:
+    """As in Lambda: no other package of this environment is visible. Native libraries are imported when needed only."""
+    module, handler = template.properties(name)["Handler"].split(".")
+    script = (
+        f"import sys; sys.path += {[str(assets[HERE]), str(runtime)]}; import {module}; "
+        f"assert callable({module}.{handler}); assert 'arro3' not in sys.modules"
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the libraries are for Linux, as Lambda is")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_native_libraries_can_be_imported_from_the_asset(assets: Mapping[Architecture, Path], library: str) -> None:
+    script = f"import sys; sys.path.append({str(assets[HERE])!r}); import {library}"
+
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_native_libraries_are_for_the_architecture(
+    assets: Mapping[Architecture, Path], architecture: Architecture
+) -> None:
+    headers = {path.name: path.read_bytes()[:20] for path in assets[architecture].rglob("*.so")}
+
+    assert headers.keys() == {f"_{library.partition('.')[2]}.abi3.so" for library in LIBRARIES}
+    assert {header[:4] for header in headers.values()} == {b"\x7fELF"}
+    assert {int.from_bytes(header[18:20], "little") for header in headers.values()} == {E_MACHINE[architecture]}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_asset_contains_only_code_and_data(assets: Mapping[Architecture, Path], architecture: Architecture) -> None:
+    """Far below Lambda's limit of 250 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    files = [path for path in assets[architecture].rglob("*") if path.is_file()]
+
+    assert {path.suffix for path in files} - {".pyc"} == {".py", ".json", ".so"}
+    assert not [path for path in assets[architecture].iterdir() if path.suffix == ".dist-info" or path.name == "bin"]
+    assert sum(path.stat().st_size for path in files) < 60_000_000
+
+
+def test_the_asset_has_the_versions_that_the_tests_import() -> None:
+    deployed, installed = (pins(lambda_asset.ROOT / folder / "requirements.txt") for folder in ("functions", "."))
+
+    assert deployed.items() <= installed.items()
+    assert {"aws-lambda-powertools", "fastjsonschema", "arro3-core", "arro3-io", "arro3-compute"} <= deployed.keys()
+    assert "boto3" not in deployed
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
+
+
+def test_of_a_package_only_code_and_data_are_taken(packages: Path) -> None:
+    assert dict(lambda_asset.package_files("arm64")) == {
+        name: packages / name for name in ("one/__init__.py", "one/_native.abi3.so", "one/data.json")
+    }
+
+
+def test_files_that_no_package_lists_are_left_out(packages: Path) -> None:
+    before = dict(lambda_asset.package_files("arm64"))
+    (packages / "one" / "more.py").write_text("more")
+    (packages / "sitecustomize.py").write_text("more")
+
+    assert dict(lambda_asset.package_files("arm64")) == before
+
+
+def test_of_the_functions_only_the_handlers_and_their_package_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what editors, tools and people leave: hidden files, links, environments, other folders."""
+    monkeypatch.setattr(lambda_asset, "FUNCTIONS", tmp_path)
+    code = ["plan_run.py", "exports/model.py", "exports/datasets/tables.json"]
+    others = ["requirements.txt", ".cache/a.py", "venv/a.py", "exports/.a.py", "exports/.b/a.json", "exports/a.py.orig"]
+    for name in (*code, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    (tmp_path / "exports" / "link.py").symlink_to(tmp_path / "plan_run.py")
+    (tmp_path / "exports" / "more").symlink_to(tmp_path / "venv")
+    (tmp_path / "exports" / "folder.py").mkdir()
+
+    assert sorted(name for name, _ in lambda_asset.own_files()) == sorted(code)
+
+
+# Packages that are not those of the lock file
+
+
+def test_missing_packages_are_an_error_that_has_the_command(packages: Path) -> None:
+    shutil.rmtree(packages)
+
+    with pytest.raises(PackagesDiffer) as raised:
+        lambda_asset.all_files("arm64")
+
+    assert str(raised.value) == (
+        ".lambda/arm64 does not have the packages of requirements.txt. "
+        "This installs the packages again: rm -rf .lambda && make setup"
+    )
+
+
+def test_packages_of_another_lock_file_are_an_error(packages: Path) -> None:
+    (packages / "requirements.txt").write_text("one==0")
+
+    with pytest.raises(PackagesDiffer, match="arm64 does not have the packages of requirements"):
+        lambda_asset.all_files("arm64")
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"other"), Path.unlink])
+def test_a_file_that_is_not_that_of_its_package_is_an_error(packages: Path, change: object) -> None:
+    assert callable(change)
+    change(packages / "one" / "_native.abi3.so")
+
+    with pytest.raises(PackagesDiffer, match=r"arm64/one/_native.abi3.so is not the file that its package has"):
+        lambda_asset.all_files("arm64")
+
+
+# Hash, modes and bytecode
+
+
+def test_different_names_and_different_files_give_different_hashes(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "two.py").write_text("2")
+
+    contents = [{"a.py": tmp_path / "one.py"}, {"a.py": tmp_path / "two.py"}, {"b.py": tmp_path / "one.py"}]
+
+    assert len({lambda_asset.fingerprint(each) for each in contents}) == 3
+
+
+def test_the_hash_depends_on_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a deployment replaces an asset with equal files and other modes."""
+    now = lambda_asset.fingerprint({})
+    monkeypatch.setattr(lambda_asset, "FORMAT", lambda_asset.FORMAT - 1)
+
+    assert lambda_asset.fingerprint({}) != now
+
+
+def test_lambda_may_read_every_file_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])  # bytecode, too
+    before = os.umask(0o077)
+    try:
+        lambda_asset.build(tmp_path / "asset", lambda_asset.all_files("arm64"))
+    finally:
+        os.umask(before)
+
+    paths = list((tmp_path / "asset").rglob("*"))
+    assert {path.stat().st_mode & 0o7777 for path in paths if path.is_dir()} == {0o755}
+    found = {(path.suffix, path.stat().st_mode & 0o7777) for path in paths if path.is_file()}
+    assert found == {(suffix, 0o644) for suffix in (".py", ".json", ".so", ".pyc")}
+
+
+def test_asset_outlives_a_synthesis_without_staging(tmp_path: Path) -> None:
+    """`cdk synth --no-staging` copies no asset: its manifest has the path of the source."""
+    app = make_app(tmp_path)
+    app.node.set_context("aws:cdk:disable-asset-staging", True)
+    DiscoveryExportsStack(app, "Stack", settings=Settings())
+    app.synth()
+
+    manifest = json.loads((tmp_path / "Stack.assets.json").read_text("utf-8"))
+    (code,) = (each["source"] for each in manifest["files"].values() if each["source"]["packaging"] == "zip")
+    assert (tmp_path / code["path"] / "store_export.py").is_file()
+
+
+def test_bytecode_is_compiled_for_the_same_python_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.py").write_text("1")
+    monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])
+
+    lambda_asset.precompile(tmp_path)
+
+    (compiled,) = tmp_path.rglob("*.pyc")
+    assert compiled.read_bytes()[:8] == MAGIC_NUMBER + UNCHECKED_HASH
+
+
+def test_no_bytecode_is_compiled_for_another_python_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.py").write_text("1")
+    monkeypatch.setattr(lambda_asset, "RUNTIME", (2, 7))
+
+    lambda_asset.precompile(tmp_path)
+
+    assert not list(tmp_path.rglob("*.pyc"))
