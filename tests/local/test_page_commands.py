@@ -1,6 +1,7 @@
 """The commands of docs/reading.md, and some of the runbook, print what the pages say and nothing of other stacks."""
 
 import hashlib
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,13 +12,17 @@ from typing import Any
 import pytest
 
 from local.stack.aws import LocalAws
-from local.stack.servers import ROOT
+from local.stack.servers import MINISTACK_PYTHON, ROOT
 from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack
 from tests.local.test_runbook import RUNBOOK, commands
 
 READING = ROOT / "docs" / "reading.md"
+NEW = (
+    "agent_os_info/requested_month=2026-01/export-1-0001.parquet",
+    "exports/requested_month=2026-01/export-1.parquet",
+)
 
 
 def run_in_bash(aws: LocalAws, *blocks: str) -> subprocess.CompletedProcess[str]:
@@ -101,3 +106,42 @@ def test_the_commands_of_the_page_download_and_verify_an_export_and_list_it_as_s
     assert ["STORED", export_id, "summary", str(len(files))] in [
         line.split("\t")[1:] for line in done.stdout.splitlines()
     ]
+
+
+def test_the_commands_of_the_page_copy_a_table_for_duckdb(
+    aws: LocalAws, stack: Stack, service: Service, tmp_path: Path
+) -> None:
+    """DuckDB of the emulator's environment runs the Python of the page."""
+    export_id = service.has(kind="summary")
+    stack.run(exportIds=[export_id])
+    setup, *others = commands(READING)
+    (copy,) = (block for block in others if "s3 sync" in block)
+    (script,) = re.findall(r"```python\n(import duckdb\n.*?)```", READING.read_text("utf-8"), re.DOTALL)
+
+    copied = run_in_bash(aws, f"cd '{tmp_path}'", setup, copy)
+    done = run_command(aws, "bash", "-c", f"cd '{tmp_path}' && '{MINISTACK_PYTHON}' -c \"$0\"", script)
+
+    assert (copied.returncode, done.returncode) == (0, 0), copied.stderr + done.stderr
+    month = stack.manifest(export_id)["exportRequestTime"][:7]
+    assert f"{month} {export_id} 12" in done.stdout.splitlines()
+
+
+def test_the_command_of_the_page_removes_the_tables_of_an_earlier_release_and_keeps_their_versions(
+    aws: LocalAws, stack: Stack
+) -> None:
+    """In a bucket of its own: in the stack's, such objects make the queries of other tests fail."""
+    bucket = f"earlier-{uuid.uuid4().hex}"
+    stack.s3.create_bucket(Bucket=bucket)
+    stack.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = "tables/agent_os_info/requested_date=2026-01-01/export_id=export-1/1_osInfo.csv.jsonl.gz"
+    kept = ["data/agent_os_info/2026-01-01/export-1/1_osInfo.csv", *(f"tables/{name}" for name in NEW)]
+    for key in (old, *kept):
+        stack.s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    (remove,) = (block for block in commands(READING) if "s3 rm" in block)
+
+    done = run_in_bash(aws, f"bucket={bucket}", remove)
+
+    assert done.returncode == 0, done.stderr
+    assert [entry["Key"] for entry in stack.s3.list_objects_v2(Bucket=bucket)["Contents"]] == sorted(kept)
+    versions = stack.s3.list_object_versions(Bucket=bucket, Prefix=old)
+    assert [len(versions[kind]) for kind in ("Versions", "DeleteMarkers")] == [1, 1]
