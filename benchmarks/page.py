@@ -25,3 +25,17 @@ def markdown(*rows: Row) -> str:
     header, *body = rows
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def measured_on(machine: Mapping[str, Any], others: float, versions: Mapping[str, str]) -> str:
+    """The date, the machine with the share that ``others`` used, 0 to 1, and the versions of the competitors."""
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Measured on {machine['date']}: {machine['cores']} cores of {machine['processor']}, "
+        f"{machine['memory_gib']} GiB, {machine['system']}. Other processes used {others:.0%} of the machine.\n"
+        f"Versions: {named}."
+    )
+
+
+def target_row(measure: str, target: str, result: str, met: bool) -> Row:
+    return measure, target, result, "met" if met else "NOT MET"
