@@ -11,9 +11,14 @@ DOCS = Path("docs")
 Row = Sequence[str]
 
 
-def save(name: str, facts: Mapping[str, Any], page: str, text: str) -> None:
-    """Write ``facts`` to docs/benchmarks/NAME.json, and ``text`` between the markers NAME of ``page``."""
+def save(name: str, facts: Mapping[str, Any], page: str, text: str, picture: str = "") -> None:
+    """Write ``facts`` to docs/benchmarks/NAME.json, and ``text`` between the markers NAME of ``page``.
+
+    A ``picture``, which is SVG, is written to docs/benchmarks/NAME.svg.
+    """
     figures, written = DOCS / "benchmarks" / f"{name}.json", DOCS / page
+    if picture:
+        figures.with_suffix(".svg").write_text(picture, "utf-8")
     figures.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
     marked = re.compile(f"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.DOTALL)
     written.write_text(marked.sub(lambda found: found[1] + text + found[2], written.read_text("utf-8")), "utf-8")
