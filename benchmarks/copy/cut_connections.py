@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.copy.competitors import MODULES, PRODUCT, READ_LIMIT
-from benchmarks.copy.environment import SEED, BenchEnvironment, log
+from benchmarks.copy.environment import SEED, BenchEnvironment
 from benchmarks.copy.results import Drops
 from benchmarks.copy.scenarios import MIB
 from benchmarks.copy.servers import Cut, File
+from benchmarks.processes import log
 from tests.loopback.server import How
 from tests.loopback.source import Style
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from benchmarks.copy.competitor_code.job import Job
 from benchmarks.copy.competitors import PRODUCT
-from benchmarks.copy.environment import SEED, BenchEnvironment, log
+from benchmarks.copy.environment import SEED, BenchEnvironment
 from benchmarks.copy.results import Kills
 from benchmarks.copy.scenarios import MB, MIB
 from benchmarks.copy.servers import File
+from benchmarks.processes import log
 from tests.loopback.network import Network
 
 NAME = "killed.csv"

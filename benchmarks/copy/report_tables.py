@@ -7,22 +7,13 @@ from benchmarks.copy.competitors import PRODUCT, READ_LIMIT
 from benchmarks.copy.results import Kills, Results, Scenario
 from benchmarks.copy.scenarios import MB, MEMORY, MIB
 from benchmarks.copy.targets import peaks_by_size, speedup, target_results
-from benchmarks.page import Row, markdown
+from benchmarks.page import Row, markdown, measured_on
 
 
 def report(results: Results) -> str:
     """The date, the machine and the versions, and every table with its heading."""
-    return "\n\n".join([_setup(results), *(f"### {title}\n\n{markdown(*rows)}" for title, rows in _tables(results))])
-
-
-def _setup(results: Results) -> str:
-    machine = results.machine
-    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
-    return (
-        f"Measured on {machine['date']}: {machine['cores']} cores of {machine['processor']}, "
-        f"{machine['memory_gib']} GiB, {machine['system']}. Other processes used {results.others:.0%} of the machine.\n"
-        f"Versions: {versions}."
-    )
+    setup = measured_on(results.machine, results.others, results.versions)
+    return "\n\n".join([setup, *(f"### {title}\n\n{markdown(*rows)}" for title, rows in _tables(results))])
 
 
 def _tables(results: Results) -> Iterator[tuple[str, list[Row]]]:

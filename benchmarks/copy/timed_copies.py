@@ -3,21 +3,20 @@
 from collections.abc import Iterator
 
 from benchmarks.copy.competitors import READ_LIMIT
-from benchmarks.copy.environment import BenchEnvironment, log
+from benchmarks.copy.environment import BenchEnvironment
 from benchmarks.copy.results import Run, Scenario
 from benchmarks.copy.servers import File
+from benchmarks.processes import log, turns
 
 NAME = "export.csv"
 
 
 def copies(bench_env: BenchEnvironment, scenario: Scenario) -> Iterator[Run]:
     """Interleaved runs. Each round begins with another competitor."""
-    for number in range(scenario.rounds):
-        turn = number % len(scenario.competitors)
-        for competitor in scenario.competitors[turn:] + scenario.competitors[:turn]:
-            run = _copy_once(bench_env, scenario, competitor, number + 1)
-            log(f"{scenario.name} {run.round}/{scenario.rounds}: {competitor}, {run.seconds:.2f} s {run.error}")
-            yield run
+    for number, competitor in turns(scenario.competitors, scenario.rounds):
+        run = _copy_once(bench_env, scenario, competitor, number)
+        log(f"{scenario.name} {run.round}/{scenario.rounds}: {competitor}, {run.seconds:.2f} s {run.error}")
+        yield run
 
 
 def _copy_once(bench_env: BenchEnvironment, scenario: Scenario, competitor: str, number: int) -> Run:

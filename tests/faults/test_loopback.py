@@ -75,6 +75,28 @@ def test_body_that_differs_from_its_declaration_is_rejected(
     assert not bucket.objects
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("bytes=0-9", BODY[:10]), ("bytes=100000-299999", BODY[100_000:300_000]), ("bytes=10-999999999", BODY[10:])],
+)
+def test_range_of_an_object_has_the_bytes_that_exist(bucket: BucketServer, asked: str, expected: bytes) -> None:
+    client = s3()
+    client.put_object(Bucket="bucket", Key=KEY, Body=BODY)
+
+    response = client.get_object(Bucket="bucket", Key=KEY, Range=asked)
+
+    assert response["Body"].read() == expected
+
+
+@pytest.mark.parametrize(("key", "code"), [(KEY, "InvalidRange"), ("other", "NoSuchKey")])
+def test_range_that_does_not_exist_is_an_error(bucket: BucketServer, key: str, code: str) -> None:
+    client = s3()
+    client.put_object(Bucket="bucket", Key=KEY, Body=BODY)
+
+    with pytest.raises(ClientError, match=code):
+        client.get_object(Bucket="bucket", Key=key, Range=f"bytes={len(BODY)}-{len(BODY) + 1}")
+
+
 def test_only_the_first_completed_upload_is_visible(bucket: BucketServer) -> None:
     client = s3()
     body = csv_bytes(6 * MIB)

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 
-from tests.loopback.server import Exchange, Request, Server
+from tests.loopback.server import PIECE, Exchange, Request, Server
 
 MIN_PART_SIZE = 5 * 1024 * 1024
 
@@ -54,6 +54,10 @@ class Object:
     @property
     def size(self) -> int:
         return sum(part.size for part in self.parts)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(part.body for part in self.parts)
 
     @property
     def etag(self) -> str:
@@ -124,6 +128,20 @@ class Call(Exchange):
         part = self._receive()
         self._store(Object([part], part.checksum), next(self.server.ids))
         self.respond(200, ETag=part.etag, x_amz_checksum_crc32=part.checksum)
+
+    def get_object(self) -> None:
+        """Send the object or a range of it, from its first to its last byte. Needs a server with ``keeps``."""
+        found = self.server.stored.get(self.key)
+        if found is None:
+            raise S3Error(404, "NoSuchKey")
+        asked = self.headers.get("Range", "")
+        first, last = map(int, asked.removeprefix("bytes=").split("-")) if asked else (0, found.size - 1)
+        if asked and first >= found.size:
+            raise S3Error(416, "InvalidRange")
+        body = memoryview(found.body)[first : last + 1]
+        self.head(206 if asked else 200, Content_Length=len(body), ETag=found.etag)
+        for at in range(0, len(body), PIECE):
+            self.send(body[at : at + PIECE])
 
     def head_object(self) -> None:
         found = self.server.stored.get(self.key)
@@ -241,6 +259,7 @@ def _find(element: ElementTree.Element, parts: Mapping[int, Part]) -> Part:
 
 
 _OPERATIONS: dict[str, Callable[[Call], None]] = {
+    "GET": Call.get_object,
     "PUT": Call.put,
     "HEAD": Call.head_object,
     "DELETE": Call.delete_object,
@@ -274,7 +293,7 @@ class BucketServer(Server):
     @property
     def objects(self) -> dict[str, bytes]:
         """Visible objects, by key."""
-        return {key: b"".join(part.body for part in item.parts) for key, item in self.stored.items()}
+        return {key: item.body for key, item in self.stored.items()}
 
     def took(self, call: Call, count: int) -> None:
         """Hook for subclasses: ``count`` bytes of a body arrived."""

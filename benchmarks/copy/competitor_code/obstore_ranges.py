@@ -8,7 +8,8 @@ from pathlib import Path
 import obstore
 from obstore.store import HTTPStore, S3Store
 
-from benchmarks.copy.competitor_code.job import BUCKET, SIGNATURE, Job
+from benchmarks.copy.competitor_code.job import Job
+from benchmarks.jobs import BUCKET, SIGNATURE
 
 RANGES = 8
 PART = 8 * 1024 * 1024

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.copy.competitor_code.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import Job
+from benchmarks.jobs import BUCKET
 
 SCRIPT = 'curl --silent --fail --cacert "$1" "$2" | "$3" s3 cp --quiet - "$4"'
 AWS = str(Path(sys.executable).with_name("aws"))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from boto3.session import Session
 
-from benchmarks.copy.competitor_code.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import Job
+from benchmarks.jobs import BUCKET
 from exports.download.connections import tls_context
 from exports.download.download import Download
 from exports.model import RawObject

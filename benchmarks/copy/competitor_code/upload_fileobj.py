@@ -5,7 +5,8 @@ from collections.abc import Callable
 import requests
 from boto3.session import Session
 
-from benchmarks.copy.competitor_code.job import BUCKET, Job
+from benchmarks.copy.competitor_code.job import Job
+from benchmarks.jobs import BUCKET
 
 
 def ready(job: Job) -> Callable[[str], None]:
