@@ -13,7 +13,7 @@ import pytest
 from local.double.data.archive import export_file
 from local.double.data.contents import Compression, Contents, Kind
 from local.double.data.data_center import DataCenter
-from tests.unit.builders import peak_memory, unpacked, unpacking, zipped
+from tests.unit.builders import peak_memory, unpacked, zipped
 from tests.unit.fakes import FakeBucket
 from tests.unit.unpack.test_tables import OS_INFO, written
 
