@@ -43,6 +43,8 @@ ADDED = {OTHER: "string", EXPORT_ID: "string", REQUESTED_DATE: "date", ROW_NUMBE
 POSITION = "column "
 """In ``other``, the start of the key of a cell without a usable header, before its number from 1."""
 COMPRESSION = "zstd(1)"
+DICTIONARY_BYTES = 32 << 10
+"""A column with more different values is written without a dictionary from there on, which makes it smaller."""
 MAX_OTHER_CELLS = 50_000_000
 """Cells of a file in ``other``: each needs a microsecond, far more than a cell of a typed column."""
 MAX_GROUP_BYTES = 128 << 20
@@ -84,6 +86,7 @@ def write_table(
         typing.cast(IO[bytes], _Target(sink, source)),
         compression=COMPRESSION,
         max_row_group_size=group_rows,
+        dictionary_page_size_limit=DICTIONARY_BYTES,
         column_encoding=dict.fromkeys(delta, "delta_binary_packed"),
         column_dictionary_enabled=dict.fromkeys(delta, False),
         skip_arrow_metadata=True,
