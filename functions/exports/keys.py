@@ -38,9 +38,14 @@ class Keys:
         return f"manifests/{self.export_id}.json"
 
     @property
+    def requested_month(self) -> str:
+        """The month of the request in UTC, ``yyyy-mm``."""
+        return self.requested_date[:7]
+
+    @property
     def _partition(self) -> str:
-        """The part of a key that is a partition of a table: the month of the request in UTC."""
-        return f"requested_month={self.requested_date[:7]}"
+        """The part of a key that is a partition of a table."""
+        return f"requested_month={self.requested_month}"
 
 
 def batch_key(run_id: str, number: int) -> str:

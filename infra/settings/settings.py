@@ -68,7 +68,7 @@ class Settings(ContextModel):
     deadline_minutes: Annotated[Number, MINUTES] = 720
     sweep_deadline_minutes: Annotated[Number, MINUTES] = 55
     sweep_max_age_days: Annotated[Number | None, integer(1, 36_500), NONE] = None
-    store_budget_seconds: Annotated[Number, integer(10, 720)] = 120
+    store_budget_seconds: Annotated[Number, integer(10, 300)] = 120
     store_concurrency: Annotated[Number, integer(1, 40)] = 5
     batch_concurrency: Annotated[Number, integer(1, 1_000)] = 100
     download_hosts: Annotated[
@@ -77,7 +77,7 @@ class Settings(ContextModel):
         Field(description="hosts (host, host:port or host:*) in a list or with commas between them"),
     ] = ()
     max_files: Annotated[Number, integer(1, 1_000_000)] = 10_000
-    max_file_bytes: Annotated[Number, integer(1, 5_000 * GB)] = 200 * GB
+    max_file_bytes: Annotated[Number, integer(1, 40 * GB)] = 20 * GB
     max_total_bytes: Annotated[Number, integer(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[Number, integer(2, 100_000)] = 200
     tables: Flag = True

@@ -6,10 +6,11 @@
 import io
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from exports.datasets.column_types import timestamp_text
 
 if TYPE_CHECKING:
     from arro3.core import Schema
@@ -47,7 +48,8 @@ def _row(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "storedat": timings.get("storedAt"),
     }
     columns, of_file = _definition()["columns"], _definition()["files"]
-    row = {name: _time(values.get(name)) if kind == "timestamp" else values.get(name) for name, kind in columns.items()}
+    row = {name: values.get(name) for name in columns}
+    row |= {name: _time(row[name]) for name, kind in columns.items() if kind == "timestamp"}
     kept = _first([{name: file.get(name) for name in of_file} for file in files], MAX_FILES_BYTES)
     return {**row, "schemanotes": _notes(manifest.get("schemaNotes", []), len(files) - len(kept)), "files": kept}
 
@@ -71,13 +73,8 @@ def _first(items: Iterable[Any], max_bytes: int) -> list[Any]:
     return kept
 
 
-def _time(text: Any) -> str | None:
-    """A time in ISO 8601, in UTC if it has no offset, in the form that Arrow reads; None for any other value."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment).isoformat()
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _time(value: Any) -> str | None:
+    return timestamp_text(value) if isinstance(value, str) else None
 
 
 @cache

@@ -29,15 +29,16 @@ class CsvContent:
     """The header of a CSV, and the number of records after it, None if it is malformed or no CSV.
 
     Notes: ``malformed``; ``ragged``, the number of rows with more or fewer cells than the header; ``encoding`` if it is
-    not UTF-8; ``notOfType``, the number of cells that do not fit the type of their column, by header; ``noTable``.
+    not UTF-8; ``notOfType``, the number of cells that do not fit the type of their column, by header; ``noTable``, the
+    reason; ``outsideTables`` if SQL does not see the table.
     """
 
     columns: tuple[str, ...] = ()
     rows: int | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
 
-    def without_table(self, reason: str) -> "CsvContent":
-        return replace(self, notes={**self.notes, "noTable": reason})
+    def with_note(self, name: str, note: str) -> "CsvContent":
+        return replace(self, notes={**self.notes, name: note})
 
 
 class Malformed(Exception):

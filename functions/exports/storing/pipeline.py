@@ -96,6 +96,7 @@ class Pipeline:
             time_left=self.time_left,
             invocation_time_left=self.invocation_time_left,
             with_tables=bool(self.settings.tables_from),
+            tables_from=self.settings.tables_from,
             custom_datasets=self.settings.datasets,
         )
 

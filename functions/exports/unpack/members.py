@@ -32,7 +32,7 @@ class Limits:
     """
 
     max_files: int = 10_000
-    max_file_bytes: int = 200 * 10**9
+    max_file_bytes: int = 20 * 10**9
     max_total_bytes: int = 500 * 10**9
     max_ratio: int = 200
 

@@ -49,6 +49,7 @@ def unpack(
     time_left: Callable[[], float],
     invocation_time_left: Callable[[], float] = no_deadline,
     with_tables: bool = False,
+    tables_from: str = "",
     custom_datasets: Sequence[Dataset] = (),
 ) -> Unpacked | Unfinished:
     """Store every member of the raw object under ``keys.data``, as far as the time allows.
@@ -58,7 +59,7 @@ def unpack(
     its full time for it.
 
     ``with_tables`` also uploads the rows of known datasets and of ``custom_datasets`` to ``keys.table``. The uploads
-    are pending: nothing is visible there, and the checkpoint holds them.
+    are pending: nothing is visible there, and the checkpoint holds them. Tables begin with the month ``tables_from``.
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
     in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members
@@ -69,7 +70,16 @@ def unpack(
         progress.forget_tables()
     try:
         unpacked: Unpacked | Unfinished = _Unpacking(
-            raw, keys, bucket, limits, time_left, invocation_time_left, progress, with_tables, custom_datasets
+            raw,
+            keys,
+            bucket,
+            limits,
+            time_left,
+            invocation_time_left,
+            progress,
+            with_tables,
+            tables_from,
+            custom_datasets,
         ).run()
     except _DeadlineReached:
         unpacked = Unfinished()
@@ -105,6 +115,7 @@ class _Unpacking:
     invocation_time_left: Callable[[], float]
     progress: UnpackProgress
     with_tables: bool
+    tables_from: str
     custom_datasets: Sequence[Dataset]
 
     def run(self) -> Unpacked:
@@ -162,7 +173,7 @@ class _Unpacking:
         if not is_csv(member.name, dataset):
             consume(chunks)
             unknown = dataset is OTHER and self.with_tables
-            return CsvContent().without_table(UNKNOWN_DATASET) if unknown else CsvContent(), None
+            return CsvContent().with_note("noTable", UNKNOWN_DATASET) if unknown else CsvContent(), None
         from exports.unpack import tables
 
         columns = (dataset.columns or known_tables().get(dataset.name)) if self.with_tables else None
@@ -173,10 +184,12 @@ class _Unpacking:
             origin = Origin(self.keys.export_id, self.keys.requested_date)
             target = tables.Target(columns, origin, partial(self.bucket.pending_writer, key))
         content, writer = tables.read_table(chunks, lambda: self._limited(member.chunks()), target)
+        if writer and self.keys.requested_month < self.tables_from:
+            content = content.with_note("outsideTables", f"requested before {self.tables_from} (tablesFrom)")
         if target or not self.with_tables:
             return content, writer.upload if writer else None
         reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if too_large else UNKNOWN_DATASET
-        return content.without_table(reason), None
+        return content.with_note("noTable", reason), None
 
     def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

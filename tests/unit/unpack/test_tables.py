@@ -220,3 +220,11 @@ def test_rows_of_a_custom_dataset_are_in_its_own_table(bucket: FakeBucket) -> No
     assert file.table_key == "tables/agent_disk/requested_month=2026-11/export-1-0001.parquet"
     (row,) = rows_of(bucket.pending[file.table_key])
     assert (row["agentid"], row["size_gb"], json.loads(row["other"])) == ("o-1", 1.5, {"new": "x"})
+
+
+def test_a_table_before_the_first_month_of_the_tables_is_noted(bucket: FakeBucket) -> None:
+    early = stored(bucket, "1_osInfo.csv", written([OS_INFO, ROW]), tables_from="2026-12")
+    first = stored(bucket, "2_osInfo.csv", written([OS_INFO, ROW]), tables_from="2026-11")
+
+    assert early.table_key
+    assert (early.notes, first.notes) == ({"outsideTables": "requested before 2026-12 (tablesFrom)"}, {})
