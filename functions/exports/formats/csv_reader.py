@@ -18,8 +18,8 @@ from arro3.io import read_csv
 
 from exports.formats.csv_text import CELL_CHARACTERS, UTF_8, Malformed, checked_header, in_utf_8, sample_header
 
-BATCH_ROWS = 8_192
-BATCH_BYTES = 1 << 20
+BATCH_ROWS = 4_096
+BATCH_BYTES = 512 << 10
 """Bytes of a batch: more need more memory, fewer need more calls."""
 MAX_BATCH_BYTES = 8 << 20
 """Bytes after which a batch is too large for the strict reader, and a single record is malformed."""

@@ -42,7 +42,7 @@ MOMENT = "2020-07-14 20:46:38"
         ("", None),
     ],
 )
-def test_bad_input_37_whole_numbers(cell: str, text: str | None) -> None:
+def test_bad_input_36_whole_numbers(cell: str, text: str | None) -> None:
     assert bigint_text(cell) == text
 
 
@@ -62,7 +62,7 @@ def test_bad_input_37_whole_numbers(cell: str, text: str | None) -> None:
         ("e5", None),
     ],
 )
-def test_bad_input_37_finite_numbers(cell: str, text: str | None) -> None:
+def test_bad_input_36_finite_numbers(cell: str, text: str | None) -> None:
     assert double_text(cell) == text
 
 
@@ -88,7 +88,7 @@ def test_bad_input_37_finite_numbers(cell: str, text: str | None) -> None:
         "Tue Jul 14 20:46:38 UTC 2020",
     ],
 )
-def test_bad_input_37_times_in_all_forms_are_in_utc(cell: str) -> None:
+def test_bad_input_36_times_in_all_forms_are_in_utc(cell: str) -> None:
     assert timestamp_text(cell) == MOMENT
 
 
@@ -111,7 +111,7 @@ def test_bad_input_37_times_in_all_forms_are_in_utc(cell: str) -> None:
         ("Jul 14", None),
     ],
 )
-def test_bad_input_37_parts_of_times(cell: str, text: str | None) -> None:
+def test_bad_input_36_parts_of_times(cell: str, text: str | None) -> None:
     assert timestamp_text(cell) == text
 
 
@@ -121,7 +121,7 @@ def test_bad_input_37_parts_of_times(cell: str, text: str | None) -> None:
         lambda offset: timedelta(minutes=offset.seconds // 60)
     ),
 )
-def test_bad_input_37_any_time_of_iso_8601_is_read(moment: datetime, offset: timedelta) -> None:
+def test_bad_input_36_any_time_of_iso_8601_is_read(moment: datetime, offset: timedelta) -> None:
     zoned = moment.replace(tzinfo=timezone(offset))
 
     assert timestamp_text(zoned.isoformat()) == zoned.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
@@ -133,7 +133,7 @@ def test_bad_input_37_any_time_of_iso_8601_is_read(moment: datetime, offset: tim
     | st.floats().map(str)
     | st.integers().map(str)
 )
-def test_bad_input_37_arrow_converts_every_text_that_is_returned(kind: str, cell: str) -> None:
+def test_bad_input_36_arrow_converts_every_text_that_is_returned(kind: str, cell: str) -> None:
     text = CONVERTIBLE[kind](cell)
 
     assert cast(Array([text], TEXT), TYPES[kind]).null_count == (text is None)

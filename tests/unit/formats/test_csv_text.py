@@ -38,13 +38,13 @@ HEADER = "agentId,hostName,größe\r\n"
         (b"a", UTF_8),
     ],
 )
-def test_bad_input_36_utf_16_is_detected(body: bytes, encoding: str) -> None:
+def test_bad_input_35_utf_16_is_detected(body: bytes, encoding: str) -> None:
     assert encoding_of(body) == encoding
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", WINDOWS_1252, UTF_8])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
-def test_bad_input_36_text_in_any_encoding_and_chunks_is_the_same_in_utf_8(encoding: str, chunk: int) -> None:
+def test_bad_input_35_text_in_any_encoding_and_chunks_is_the_same_in_utf_8(encoding: str, chunk: int) -> None:
     body = HEADER.encode(encoding)
 
     assert b"".join(in_utf_8(in_chunks(body, chunk), encoding)) == HEADER.encode()
@@ -52,13 +52,13 @@ def test_bad_input_36_text_in_any_encoding_and_chunks_is_the_same_in_utf_8(encod
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", UTF_8])
 @pytest.mark.parametrize("chunk", [1, 2, 1000])
-def test_bad_input_36_a_byte_order_mark_is_no_part_of_the_text(encoding: str, chunk: int) -> None:
+def test_bad_input_35_a_byte_order_mark_is_no_part_of_the_text(encoding: str, chunk: int) -> None:
     body = ("\ufeff" + HEADER).encode(encoding)
 
     assert b"".join(in_utf_8(in_chunks(body, chunk), encoding)) == HEADER.encode()
 
 
-def test_bad_input_36_every_byte_is_a_character_of_windows_1252() -> None:
+def test_bad_input_35_every_byte_is_a_character_of_windows_1252() -> None:
     text = b"".join(in_utf_8([bytes(range(256))], WINDOWS_1252)).decode()
 
     assert len(text) == len(set(text)) == 256
@@ -67,7 +67,7 @@ def test_bad_input_36_every_byte_is_a_character_of_windows_1252() -> None:
 
 
 @given(body=st.binary(max_size=12) | st.text(max_size=6).map(str.encode), chunk=st.integers(1, 4))
-def test_bad_input_36_validity_of_utf_8_does_not_depend_on_chunks(body: bytes, chunk: int) -> None:
+def test_bad_input_35_validity_of_utf_8_does_not_depend_on_chunks(body: bytes, chunk: int) -> None:
     try:
         body.decode()
         valid = True

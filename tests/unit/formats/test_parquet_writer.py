@@ -112,7 +112,7 @@ def test_cells_of_ragged_rows_are_kept() -> None:
 
 
 @BOTH
-def test_bad_input_37_cells_that_do_not_fit_are_text_in_other_and_counted(read: Reader) -> None:
+def test_bad_input_36_cells_that_do_not_fit_are_text_in_other_and_counted(read: Reader) -> None:
     body = csv_of(HEADER, ["1", "2.5", "NaN", "x"], ["2", "2.0", "inf", ""], ["3", "", "1e400", "2020-07-14"])
 
     written, parquet = write(read(body))
@@ -127,13 +127,13 @@ def test_bad_input_37_cells_that_do_not_fit_are_text_in_other_and_counted(read: 
 
 @BOTH
 @pytest.mark.parametrize("cell", ["-nan", "-inf", "-1e999", "nan"])
-def test_bad_input_37_numbers_that_are_not_finite_are_null(read: Reader, cell: str) -> None:
+def test_bad_input_36_numbers_that_are_not_finite_are_null(read: Reader, cell: str) -> None:
     rows = table(csv_of(HEADER, ["1", "", cell, ""], ["2", "", "1.5", ""]), read)
 
     assert [(row["used_gb"], row["other"]) for row in rows] == [(None, {"Used (GB)": cell}), (1.5, {})]
 
 
-def test_bad_input_37_a_leap_second_is_the_next_second() -> None:
+def test_bad_input_36_a_leap_second_is_the_next_second() -> None:
     (row,) = table(csv_of(HEADER, ["", "", "", "2016-12-31 23:59:60"]))
 
     assert row["timestamp"] == datetime.fromisoformat("2017-01-01")

@@ -74,7 +74,7 @@ def test_column_names_need_no_quotes_in_sql_and_differ_without_case() -> None:
         assert len({name.lower() for name in (*names, *added)}) == len(names) + len(added)
 
 
-def test_bad_input_36_text_that_is_not_utf_8_is_windows_1252_and_noted(bucket: FakeBucket) -> None:
+def test_bad_input_35_text_that_is_not_utf_8_is_windows_1252_and_noted(bucket: FakeBucket) -> None:
     body = written([OS_INFO, ROW, [*ROW[:5], "straße", "", ""]]).decode().encode("cp1252")
 
     file = stored(bucket, "1_osInfo.csv", body)
@@ -85,7 +85,7 @@ def test_bad_input_36_text_that_is_not_utf_8_is_windows_1252_and_noted(bucket: F
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_bad_input_36_utf_16_is_read_and_noted(bucket: FakeBucket, encoding: str) -> None:
+def test_bad_input_35_utf_16_is_read_and_noted(bucket: FakeBucket, encoding: str) -> None:
     body = written([OS_INFO, [*ROW[:5], "straße", "", ""]]).decode().encode(encoding)
 
     file = stored(bucket, "what.csv", body)
@@ -100,7 +100,7 @@ def test_bad_input_36_utf_16_is_read_and_noted(bucket: FakeBucket, encoding: str
     assert bucket.objects[file.key] == body
 
 
-def test_bad_input_37_cells_that_are_null_because_of_their_type_are_noted(bucket: FakeBucket) -> None:
+def test_bad_input_36_cells_that_are_null_because_of_their_type_are_noted(bucket: FakeBucket) -> None:
     file = stored(bucket, "1_osInfo.csv", written([OS_INFO, [*ROW[:7], "?"], [*ROW[:7], "today"], ROW]))
 
     assert file.notes == {"notOfType": {"timestamp": 2}}
