@@ -83,7 +83,9 @@ class StrictReader:
 
     def _read(self, schema: Schema) -> Iterator[list[Array]]:
         if not self.columns:
-            if self._stream.read(1):
+            rest = self._stream.read(1)
+            self._stream.raise_error()
+            if rest:
                 raise Refused("no header")
             return
         batches = read_csv(cast(IO[bytes], self._stream), schema, has_header=False, batch_size=self._batch_rows())

@@ -222,6 +222,15 @@ def test_an_empty_chunk_is_not_the_end() -> None:
     assert rows_of(LenientReader(iter(chunks), UTF_8)) == (("a", "b"), [("1", "2")])
 
 
+def test_an_error_before_the_header_is_raised() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b""
+        raise Rejected(Reason.CORRUPT, "bad CRC")
+
+    with pytest.raises(Rejected):
+        rows_of(StrictReader(b"", chunks(), UTF_8))
+
+
 @pytest.mark.parametrize("rows", [1, 10, 30_000])
 @pytest.mark.parametrize("error", [Rejected(Reason.CORRUPT, "bad CRC"), KeyboardInterrupt()])
 def test_errors_of_the_chunks_are_raised_as_they_are(rows: int, error: BaseException) -> None:
