@@ -58,12 +58,16 @@ class UnpackProgress:
         self.files = {part: replace(file, table_key=None) for part, file in self.files.items()}
         self.tables.clear()
 
+    def delete(self) -> None:
+        """Delete the checkpoint: all that it holds is done."""
+        self._bucket.delete(self._key)
+
     def delete_all(self) -> None:
         """Delete every stored file, and the checkpoint first: it must never name a file that does not exist.
 
         Of a table, every upload is aborted, also one of a killed invocation that no checkpoint holds.
         """
-        self._bucket.delete(self._key)
+        self.delete()
         for file in self.files.values():
             self._bucket.delete(file.key)
             if file.table_key:

@@ -48,6 +48,7 @@ def publish_tables(
         progress.save()
         return Unfinished()
     bucket.put_if_absent(keys.exports_row, exports_row(manifest))
+    progress.delete()
     return None
 
 

@@ -86,7 +86,8 @@ def unpack(
     except Rejected:
         progress.delete_all()
         raise
-    progress.save()
+    if progress.tables or isinstance(unpacked, Unfinished):
+        progress.save()
     return unpacked
 
 

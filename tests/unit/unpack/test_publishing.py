@@ -82,6 +82,7 @@ def test_each_table_is_published_and_the_row_of_exports_is_written_last() -> Non
     assert harness.bucket.journal == [f"publish {OS_INFO}", f"publish {PROCESS}", f"put {row}"]
     assert harness.tables == {**harness.pending, row: harness.tables[row]}
     assert harness.bucket.uploads == {}
+    assert [key for key in harness.bucket.objects if key.startswith("work/")] == [], "the checkpoint is deleted"
 
 
 def test_publishing_can_be_repeated() -> None:
