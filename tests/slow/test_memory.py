@@ -32,7 +32,7 @@ def test_memory_of_unpacking_does_not_grow_with_the_size() -> None:
         raw = bucket.holds(zipped({"a.csv": b"a,b\n" + rows * times}))
         return peak_memory(lambda: unpacked(bucket, raw))
 
-    assert peak(44) - peak(22) < 100_000
+    assert peak(12) - peak(6) < 100_000
 
 
 UNPACKING = """
