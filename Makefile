@@ -6,6 +6,8 @@ TESTS ?= tests/unit tests/infra
 CDK_FLAGS ?=
 PYTEST_FLAGS ?=
 LOCK_FLAGS ?=
+fuzz: FUZZ_EXAMPLES ?= 10000
+fuzz: SEED ?= 1
 
 VENV := .venv
 MINISTACK := .venv-ministack
@@ -38,7 +40,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
+.PHONY: help setup bootstrap demo local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
   bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
@@ -66,6 +68,10 @@ format: setup ## Format the code, and fix what the linter can fix
 
 test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) ## Run all tests, on local AWSs of their own; about 15 minutes
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
+
+fuzz: setup ## Run the fuzz tests with many examples; 10 minutes; FUZZ_EXAMPLES=n of each test, SEED=n draws others
+	@echo "FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) SEED=$(SEED)"
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN) pytest --quiet --numprocesses=auto --hypothesis-seed=$(SEED) $(PYTEST_FLAGS) tests/fuzz
 
 judges: $(JUDGING) ## Run the tests on servers and parsers that this project did not write; about 2 minutes
 	@$(RUN) pytest --quiet $(PYTEST_FLAGS) tests/judges

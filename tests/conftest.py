@@ -3,21 +3,23 @@
 import io
 import logging
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from exports import redaction
 from tests.local.session import SharedAws
 
-SUITES = ("unit", "infra", "slow", "faults", "judges", "local")
+SUITES = ("unit", "infra", "fuzz", "slow", "faults", "judges", "local")
 ALONE = "alone: changes or counts what all tests on a local AWS share, so that no other test may run there meanwhile"
+CASES = "cases"
 SHARED_AWS = pytest.StashKey[SharedAws]()
 
 # No test, and nothing that a test starts, depends on the caller's AWS profiles, credentials, Region or endpoints.
@@ -28,8 +30,14 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 os.environ["CDK_VALIDATION"] = "false"
 
 # Hypothesis draws the same examples each time, and no test fails because the machine is busy.
-settings.register_profile("seeded", derandomize=True, deadline=None)
+settings.register_profile("seeded", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("seeded")
+# `make fuzz` draws other and more examples, from the seed in its option `--hypothesis-seed`.
+if FUZZ_EXAMPLES := os.environ.get("FUZZ_EXAMPLES"):
+    settings.register_profile(
+        "fuzz", settings.get_profile("seeded"), derandomize=False, database=None, max_examples=int(FUZZ_EXAMPLES)
+    )
+    settings.load_profile("fuzz")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,6 +105,16 @@ def shared_aws(pytestconfig: pytest.Config) -> SharedAws:
     return pytestconfig.stash[SHARED_AWS]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the number of examples of a fuzz test to its report, which pytest-xdist sends to the main process."""
+    statistics: str = getattr(item, "hypothesis_statistics", "")
+    if suite_of(item.nodeid) == "fuzz" and statistics and CASES not in dict(item.user_properties):
+        counted = re.findall(r"(\d+) passing, (\d+) failing", statistics)
+        item.user_properties.append((CASES, sum(int(number) for each in counted for number in each)))
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Write the count after all other sections of the summary; pytest's own last line follows."""
@@ -106,6 +124,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     if tests:
         counted = [f"{suite} {tests[suite]}" for suite in (*SUITES, "elsewhere") if tests[suite]]
         terminalreporter.write_line(f"Tests by suite: {', '.join(counted)}; {tests.total()} in all")
+    if cases := _cases_of_fuzz_tests(reports):
+        listed = [f"  {number:>9,} {nodeid}" for nodeid, number in sorted(cases.items())] if FUZZ_EXAMPLES else []
+        terminalreporter.write_line("\n".join([f"Cases of fuzz tests: {cases.total():,}", *listed]))
+
+
+def _cases_of_fuzz_tests(reports: Iterable[Any]) -> "Counter[str]":
+    return Counter(
+        {
+            report.nodeid: dict(report.user_properties)[CASES]
+            for report in reports
+            if CASES in dict(getattr(report, "user_properties", ()))
+        }
+    )
 
 
 def suite_of(nodeid: str) -> str:

@@ -23,7 +23,7 @@ This page lists faults and invalid input, the guaranteed behavior for each, and 
 changes. `python -m tests.promises` writes it from [promises.toml](../tests/promises.toml) and the names of the tests. A
 row without a test fails the build.
 
-- `tests/unit`, `tests/infra` and `tests/slow` need no server.
+- `tests/unit`, `tests/infra`, `tests/fuzz` and `tests/slow` need no server.
 - `tests/faults` uses HTTP servers on loopback that produce faults.
 - `tests/local` runs the deployed stack on a local AWS.
 
