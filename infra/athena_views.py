@@ -4,13 +4,12 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aws_cdk import aws_glue as glue
 
-DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets" / "datasets.json"
-"""The definitions by which the functions detect datasets."""
+from discovery_exports.locations import DATASETS
+
 TRUNCATED = ("istruncated", "boolean")
 PRESTO = {"string": "varchar"}
 """Glue types that have another name in a view; all other names are equal."""
@@ -51,7 +50,7 @@ def latest(dataset: str, columns: Sequence[tuple[str, str]]) -> View:
 
     That export can be truncated: the last column says so.
     """
-    kind = json.loads(DATASETS.read_bytes())[dataset]["kind"]
+    kind = json.loads((DATASETS / "datasets.json").read_bytes())[dataset]["kind"]
     per_agent = kind == "agent"
     selected = [(name.lower(), kind) for name, kind in columns]
     lines = [

@@ -11,11 +11,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from discovery_exports.locations import QUERIES
+
 from .athena_views import View, latest
 from .table_schemas import APPENDED, EXPORTS_TABLE, PARTITION, exports_table, known_tables
-
-QUERIES = Path(__file__).parents[1] / "docs" / "queries"
-"""Each file starts with a comment, which becomes the description of the named query."""
 
 
 class Tables(Construct):

@@ -19,14 +19,12 @@ from aws_cdk import AssetHashType, Stage
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from discovery_exports.locations import FUNCTIONS, PACKAGES, ROOT
+
 from .settings.settings import Architecture
 
-ROOT = Path(__file__).parent.parent
-FUNCTIONS = ROOT / "functions"
 LOCK = FUNCTIONS / "requirements.txt"
 """Packages that the functions import, with their dependencies; boto3 is part of the Lambda runtime."""
-PACKAGES = ROOT / ".lambda"
-"""A folder for each architecture, with the packages and, written last, a copy of the lock file that they are from."""
 RUNTIME = (3, 13)
 """The functions' Python version. If the synthesis runs on it, the asset has bytecode and starts 3 times as fast."""
 CODE = {".py", ".json"}

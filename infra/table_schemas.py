@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
-DATASETS = Path(__file__).parents[1] / "functions" / "exports" / "datasets"
-"""The table definitions of the functions."""
+from discovery_exports.locations import DATASETS
+
 EXPORTS_TABLE = "exports"
 APPENDED = (("other", "string"), ("export_id", "string"), ("requested_date", "date"), ("row_number", "bigint"))
 """Columns after those of each dataset. ``other`` is a JSON object."""

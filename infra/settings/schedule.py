@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -12,7 +11,9 @@ import fastjsonschema
 from annotated_types import Predicate
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-INPUT_SCHEMA = Path(__file__).parents[2] / "functions" / "exports" / "workflow" / "run_input.schema.json"
+from discovery_exports.locations import FUNCTIONS
+
+INPUT_SCHEMA = FUNCTIONS / "exports" / "workflow" / "run_input.schema.json"
 """The schema that a run validates its input against."""
 
 

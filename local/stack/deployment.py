@@ -21,7 +21,16 @@ CONTEXT = {
 """All differences from a deployment to AWS: this machine's processor, short waits, downloads from this machine, and no
 named queries. Linux and Lambda have different names for Arm processors."""
 
-DEPLOYED = ("app.py", "cdk.json", "requirements.txt", "package-lock.json", "infra", "functions")
+DEPLOYED = (
+    "app.py",
+    "cdk.json",
+    "requirements.txt",
+    "package-lock.json",
+    "discovery_exports/__init__.py",
+    "discovery_exports/locations.py",
+    "infra",
+    "functions",
+)
 """The sources of the template and the Lambda functions."""
 
 CDK_ENVIRONMENT = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1", "CDK_VALIDATION": "false"}

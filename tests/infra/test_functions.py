@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from infra.lambda_asset import FUNCTIONS
+from discovery_exports.locations import FUNCTIONS
 from infra.settings.settings import Settings
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template

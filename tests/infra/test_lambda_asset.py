@@ -14,6 +14,7 @@ from typing import get_args
 
 import pytest
 
+from discovery_exports.locations import ROOT
 from infra import lambda_asset
 from infra.lambda_asset import PackagesDiffer
 from infra.settings.settings import Architecture, Settings
@@ -134,7 +135,7 @@ def test_asset_contains_only_code_and_data(assets: Mapping[Architecture, Path], 
 
 
 def test_the_asset_has_the_versions_that_the_tests_import() -> None:
-    deployed, installed = (pins(lambda_asset.ROOT / folder / "requirements.txt") for folder in ("functions", "."))
+    deployed, installed = (pins(ROOT / folder / "requirements.txt") for folder in ("functions", "."))
 
     assert deployed.items() <= installed.items()
     assert {"aws-lambda-powertools", "fastjsonschema", "arro3-core", "arro3-io", "arro3-compute"} <= deployed.keys()

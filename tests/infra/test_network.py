@@ -6,8 +6,8 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
 
+from discovery_exports.locations import FUNCTIONS
 from infra.discovery_exports import DiscoveryExports
-from infra.lambda_asset import FUNCTIONS
 from infra.settings.settings import Existing, Settings
 from tests.infra.synthesis import make_vpc, of_stack, synthesized
 from tests.infra.template import Template

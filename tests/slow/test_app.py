@@ -49,7 +49,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of all that a synthesis reads."""
     folder = tmp_path_factory.mktemp("clone")
     shutil.copy(ROOT / "app.py", folder)
-    for name in ("infra", "functions", "docs/queries", ".lambda"):
+    for name in ("discovery_exports", "infra", "functions", "docs/queries", ".lambda"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
