@@ -40,11 +40,15 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
+.PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
   bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dist: setup ## Build the package that other CDK apps install: a wheel in dist/; the same code gives the same bytes
+	@rm -rf dist
+	@$(RUN) hatchling build --target wheel
 
 demo: $(LOCAL_AWS) ## Start exports on a local AWS, store them, and show the result
 	@$(RUN) local.demo
@@ -154,7 +158,7 @@ lock: setup ## Write the lock files again from the .in files; LOCK_FLAGS=--upgra
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: local-stop ## Delete everything that make has created here
-	rm -rf .venv .venv-* .lambda node_modules cdk.out .local .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .lambda dist node_modules cdk.out .local .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments; each is installed again if its lock file is newer than its stamp file ---

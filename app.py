@@ -4,7 +4,7 @@ import sys
 
 from aws_cdk import App
 
-from infra.lambda_asset import PackagesDiffer
+from infra.lambda_files import PackagesDiffer
 from infra.settings.rules import SettingsError
 from infra.settings.settings import Deployment
 from infra.stack import DiscoveryExportsStack

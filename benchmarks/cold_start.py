@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
 from benchmarks.page import markdown, save
-from infra import lambda_asset
+from infra import lambda_asset, lambda_files
 from infra.settings.settings import Architecture
 
 TARGET = 1.15
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25, help="fresh interpreters of each kind (default: %(default)s)")
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as folder:
-        lambda_asset.build(Path(folder), lambda_asset.all_files(ARCHITECTURE))
+        lambda_asset.build(Path(folder), lambda_files.all_files(ARCHITECTURE))
         subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
         found = {name: measured(name, Path(folder), rounds) for name in CLIENTS}
     print(table(found))

@@ -1,48 +1,31 @@
 """The Lambda asset: this project's code and the packages that it imports, in one directory.
 
-Built without Docker and network: ``make setup`` has put the packages into a folder for each architecture of Lambda,
-from a lock file with the hashes of their wheels. Some have native code, so this machine's packages may not run there.
+Built without Docker and network, from the files that ``lambda_files`` finds.
 """
 
-import csv
 import hashlib
 import py_compile
 import shutil
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from aws_cdk import AssetHashType, Stage
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from discovery_exports.locations import FUNCTIONS, PACKAGES, ROOT
-
+from .lambda_files import all_files, sha256
 from .settings.settings import Architecture
 
-LOCK = FUNCTIONS / "requirements.txt"
-"""Packages that the functions import, with their dependencies; boto3 is part of the Lambda runtime."""
 RUNTIME = (3, 13)
 """The functions' Python version. If the synthesis runs on it, the asset has bytecode and starts 3 times as fast."""
-CODE = {".py", ".json"}
-NATIVE = ".so"
 FORMAT = 2
 """Part of the hash. A change of anything but names and contents, such as modes, needs a new number to be deployed."""
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
 """What Lambda needs: it runs the code as another user, and an import of a file with mode 0600 fails with EACCES.
 https://repost.aws/knowledge-center/lambda-deployment-package-errors
 """
-
-
-class PackagesDiffer(Exception):
-    """The packages of the asset are missing, or are not those of the lock file."""
-
-    def __init__(self, path: Path, fault: str) -> None:
-        name = path.relative_to(PACKAGES.parent)
-        super().__init__(f"{name} {fault}. This installs the packages again: rm -rf {PACKAGES.name} && make setup")
 
 
 @contextmanager
@@ -86,59 +69,6 @@ def set_modes(target: Path) -> None:
     """
     for path in (target, *target.rglob("*")):
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
-
-
-def all_files(architecture: Architecture) -> dict[str, Path]:
-    """The code of the functions by its names in the asset. Raises PackagesDiffer if setup must run first."""
-    return dict(sorted([*own_files(), *package_files(architecture)]))
-
-
-def own_files() -> Iterator[tuple[str, Path]]:
-    """The project's modules and data files. What editors leave, hidden files and links, is not part of the code."""
-    for path in (*FUNCTIONS.glob("*.py"), *(FUNCTIONS / "exports").rglob("*")):
-        name = path.relative_to(FUNCTIONS)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix in CODE and path.is_file() and not path.is_symlink() and not hidden:
-            yield name.as_posix(), path
-
-
-def package_files(architecture: Architecture) -> Iterator[tuple[str, Path]]:
-    """Modules, native libraries and data files of the packages: no scripts, type stubs and metadata.
-
-    Only what a package lists, and with the content that it lists:
-    https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
-    """
-    folder = PACKAGES / architecture
-    if not is_equal(folder / LOCK.name, LOCK):
-        raise PackagesDiffer(folder, f"does not have the packages of {LOCK.relative_to(ROOT)}")
-    for record in folder.glob("*.dist-info/RECORD"):
-        for name, digest, _ in csv.reader(record.read_text("utf-8").splitlines()):
-            path, top = folder / name, name.partition("/")[0]
-            if path.suffix not in {*CODE, NATIVE} or top == "bin" or top.endswith(".dist-info"):
-                continue
-            if not path.is_file() or recorded_digest(path) != digest:
-                raise PackagesDiffer(path, "is not the file that its package has")
-            yield name, path
-
-
-def is_equal(one: Path, other: Path) -> bool:
-    return one.is_file() and one.read_bytes() == other.read_bytes()
-
-
-def recorded_digest(path: Path) -> str:
-    """The SHA-256 of a file in the form of RECORD."""
-    return f"sha256={urlsafe_b64encode(sha256(path)).rstrip(b'=').decode()}"
-
-
-def sha256(path: Path) -> bytes:
-    """The SHA-256 of a file. An app with several stacks reads the 45 MB of an asset only once."""
-    status = path.stat()
-    return _sha256(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _sha256(path: Path, _modified: int, _size: int) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def precompile(target: Path) -> None:

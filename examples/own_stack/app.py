@@ -8,8 +8,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.discovery_exports import DiscoveryExports
-from infra.settings.settings import Settings
+from discovery_exports import DiscoveryExports, Settings
 
 STRING = dynamodb.AttributeType.STRING
 

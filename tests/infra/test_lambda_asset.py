@@ -15,8 +15,8 @@ from typing import get_args
 import pytest
 
 from discovery_exports.locations import ROOT
-from infra import lambda_asset
-from infra.lambda_asset import PackagesDiffer
+from infra import lambda_asset, lambda_files
+from infra.lambda_files import PackagesDiffer
 from infra.settings.settings import Architecture, Settings
 from infra.stack import DiscoveryExportsStack
 from tests.infra.synthesis import make_app
@@ -37,7 +37,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Architecture, Pa
     """The asset of each architecture as it is uploaded."""
     folder = tmp_path_factory.mktemp("assets")
     for architecture in ARCHITECTURES:
-        lambda_asset.build(folder / architecture, lambda_asset.all_files(architecture))
+        lambda_asset.build(folder / architecture, lambda_files.all_files(architecture))
     return {architecture: folder / architecture for architecture in ARCHITECTURES}
 
 
@@ -74,13 +74,13 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        lines.append(f"{name},{lambda_asset.recorded_digest(path)},{len(content)}")
+        lines.append(f"{name},{lambda_files.recorded_digest(path)},{len(content)}")
     (folder / "one-1.dist-info" / "RECORD").write_text("\n".join([*lines, "one-1.dist-info/RECORD,,"]))
     (tmp_path / "requirements.txt").write_text("one==1")
     (folder / "requirements.txt").write_text("one==1")
-    monkeypatch.setattr(lambda_asset, "PACKAGES", tmp_path / ".lambda")
-    monkeypatch.setattr(lambda_asset, "LOCK", tmp_path / "requirements.txt")
-    monkeypatch.setattr(lambda_asset, "ROOT", tmp_path)
+    monkeypatch.setattr(lambda_files, "PACKAGES", tmp_path / ".lambda")
+    monkeypatch.setattr(lambda_files, "LOCK", tmp_path / "requirements.txt")
+    monkeypatch.setattr(lambda_files, "ROOT", tmp_path)
     return folder
 
 
@@ -147,24 +147,24 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 def test_of_a_package_only_code_and_data_are_taken(packages: Path) -> None:
-    assert dict(lambda_asset.package_files("arm64")) == {
+    assert dict(lambda_files.package_files("arm64")) == {
         name: packages / name for name in ("one/__init__.py", "one/_native.abi3.so", "one/data.json")
     }
 
 
 def test_files_that_no_package_lists_are_left_out(packages: Path) -> None:
-    before = dict(lambda_asset.package_files("arm64"))
+    before = dict(lambda_files.package_files("arm64"))
     (packages / "one" / "more.py").write_text("more")
     (packages / "sitecustomize.py").write_text("more")
 
-    assert dict(lambda_asset.package_files("arm64")) == before
+    assert dict(lambda_files.package_files("arm64")) == before
 
 
 def test_of_the_functions_only_the_handlers_and_their_package_are_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not what editors, tools and people leave: hidden files, links, environments, other folders."""
-    monkeypatch.setattr(lambda_asset, "FUNCTIONS", tmp_path)
+    monkeypatch.setattr(lambda_files, "FUNCTIONS", tmp_path)
     code = ["plan_run.py", "exports/model.py", "exports/datasets/tables.json"]
     others = ["requirements.txt", ".cache/a.py", "venv/a.py", "exports/.a.py", "exports/.b/a.json", "exports/a.py.orig"]
     for name in (*code, *others):
@@ -174,7 +174,7 @@ def test_of_the_functions_only_the_handlers_and_their_package_are_taken(
     (tmp_path / "exports" / "more").symlink_to(tmp_path / "venv")
     (tmp_path / "exports" / "folder.py").mkdir()
 
-    assert sorted(name for name, _ in lambda_asset.own_files()) == sorted(code)
+    assert sorted(name for name, _ in lambda_files.own_files()) == sorted(code)
 
 
 # Packages that are not those of the lock file
@@ -184,7 +184,7 @@ def test_missing_packages_are_an_error_that_has_the_command(packages: Path) -> N
     shutil.rmtree(packages)
 
     with pytest.raises(PackagesDiffer) as raised:
-        lambda_asset.all_files("arm64")
+        lambda_files.all_files("arm64")
 
     assert str(raised.value) == (
         ".lambda/arm64 does not have the packages of requirements.txt. "
@@ -196,7 +196,7 @@ def test_packages_of_another_lock_file_are_an_error(packages: Path) -> None:
     (packages / "requirements.txt").write_text("one==0")
 
     with pytest.raises(PackagesDiffer, match="arm64 does not have the packages of requirements"):
-        lambda_asset.all_files("arm64")
+        lambda_files.all_files("arm64")
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"other"), Path.unlink])
@@ -205,7 +205,7 @@ def test_a_file_that_is_not_that_of_its_package_is_an_error(packages: Path, chan
     change(packages / "one" / "_native.abi3.so")
 
     with pytest.raises(PackagesDiffer, match=r"arm64/one/_native.abi3.so is not the file that its package has"):
-        lambda_asset.all_files("arm64")
+        lambda_files.all_files("arm64")
 
 
 # Hash, modes and bytecode
@@ -232,7 +232,7 @@ def test_lambda_may_read_every_file_whatever_the_umask(tmp_path: Path, monkeypat
     monkeypatch.setattr(lambda_asset, "RUNTIME", sys.version_info[:2])  # bytecode, too
     before = os.umask(0o077)
     try:
-        lambda_asset.build(tmp_path / "asset", lambda_asset.all_files("arm64"))
+        lambda_asset.build(tmp_path / "asset", lambda_files.all_files("arm64"))
     finally:
         os.umask(before)
 

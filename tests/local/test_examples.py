@@ -1,6 +1,7 @@
 """Every example, run as a user runs it."""
 
 import json
+import shutil
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.stack.aws import LocalAws
+from tests import package
 from tests.local.caller import EXAMPLES, Caller, make_role
 from tests.local.commands import run_command
 from tests.local.inbox import Inbox
@@ -234,9 +236,11 @@ def test_a_reader_queries_the_tables_and_has_no_access_to_anything_else(
 
 @pytest.fixture
 def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
-    """Outputs of the deployed stack of a team."""
-    outputs = tmp_path / "outputs.json"
-    LocalAws(aws.state.folder, app=EXAMPLES / "own_stack").deploy_beside({}, outputs)
+    """Outputs of the deployed stack of a team that has installed the package."""
+    app, outputs = tmp_path / "own_stack", tmp_path / "outputs.json"
+    shutil.copytree(EXAMPLES / "own_stack", app, ignore=shutil.ignore_patterns(".venv", "cdk.out"))
+    package.install(package.build(tmp_path / "dist"), app / ".venv")
+    LocalAws(aws.state.folder, app=app).deploy_beside({}, outputs)
     deployed: dict[str, str] = json.loads(outputs.read_text())["MigrationData"]
     return deployed
 
