@@ -143,7 +143,10 @@ def test_two_checkouts_with_the_same_code_have_the_same_wheel(wheel: Path, tmp_p
         (clone / name).write_text("left")
     (clone / "docs" / "queries" / "13-link.sql").symlink_to(ROOT / "README.md")
     (clone / ".lambda" / "arm64" / "more.py").write_text("left")
-    (clone / ".lambda" / "arm64" / "jmespath-1.1.0.dist-info" / "uv_cache.json").write_text("left")
+    (info,) = (clone / ".lambda" / "arm64").glob("jmespath-*.dist-info")
+    record = (info / "RECORD").read_text("utf-8").splitlines()
+    (info / "RECORD").write_text("\n".join([f"{info.name}/installed-at.json,sha256=0,1", *reversed(record)]))
+    (info / "installed-at.json").write_text("1")
 
     other = package.build(tmp_path / "dist", checkout=clone, umask=0o077)
 
