@@ -1,23 +1,38 @@
 """The tables describe what the functions write, and can be left out."""
 
 import base64
+import io
 import json
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arro3.core import DataType, Schema
+from arro3.io import read_parquet
 
+from exports.datasets import table_schemas
 from exports.datasets.detection import read_custom
+from exports.datasets.exports_table import exports_row
+from exports.datasets.table_schemas import Columns, Origin
+from exports.unpack.tables import Target, read_table
 from infra.settings.dataset import CustomDataset
 from infra.settings.settings import Settings
 from infra.table_schemas import known_tables
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
 
-APPENDED = [("other", "string"), ("export_id", "string"), ("requested_date", "date"), ("row_number", "bigint")]
-"""Columns after those of every dataset."""
+TYPES = {
+    "Utf8": "string",
+    "Int64": "bigint",
+    "Float64": "double",
+    "Timestamp(µs)": "timestamp",
+    "Date32": "date",
+    "Boolean": "boolean",
+}
+"""Types of AWS Glue by the types in a Parquet file: https://docs.aws.amazon.com/athena/latest/ug/data-types.html"""
 MONTH = {"Name": "requested_month", "Type": "string"}
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 
@@ -32,6 +47,27 @@ def columns(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
 
 
+def written_columns(schema: Schema) -> list[tuple[str, str]]:
+    """The columns of a file as AWS Glue names them."""
+    return [(name, glue_type(schema.field(name).type)) for name in schema.names]
+
+
+def glue_type(kind: DataType) -> str:
+    if kind.value_type:
+        return f"array<{glue_type(kind.value_type)}>"
+    if kind.fields:
+        return f"struct<{','.join(f'{field.name}:{glue_type(field.type)}' for field in kind.fields)}>"
+    return TYPES[str(kind).removeprefix("arro3.core.DataType<").removesuffix(">\n")]
+
+
+def written_table(columns: Columns) -> Schema:
+    """The schema of a table that the functions write."""
+    file = io.BytesIO()
+    target = Target(columns, Origin("export-1", "2026-11-23"), lambda: nullcontext(file))
+    read_table(iter((b"a\r\n1\r\n",)), lambda: iter(()), target)
+    return read_parquet(file.getvalue()).schema
+
+
 def views(template: Template) -> dict[str, Any]:
     found = (each["Properties"]["TableInput"] for each in template.of_type("AWS::Glue::Table").values())
     return {view["Name"]: view for view in found if view["TableType"] == "VIRTUAL_VIEW"}
@@ -43,19 +79,20 @@ def test_there_is_a_table_for_each_known_dataset_and_for_the_exports(template: T
 
 @pytest.mark.parametrize("dataset", known_tables())
 def test_columns_are_those_that_the_functions_write(template: Template, dataset: str) -> None:
-    known = [(name.lower(), kind) for name, kind in known_tables()[dataset]]
-    assert columns(tables(template)[dataset]) == [*known, *APPENDED]
+    written = written_table(table_schemas.known_tables()[dataset])
+
+    assert columns(tables(template)[dataset]) == written_columns(written)
+    assert len(written.names) > 4
 
 
 def test_the_table_of_the_exports_has_the_columns_that_the_functions_write(template: Template) -> None:
-    names = dict(columns(tables(template)["exports"]))
+    written = read_parquet(exports_row({"files": []})).schema
 
-    assert list(names)[:2] + list(names)[-2:] == ["exportid", "kind", "correlationid", "files"]
-    assert {names[name] for name in names if name.endswith("time")} == {"timestamp"}
-    assert names["files"] == (
-        "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint>>"
+    assert columns(tables(template)["exports"]) == written_columns(written)
+    assert written_columns(written)[-1] == (
+        "files",
+        "array<struct<name:string,dataset:string,key:string,tablekey:string,bytes:bigint,sha256:string,rows:bigint>>",
     )
-    assert all(name == name.lower() for name in names)
 
 
 @pytest.mark.parametrize("name", [*known_tables(), "exports"])
@@ -161,10 +198,11 @@ def test_custom_datasets_may_have_the_names_of_other_resources(custom: Template)
 def test_a_custom_dataset_has_a_table_and_is_passed_to_the_function(custom: Template) -> None:
     table = tables(custom)["a_b"]
 
-    assert columns(table) == [("agentid", "string"), ("size_gb", "double"), *APPENDED]
     environment = custom.properties("Functions/StoreExport")["Environment"]["Variables"]
     (read,) = (each for each in read_custom(environment["DATASETS"]) if each.name == "a_b")
     assert (read.file, read.columns["Size (GB)"]) == ("*_a_b.csv", ("Size_GB", "double"))
+    assert columns(table) == written_columns(written_table(read.columns))
+    assert columns(table)[:2] == [("agentid", "string"), ("size_gb", "double")]
     assert "latest_a_b" not in views(custom)
 
 

@@ -33,17 +33,27 @@ SYSTEMS = {
     "Red Hat Enterprise Linux 6 (32-bit)": "2020-11-30",
     "Red Hat Enterprise Linux 7 (64-bit)": "2024-06-30",
     "CentOS Linux release 7.9.2009 (Core)": "2024-06-30",
+    "CentOS 4/5 (32-bit)": "2017-03-31",
     "CentOS 4/5/6/7 (64-bit)": "2024-06-30",
     "CentOS 8 (64-bit)": "2021-12-31",
     "CentOS Stream release 8": "2024-05-31",
     "Oracle Linux Server release 7.9": "2024-12-31",
     "SUSE Linux Enterprise 11 (64-bit)": "2019-03-31",
     "SUSE Linux Enterprise Server 12 SP5": "2024-10-31",
+    "SUSE Linux Enterprise Server 15 SP3": "2022-12-31",
+    'SUSE "11 SP4"': "2019-03-31",
+    'SUSE "15 SP4"': "2023-12-31",
+    "Ubuntu 12.04.5 LTS": "2017-04-28",
     "Ubuntu 16.04.7 LTS": "2021-04-30",
     "Ubuntu 20.04 LTS": "2025-05-31",
+    "Debian GNU/Linux 7 (wheezy)": "2018-05-31",
     "Debian GNU/Linux 10 (64-bit)": "2024-06-30",
     "Amazon Linux release 2 (Karoo)": "2026-06-30",
+    "Amazon Linux AMI release 2015.03": "2023-12-31",
     "Amazon Linux AMI release 2018.03": "2023-12-31",
+    "Microsoft Windows 2000 Server": "2010-07-13",
+    "Microsoft Windows XP Professional (32-bit)": "2014-04-08",
+    "Microsoft Windows 8.x (64-bit)": "2023-01-10",
     "Microsoft Windows Server 2003 Standard (64-bit)": "2015-07-14",
     "Microsoft Windows Server 2008 R2 (64-bit)": "2020-01-14",
     "Microsoft Windows Server 2012 R2 Standard, 6.3.9600": "2023-10-10",
@@ -51,8 +61,13 @@ SYSTEMS = {
 """Words of agents and names of VMware guests, each with the end of its support."""
 SUPPORTED = (
     "Red Hat Enterprise Linux release 9.7 (Plow)",
-    "CentOS Stream release 9",
+    "Red Hat Enterprise Linux release 10.1 (Coughlan)",
+    "CentOS Stream release 10 (Coughlan)",
     "CentOS 4/5 or later (64-bit)",
+    "Oracle Linux Server release 9.4",
+    "SUSE Linux Enterprise Server 15 SP7",
+    "SUSE Linux Enterprise 15 (64-bit)",
+    "openSUSE Tumbleweed 11",
     "Microsoft Windows Server 2012 or later (64-bit)",
     "Microsoft Windows Server 2025 Standard",
     "Debian GNU/Linux 13 (trixie)",
@@ -61,6 +76,18 @@ SUPPORTED = (
     "",
 )
 """Systems that are supported, or whose names do not show one version."""
+KERNELS = ("5.14.0-427.13.1.el9_4.x86_64", "6.12.0-55.el10.aarch64", "4.18.0-553", "7.0.5-8", "2.6.32", "6.2.9200", "")
+"""Versions of kernels. The major version of some is that of a system that has ended."""
+SPLIT = {
+    ("CentOS", "7.9.2009"): "2024-06-30",
+    ("Ubuntu", "18.04"): "2023-05-31",
+    ("SUSE", "11 SP4"): "2019-03-31",
+    ("Windows Server", "2012"): "2023-10-10",
+    ("CentOS", "5.14.0-427.el9.x86_64"): None,
+    ("Linux", "7.0.5"): None,
+    ("Red Hat Enterprise Linux 9", "7.1"): None,
+}
+"""Pairs of osName and osVersion, with the end of support of the system that they name together."""
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +192,7 @@ def test_03_oversized_servers(results: Results) -> None:
 
 
 def test_04_unsupported_systems(results: Results) -> None:
-    ends = {"release 7.9": date(2024, 6, 30), "Windows Server 2016": date(2027, 1, 12)}
+    ends = {"release 7.9": date(2024, 6, 30), "15 SP4": date(2023, 12, 31), "Windows Server 2016": date(2027, 1, 12)}
     ended = [words for words, end in ends.items() if end < datetime.now(UTC).date()]
     expected = [server.id for server in SERVERS if any(words in server.os_version for words in ended)]
 
@@ -174,14 +201,18 @@ def test_04_unsupported_systems(results: Results) -> None:
 
 
 def test_04_unsupported_systems_have_the_names_of_agents_or_of_vmware(own: Database, stored: Stored) -> None:
-    header = ["id", "hostName", "osName", "osVersion"]
-    agents = [[name, "host", "Linux", name] for name in (*SYSTEMS, *SUPPORTED)]
-    guests = [[f"{name} guest", "host", name, ""] for name in (*SYSTEMS, *SUPPORTED)]
+    """The name is in osName or in osVersion. Beside it are kernels, whose versions look like those of systems."""
+    pairs: dict[tuple[str, str], str | None] = dict(SPLIT)
+    for name in (*SYSTEMS, *SUPPORTED):
+        pairs[("Linux", name)] = pairs[(name, "")] = SYSTEMS.get(name)
+        family = "WindowsOS" if "Windows" in name else "Linux"
+        pairs |= {(f"{family} - {name}", kernel): SYSTEMS.get(name) for kernel in KERNELS}
+    rows = [[f"d-{number}", "host", *pair] for number, pair in enumerate(pairs)]
 
-    own.copy_exports([stored({"1_Server.csv": [header, *agents, *guests]})])
+    own.copy_exports([stored({"1_Server.csv": [["id", "hostName", "osName", "osVersion"], *rows]})])
 
-    found = {str(row[0]): row[4] for row in rows_of(own, 4)}
-    assert found == SYSTEMS | {f"{name} guest": ended for name, ended in SYSTEMS.items()}
+    found = {(row[2] or "", row[3] or ""): row[4] for row in rows_of(own, 4)}
+    assert found == {pair: end for pair, end in pairs.items() if end}
 
 
 def test_05_dependencies_have_host_names_or_else_agent_ids(results: Results) -> None:

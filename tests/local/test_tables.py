@@ -2,10 +2,14 @@
 
 import csv
 import io
+import json
 import re
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import zip_longest
 
 import pytest
 from arro3.core import Array, DataType, Table
@@ -47,6 +51,18 @@ ODD = [
 ALIKE = ["2020-01-01 00:00:00", "0012", "1.50", "null", "true"]
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(ALIKE)
 ROWS = st.lists(CELLS | st.lists(st.sampled_from(ODD)).map("".join), min_size=6, max_size=6)
+PERFORMANCE = {
+    "agentId": "agentid",
+    "totalNumCores": "totalnumcores",
+    "totalDiskSize (GB)": "totaldisksize_gb",
+    "timestamp": "timestamp",
+}
+"""Headers and columns of each type."""
+NUMBERS = st.sampled_from(["12", "-7", "2.0", " 5", "1e3", "0.5", ".5", "NaN", "inf", "1e400", str(2**63), "five"])
+MOMENTS = ["2020-07-14 20:46:38", "2020-07-14T20:46:38.25Z", " 2020-07-14 20:46+02:00", "2020-13-01", "20:46:38"]
+TYPED_ROWS = st.lists(st.sampled_from([*MOMENTS, "ü"]) | NUMBERS | CELLS, max_size=8) | st.tuples(
+    CELLS, NUMBERS, NUMBERS, st.sampled_from(MOMENTS)
+).map(list)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +177,53 @@ def test_a_query_returns_any_cells_unchanged(athena: Athena, stack: Stack, servi
     columns = ", ".join(OS_INFO[1:])
     found = athena.rows(f"SELECT {columns} FROM agent_os_info WHERE export_id = '{export_id}' ORDER BY row_number")
     assert found == [tuple(cell or None for cell in row) for row in rows]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+def test_a_query_returns_every_cell_of_typed_columns_ragged_rows_and_other_encodings(
+    database: Database, stack: Stack, service: Service, encoding: str
+) -> None:
+    """300 rows of any length: each cell is the value of its column, or its text is in ``other``."""
+    rows = drawn(TYPED_ROWS, 300)
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([[*PERFORMANCE, "größer"], *filter(None, rows)])
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("1_systemPerformance.csv", text.getvalue().encode(encoding, "replace"))
+    export_id = service.has_body(body.getvalue())
+    stack.run(exportIds=[export_id])
+    database.copy_exports([export_id])
+
+    columns = ", ".join(f'"{column}"' for column in PERFORMANCE.values())
+    found = database.athena.rows(f"SELECT {columns}, other FROM agent_system_performance ORDER BY row_number")
+
+    headers = [*PERFORMANCE, "größer", *(f"column {number}" for number in range(6, 9))]
+    expected = [[cell.encode(encoding, "replace").decode(encoding) for cell in row] for row in rows if row]
+    values = Counter[str]()
+    for row, written in zip(expected, found, strict=True):
+        other = json.loads(written[-1] or "{}")
+        for header, cell, value in zip_longest(headers, row[:8], written[:-1]):
+            if value is None:
+                assert other.pop(header, "") == (cell or "")
+            else:
+                assert is_value_of(cell, value, header)
+                values[header] += 1
+        assert other == {}
+    assert set(values) == set(PERFORMANCE)
+
+
+def is_value_of(cell: str, value: str, header: str) -> bool:
+    """Whether a value of SQL is that of the cell, which Python reads."""
+    match header:
+        case "agentId":
+            return cell == value
+        case "timestamp":
+            moment = datetime.fromisoformat(cell.strip())
+            return datetime.fromisoformat(value) == (moment.astimezone(UTC) if moment.tzinfo else moment).replace(
+                tzinfo=None
+            )
+        case _:
+            return float(cell) == float(value)
 
 
 def drawn(strategy: st.SearchStrategy[list[str]], count: int) -> list[list[str]]:

@@ -35,7 +35,7 @@ def exports_row(manifest: Mapping[str, Any]) -> bytes:
 
     line = json.dumps(_row(manifest), ensure_ascii=False).encode()
     body = io.BytesIO()
-    write_parquet(read_json(io.BytesIO(line), _schema()), body, compression="zstd(1)")
+    write_parquet(read_json(io.BytesIO(line), _schema()), body, compression="zstd(1)", skip_arrow_metadata=True)
     return body.getvalue()
 
 

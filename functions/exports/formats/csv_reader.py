@@ -167,29 +167,46 @@ def _check_cells(columns: Iterable[Array]) -> None:
             raise Refused(f"a cell of more than {CELL_CHARACTERS} characters")
 
 
-class _Stream:
+class _Chunks:
+    """Reads chunks in pieces of other sizes. ``bytes_read`` counts the bytes of the pieces."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = filter(None, chunks)
+        self._rest = memoryview(b"")
+        self.bytes_read = 0
+
+    def next(self, size: int) -> memoryview:
+        """At most ``size`` bytes; none at the end."""
+        self._rest = self._rest or memoryview(next(self._chunks, b""))
+        found, self._rest = self._rest[:size], self._rest[size:]
+        self.bytes_read += len(found)
+        return found
+
+
+class _Stream(_Chunks):
     """The chunks as the file that arro3 reads. It ends early instead of raising.
 
     arro3 raises its own error if a file raises one, and that error has the class of a syntax error. Therefore the error
     of a chunk is kept for ``raise_error``.
     """
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = filter(None, chunks)
-        self._rest = memoryview(b"")
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__(chunks)
         self._error: BaseException | None = None
-        self.bytes_read = 0
         self._batch_start = 0
 
     def start_batch(self) -> None:
         self._batch_start = self.bytes_read
 
     def read(self, size: int) -> bytes:
-        if self._error is None and not self._rest:
-            self._next_chunk()
-        found, self._rest = self._rest[:size], self._rest[size:]
-        self.bytes_read += len(found)
-        return bytes(found)
+        if self._error is None:
+            try:
+                if self.bytes_read - self._batch_start > MAX_BATCH_BYTES:
+                    raise Refused("rows that are too long")  # noqa: TRY301 - kept as the error of a chunk is
+                return bytes(self.next(size))
+            except BaseException as error:
+                self._error = error
+        return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """arro3 requires a method of this name, and does not call it to read a CSV."""
@@ -199,36 +216,28 @@ class _Stream:
         if self._error is not None:
             raise self._error
 
-    def _next_chunk(self) -> None:
-        try:
-            if self.bytes_read - self._batch_start > MAX_BATCH_BYTES:
-                raise Refused("rows that are too long")  # noqa: TRY301 - kept as the error of a chunk is
-            self._rest = memoryview(next(self._chunks, b""))
-        except BaseException as error:
-            self._error = error
-
 
 class _RawChunks(io.RawIOBase):
     """Chunks as a raw stream. It raises Malformed if ``done()``, the number of records read, no longer grows."""
 
-    def __init__(self, chunks: Iterator[bytes], done: Callable[[], int]) -> None:
-        self._chunks = filter(None, chunks)
-        self._rest = memoryview(b"")
+    def __init__(self, chunks: Iterable[bytes], done: Callable[[], int]) -> None:
+        self._chunks = _Chunks(chunks)
         self._done = done
         self._records_done = 0
         self._record_start = 0
-        self.bytes_read = 0
+
+    @property
+    def bytes_read(self) -> int:
+        return self._chunks.bytes_read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io passes no other
         self._check_progress()
-        self._rest = self._rest or memoryview(next(self._chunks, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        self.bytes_read += size
-        return size
+        found = self._chunks.next(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
     def _check_progress(self) -> None:
         done = self._done()

@@ -452,5 +452,4 @@ def _retry_after(error: ClientError) -> float:
 
 
 def _json(document: Any) -> bytes:
-    """The document on one line, because manifests are rows of the table ``exports``."""
     return json.dumps(document, ensure_ascii=False).encode()

@@ -189,7 +189,7 @@ class _Unpacking:
             content = content.with_note("outsideTables", f"requested before {self.tables_from} (tablesFrom)")
         if target or not self.with_tables:
             return content, writer.upload if writer else None
-        reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if too_large else UNKNOWN_DATASET
+        reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if columns else UNKNOWN_DATASET
         return content.with_note("noTable", reason), None
 
     def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -125,6 +125,10 @@ def test_the_columns_have_the_order_and_types_of_the_definition() -> None:
     assert f"Struct({fields})" in str(schema.field("files"))
 
 
+def test_the_file_has_no_schema_of_arrow_beside_its_own() -> None:
+    assert b"ARROW:schema" not in exports_row(MANIFEST)
+
+
 def test_an_export_without_files_and_notes_has_an_empty_array_and_no_notes() -> None:
     row = row_of({**MANIFEST, "files": [], "schemaNotes": []})
 

@@ -168,6 +168,7 @@ def test_a_table_of_a_file_that_is_declared_too_large_is_omitted_with_a_note(
 
     assert (file.rows, file.table_key, file.notes) == (1, None, {"noTable": "more than 100 bytes"})
     assert "create tables" not in " ".join(bucket.journal)
+    assert stored(bucket, "what.csv", b"a\n" * 100).notes == {"noTable": "unknown dataset"}
 
 
 def test_a_too_large_table_of_undeclared_size_is_omitted(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
