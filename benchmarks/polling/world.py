@@ -8,7 +8,7 @@ from typing import Any
 from exports.model import Export, RawObject, utc_text
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
-from exports.runs import Filters
+from exports.runs import Described, Filters
 from exports.s3.multipart import Upload
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -33,11 +33,11 @@ class World:
     def moment(self) -> datetime:
         return START + timedelta(seconds=self.now)
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
         """Return the response of the service, and record the detection delay of each finished export."""
         ids = export_ids or tuple(self.durations)
         self.describes += max(1, -(-len(ids) // PAGE))
-        return {each: self._export(each) for each in ids}
+        return Described({each: self._export(each) for each in ids})
 
     def _export(self, export_id: str) -> Export:
         delay = self.now - self.durations[export_id]

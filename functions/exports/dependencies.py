@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from exports import redaction
 from exports.aws.assume_role import session_as
-from exports.aws.discovery import DISCOVERY_CONFIG, DiscoveryService
+from exports.aws.discovery import DiscoveryService, discovery_client
 from exports.errors import ExportsError, ServiceError
 from exports.keys import batch_key
 from exports.outcomes.catalog import Catalog
@@ -105,7 +105,7 @@ def service() -> DiscoveryService:
     config = settings()
     role, external_id = config.discovery_role, config.discovery_external_id
     caller = session_as(role, name=config.function_name, external_id=external_id) if role else session()
-    client = caller.client("discovery", region_name=config.discovery_region, config=DISCOVERY_CONFIG)
+    client = discovery_client(caller, config.discovery_region)
     client.meta.events.register("response-received.discovery.DescribeExportTasks", record_call)
     return DiscoveryService(client)
 

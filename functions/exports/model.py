@@ -18,6 +18,10 @@ IN_PROGRESS = "IN_PROGRESS"
 """Status of a catalog item whose export has no outcome yet."""
 
 
+UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
+"""``requested_at`` of an export whose request time the service does not give, or gives in a form that is unknown."""
+
+
 class Reason(StrEnum):
     """Why an export was rejected."""
 
@@ -51,6 +55,10 @@ class Export:
     requested_end: datetime | None = None
     download_url: str | None = field(default=None, repr=False)
     """The download URL: a bearer secret that must not leave the memory of the function."""
+
+    @property
+    def has_request_time(self) -> bool:
+        return self.requested_at != UNKNOWN_TIME
 
     @property
     def requested_date(self) -> str:

@@ -14,7 +14,6 @@ from typing import TypeVar
 from exports.errors import (
     ExportsError,
     NonRetryableError,
-    Rejected,
     ServiceError,
     SourceChanged,
     SourceDenied,
@@ -23,43 +22,6 @@ from exports.errors import (
 )
 
 T = TypeVar("T")
-
-RETRYABLE_CODES = frozenset(
-    {
-        "500",
-        "502",
-        "503",
-        "504",
-        "BadDigest",
-        "ConditionalRequestConflict",
-        "ConnectTimeoutError",
-        "ConnectionClosedError",
-        "EndpointConnectionError",
-        "HTTPClientError",
-        "IncompleteBody",
-        "IncompleteReadError",
-        "InternalError",
-        "InternalException",
-        "InternalFailure",
-        "OperationAborted",
-        "ProvisionedThroughputExceededException",
-        "ReadTimeoutError",
-        "RequestThrottled",
-        "RequestTimeout",
-        "RequestTimeTooSkewed",
-        "ResponseStreamingError",
-        "ServiceUnavailable",
-        "SSLError",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequests",
-    }
-)
-"""AWS error codes and names of botocore exceptions after which a retry of the same call may succeed.
-
-https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-"""
 
 
 class OutOfTime(SourceError):
@@ -72,12 +34,10 @@ class OutOfTime(SourceError):
 def is_retryable(error: ExportsError) -> bool:
     """Whether a retry of the same call may succeed."""
     match error:
-        case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime() | NonRetryableError() | Rejected():
+        case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime() | NonRetryableError():
             return False
-        case ServiceError(code=code):
-            return code in RETRYABLE_CODES
         case _:
-            return isinstance(error, SourceError)
+            return isinstance(error, SourceError | ServiceError)
 
 
 def no_deadline() -> float:

@@ -1,9 +1,10 @@
 """A run, its batches, and the items that are ready to be stored."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from exports.model import Export, utc_text
@@ -13,6 +14,11 @@ BATCH_SIZE = 100
 EXPORT_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 Filters = Sequence[Mapping[str, Any]]
+
+
+def is_export_id(text: str) -> bool:
+    """Whether the text is an export id that can be part of a key."""
+    return bool(EXPORT_ID.fullmatch(text)) and text not in {".", ".."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,29 @@ class Run:
         }
 
 
+class Described(dict[str, Export]):
+    """Exports by id, as the service describes them.
+
+    ``refused`` has the error code for each id that the service does not accept. About ``unanswered`` ids nothing is
+    known: they were not asked for, because the service failed or the time was over.
+    """
+
+    def __init__(
+        self,
+        exports: Mapping[str, Export],
+        *,
+        refused: Mapping[str, str] = MappingProxyType({}),
+        unanswered: Iterable[str] = (),
+    ) -> None:
+        super().__init__(exports)
+        self.refused = refused
+        self.unanswered = frozenset(unanswered)
+
+
 class Service(Protocol):
     """Application Discovery Service: :class:`exports.aws.discovery.DiscoveryService`."""
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]: ...
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described: ...
 
 
 @dataclass(frozen=True, slots=True)

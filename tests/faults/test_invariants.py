@@ -36,7 +36,7 @@ from exports.outcomes.events import EventPublisher
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.recorder import ANNOUNCE_GRACE, OutcomeRecorder
 from exports.outcomes.rows import Row
-from exports.runs import Batch, Filters, Item, Unfinished
+from exports.runs import Batch, Described, Filters, Item, Unfinished
 from exports.s3.crc32 import to_base64
 from exports.s3.multipart import Upload
 from exports.storing.storing import Storing
@@ -425,11 +425,12 @@ class StoreStateMachine(RuleBasedStateMachine):
     def _batch(self, run: str) -> Batch:
         return batch(*BODIES, run_id=run)
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
         """Behave as the service; every download URL contains the canary."""
         url = f"https://exports.s3.us-west-2.amazonaws.com/key?X-Amz-Signature={CANARY}"
         failed = {"export-failed": export("export-failed", "FAILED")}
-        return {export_id: failed.get(export_id) or export(export_id, download_url=url) for export_id in export_ids}
+        exports = {each: failed.get(each) or export(each, download_url=url) for each in export_ids}
+        return Described(exports)
 
     def _rows(self) -> dict[str, Row]:
         if not hasattr(self, "bucket"):

@@ -17,7 +17,7 @@ from exports.model import Export, RawObject
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row, Write
 from exports.retry import RetryPolicy, no_deadline
-from exports.runs import Batch, Filters, Unfinished
+from exports.runs import Batch, Described, Filters, Unfinished
 from exports.s3.crc32 import to_base64
 from exports.s3.multipart import ObjectStore, Part, PendingUpload, Upload, UploadGone, composite_checksum
 from tests.unit.builders import KEYS, NOW, row
@@ -46,17 +46,24 @@ class FakeClock:
 
 @dataclass
 class FakeService:
-    """Lists ``exports``, or raises ``error``; records the IDs and filters of each call."""
+    """Lists ``exports``, or raises ``error``; records the IDs and filters of each call.
+
+    It refuses the ids in ``refused``, and knows nothing of those in ``unanswered``.
+    """
 
     exports: Sequence[Export] = ()
     error: Exception | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unanswered: Sequence[str] = ()
     calls: list[tuple[tuple[str, ...], Filters]] = field(default_factory=list)
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Mapping[str, Export]:
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
         self.calls.append((tuple(export_ids), filters))
         if self.error:
             raise self.error
-        return {each.id: each for each in self.exports if not export_ids or each.id in export_ids}
+        found = {each.id: each for each in self.exports if not export_ids or each.id in export_ids}
+        refused = {each: code for each, code in self.refused.items() if each in export_ids}
+        return Described(found, refused=refused, unanswered=self.unanswered)
 
 
 @dataclass

@@ -4,38 +4,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+from exports.aws.error_codes import Meaning, meaning, safe_code
 from exports.errors import NonRetryableError, ServiceError
-
-NON_RETRYABLE_CODES = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AllAccessDisabled",
-        "AuthorizationErrorException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "HomeRegionNotSetException",
-        "InvalidClientTokenId",
-        "InvalidParameterException",
-        "InvalidParameterValueException",
-        "KMS.AccessDeniedException",
-        "KMS.DisabledException",
-        "KMS.KMSInvalidStateException",
-        "KMS.NotFoundException",
-        "KMSAccessDeniedException",
-        "NoSuchBucket",
-        "ResourceNotFoundException",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)
-"""Codes after which a retry cannot succeed until a policy, a key, a setting or the request is corrected."""
 
 
 def error_code(error: ClientError) -> str:
-    """The error code of the response; for a HEAD, whose response has no body, the HTTP status as text."""
-    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    """The error code of the response; the HTTP status as text if it has none, as a HEAD, whose response has no body."""
+    return safe_code(error.response.get("Error", {}).get("Code"), _status(error))
+
+
+def service_error(code: object, status: int | None = None, message: object = "") -> ServiceError:
+    """The error to raise after a response with this code, HTTP status and message, which it does not keep."""
+    text = safe_code(code, status)
+    refused = meaning(text, status, str(message)) is Meaning.REFUSED
+    # The response to a HEAD has no error code, only its status.
+    text = "AccessDenied" if text == "403" else text
+    return NonRetryableError(text) if refused else ServiceError(text)
+
+
+def client_error(error: ClientError) -> ServiceError:
+    details = error.response.get("Error", {})
+    return service_error(details.get("Code"), _status(error), details.get("Message"))
 
 
 @contextmanager
@@ -44,9 +35,10 @@ def aws_call() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error_code(error)
-        # The response to a HEAD has no error code, only its status.
-        code = "AccessDenied" if code == "403" else code
-        raise (NonRetryableError if code in NON_RETRYABLE_CODES else ServiceError)(code) from None
-    except BotoCoreError as error:
+        raise client_error(error) from None
+    except (BotoCoreError, ResponseParserError) as error:
         raise ServiceError(type(error).__name__) from None
+
+
+def _status(error: ClientError) -> int | None:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")

@@ -1,19 +1,21 @@
 """Export tasks, as Application Discovery Service describes them."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from exports.aws.client_errors import aws_call
+from exports.aws.export_info import read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
-from exports.redaction import redact_message
-from exports.runs import Filters
+from exports.runs import Described, Filters
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
 
 logger = Logger(child=True)
@@ -21,83 +23,165 @@ logger = Logger(child=True)
 DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 """For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
 MAX_PAGES = 10_000
-"""More pages than this are treated as a listing that never ends."""
+"""More pages than this are treated as a listing that never ends. For given ids, two pages for each are the maximum."""
+MAX_SEARCH_SECONDS = 30
+"""Time after which a search for refused ids makes no further call. The next poll continues with the others."""
+MAX_LOGGED = 100
 INVALID = frozenset({"InvalidParameterException", "InvalidParameterValueException"})
 """Codes for an invalid id or an invalid value of a filter."""
 _RANK: dict[str, int] = {Status.SUCCEEDED: 2, Status.FAILED: 1}
 
 
+def discovery_client(session: "Session", region: str) -> "ApplicationDiscoveryServiceClient":
+    """A client whose responses hold the JSON of the service as it is, so that odd members are found and left out."""
+    client: ApplicationDiscoveryServiceClient = session.client("discovery", region_name=region, config=DISCOVERY_CONFIG)
+    client.meta.events.register("before-parse.discovery.DescribeExportTasks", parse_leniently)
+    return client
+
+
+def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Replace botocore's parsing of a response. Handles ``before-parse``.
+
+    botocore raises ValueError, RuntimeError, AttributeError, TypeError or UnicodeDecodeError for the whole response if
+    one time, type, member or byte in it is odd. It reads a body that is no JSON, such as an HTML page, as ``{}``.
+    """
+    found = read_json(response_dict["body"] or b"")
+    document = found if isinstance(found, dict) else {}
+    if response_dict["status_code"] < 300:
+        customized_response_dict |= {name: document.get(name) for name in ("exportsInfo", "nextToken")}
+        response_dict["body"] = b"{}"
+        return
+    text = {name: value for name, value in document.items() if isinstance(value, str)}
+    response_dict["body"] = json.dumps({"message": "", **text}).encode()
+
+
 class DiscoveryService:
     """DescribeExportTasks with all pages. The client must be in the account's Migration Hub home Region."""
 
-    def __init__(self, client: "ApplicationDiscoveryServiceClient") -> None:
+    def __init__(
+        self, client: "ApplicationDiscoveryServiceClient", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._clock = clock
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> dict[str, Export]:
+    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
         """Exports by id, at most 100 ids per call; without ids and filters, all exports of the service.
 
-        Ids that the service does not know or rejects as invalid are absent. The other ids of a rejected call are
-        requested again without the invalid ones. If an id appears twice, the most advanced status wins, so that the
+        Ids that the service does not know are absent. If it refuses the call because of some ids, those are ``refused``
+        in the result, and the others are described. If an id appears twice, the most advanced status wins, so that the
         result does not depend on the order of pages.
         """
         try:
-            return self._describe_all(export_ids, filters)
+            return Described(self._describe(export_ids, filters))
         except NonRetryableError as error:
-            if error.code not in INVALID or filters or not export_ids:
+            if error.code not in INVALID or not export_ids or (filters and len(export_ids) == 1):
                 raise
-        if len(export_ids) == 1:
-            logger.warning("export ID rejected by the service", export_id=export_ids[0])
-            return {}
-        half = len(export_ids) // 2
-        return {**self.describe(export_ids[:half]), **self.describe(export_ids[half:])}
+            search = _Search(lambda ids: self._describe(ids, filters), error.code, self._clock)
+        described = search.run(export_ids)
+        if filters and len(described.refused) == len(export_ids):
+            raise NonRetryableError(search.code)  # the service refuses the filters
+        return described
 
-    def _describe_all(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
+    def _describe(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
+        asked = frozenset(export_ids)
         found: dict[str, Export] = {}
-        for export in self._pages(export_ids, filters):
+        odd: list[dict[str, Any]] = []
+        for info in self._pages(export_ids, filters):
+            export, oddities = read_export(info)
+            if oddities:
+                odd.append(oddities)
+            if export is None or (asked and export.id not in asked):
+                continue
             other = found.get(export.id)
             if other is None or _rank(export) > _rank(other):
                 found[export.id] = export
+        if odd:
+            logger.warning("exports with odd members", number=len(odd), exports=odd[:MAX_LOGGED])
         if unknown := {export.status for export in found.values()} - set(Status):
-            logger.warning(
-                "unknown export status, treated as in progress", statuses=sorted(map(redact_message, unknown))
-            )
+            logger.warning("unknown export status, treated as in progress", statuses=sorted(unknown))
         return found
 
-    def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Export]:
+    def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Any]:
+        """The entries of all pages. Raises ServiceError for a response without a list of exports."""
         request: dict[str, Any] = {}
         if export_ids:
             request["exportIds"] = list(export_ids)
         if filters:
             request["filters"] = [dict(each) for each in filters]
+        max_pages = 2 * len(export_ids) or MAX_PAGES
         with aws_call():
             # botocore's paginator raises PaginationError if a token is returned twice.
-            pages = self._client.get_paginator("describe_export_tasks").paginate(**request)
+            pages: Any = self._client.get_paginator("describe_export_tasks").paginate(**request)
             for number, page in enumerate(pages, start=1):
-                if number > MAX_PAGES:
+                if number > max_pages:
                     raise ServiceError("TooManyPages")
-                yield from map(_to_export, page.get("exportsInfo") or ())
+                entries, token = page.get("exportsInfo"), page.get("nextToken")
+                if not isinstance(entries, list) or not isinstance(token, str | None):
+                    raise ServiceError("InvalidResponse")
+                yield from entries
+
+
+class _Search:
+    """Finds the ids because of which the service refuses a call, with at most three calls more than there are ids.
+
+    The ids are halved while one half is accepted. Where both are refused, there may be many, so each id is tried alone.
+    A search that the service or the time ends has found what it has found; the other ids are ``unanswered``.
+    """
+
+    def __init__(
+        self, describe: Callable[[Sequence[str]], dict[str, Export]], code: str, clock: Callable[[], float]
+    ) -> None:
+        self.code = code
+        self._describe = describe
+        self._clock = clock
+        self._ends_at = clock() + MAX_SEARCH_SECONDS
+        self._found: dict[str, Export] = {}
+        self._refused: dict[str, str] = {}
+        self._answered: set[str] = set()
+
+    def run(self, export_ids: Sequence[str]) -> Described:
+        try:
+            self._search(export_ids)
+        except NonRetryableError:
+            raise
+        except ServiceError:
+            if not self._answered:
+                raise
+        logger.warning("export IDs refused by the service", export_ids=list(self._refused), error=self.code)
+        return Described(self._found, refused=self._refused, unanswered=set(export_ids) - self._answered)
+
+    def _search(self, group: Sequence[str]) -> None:
+        """``group`` is refused as a whole."""
+        self._note_refused(group)
+        while len(group) > 1:
+            half = len(group) // 2
+            refused = [part for part in (group[:half], group[half:]) if self._is_refused(part)]
+            if len(refused) == 1:
+                (group,) = refused
+                continue
+            for export_id in group:
+                if export_id not in self._answered:
+                    self._is_refused([export_id])
+            return
+
+    def _is_refused(self, group: Sequence[str]) -> bool:
+        if self._clock() >= self._ends_at:
+            raise ServiceError("SearchTimedOut")
+        try:
+            self._found |= self._describe(group)
+        except NonRetryableError as error:
+            if error.code not in INVALID:
+                raise
+            self._note_refused(group)
+            return True
+        self._answered.update(group)
+        return False
+
+    def _note_refused(self, group: Sequence[str]) -> None:
+        if len(group) == 1:
+            self._refused[group[0]] = self.code
+            self._answered.update(group)
 
 
 def _rank(export: Export) -> int:
     return _RANK.get(export.status, 0)
-
-
-def _to_export(info: Any) -> Export:
-    """One ExportInfo. Only the id is required: the other members may be missing."""
-    return Export(
-        id=info["exportId"],
-        status=info.get("exportStatus") or "",
-        status_message=info.get("statusMessage") or "",
-        requested_at=_utc(info.get("exportRequestTime")) or datetime.fromtimestamp(0, UTC),
-        is_truncated=bool(info.get("isTruncated")),
-        requested_start=_utc(info.get("requestedStartTime")),
-        requested_end=_utc(info.get("requestedEndTime")),
-        download_url=info.get("configurationsDownloadUrl") or None,
-    )
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    """The time in UTC. A time without a time zone is treated as UTC."""
-    if time is None:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -182,7 +182,7 @@ class Catalog:
             **self._origin,
             "exportStatus": export.status,
             "statusMessage": redact_message(export.status_message),
-            "exportRequestTime": utc_text(export.requested_at),
+            "exportRequestTime": utc_text(export.requested_at) if export.has_request_time else None,
             "isTruncated": export.is_truncated,
             "requestedStartTime": utc_text(export.requested_start) if export.requested_start else None,
             "requestedEndTime": utc_text(export.requested_end) if export.requested_end else None,

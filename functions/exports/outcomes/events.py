@@ -4,7 +4,7 @@ import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from exports.aws.client_errors import aws_call
+from exports.aws.client_errors import aws_call, service_error
 from exports.errors import ServiceError
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
@@ -74,8 +74,8 @@ class EventPublisher:
                 response = self._client.put_events(Entries=[entry])
             if not response["FailedEntryCount"]:
                 return
-            code = response["Entries"][0].get("ErrorCode", "Unknown")
-            self._retry_policy.wait_or_raise(failures, ServiceError(code))
+            code = response["Entries"][0].get("ErrorCode")
+            self._retry_policy.wait_or_raise(failures, service_error(code))
 
 
 def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:

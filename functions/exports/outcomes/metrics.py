@@ -9,10 +9,9 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from exports.aws.error_codes import Meaning, meaning, safe_code
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
-
-THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 
 
 def measure(row: Row, outcome: Outcome) -> None:
@@ -43,10 +42,12 @@ def record_poll(detection_delays: Sequence[timedelta], ages: Sequence[timedelta]
 
 def record_call(parsed_response: Any = None, **_: object) -> None:
     """Count an attempt of a DescribeExportTasks call, throttled or not. Handles botocore's ``response-received``."""
-    code = ((parsed_response or {}).get("Error") or {}).get("Code")
+    response = parsed_response or {}
+    code = safe_code(response.get("Error", {}).get("Code"))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     metrics = EphemeralMetrics()
     metrics.add_metric("DescribeCalls", MetricUnit.Count, 1)
-    metrics.add_metric("DescribeThrottles", MetricUnit.Count, int(code in THROTTLING))
+    metrics.add_metric("DescribeThrottles", MetricUnit.Count, int(meaning(code, status) is Meaning.THROTTLED))
     metrics.flush_metrics()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from exports.aws.client_errors import aws_call, error_code
+from exports.aws.client_errors import aws_call, client_error
 from exports.errors import NonRetryableError, ServiceError
 from exports.retry import RetryPolicy
 from exports.s3.crc32 import crc32_of_parts, from_base64, to_base64
@@ -398,10 +398,10 @@ class Bucket:
             try:
                 return operation(Bucket=self._bucket, ExpectedBucketOwner=self._owner, **request)
             except ClientError as error:
-                seconds = _retry_after(error)
-                if not seconds:
+                failed, seconds = client_error(error), _retry_after(error)
+                if not seconds or isinstance(failed, NonRetryableError):
                     raise
-                raise SlowDown(error_code(error), seconds) from None
+                raise SlowDown(failed.code, seconds) from None
 
 
 class _SizedBody:

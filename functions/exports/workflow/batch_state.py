@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from exports.aws.error_codes import CODE
 from exports.model import utc_text
 from exports.runs import Item
 from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES
@@ -34,6 +35,8 @@ class Pending:
     """The poll at the deadline is done."""
     store_limit: int | None = None
     """Exports that the next round may store, after a round that stored nothing or that Lambda throttled."""
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    """How often each pending export was assigned to storing; an absent one never."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -49,10 +52,14 @@ class Pending:
 
         A member may be missing: a batch that runs during an upgrade has the state of the earlier release.
         """
-        return cls(
+        pending = cls(
             unlisted=tuple(state.get("unlisted", ())),
             waiting=tuple(state.get("waiting", ())),
             ready=tuple(map(Item.from_json, state.get("ready", ()))),
+        )
+        return replace(
+            pending,
+            attempts=dict(zip(pending.ids, state.get("attempts", ()), strict=False)),
             results=tuple(state.get("results", ())),
             polls=state.get("polls", 0),
             stores=state.get("stores", 0),
@@ -78,6 +85,7 @@ class Pending:
             "lookedAt": utc_text(self.last_polled_at) if self.last_polled_at else None,
             "last": self.last,
             "storeLimit": self.store_limit,
+            "attempts": [self.attempts.get(export_id, 0) for export_id in self.ids],
         }
 
 
@@ -85,7 +93,7 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-_MESSAGE = re.compile(r'"errorMessage":\s*"([A-Za-z0-9_.]{1,80})(?:"|$)')
+_MESSAGE = re.compile(rf'"errorMessage":\s*"({CODE})(?:"|$)')
 
 
 def failure_code(failure: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """One poll of the exports of a batch: which are ready to store, which have ended, and when to poll again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +9,10 @@ from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Records, Row
-from exports.runs import Batch, Item, Service
+from exports.runs import Batch, Described, Item, Service
 from exports.settings import Settings
 from exports.workflow.batch_state import Pending, failure_code
-from exports.workflow.poll_interval import MAX_STORES, next_poll_at
+from exports.workflow.poll_interval import MAX_STORES, RESERVED_STORES, next_poll_at
 
 Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
 """Takes the longest possible detection delays of ended exports, and the ages of pending ones."""
@@ -111,7 +111,7 @@ class BatchPoll:
         last = self.now >= self.batch.deadline
         ids = (*pending.unlisted, *pending.waiting)
         try:
-            listed = self.service.describe(ids, self.batch.filters) if ids else {}
+            listed = self.service.describe(ids, self.batch.filters) if ids else Described({})
         except NonRetryableError:
             raise
         except ServiceError as error:
@@ -132,6 +132,7 @@ class BatchPoll:
             last_polled_at=self.now,
             last=last,
             store_limit=pending.store_limit,
+            attempts=pending.attempts,
         )
         return _assign_items(after, (*(() if last else pending.ready), *sorted_.ready))
 
@@ -150,7 +151,7 @@ class BatchPoll:
         """
         tried = [each for each in found.ids if each in rows and (rows[each].last_error or rows[each].outcome)]
         late = dict.fromkeys((*found.waiting, *tried))
-        return [self.now - listed[export_id].requested_at for export_id in late if export_id in listed]
+        return [self.now - self._requested_at(listed[export_id]) for export_id in late if export_id in listed]
 
     def _poll_failed(self, pending: Pending) -> Pending:
         """Keep the state after a poll that the service did not answer; the next poll tries again."""
@@ -170,10 +171,13 @@ class BatchPoll:
     def _requested(self, listed: Mapping[str, Export], pending: Pending) -> list[datetime]:
         """Request times of the pending exports; the run's start for those that the service does not list yet."""
         unlisted = [self.batch.started_at] * len(pending.unlisted)
-        return [*unlisted, *(listed[each].requested_at for each in pending.ids if each in listed)]
+        return [*unlisted, *(self._requested_at(listed[each]) for each in pending.ids if each in listed)]
 
-    def _sort(self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]) -> Pending:
-        """Settle exports that failed or were never found; split the others into unlisted, waiting and ready."""
+    def _requested_at(self, export: Export) -> datetime:
+        return export.requested_at if export.has_request_time else self.batch.started_at
+
+    def _sort(self, pending: Pending, listed: Described, rows: Mapping[str, Row]) -> Pending:
+        """Settle exports that failed, were refused or never found; split the others by what they need next."""
         unlisted: list[str] = []
         waiting: list[str] = []
         ready: list[Item] = []
@@ -181,7 +185,10 @@ class BatchPoll:
         for export_id in (*pending.unlisted, *pending.waiting):
             export = listed.get(export_id)
             row = rows.get(export_id)
-            if export is None:
+            if export_id in listed.refused:
+                outcome = Outcome.NOT_FOUND if export_id in new else Outcome.NOT_STORED
+                self.records.record_unsettled(export_id, outcome, listed.refused[export_id])
+            elif export is None:
                 (unlisted if export_id in new else waiting).append(export_id)
             elif row and row.is_final_for(self.batch.requested_at):
                 self.records.announce_overdue(row)
@@ -195,15 +202,16 @@ class BatchPoll:
                     self.records.mark_in_progress(export, without_url=True)
                 elif export_id in new:
                     self.records.mark_in_progress(export)
-        return Pending(self._still_unlisted(unlisted), tuple(waiting), tuple(ready))
+        return Pending(self._still_unlisted(unlisted, listed.unanswered), tuple(waiting), tuple(ready))
 
-    def _still_unlisted(self, unlisted: Sequence[str]) -> tuple[str, ...]:
+    def _still_unlisted(self, unlisted: Sequence[str], unanswered: Set[str]) -> tuple[str, ...]:
         """The service may list a new id late. After the grace period, an unlisted id counts as not found."""
         if self.now - self.batch.started_at <= self.settings.not_found_grace:
             return tuple(unlisted)
         for export_id in unlisted:
-            self.records.record_unsettled(export_id, Outcome.NOT_FOUND)
-        return ()
+            if export_id not in unanswered:
+                self.records.record_unsettled(export_id, Outcome.NOT_FOUND)
+        return tuple(export_id for export_id in unlisted if export_id in unanswered)
 
     def _storable(self, export: Export, row: Row | None) -> bool:
         """Finished, not claimed by another run, and with a URL (it may come late) or past the grace period for it."""
@@ -240,10 +248,28 @@ def _store_limit(results: Sequence[Mapping[str, Any]]) -> int | None:
 def _assign_items(pending: Pending, ready: Sequence[Item]) -> Pending:
     """Assign the ready items to storing, within the MAX_STORES of the batch; the others wait.
 
-    With a ``store_limit``, the items that were not tried come first next time. So a source that is down for an hour
-    does not use up the attempts of a day.
+    Items with fewer attempts come first, and RESERVED_STORES are kept for every other pending export. So neither a
+    source that is down for an hour nor an export that never finishes uses up the attempts of the others.
     """
-    limit = min(max(0, MAX_STORES - pending.stores), pending.store_limit or MAX_STORES)
-    chosen = tuple(ready[:limit])
-    held_back = (item.export_id for item in ready[limit:])
-    return replace(pending, waiting=(*pending.waiting, *held_back), ready=chosen, stores=pending.stores + len(chosen))
+    left = max(0, MAX_STORES - pending.stores)
+    limit = min(left, pending.store_limit or MAX_STORES)
+    ids = [*pending.unlisted, *pending.waiting, *(item.export_id for item in ready)]
+    attempts = {export_id: pending.attempts.get(export_id, 0) for export_id in ids}
+    unreserved = left - sum(max(0, RESERVED_STORES - count) for count in attempts.values())
+    chosen: list[Item] = []
+    held_back: list[str] = []
+    for item in sorted(ready, key=lambda item: attempts[item.export_id]):
+        reserved = attempts[item.export_id] < RESERVED_STORES
+        if len(chosen) < limit and (reserved or unreserved > 0):
+            chosen.append(item)
+            attempts[item.export_id] += 1
+            unreserved -= not reserved
+        else:
+            held_back.append(item.export_id)
+    return replace(
+        pending,
+        waiting=(*pending.waiting, *held_back),
+        ready=tuple(chosen),
+        stores=pending.stores + len(chosen),
+        attempts=attempts,
+    )

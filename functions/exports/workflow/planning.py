@@ -1,6 +1,5 @@
 """Resolve the input of a run to exports, and split them into batches."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 from exports.keys import batch_key, plan_key
 from exports.model import Export, Status
 from exports.outcomes.rows import Row
-from exports.runs import BATCH_SIZE, EXPORT_ID, Run, Service
+from exports.runs import BATCH_SIZE, Run, Service, is_export_id
 
 MAX_BATCHES = 1000
 """100,000 exports in a sweep; the next sweep takes the rest. The list of batches must fit into 256 KB."""
@@ -40,9 +39,7 @@ def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | Non
     if run.export_ids:
         return Plan(run.export_ids)
     listed = service.describe(filters=run.filters)
-    usable = [
-        export for export in listed.values() if re.fullmatch(EXPORT_ID, export.id) and export.id not in {".", ".."}
-    ]
+    usable = [export for export in listed.values() if is_export_id(export.id)]
     wanted = _unsettled(usable, rows, run.started_at, max_age) if run.is_sweep else usable
     ids = [export.id for export in sorted(wanted, key=_finished_first)]
     limit = MAX_BATCHES * BATCH_SIZE
@@ -50,7 +47,11 @@ def plan(run: Run, *, service: Service, rows: ReadRows, max_age: timedelta | Non
 
 
 def _unsettled(exports: Iterable[Export], rows: ReadRows, now: datetime, max_age: timedelta | None) -> list[Export]:
-    recent = [export for export in exports if max_age is None or now - export.requested_at <= max_age]
+    recent = [
+        export
+        for export in exports
+        if max_age is None or not export.has_request_time or now - export.requested_at <= max_age
+    ]
     known = rows(export.id for export in recent)
     return [
         export for export in recent if not ((row := known.get(export.id)) and row.is_final_for(None) and row.announced)

@@ -9,6 +9,8 @@ MAX_POLLS = 400
 """Polls of one batch. With the next two it keeps a child's history below 20,000 events; the limit is 25,000."""
 MAX_STORES = 400
 """Invocations of Store export for one batch. Most exports need one, a large export needs several."""
+RESERVED_STORES = 2
+"""Of these, those that are kept for each pending export, so that an export that never finishes uses up no other's."""
 MAX_RETRIES = 1_500
 """Retries of the tasks of one batch before its last poll. Lambda would have to throttle most invocations for hours."""
 NEW = timedelta(minutes=2)

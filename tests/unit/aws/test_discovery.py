@@ -1,5 +1,8 @@
 """DescribeExportTasks, with paging, errors and invalid responses."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +13,10 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.aws.discovery import DiscoveryService
+from exports.aws.discovery import MAX_SEARCH_SECONDS, DiscoveryService
 from exports.errors import NonRetryableError, ServiceError
+from exports.runs import Described
+from tests.unit.answers import Answer, AnsweredClient, listing
 
 REQUESTED = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -67,10 +72,9 @@ def test_filters_are_sent_to_the_service(stubbed: Any) -> None:
     assert service.describe(["a"], filters) == {}
 
 
-@pytest.mark.parametrize("answer", [{}, {"exportsInfo": []}])
-def test_bad_input_18_response_without_exports_is_empty(stubbed: Any, answer: Any) -> None:
+def test_bad_input_18_response_with_an_empty_list_has_no_exports(stubbed: Any) -> None:
     service, stubber = stubbed
-    stubber.add_response("describe_export_tasks", answer)
+    stubber.add_response("describe_export_tasks", {"exportsInfo": []})
 
     assert service.describe() == {}
 
@@ -92,7 +96,10 @@ def test_fault_19_repeated_token_ends_the_listing(stubbed: Any) -> None:
         service.describe()
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ServerInternalErrorException"])
+@pytest.mark.parametrize(
+    "code",
+    ["ThrottlingException", "ServerInternalErrorException", "ExpiredToken", "ExpiredTokenException", "RequestExpired"],
+)
 def test_fault_15_16_retryable_error_has_only_its_code(stubbed: Any, code: str) -> None:
     service, stubber = stubbed
     stubber.add_client_error("describe_export_tasks", code, "see https://x/s3cr3t")
@@ -109,8 +116,9 @@ def test_fault_15_16_retryable_error_has_only_its_code(stubbed: Any, code: str) 
         "HomeRegionNotSetException",
         "AuthorizationErrorException",
         "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
+        "SubscriptionRequiredException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
     ],
 )
 def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> None:
@@ -121,25 +129,136 @@ def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> N
         service.describe()
 
 
+@dataclass
+class Refusing:
+    """Answers over HTTP: every call with one of the ids in ``bad`` is refused, the others are described.
+
+    After ``calls_until_error`` calls, the service fails.
+    """
+
+    bad: frozenset[str] = frozenset()
+    code: str = "InvalidParameterValueException"
+    error: tuple[str, int] = ("ThrottlingException", 400)
+    calls_until_error: int = 10**6
+    now: float = 0.0
+    seconds_for_a_call: float = 0.0
+
+    def describe(self, ids: Sequence[str], **more: Any) -> Described:
+        self.answered = AnsweredClient(self._answer)
+        return DiscoveryService(self.answered.client, clock=lambda: self.now).describe(ids, **more)
+
+    @property
+    def calls(self) -> int:
+        return len(self.answered.requests)
+
+    def _answer(self, parameters: Mapping[str, Any]) -> Answer:
+        self.now += self.seconds_for_a_call
+        ids = parameters["exportIds"]
+        if self.calls > self.calls_until_error:
+            return self.error[1], json.dumps({"__type": self.error[0]}).encode()
+        if self.bad.intersection(ids):
+            return 400, json.dumps({"__type": self.code, "message": f"{ids[0]} is invalid"}).encode()
+        return 200, listing(*({"exportId": each, "exportStatus": "IN_PROGRESS"} for each in ids)).encode()
+
+
+IDS = [f"export-{number}" for number in range(100)]
+
+
 @pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidParameterValueException"])
-def test_an_id_that_the_service_rejects_is_absent_and_the_others_are_described(stubbed: Any, code: str) -> None:
-    service, stubber = stubbed
-    for ids, rejected in ([*"abcd"], True), ([*"ab"], False), ([*"cd"], True), (["c"], True), (["d"], False):
-        if rejected:
-            stubber.add_client_error("describe_export_tasks", code, expected_params={"exportIds": ids})
-        else:
-            answer = {"exportsInfo": [info(each) for each in ids]}
-            stubber.add_response("describe_export_tasks", answer, {"exportIds": ids})
+@pytest.mark.parametrize(
+    ("bad", "max_calls"),
+    [
+        ([0], 15),
+        ([99], 15),
+        ([49, 50], 103),
+        ([7, 8], 60),
+        ([1, 40, 80], 103),
+        (range(50), 103),
+        (range(1, 100), 103),
+        (range(100), 103),
+    ],
+    ids=repr,
+)
+def test_fault_42_refused_ids_are_found_and_the_others_are_described(
+    code: str, bad: Sequence[int], max_calls: int
+) -> None:
+    service = Refusing(frozenset(IDS[number] for number in bad), code)
 
-    assert [*service.describe([*"abcd"])] == [*"abd"]
+    found = service.describe(IDS)
+
+    assert found.keys() == set(IDS) - service.bad
+    assert found.refused == dict.fromkeys(service.bad, code)
+    assert found.unanswered == frozenset()
+    assert service.calls <= max_calls
 
 
-def test_a_filter_that_the_service_rejects_is_an_error(stubbed: Any) -> None:
-    service, stubber = stubbed
-    stubber.add_client_error("describe_export_tasks", "InvalidParameterValueException")
+@given(st.sets(st.integers(0, 99)), st.integers(1, 100))
+def test_fault_42_a_search_for_any_refused_ids_needs_at_most_three_calls_more_than_ids(
+    bad: set[int], number: int
+) -> None:
+    service = Refusing(frozenset(IDS[each] for each in bad))
 
-    with pytest.raises(NonRetryableError, match=r"^InvalidParameterValueException$"):
-        service.describe(["a", "b"], [{"name": "agentIds", "condition": "EQUALS", "values": ["?"]}])
+    found = service.describe(IDS[:number])
+
+    assert found.keys() | found.refused.keys() == set(IDS[:number])
+    assert found.refused.keys() == service.bad & set(IDS[:number])
+    assert service.calls <= number + 3
+
+
+def test_fault_42_one_refused_id_is_refused_with_one_call() -> None:
+    service = Refusing(frozenset(IDS))
+
+    assert service.describe(IDS[:1]).refused == {"export-0": "InvalidParameterValueException"}
+    assert service.calls == 1
+
+
+@pytest.mark.parametrize("calls", range(3, 20))
+def test_fault_42_a_search_that_an_error_ends_keeps_what_it_has_found(calls: int) -> None:
+    service = Refusing(frozenset(IDS[:10]), calls_until_error=calls)
+
+    found = service.describe(IDS)
+
+    assert found.keys() <= set(IDS[10:])
+    assert found.refused.keys() <= service.bad
+    assert found.unanswered == set(IDS) - found.keys() - found.refused.keys()
+
+
+def test_an_error_before_a_search_has_found_anything_is_raised() -> None:
+    with pytest.raises(ServiceError, match=r"^ThrottlingException$"):
+        Refusing(frozenset(IDS), calls_until_error=1).describe(IDS)
+
+
+def test_a_permission_that_is_lost_during_a_search_is_raised() -> None:
+    with pytest.raises(NonRetryableError, match=r"^AccessDeniedException$"):
+        Refusing(frozenset(IDS[:9]), error=("AccessDeniedException", 400), calls_until_error=4).describe(IDS)
+
+
+def test_fault_42_a_search_ends_after_its_time() -> None:
+    service = Refusing(frozenset(IDS), seconds_for_a_call=2.0)
+
+    found = service.describe(IDS)
+
+    assert service.calls == 1 + MAX_SEARCH_SECONDS / 2
+    assert len(found.refused) == 13
+    assert len(found.unanswered) == 87
+
+
+def test_a_filter_that_the_service_rejects_is_an_error() -> None:
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["?"]}]
+
+    for number in (1, 2, 100):
+        with pytest.raises(NonRetryableError, match=r"^InvalidParameterValueException$"):
+            Refusing(frozenset(IDS)).describe(IDS[:number], filters=filters)
+
+
+def test_fault_42_a_refused_id_beside_filters_is_found() -> None:
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}]
+    service = Refusing(frozenset(IDS[:1]))
+
+    found = service.describe(IDS, filters=filters)
+
+    assert (len(found), [*found.refused]) == (99, ["export-0"])
+    assert all(request["filters"] == filters for request in service.answered.requests)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +281,7 @@ def test_fault_39_bad_input_32_request_time_becomes_a_date_in_utc(
 
 def answering(*pages: dict[str, Any]) -> DiscoveryService:
     """The service with a client whose responses may break the service model."""
-    paginator = SimpleNamespace(paginate=lambda: pages)
+    paginator = SimpleNamespace(paginate=lambda **_: pages)
     return DiscoveryService(cast(Any, SimpleNamespace(get_paginator=lambda name: paginator)))
 
 
@@ -170,8 +289,9 @@ def test_bad_input_32_export_without_a_request_time_has_the_date_of_the_epoch() 
     assert answering({"exportsInfo": [{"exportId": "a"}]}).describe()["a"].requested_date == "1970-01-01"
 
 
-def test_bad_input_18_page_whose_exports_are_null_is_skipped() -> None:
-    assert list(answering({"exportsInfo": None}, {"exportsInfo": [info("a")]}).describe()) == ["a"]
+def test_bad_input_39_listing_with_a_page_without_exports_is_an_error() -> None:
+    with pytest.raises(ServiceError, match=r"^InvalidResponse$"):
+        answering({"exportsInfo": [info("a")]}, {"exportsInfo": None}).describe()
 
 
 @given(st.permutations([info("a", status) for status in ("IN_PROGRESS", "FAILED", "PAUSED", "SUCCEEDED")]))
@@ -191,3 +311,11 @@ def test_fault_19_endless_listing_stops_at_the_maximum_of_pages(monkeypatch: pyt
     assert len(answering(*pages[:3]).describe()) == 3
     with pytest.raises(ServiceError, match=r"^TooManyPages$"):
         answering(*pages).describe()
+
+
+def test_fault_19_pages_of_a_poll_are_limited_by_its_ids() -> None:
+    pages = [{"exportsInfo": [info("a")]}] * 5
+
+    assert list(answering(*pages[:4]).describe(["a", "b"])) == ["a"]
+    with pytest.raises(ServiceError, match=r"^TooManyPages$"):
+        answering(*pages).describe(["a", "b"])

@@ -25,11 +25,11 @@ RETRYABLE: list[ExportsError] = [
     SourceBusy(503, 0.0),
     ServiceError("SlowDown"),
     ServiceError("500"),
+    ServiceError("ExpiredToken"),
 ]
 PERMANENT: list[ExportsError] = [
     NonRetryableError("SlowDown"),
-    ServiceError("NoSuchKey"),
-    ServiceError("NoCredentialsError"),
+    NonRetryableError("NoSuchKey"),
     UrlExpired("x"),
     SourceDenied("x"),
     SourceChanged("x"),

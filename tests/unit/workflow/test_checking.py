@@ -1,5 +1,6 @@
 """One poll of the exports of a batch."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exports.aws.discovery import DiscoveryService
 from exports.errors import NonRetryableError, ServiceError
-from exports.model import Export
+from exports.model import UNKNOWN_TIME, Export
 from exports.outcomes.outcome import Outcome
-from exports.runs import Batch, Item
+from exports.runs import BATCH_SIZE, Batch, Item
 from exports.settings import Settings
 from exports.workflow.batch_state import Pending, failure_code
 from exports.workflow.checking import LAMBDA_ERRORS, BatchPoll
-from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES, MAX_STORES
+from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES, MAX_STORES, RESERVED_STORES
+from tests.unit.answers import AnsweredClient
 from tests.unit.builders import NOW, batch, export, row
 from tests.unit.fakes import FakeRecords, FakeService
 
@@ -286,6 +289,60 @@ def test_fault_17_denied_describe_call_ends_the_batch_with_its_code(code: str) -
     assert harness.records.outcomes == {"a": (Outcome.NOT_STORED, code), "b": (Outcome.NOT_STORED, code)}
 
 
+def test_fault_42_refused_id_is_settled_at_the_first_poll_with_the_code() -> None:
+    harness = check_harness(export("good", "IN_PROGRESS"), ids=["good", "junk"])
+    harness.service.refused = {"junk": "InvalidParameterValueException"}
+
+    pending = harness.check()
+
+    assert pending.ids == ("good",)
+    assert harness.records.outcomes == {"junk": (Outcome.NOT_FOUND, "InvalidParameterValueException")}
+
+
+def test_fault_42_id_that_the_service_listed_and_then_refuses_is_not_stored() -> None:
+    harness = check_harness(export("odd", "IN_PROGRESS"))
+    pending = harness.check()
+    harness.service.refused = {"odd": "InvalidParameterValueException"}
+
+    assert harness.check(pending, now=NOW + timedelta(minutes=5)).ids == ()
+    assert harness.records.outcomes == {"odd": (Outcome.NOT_STORED, "InvalidParameterValueException")}
+
+
+def test_fault_42_ids_without_an_answer_are_asked_for_again_after_the_grace_period() -> None:
+    harness = check_harness(export("good", "IN_PROGRESS"), ids=["good", "unanswered", "unknown"])
+    harness.service.unanswered = ["unanswered"]
+
+    pending = harness.check(now=NOW + timedelta(hours=1))
+
+    assert (pending.unlisted, pending.waiting) == (("unanswered",), ("good",))
+    assert harness.records.outcomes == {"unknown": (Outcome.NOT_FOUND, None)}
+
+
+def test_fault_42_batch_of_refused_ids_needs_no_more_calls_than_twice_those_of_finished_exports() -> None:
+    """A finished export needs one call before it is stored, beside the one of the poll that finds it."""
+    ids = [f"junk-{number}" for number in range(BATCH_SIZE)]
+    refusing = AnsweredClient(lambda _: (400, b'{"__type": "InvalidParameterValueException"}'))
+    records = FakeRecords()
+
+    poll = BatchPoll(batch(*ids), DiscoveryService(refusing.client), records, SETTINGS, NOW, 0.5, lambda *_: None)
+    pending = poll.next(poll.start())
+
+    assert pending.ids == ()
+    assert records.outcomes == dict.fromkeys(ids, (Outcome.NOT_FOUND, "InvalidParameterValueException"))
+    assert len(refusing.requests) == 103 < 2 * (1 + BATCH_SIZE)
+
+
+@pytest.mark.parametrize("other", ["IN_PROGRESS", "SUCCEEDED"])
+def test_bad_input_37_export_without_a_request_time_counts_as_requested_at_the_start_of_the_run(other: str) -> None:
+    harness = check_harness(export("odd", "IN_PROGRESS", requested_at=UNKNOWN_TIME), export("other", other))
+
+    pending = harness.check()
+
+    assert harness.measured[0][1][0] == timedelta(minutes=1)
+    assert pending.next_poll_at
+    assert pending.next_poll_at - NOW < timedelta(seconds=16)
+
+
 def test_fault_20_last_poll_at_the_deadline_stores_what_is_ready() -> None:
     harness = check_harness(export("done"), export("running", "IN_PROGRESS"), ids=["done", "running", "unknown"])
     harness.batch = replace(harness.batch, deadline=NOW)
@@ -395,6 +452,58 @@ def test_fault_15_16_service_error_at_the_deadline_is_not_stored() -> None:
 
     assert harness.check().ids == ()
     assert harness.records.outcomes == {"a": (Outcome.NOT_STORED, "ServerInternalErrorException")}
+
+
+def test_fault_43_export_that_never_finishes_leaves_a_share_of_the_stores_for_every_other() -> None:
+    """All others finish late, and each of them needs two stores."""
+    others = [f"e{n:02}" for n in range(BATCH_SIZE - 1)]
+    harness = check_harness(export("endless"), *(export(each, "IN_PROGRESS") for each in others))
+    harness.batch = replace(harness.batch, deadline=NOW + timedelta(hours=12))
+    pending, now, rounds = harness.check(), NOW, 0
+    while pending.ready:
+        rounds += 1
+        pending = harness.check(results(pending, *[{"progress": "unfinished"}] * len(pending.ready)), now=now)
+
+    harness.service.exports = [export(each) for each in ("endless", *others)]
+    tried: Counter[str] = Counter()
+    while now < harness.batch.deadline and pending.ids:
+        now = max(now, pending.next_poll_at or now) + timedelta(seconds=1)
+        tried.update(item.export_id for item in pending.ready)
+        progress = ["settled" if tried[item.export_id] == 2 else "waiting" for item in pending.ready]
+        pending = harness.check(results(pending, *({"progress": each} for each in progress)), now=now)
+
+    assert rounds == MAX_STORES - 2 * len(others)
+    assert [tried[each] for each in others] == [2] * len(others)
+    assert pending.stores <= MAX_STORES
+
+
+@given(st.lists(st.lists(st.sampled_from(["settled", "waiting", "unfinished", "error"]), min_size=12), max_size=80))
+def test_fault_43_every_pending_export_keeps_its_share_of_the_stores(rounds: list[list[str]]) -> None:
+    """In a batch whose stores are nearly used up, whatever the results of storing are."""
+    harness = check_harness(*(export(f"e{n:02}") for n in range(12)))
+    pending = replace(harness.check(), stores=MAX_STORES - 30, attempts={}, ready=(), waiting=harness.batch.export_ids)
+    now = NOW
+
+    for progress in rounds:
+        now = max(now, pending.next_poll_at or now) + timedelta(seconds=1)
+        given = [{"progress": each} if each != "error" else {"error": "Lambda.Unknown"} for each in progress]
+        pending = harness.check(results(pending, *given[: len(pending.ready)]), now=now)
+        left = MAX_STORES - pending.stores
+        assert left >= sum(max(0, RESERVED_STORES - pending.attempts[each]) for each in pending.ids)
+
+
+def test_fault_43_exports_with_fewer_attempts_are_stored_first() -> None:
+    harness = check_harness(export("a"), export("b"), export("c"))
+    pending = replace(harness.check(), ready=(), waiting=("a", "b", "c"), attempts={"a": 2, "b": 1}, store_limit=1)
+
+    assert harness.check(pending, now=NOW + timedelta(minutes=5)).ready[0].export_id == "c"
+
+
+def test_the_attempts_of_an_earlier_release_are_unknown() -> None:
+    state = check_harness(export("done"), export("running", "IN_PROGRESS")).check().to_json()
+    del state["attempts"]
+
+    assert Pending.from_json(state).attempts == {}
 
 
 def test_fault_36_resumed_exports_count_as_stores() -> None:

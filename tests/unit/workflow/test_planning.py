@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exports.model import Export
+from exports.model import UNKNOWN_TIME, Export
 from exports.outcomes.rows import Row
 from exports.runs import Run
 from exports.workflow.planning import MAX_BATCHES, ReadRows, plan, write_batches
@@ -64,6 +64,12 @@ def test_a_sweep_omits_exports_above_the_maximum_age() -> None:
 
     assert planned(run(), old, new, max_age=timedelta(hours=1)) == ("new",)
     assert set(planned(run(), old, new)) == {"old", "new"}
+
+
+def test_bad_input_37_a_sweep_with_a_maximum_age_stores_an_export_without_a_request_time() -> None:
+    odd, old = export("odd", requested_at=UNKNOWN_TIME), export("old", age_minutes=120)
+
+    assert planned(run(), odd, old, max_age=timedelta(hours=1)) == ("odd",)
 
 
 def test_finished_exports_come_first_and_the_oldest_of_them_first() -> None:
