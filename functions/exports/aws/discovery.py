@@ -40,7 +40,7 @@ def discovery_client(session: "Session", region: str) -> "ApplicationDiscoverySe
 
 
 def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Replace botocore's parsing of a response. Handles ``before-parse``.
+    """Replace botocore's parsing of a response. Handles ``before-parse``. The result has no member without a list.
 
     botocore raises ValueError, RuntimeError, AttributeError, TypeError or UnicodeDecodeError for the whole response if
     one time, type, member or byte in it is odd. It reads a body that is no JSON, such as an HTML page, as ``{}``.
@@ -48,7 +48,9 @@ def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dic
     found = read_json(response_dict["body"] or b"")
     document = found if isinstance(found, dict) else {}
     if response_dict["status_code"] < 300:
-        customized_response_dict |= {name: document.get(name) for name in ("exportsInfo", "nextToken")}
+        entries, token = document.get("exportsInfo"), document.get("nextToken")
+        if isinstance(entries, list) and isinstance(token, str | None):
+            customized_response_dict |= {"exportsInfo": entries, "nextToken": token}
         response_dict["body"] = b"{}"
         return
     text = {name: value for name, value in document.items() if isinstance(value, str)}
@@ -115,10 +117,9 @@ class DiscoveryService:
             for number, page in enumerate(pages, start=1):
                 if number > max_pages:
                     raise ServiceError("TooManyPages")
-                entries, token = page.get("exportsInfo"), page.get("nextToken")
-                if not isinstance(entries, list) or not isinstance(token, str | None):
+                if page.get("exportsInfo") is None:
                     raise ServiceError("InvalidResponse")
-                yield from entries
+                yield from page["exportsInfo"]
 
 
 class _Search:
