@@ -28,7 +28,7 @@ def store(state_machine_arn: str, export_id: str) -> dict[str, object]:
     while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(5)
     if execution["status"] != "SUCCEEDED":
-        raise SystemExit(f"{execution['status']}: {execution.get('error')} {execution.get('cause')}")
+        raise SystemExit(json.dumps([execution["status"], execution.get("error"), execution.get("cause")]))
     exports: list[dict[str, object]] = json.loads(execution["output"])["exports"]
     return exports[0]
 

@@ -17,9 +17,15 @@ from urllib3.exceptions import HTTPError
 from local.double.client import Double
 from local.stack.aws import STATE, LocalAws, clean_up_when_ended
 from local.stack.errors import LocalAwsFailed
+from tools.terminal import printable
 
 RUN_TIMEOUT_SECONDS = 180
 FAILURE = "The agent has not reported any data in the requested range."
+
+
+def show(text: str, **options: Any) -> None:
+    """Print text that can have names and messages of others in it."""
+    print(printable(text), **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +105,18 @@ class Demo:
             for item in page["Items"]
         ]
         if found:
-            print(f"\nStored by an earlier run, and requested again: {len(found)}")
+            show(f"\nStored by an earlier run, and requested again: {len(found)}")
         return found[:90]
 
     def _start(self, exports: Sequence[DemoExport]) -> dict[str, DemoExport]:
-        print("\nStarting exports with StartExportTask:")
+        show("\nStarting exports with StartExportTask:")
         discovery = self._aws.client("discovery")
         started = {}
         with self._double.with_scenarios(*(export.scenario for export in exports)):
             for export in exports:
                 export_id = discovery.start_export_task(**export.request)["exportId"]
                 started[export_id] = export
-                print(f"  {export_id}  {export.title}")
+                show(f"  {export_id}  {export.title}")
         return started
 
     def _run(self, export_ids: Sequence[str]) -> dict[str, Any]:
@@ -120,7 +126,7 @@ class Demo:
         arn = self._steps.start_execution(
             stateMachineArn=self._outputs["StateMachineArn"], name=name, input=json.dumps(run_input)
         )["executionArn"]
-        print(f"\nRun {name}:")
+        show(f"\nRun {name}:")
         began, seen = time.monotonic(), dict.fromkeys(export_ids, "")
         while (execution := self._steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
             if time.monotonic() - began > RUN_TIMEOUT_SECONDS:
@@ -130,7 +136,7 @@ class Demo:
         self._show_changes(seen, time.monotonic() - began)
         if execution["status"] != "SUCCEEDED":
             raise DemoFailed(f"the run ended with the status {execution['status']}: {execution.get('cause', '')}")
-        print(f"  {time.monotonic() - began:5.1f} s  the run has ended")
+        show(f"  {time.monotonic() - began:5.1f} s  the run has ended")
         output: dict[str, Any] = json.loads(execution["output"])
         return output
 
@@ -141,10 +147,10 @@ class Demo:
             export_id, status = item["exportId"]["S"], item["status"]["S"]
             if seen[export_id] != status:
                 seen[export_id] = status
-                print(f"  {seconds:5.1f} s  {export_id}  {status}", flush=True)
+                show(f"  {seconds:5.1f} s  {export_id}  {status}", flush=True)
 
     def _show_outcomes(self, output: Mapping[str, Any], started: Mapping[str, DemoExport]) -> None:
-        print(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
+        show(f"\nOutcomes of {output['requested']} exports: {output['counts']}")
         rows = [("export", "request", "outcome", "kind", "message")]
         for export in output["exports"]:
             each = started.get(export["exportId"])
@@ -152,7 +158,7 @@ class Demo:
             details = export.get("kind", ""), export.get("statusMessage", "")
             rows.append((export["exportId"], title, export["outcome"], *details))
         for export_id, title, outcome, kind, message in rows:
-            print(f"  {export_id:<43} {title:<24} {outcome:<10} {kind:<19} {message}".rstrip())
+            show(f"  {export_id:<43} {title:<24} {outcome:<10} {kind:<19} {message}".rstrip())
 
     def _verify(self, output: Mapping[str, Any], started: Mapping[str, DemoExport], earlier: Sequence[str]) -> None:
         """Verify every outcome, and the SHA-256 of every file in a manifest."""
@@ -166,7 +172,7 @@ class Demo:
             for file in self._manifest(export)["files"] if "manifest" in export else ():
                 if self._digest(file["key"]) != file["sha256"]:
                     raise DemoFailed(f"the SHA-256 of {file['key']} differs from its manifest")
-        print("\nEvery outcome is the expected one, and the SHA-256 of every file is the one in its manifest.")
+        show("\nEvery outcome is the expected one, and the SHA-256 of every file is the one in its manifest.")
 
     def _manifest(self, export: Mapping[str, Any]) -> dict[str, Any]:
         bucket, key = export["manifest"].removeprefix("s3://").split("/", 1)
@@ -183,44 +189,44 @@ class Demo:
         return digest.hexdigest()
 
     def _show_objects(self, stored: Sequence[Mapping[str, Any]]) -> None:
-        print(f"\nStored in s3://{self._outputs['BucketName']}:")
-        print(f"  {'bytes':>10} {'rows':>7}  key")
+        show(f"\nStored in s3://{self._outputs['BucketName']}:")
+        show(f"  {'bytes':>10} {'rows':>7}  key")
         for export in stored:
             manifest = self._manifest(export)
             raw = manifest["raw"]
-            print(f"  {raw['bytes']:>10,} {'':>7}  {raw['key']}")
+            show(f"  {raw['bytes']:>10,} {'':>7}  {raw['key']}")
             for file in manifest["files"]:
                 rows = "" if file["rows"] is None else f"{file['rows']:,}"
-                print(f"  {file['bytes']:>10,} {rows:>7}  {file['key']}")
+                show(f"  {file['bytes']:>10,} {rows:>7}  {file['key']}")
 
     def _show_item(self, export_id: str) -> None:
         key = {"exportId": {"S": export_id}}
         item = self._table.get_item(TableName=self._outputs["TableName"], Key=key)["Item"]
-        print("\nCatalog item of the first export:")
+        show("\nCatalog item of the first export:")
         for name in sorted(item):
             (value,) = item[name].values()
-            print(f"  {name:<18} {value}")
+            show(f"  {name:<18} {value}")
 
     def _show_downloads(self, started: Sequence[str], earlier: Sequence[str], gets_before: int) -> None:
         """Show the downloads that the double counted. Raises DemoFailed if an export was downloaded again."""
-        print(f"\nDownloads (GET) of the new exports: {self._double.gets(started)}", end="")
+        show(f"\nDownloads (GET) of the new exports: {self._double.gets(started)}", end="")
         if not earlier:
-            print(".")
+            show(".")
             return
         again = self._double.gets(earlier) - gets_before
-        print(f"; of the exports stored earlier: {again}.")
+        show(f"; of the exports stored earlier: {again}.")
         if again:
             raise DemoFailed("an export that was stored earlier was downloaded again")
 
     def _show_commands(self, export: Mapping[str, Any]) -> None:
         key = json.dumps({"exportId": {"S": export["exportId"]}})
-        print("\nMore commands (AWS CLI):")
-        print(f"  . {self._shown(self._aws.state.env)}")
-        print(f"  aws s3 ls --recursive s3://{self._outputs['BucketName']}/")
-        print(f"  aws s3 cp {export['manifest']} -")
-        print(f"  aws dynamodb get-item --table-name {self._outputs['TableName']} --key '{key}'")
-        print(f"  aws stepfunctions list-executions --state-machine-arn {self._outputs['StateMachineArn']}")
-        print("\nThe local AWS keeps running. To stop it: make local-stop")
+        show("\nMore commands (AWS CLI):")
+        show(f"  . {self._shown(self._aws.state.env)}")
+        show(f"  aws s3 ls --recursive s3://{self._outputs['BucketName']}/")
+        show(f"  aws s3 cp {export['manifest']} -")
+        show(f"  aws dynamodb get-item --table-name {self._outputs['TableName']} --key '{key}'")
+        show(f"  aws stepfunctions list-executions --state-machine-arn {self._outputs['StateMachineArn']}")
+        show("\nThe local AWS keeps running. To stop it: make local-stop")
 
     @staticmethod
     def _shown(path: Path) -> str:
@@ -237,10 +243,10 @@ def main() -> int:
         with aws.state.only_one("demo"):
             Demo(aws).run()
     except (LocalAwsFailed, DemoFailed, BotoCoreError, ClientError, HTTPError) as failure:
-        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        show(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. `make local-stop` stops the local AWS. `make demo` starts again.", file=sys.stderr)
+        show("\nInterrupted. `make local-stop` stops the local AWS. `make demo` starts again.", file=sys.stderr)
         return 130
     return 0
 

@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.settings.settings import Deployment
+from tools.terminal import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -59,14 +60,14 @@ def main() -> None:
         cloudformation = session.client("cloudformation")
         cdk_flags = reuse_flags(cloudformation, stack)
     except ClientError as error:
-        print(f"The stack {stack} cannot be described: {error.response['Error'].get('Message')}")
+        print(printable(f"The stack {stack} cannot be described: {error.response['Error'].get('Message')}"))
         return
     except BotoCoreError as error:  # no region, no credentials, no such profile
         raise SystemExit(f"The retained resources of stack {stack} cannot be listed: {error}") from None
     print(f"Destroying {stack} retains these resources with all their contents:")
     for kind, name in list_retained(cloudformation, stack):
-        print(f"  {kind:26}  {name}")
-    print(f'To reuse them: make deploy CDK_FLAGS="{cdk_flags}"')
+        print(printable(f"  {kind:26}  {name}"))
+    print(printable(f'To reuse them: make deploy CDK_FLAGS="{cdk_flags}"'))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from exports.model import Reason
 from exports.runs import Unfinished
 from tests.faults.copying import MIB, Certificate, Copying, assert_no_secret, csv_bytes
 from tests.loopback import faults
+from tests.loopback.server import How
 from tests.loopback.source import Fault, Get
 from tests.unit.builders import countdown, zipped
 
@@ -404,14 +405,137 @@ def test_fault_10_deleted_export_is_gone(copying: Copying, code: int) -> None:
     assert len(copying.server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "elsewhere", ["https://localhost:{}/other", "http://169.254.169.254/latest/meta-data/", "/other"]
-)
-def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str) -> None:
-    copying.server.faults.append(faults.status(302, Location=elsewhere.format(copying.server.server_port)))
+ELSEWHERE = ["https://localhost:{}/other", "http://169.254.169.254/latest/meta-data/", "/other", "9" * 5000]
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("code", [300, 301, 303, 308, 399])
+def test_fault_11_redirect_is_not_followed(copying: Copying, elsewhere: str, code: int) -> None:
+    copying.server.faults.append(faults.status(code, Location=elsewhere.format(copying.server.server_port)))
 
     assert copying.rejected() is Reason.URL_REFUSED
     assert len(copying.server.requests) == 1
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("code", [302, 307])
+def test_fault_11_45_temporary_redirect_is_not_followed_but_tried_again(
+    copying: Copying, elsewhere: str, code: int
+) -> None:
+    redirect = faults.status(code, Location=elsewhere.format(copying.server.server_port))
+    copying.server.faults.extend([redirect, faults.well, redirect])
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert {each.path for each in copying.server.requests} == {copying.server.requests[0].path}
+    assert copying.pauses == [0.5, 0.5]
+
+
+def test_fault_11_45_temporary_redirect_that_stays_is_left_to_a_later_poll(copying: Copying) -> None:
+    copying.server.always = faults.status(307, Location="/other", Retry_After=7)
+
+    with pytest.raises(SourceError, match="307"):
+        copying.run()
+
+    assert copying.pauses == [7.0, 7.0, 7.0]
+    copying.assert_nothing_visible()
+
+
+HEAD = b'HTTP/1.1 206 OK\r\nETag: "v1"\r\n'
+RANGE = b"Content-Range: bytes 0-65535/100000\r\n"
+DIGITS = b"9" * 5000
+ODD_RESPONSES = {
+    "status that is no number": b"HTTP/1.1 abc\r\n\r\n",
+    "status of 5,000 digits": b"HTTP/1.1 " + DIGITS + b"\r\n\r\n",
+    "no status": b"\x00\xff\r\n\r\n",
+    "header without a colon": HEAD + b"no colon\r\n\r\n",
+    "too many headers": HEAD + b"A: b\r\n" * 200 + b"\r\n",
+    "header too long": HEAD + b"A: " + b"b" * 70_000 + b"\r\n\r\n",
+    "Content-Range of 5,000 digits": HEAD + b"Content-Range: bytes 0-65535/" + DIGITS + b"\r\n\r\n",
+    "Content-Range from 5,000 digits": HEAD + b"Content-Range: bytes " + DIGITS + b"-65535/100000\r\n\r\n",
+    "Content-Range that is negative": HEAD + b"Content-Range: bytes -5--1/-1\r\n\r\n",
+    "Content-Range that is not ASCII": HEAD + "Content-Range: bytes 0-\u0663/\u0663\r\n\r\n".encode(),
+    "two values of Content-Length": HEAD + RANGE + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    "chunk of a negative size": HEAD + RANGE + b"Transfer-Encoding: chunked\r\n\r\n-1\r\nabc",
+    "chunk without a size": HEAD + RANGE + b"Transfer-Encoding: chunked\r\n\r\n\r\nabc",
+    "chunk of no number": HEAD + RANGE + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc",
+    "chunk of 5,000 digits": HEAD + RANGE + b"Transfer-Encoding: chunked\r\n\r\n" + DIGITS + b"\r\nabc",
+    "Retry-After of 5,000 digits": b"HTTP/1.1 503 x\r\nRetry-After: " + DIGITS + b"\r\n\r\n",
+    "Retry-After in no zone": b"HTTP/1.1 503 x\r\nRetry-After: Mon, 23 Nov 2026 10:00:00 +99999999999999\r\n\r\n",
+    "Retry-After after the year 9999": b"HTTP/1.1 503 x\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 -2359\r\n\r\n",
+    "error document that is no XML": b"HTTP/1.1 403 x\r\nContent-Length: 9\r\n\r\n<Code>\xff\x00<",
+    "error document of a negative chunk": b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nabc",
+    "error document with 5,000 characters of a code": b"HTTP/1.1 400 x\r\n\r\n<Code>" + b"A" * 5000 + b"</Code>",
+}
+
+
+@pytest.mark.parametrize("answer", ODD_RESPONSES.values(), ids=ODD_RESPONSES.keys())
+def test_bad_input_40_response_that_cannot_be_read_is_tried_again(copying: Copying, answer: bytes) -> None:
+    copying.attempts = 2
+    copying.server.faults.append(faults.raw(answer))
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert len(copying.pauses) == 1
+
+
+@pytest.mark.parametrize("answer", ODD_RESPONSES.values(), ids=ODD_RESPONSES.keys())
+def test_bad_input_40_response_that_can_never_be_read_is_left_to_a_later_poll(copying: Copying, answer: bytes) -> None:
+    copying.server.always = faults.raw(answer)
+
+    with pytest.raises(SourceError):
+        copying.run()
+
+    copying.assert_nothing_visible()
+
+
+def test_bad_input_40_chunk_of_a_negative_size_does_not_fill_the_memory(copying: Copying) -> None:
+    """http.client reads all that follows, as after -1 in read()."""
+    sent = []
+
+    def endless(exchange: Get) -> None:
+        exchange.head(200, Transfer_Encoding="chunked")
+        exchange.send(b"-1\r\n")
+        for _ in range(1024):
+            exchange.send(b"x" * MIB)
+            sent.append(MIB)
+
+    copying.server.always = endless
+
+    with pytest.raises(SourceError):
+        copying.download().probe()
+
+    assert sum(sent) < 64 * MIB
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 16, "-1", "5_0", "+5", "0x5", "\xb2", "5, 5"])
+def test_bad_input_40_length_that_is_no_number_is_tried_again(copying: Copying, length: str) -> None:
+    copying.server.body = zip_bytes(200_000)
+    copying.server.faults.append(faults.no_ranges(length))
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert len(copying.pauses) == 1
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "xchunked", "chunked, chunked"])
+def test_bad_input_40_body_that_only_looks_chunked_is_not_accepted_without_its_end(
+    copying: Copying, coding: str
+) -> None:
+    def fault(exchange: Get) -> None:
+        exchange.head(200, Transfer_Encoding=coding)
+        exchange.send(exchange.body[:50_000])
+        exchange.cut(How.CLOSED)
+
+    copying.server.always = fault
+
+    assert copying.rejected() is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("etag", ['"a b"', '"' + "x" * 5000 + '"', '"\xe9"', 'W/"v1"', ""])
+def test_bad_input_40_etag_that_cannot_be_sent_back_is_not_used(copying: Copying, etag: str) -> None:
+    copying.server.body = zip_bytes(20 * MIB)
+    copying.server.etag = etag
+
+    copying.assert_stored(copying.run(), copying.server.body)
+    assert not any("If-Match" in request.headers for request in copying.server.requests)
 
 
 def test_fault_12_private_address_of_an_allowed_host_is_rejected(

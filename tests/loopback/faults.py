@@ -37,7 +37,7 @@ def no_length(count: int | None = None) -> Fault:
     return fault
 
 
-def no_ranges(length: int | None = None, **headers: str | int) -> Fault:
+def no_ranges(length: int | str | None = None, **headers: str | int) -> Fault:
     """Status 200 to a ranged GET, with the correct length or with ``length``."""
 
     def fault(exchange: Get) -> None:
@@ -88,6 +88,16 @@ def silence(until: threading.Event, *, after: int = 0) -> Fault:
 
 def status(code: int, body: bytes = b"", **headers: str | int) -> Fault:
     return lambda exchange: exchange.answer(code, body, **headers)
+
+
+def raw(answer: bytes) -> Fault:
+    """These bytes, and the end of the connection."""
+
+    def fault(exchange: Get) -> None:
+        exchange.send(answer)
+        exchange.cut(How.CLOSED)
+
+    return fault
 
 
 def denied(status: int = 403, code: str = "AccessDenied", message: str = "Access Denied") -> Fault:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from http.client import HTTPResponse
 from pathlib import Path
 from ssl import CERT_REQUIRED, SSLContext
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from urllib3.util import Timeout, connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from exports.download.throughput import MonitoredSocket, ThroughputMonitor
-from exports.download.url_policy import Target, public_addresses
+from exports.download.url_policy import Target, public_addresses, resolve
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -39,11 +40,23 @@ def tls_context(ca_bundle: str = "") -> SSLContext:
     return context
 
 
+class CheckedResponse(HTTPResponse):
+    """Rejects a negative chunk size. http.client would read the rest of the connection into memory."""
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]  # private, but alike in Python 3.11 to 3.14
+        if size < 0:
+            raise ValueError
+        return size
+
+
 class CheckedConnection(HTTPSConnection):
     """Resolves its host, checks the addresses, and connects to a checked address.
 
     Host header and SNI stay those of the URL. A host that is ``allowlisted`` may have any address.
     """
+
+    response_class = CheckedResponse
 
     def __init__(self, *args: Any, allowlisted: bool, monitor: Callable[[], ThroughputMonitor], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,9 +69,9 @@ class CheckedConnection(HTTPSConnection):
             self.sock.monitor = self._monitor()
 
     def _new_conn(self) -> socket.socket:
-        addresses = [self.host] if self._allowlisted else public_addresses(self.host, self.port)
+        find = resolve if self._allowlisted else public_addresses
         failure: OSError = OSError("no address")
-        for address in addresses[:MAX_ADDRESSES]:
+        for address in find(self.host, self.port)[:MAX_ADDRESSES]:
             try:
                 return connection.create_connection(
                     (address, self.port), self.timeout, socket_options=self.socket_options

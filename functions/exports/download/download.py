@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPException
 from ssl import SSLCertVerificationError, SSLContext
@@ -51,9 +50,19 @@ SIGNATURE_EXPIRED = ("AccessDenied", "Request has expired")
 MAX_ERROR_BYTES = 8 * 1024
 """Bytes that are read of an error document. It may quote the URL, so only its code is used in messages."""
 GONE = frozenset({404, 410})
+TEMPORARY_REDIRECTS = frozenset({302, 307})
+"""S3 sends 307 until all of its DNS servers know a new bucket.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
+"""
 RANGE_NOT_SATISFIABLE = 416
+MAX_RETRY_AFTER = 1e9
+"""Seconds. Nobody waits as long, but Python can compute with them."""
 _ERROR_MEMBERS = (re.compile(rb"<Code>([A-Za-z.]{1,50})</Code>"), re.compile(rb"<Message>([ -;=-~]{1,200})</Message>"))
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+# A number of more digits is no size or time, and takes Python long to read or is refused by it.
+_NUMBER = "[0-9]{1,15}"
+_CONTENT_RANGE = re.compile(rf"bytes (?:({_NUMBER})-({_NUMBER})|\*)/({_NUMBER}|\*)")
+_ETAG = re.compile("[!-~]{1,200}")
 
 
 class SourceBusy(SourceError):
@@ -138,8 +147,7 @@ class Download:
             if response.status != 200:
                 raise SourceError(f"the source answered {response.status}")
             size = _length(response)
-            self_delimiting = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-            yield FullBody(size, self_delimiting, _chunks(response, size))
+            yield FullBody(size, _is_chunked(response), _chunks(response, size))
 
     def _probe(self) -> Probe:
         with self._get({"Range": f"bytes=0-{HEAD - 1}"}) as response:
@@ -197,7 +205,7 @@ class Download:
 def _send(endpoint: Endpoint, headers: Mapping[str, str]) -> "BaseHTTPResponse":
     try:
         return endpoint.get(headers)
-    except (HTTPError, HTTPException, OSError) as error:
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
         failure = _translate(error)
     raise failure
 
@@ -218,7 +226,7 @@ def _chunks(response: "BaseHTTPResponse", wanted: int | None, *, exactly: bool =
 def _receive(response: "BaseHTTPResponse", max_bytes: int) -> bytes:
     try:
         return response.read(max_bytes, decode_content=False)
-    except (HTTPError, HTTPException, OSError) as error:
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
         failure = _translate(error)
     raise failure
 
@@ -242,7 +250,7 @@ def _failure(response: "BaseHTTPResponse") -> ExportsError | None:
         return Rejected(Reason.GONE, f"the source answered {status}")
     if status == 412:
         return SourceChanged("the source has changed")
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status not in TEMPORARY_REDIRECTS:
         return Rejected(Reason.URL_REFUSED, "the download URL redirects, and redirects are not followed")
     return SourceBusy(status, parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
 
@@ -265,15 +273,15 @@ def _denied(response: "BaseHTTPResponse") -> ExportsError:
 
 
 def parse_retry_after(value: str, now: datetime) -> float:
-    """Seconds of a Retry-After header, which is a number or a date; 0 for any other value."""
+    """Seconds of a Retry-After header, which is a number or a date as S3 writes it; 0 for any other value."""
     value = value.strip()
-    if value.isascii() and value.isdecimal():
-        return float(value)
+    if re.fullmatch(_NUMBER, value):
+        return min(float(value), MAX_RETRY_AFTER)
     try:
-        date = parsedate_to_datetime(value)
+        date = datetime.strptime(value, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     except ValueError:
         return 0.0
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+    return min(max(0.0, (date - now).total_seconds()), MAX_RETRY_AFTER)
 
 
 def _content_range(response: "BaseHTTPResponse") -> tuple[int | None, int | None, int | None]:
@@ -287,12 +295,19 @@ def _content_range(response: "BaseHTTPResponse") -> tuple[int | None, int | None
 
 def _length(response: "BaseHTTPResponse") -> int | None:
     """The declared length of the body; None for a chunked body or if no length is declared."""
-    if "chunked" in response.headers.get("Transfer-Encoding", "").lower():
-        return None
     value = response.headers.get("Content-Length", "").strip()
-    return int(value) if value.isascii() and value.isdecimal() else None
+    if not value or _is_chunked(response):
+        return None
+    if not re.fullmatch(_NUMBER, value):
+        raise SourceError("the source declared a length that is no number")
+    return int(value)
+
+
+def _is_chunked(response: "BaseHTTPResponse") -> bool:
+    """Whether http.client reads the body as chunked: with any other value, it reads until the connection closes."""
+    return response.headers.get("Transfer-Encoding", "").lower() == "chunked"
 
 
 def _strong_etag(etag: str) -> str:
-    """The ETag; empty for a weak one, which If-Match never matches."""
-    return "" if etag.startswith("W/") else etag
+    """The ETag; empty for a weak one, which If-Match never matches, and for text that is none."""
+    return etag if _ETAG.fullmatch(etag) and not etag.startswith("W/") else ""

@@ -452,4 +452,5 @@ def _retry_after(error: ClientError) -> float:
 
 
 def _json(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False).encode()
+    """The document in ASCII: a terminal that prints it obeys no control or bidirectional character of a name."""
+    return json.dumps(document).encode()

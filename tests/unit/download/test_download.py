@@ -33,6 +33,8 @@ class Network:
     def _resolve(self, host: str, port: int, **_: Any) -> list[Any]:
         self.resolved.append(host)
         addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if not addresses:
+            raise socket.gaierror(-2, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
     def _connect(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
@@ -87,12 +89,60 @@ def test_at_most_three_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(network.connected) == 3
 
 
+V4, V6 = [f"52.216.0.{n}" for n in range(1, 9)], [f"2600:1fa0::{n}" for n in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "tried"),
+    [
+        ([*V6, *V4], [V6[0], V4[0], V6[1]]),
+        ([*V4, *V6], [V4[0], V6[0], V4[1]]),
+        ([*V6, V4[0]], [V6[0], V4[0], V6[1]]),
+        ([V6[0], *V4], [V6[0], V4[0], V4[1]]),
+        ([*V6], V6[:3]),
+        ([V6[0], V4[0]], [V6[0], V4[0]]),
+    ],
+)
+@pytest.mark.parametrize("allowlisted", [False, True])
+def test_fault_44_an_address_of_each_family_is_tried(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], tried: list[str], allowlisted: bool
+) -> None:
+    network = Network(monkeypatch, addresses)
+    network.down = {*addresses}
+
+    with pytest.raises(ConnectionRefusedError):
+        new_connection(allowlisted=allowlisted)
+
+    assert [address for address, _ in network.connected] == tried
+
+
+def test_fault_44_source_without_a_route_for_ipv6_is_read_over_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(monkeypatch, [*V6, V4[0]])
+    network.down = {*V6}
+
+    new_connection()
+
+    assert network.connected[-1] == (V4[0], 443)
+
+
+@pytest.mark.parametrize("private", ["10.0.0.1", "fd00:ec2::254", "64:ff9b:1::1"])
+def test_fault_12_44_every_address_is_checked_although_few_are_tried(
+    monkeypatch: pytest.MonkeyPatch, private: str
+) -> None:
+    network = Network(monkeypatch, [*V6, *V4, private])
+
+    with pytest.raises(Rejected):
+        new_connection()
+
+    assert not network.connected
+
+
 def test_allowed_host_may_have_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, ["127.0.0.1"])
 
     new_connection(host="localhost", allowlisted=True)
 
-    assert network.connected == [("localhost", 443)]
+    assert network.connected == [("127.0.0.1", 443)]
 
 
 def test_tls_is_verified_for_the_host_name_of_the_url() -> None:
@@ -169,7 +219,17 @@ def test_name_that_does_not_resolve_is_retried(monkeypatch: pytest.MonkeyPatch) 
         ("soon", 0.0),
         ("1e9", 0.0),
         ("٣", 0.0),
+        ("9" * 15, 1e9),
+        ("9" * 5000, 0.0),
+        ("Mon, 23 Nov 2026 10:01:30 +99999999999999", 0.0),
+        ("Mon, 23 Nov 2026 10:01:30 -2359", 0.0),
+        ("Mon, 23 Nov 2026 10:01:61 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 0.0),
+        ("Mon, 99 Nov 2026 10:01:30 GMT", 0.0),
+        ("Mon, 23 Nov 2026 10:01:30 GMT, Mon, 23 Nov 2026 10:01:30 GMT", 0.0),
     ],
 )
-def test_retry_after_formats(value: str, seconds: float) -> None:
+def test_bad_input_40_retry_after_formats(value: str, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == seconds

@@ -522,3 +522,15 @@ def test_bad_input_34_metadata_of_an_export_is_never_sent_in_headers(s3: Recorde
 
     assert s3.bucket.read_json("manifests/export-1.json") == document
     assert s3.client.head_object(Bucket=BUCKET, Key="manifests/export-1.json")["Metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x9b31m.csv", "a\u202efdp.csv", "a\x1b]0;x\x07", "a\u2028b", "a\ud800b", "Zürich.csv"]
+)
+def test_bad_input_41_document_with_any_name_is_ascii(s3: RecordedS3, name: str) -> None:
+    s3.bucket.put_json("manifests/a.json", {"files": [{"name": name}]})
+    s3.bucket.put_json_once("manifests/b.json", {"files": [{"name": name}]})
+
+    for key in ("manifests/a.json", "manifests/b.json"):
+        assert s3.body(key).decode("ascii").isprintable()
+        assert s3.bucket.read_json(key) == {"files": [{"name": name}]}
