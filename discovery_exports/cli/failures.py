@@ -1,0 +1,136 @@
+"""Exit codes, and what a command reports when it cannot do its work.
+
+A failure is one line: what happened and what to do about it. No message contains a download URL.
+"""
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from discovery_exports.cli.text import printable
+from exports.redaction import redact
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+
+class ExitCode(IntEnum):
+    """The last four are those of the AWS CLI: https://docs.aws.amazon.com/cli/latest/topic/return-codes.html"""
+
+    DONE = 0
+    NOT_STORED = 1
+    USAGE = 2
+    PENDING = 3
+    INTERRUPTED = 130
+    CONFIGURATION = 253
+    REFUSED = 254
+
+
+class Failure(Exception):
+    """A command cannot do its work. The message is one line, and says what to do."""
+
+    exit_code = ExitCode.NOT_STORED
+
+
+class NotStored(Failure):
+    """What was asked for is not stored, or the stack does not know it."""
+
+
+class Misused(Failure):
+    """A value is not valid, or the arguments do not fit together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Misconfigured(Failure):
+    """There are no credentials, no Region or no such stack, or AWS cannot be reached."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class CallRefused(Failure):
+    """AWS refused a call."""
+
+    exit_code = ExitCode.REFUSED
+
+
+CREDENTIAL_CODES = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes that say that the credentials are missing, wrong or expired, and not that they lack a permission.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and the same list of S3
+"""
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErrorException", "403"})
+SIGN_IN = "Sign in again, or choose other credentials with --profile or AWS_PROFILE."
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """The failure that an error of boto3 stands for; None for any other error."""
+    from botocore import exceptions as boto
+
+    match error:
+        case Failure():
+            return error
+        case boto.ClientError():
+            return _refusal(error)
+        case boto.NoRegionError():
+            return Misconfigured("There is no Region. Add --region, or set AWS_REGION or the region of your profile.")
+        case boto.ProfileNotFound() | boto.ConfigParseError() | boto.ConfigNotFound() | boto.InvalidConfigError():
+            return Misconfigured(f"{_sentence(error)} Correct --profile, AWS_PROFILE or your AWS configuration files.")
+        case boto.ConnectionError() | boto.HTTPClientError():
+            return Misconfigured(
+                f"There is no connection to {_host(error)}. Check --region, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, "
+                "and your network."
+            )
+        case boto.InvalidRegionError():
+            return Misconfigured(f"{_sentence(error)} Correct --region.")
+        case boto.BotoCoreError() | ValueError() if isinstance(error, boto.BotoCoreError) or _of_endpoint(error):
+            return Misconfigured(f"{_sentence(error)} {SIGN_IN if 'redential' in str(error) else ''}".strip())
+    return None
+
+
+def _refusal(error: "ClientError") -> Failure:
+    """The code and the message of AWS, which names the permission that is missing, if one is."""
+    details = error.response.get("Error", {})
+    code, message = str(details.get("Code", "Unknown")), one_line(str(details.get("Message", "")))
+    if code in CREDENTIAL_CODES:
+        return Misconfigured(f"AWS does not accept the credentials: {code}: {message} {SIGN_IN}")
+    advice = " Ask for this permission, or use another --profile." if code in DENIED_CODES else ""
+    return CallRefused(f"AWS refused {error.operation_name}: {code}: {message}{advice}")
+
+
+def _of_endpoint(error: Exception) -> bool:
+    """Whether botocore could not use an endpoint URL: it raises a ValueError."""
+    return str(error).startswith("Invalid endpoint")
+
+
+def _host(error: Exception) -> str:
+    """The scheme and the host that could not be reached, without the rest of the URL."""
+    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+    return f"{url.scheme}://{url.netloc}" if url.netloc else "AWS"
+
+
+def _sentence(error: Exception) -> str:
+    text = one_line(str(error))
+    return text if text.endswith(".") else f"{text}."
+
+
+def one_line(text: str) -> str:
+    """A text of others, fit for a message: on one line, printable, without URLs."""
+    return printable(redact(" ".join(text.split())))

@@ -1,0 +1,130 @@
+"""What a command prints on standard output: a table for people, or JSON, JSON lines or CSV.
+
+Values come from exports and from AWS, so none of them can contain a character that controls a terminal. Everything
+else, such as progress, is on standard error.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from discovery_exports.cli.text import cell, printable
+
+Row = Mapping[str, Any]
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: the member of a row that it shows, and how."""
+
+    member: str
+    title: str
+    show: Callable[[Any], str] = str
+    right: bool = False
+    whole: bool = False
+    """Never broken over lines, so that it can be copied."""
+
+    def text(self, row: Row) -> str:
+        value = row.get(self.member)
+        return "" if value is None else printable(self.show(value))
+
+
+def number(value: object) -> str:
+    """With thousands separators; any other value as it is."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class Output:
+    """Prints in one form: the given one, else a table on a terminal and JSON anywhere else."""
+
+    def __init__(self, form: Form | None = None) -> None:
+        self.form = form or (Form.TABLE if sys.stdout.isatty() else Form.JSON)
+
+    @property
+    def is_table(self) -> bool:
+        return self.form is Form.TABLE
+
+    def rows(self, rows: Iterable[Row], members: Sequence[str], columns: Sequence[Column] | None = None) -> None:
+        """Print rows of one shape, in their order.
+
+        ``members`` are those of all rows, in the order of CSV. A table shows ``columns``, or all members.
+        """
+        match self.form:
+            case Form.TABLE:
+                self.table(rows, columns or [Column(name, name, number) for name in members])
+            case Form.JSON:
+                self.json([self._of(row, members) for row in rows])
+            case Form.JSONL:
+                for row in rows:
+                    print(_json(self._of(row, members)))
+            case Form.CSV:
+                writer = csv.writer(sys.stdout, lineterminator="\n")
+                writer.writerow(cell(name) for name in members)
+                writer.writerows([_csv_cell(row.get(name)) for name in members] for row in rows)
+
+    @staticmethod
+    def _of(row: Row, members: Sequence[str]) -> dict[str, Any]:
+        return {name: row[name] for name in members if row.get(name) is not None}
+
+    def json(self, document: Any) -> None:
+        """Print a JSON document, on one line as JSON lines."""
+        print(_json(document, indent=None if self.form is Form.JSONL else 2))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of text between tables."""
+        print(printable(text))
+
+    def table(self, rows: Iterable[Row], columns: Sequence[Column]) -> None:
+        """Print a table without colors or lines that a program would have to remove."""
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = [[column.text(row) for column in columns] for row in rows]
+        table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+        for index, column in enumerate(columns):
+            width = max((len(line[index]) for line in shown), default=0) if column.whole else None
+            table.add_column(
+                Text(column.title, style="bold"),
+                justify="right" if column.right else "left",
+                min_width=width,
+                overflow="fold",
+            )
+        for line in shown:
+            table.add_row(*(Text(text) for text in line))
+        _console().print(table)
+
+
+def _console() -> Any:
+    """A console on standard output. It obeys NO_COLOR; without a terminal, lines are as long as they need to be."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 100_000)
+
+
+def _json(document: Any, indent: int | None = None) -> str:
+    """In ASCII, so that no character of a value reaches a terminal; DEL is the only one that JSON does not escape."""
+    return json.dumps(document, indent=indent, default=str).replace("\x7f", "\\u007f")
+
+
+def _csv_cell(value: Any) -> Any:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return value
+        case dict() | list() | tuple():
+            return cell(_json(value))
+    return cell(str(value))

@@ -1,0 +1,28 @@
+"""``discovery-exports outputs``: the names and ARNs of the stack's resources, for other tools."""
+
+from typing import Annotated
+
+import typer
+
+from discovery_exports.cli.commands import command
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.output import Column
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "outputs")(show_outputs)
+
+
+def show_outputs(
+    context: Context,
+    name: Annotated[str | None, typer.Argument(help="Print the value of this output alone.")] = None,
+) -> None:
+    """Print the outputs of the stack: names and ARNs for other tools."""
+    if name:
+        print(context.stack_output(name))
+        return
+    if context.output.form in ("json", "jsonl"):
+        context.output.json(dict(context.outputs))
+        return
+    rows = [{"output": key, "value": value} for key, value in sorted(context.outputs.items())]
+    context.output.rows(rows, ["output", "value"], [Column("output", "output"), Column("value", "value", whole=True)])

@@ -1,0 +1,39 @@
+"""Text of others on a terminal and in spreadsheets."""
+
+import re
+import unicodedata
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""``text`` with every character that is not shown as itself replaced by its escape, such as ``\x1b``.
+
+    These are the control characters (C0, C1), line and paragraph separators, halves of surrogate pairs, unassigned and
+    private characters, and all format characters, among them those that change the direction of text: a name from an
+    export must not move the cursor, change colors or the title of the window, or look like another name. ``keep`` lists
+    characters that stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each in keep or _is_shown(each) else _escape(each) for each in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+_FORMULA = re.compile(r"[\s'\"]*[=+\-@＝＋－＠]")  # noqa: RUF001  # spreadsheets also take the full-width forms
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+def cell(value: str) -> str:
+    """``value`` as a cell of a CSV file that people open in a spreadsheet.
+
+    A spreadsheet runs a cell that begins with one of ``=+-@``, also after spaces, as a formula. The cell gets a leading
+    apostrophe, unless it is a number. https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    text = printable(value, keep="\n\t")
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

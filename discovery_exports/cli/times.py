@@ -1,0 +1,67 @@
+"""Times and durations: how people write them, and how tables show them. All are in UTC."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from discovery_exports.cli.failures import Misused
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,9})([smhdw])")
+
+
+def read_duration(text: str) -> timedelta:
+    """``90s``, ``10m``, ``2h``, ``7d`` or ``1w``. Raises Misused."""
+    found = _DURATION.fullmatch(text.strip())
+    try:
+        if found:
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        pass
+    raise Misused(f"{text!r} is not a duration. Write a number and a unit, for example 90s, 10m, 2h or 7d.")
+
+
+def read_since(text: str, now: datetime) -> datetime:
+    """A duration before ``now``, ``today``, ``yesterday`` (from 00:00 UTC), or a date or time. Raises Misused."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    match text.strip().lower():
+        case "today":
+            return midnight
+        case "yesterday":
+            return midnight - timedelta(days=1)
+    try:
+        if _DURATION.fullmatch(text.strip()):
+            return now - read_duration(text)
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Misused(
+            f"{text!r} is not a time. Write a duration such as 24h or 7d, today, yesterday, or a time such as "
+            "2026-11-28 or 2026-11-28T09:30Z."
+        ) from None
+
+
+def short_time(text: object) -> str:
+    """An ISO time of the catalog to the second, such as ``2026-11-28 09:30:00``; another text as it is."""
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return str(text)
+
+
+def short_duration(duration: timedelta) -> str:
+    """The two largest units, such as ``2 d 3 h``, ``5 min 20 s`` or ``8 s``."""
+    seconds = max(0, int(duration.total_seconds()))
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count or unit == parts[first][1])
+
+
+def short_bytes(count: float) -> str:
+    """Such as ``512 B``, ``1.5 kB`` or ``2.0 GB``: powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
