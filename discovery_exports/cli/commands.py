@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from discovery_exports import __version__
 from discovery_exports.cli.context import STACK, STACK_VARIABLE, Context, Options
 from discovery_exports.cli.failures import ExitCode, Failure, failure_of, one_line
 from discovery_exports.cli.output import Form
@@ -49,6 +50,17 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 """Annotation and default of each global option, by its name in :class:`Options`."""
 
+_VERSION = inspect.Parameter(
+    "version",
+    inspect.Parameter.KEYWORD_ONLY,
+    annotation=Annotated[bool, typer.Option("--version", help="Show the installed release.")],
+    default=False,
+)
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 an export is not stored; 2 wrong use; 3 an export or a run is pending; 130 interrupted; "
+    "253 no credentials, Region, stack or connection; 254 AWS refused a call."
+)
+
 Command = Callable[..., ExitCode | None]
 
 
@@ -74,16 +86,22 @@ def make_app() -> typer.Typer:
         name=PROGRAM,
         cls=Group,
         help="Shows what Discovery Exports has stored, and starts and follows its runs.",
-        no_args_is_help=True,
+        epilog=EXIT_CODES,
+        invoke_without_command=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
 
-    def before_command(context: typer.Context, **values: Any) -> None:
+    def before_command(context: typer.Context, version: bool, **values: Any) -> None:
         context.obj = Options(**{name: values[name] for name in GLOBAL_OPTIONS})
+        if version:
+            print(f"{PROGRAM} {__version__}")
+        elif context.invoked_subcommand is None:
+            print(context.get_help())
+            raise typer.Exit(ExitCode.USAGE)
 
-    app.callback()(_with_parameters(before_command, []))
+    app.callback()(_with_parameters(before_command, [_VERSION]))
     return app
 
 

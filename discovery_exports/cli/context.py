@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +44,15 @@ class Options:
 class Context:
     """Imports and calls nothing before a command needs it, so that wrong use is answered at once."""
 
+    sleep: Callable[[float], None] = staticmethod(time.sleep)
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self.output = Output(options.output)
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
 
     # --- AWS ---
 

@@ -36,6 +36,12 @@ class NotStored(Failure):
     """What was asked for is not stored, or the stack does not know it."""
 
 
+class Pending(Failure):
+    """What was asked for is not done yet."""
+
+    exit_code = ExitCode.PENDING
+
+
 class Misused(Failure):
     """A value is not valid, or the arguments do not fit together."""
 

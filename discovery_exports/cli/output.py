@@ -10,9 +10,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discovery_exports.cli.text import cell, printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Row = Mapping[str, Any]
 
@@ -41,8 +44,15 @@ class Column:
 
 
 def number(value: object) -> str:
-    """With thousands separators; any other value as it is."""
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    """With thousands separators; any other value as JSON has it, text without quotes."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:,}"
+    return _json(value)
 
 
 class Output:
@@ -91,7 +101,7 @@ class Output:
         from rich.text import Text
 
         shown = [[column.text(row) for column in columns] for row in rows]
-        table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(each.title for each in columns))
         for index, column in enumerate(columns):
             width = max((len(line[index]) for line in shown), default=0) if column.whole else None
             table.add_column(
@@ -102,14 +112,18 @@ class Output:
             )
         for line in shown:
             table.add_row(*(Text(text) for text in line))
-        _console().print(table)
+        _print(table)
 
 
-def _console() -> Any:
-    """A console on standard output. It obeys NO_COLOR; without a terminal, lines are as long as they need to be."""
+def _print(renderable: "Table") -> None:
+    """Print with Rich, which obeys NO_COLOR. Without a terminal, lines are as long as they need to be."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 100_000)
+    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 100_000)
+    with console.capture() as captured:
+        console.print(renderable)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def _json(document: Any, indent: int | None = None) -> str:

@@ -1,0 +1,167 @@
+"""Reads the catalog: one item for each export."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from discovery_exports.cli.failures import ExitCode, Misused
+from exports.model import IN_PROGRESS, utc_text
+from exports.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = Mapping[str, Any]
+
+STATUSES = (IN_PROGRESS, *Outcome)
+"""Every value of ``status``."""
+MEMBERS = (
+    "exportId",
+    "status",
+    "reason",
+    "statusMessage",
+    "kind",
+    "exportStatus",
+    "exportRequestTime",
+    "requestedStartTime",
+    "requestedEndTime",
+    "isTruncated",
+    "firstSeenAt",
+    "settledAt",
+    "announcedAt",
+    "files",
+    "rows",
+    "bytes",
+    "rawCrc32",
+    "manifestKey",
+    "schemaNotes",
+    "askedFor",
+    "polls",
+    "runId",
+    "correlationId",
+    "accountId",
+    "region",
+    "expiresAt",
+)
+"""The attributes that readers may rely on. The others are for the functions, and can change."""
+MAX_KEYS = 100
+"""Items that one BatchGetItem call may read."""
+_RECENT = "settledAt >= :since OR announcedAt >= :since OR firstSeenAt >= :since"
+
+
+class Catalog:
+    """Reads of the table. No read is a scan: lists come from the index ``ByStatus``."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def item(self, export_id: str) -> Item | None:
+        """The item of the export, read consistently."""
+        found = self._client.get_item(TableName=self._table, Key={"exportId": {"S": export_id}}, ConsistentRead=True)
+        return _plain(found["Item"]) if "Item" in found else None
+
+    def items(self, export_ids: Iterable[str]) -> dict[str, Item]:
+        """The items that exist, by export ID."""
+        found: dict[str, Item] = {}
+        left = iter(dict.fromkeys(export_ids))
+        while keys := [{"exportId": {"S": each}} for each in islice(left, MAX_KEYS)]:
+            requested: Any = {self._table: {"Keys": keys}}
+            while requested:
+                response = self._client.batch_get_item(RequestItems=requested)
+                for item in map(_plain, response["Responses"].get(self._table, ())):
+                    found[str(item["exportId"])] = item
+                requested = response.get("UnprocessedKeys")
+        return found
+
+    def with_status(self, status: str, *, kind: str | None = None, since: datetime | None = None) -> Iterator[Item]:
+        """Items with this status, those that were seen first at the end. ``since``: recorded or first seen since."""
+        conditions = {":kind": "kind = :kind"} if kind else {}
+        conditions |= {":since": f"({_RECENT})"} if since else {}
+        values = {":status": status, ":kind": kind, ":since": utc_text(since) if since else None}
+        filtered: Any = {"FilterExpression": " AND ".join(conditions.values())} if conditions else {}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="ByStatus",
+            KeyConditionExpression="#status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={name: {"S": str(values[name])} for name in (":status", *conditions)},
+            ScanIndexForward=False,
+            **filtered,
+        )
+        for page in pages:
+            yield from map(_plain, page["Items"])
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    from boto3.dynamodb.types import TypeDeserializer
+
+    deserialize = TypeDeserializer().deserialize
+    return {name: _number(deserialize(value)) for name, value in item.items()}
+
+
+def _number(value: Any) -> Any:
+    """Whole numbers as int: boto3 returns each number as a Decimal, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _number(each) for name, each in value.items()}
+    if hasattr(value, "as_tuple"):
+        return int(value) if value == int(value) else float(value)
+    return value
+
+
+def read_status(text: str) -> str:
+    """The status that a person names, such as ``failed`` or ``in-progress``. Raises Misused."""
+    status = text.strip().upper().replace("-", "_")
+    if status in STATUSES:
+        return status
+    raise Misused(f"{text!r} is not a status. Statuses are {', '.join(STATUSES)}.")
+
+
+def outcome_of(item: Item) -> Outcome | None:
+    """None while the export is in progress."""
+    return Outcome.__members__.get(str(item.get("status")))
+
+
+def exit_code_of(statuses: Iterable[str]) -> ExitCode:
+    """0 if all exports with these statuses are stored, 1 if any is not, 3 if a later run or poll may still store them.
+
+    An export that timed out is still pending: the next run that processes it continues.
+    """
+    pending = False
+    for status in statuses:
+        outcome = Outcome.__members__.get(status)
+        if outcome is None or outcome is Outcome.TIMED_OUT:
+            pending = True
+        elif not outcome.has_data:
+            return ExitCode.NOT_STORED
+    return ExitCode.PENDING if pending else ExitCode.DONE
+
+
+def why(item: Item) -> str:
+    """Why the export has its status, as far as the item tells: the service's message, a reason, or what is missing."""
+    outcome = outcome_of(item)
+    if outcome is Outcome.FAILED:
+        return str(item.get("statusMessage") or "")
+    if outcome is not None:
+        return str(item.get("reason") or "")
+    if error := item.get("lastError"):
+        return f"the last attempt to store it ended with {error}"
+    if item.get("claimedBy"):
+        return f"is being stored by the run {item['claimedBy']}"
+    if item.get("exportStatus") == "SUCCEEDED":
+        return "finished in the service, waits to be stored"
+    return "in progress in the service"
+
+
+def newest_first(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: str(item.get("firstSeenAt", "")), reverse=True)
+
+
+def public(item: Item) -> dict[str, Any]:
+    """The members of the item that readers may rely on."""
+    return {name: item[name] for name in MEMBERS if item.get(name) is not None}
+
+
+def export_ids(items: Sequence[Item]) -> list[str]:
+    return [str(item["exportId"]) for item in items]

@@ -1,0 +1,51 @@
+"""``discovery-exports list``: the exports of the catalog."""
+
+from typing import Annotated
+
+import typer
+
+from discovery_exports.cli import listing
+from discovery_exports.cli.catalog import MEMBERS, STATUSES, Catalog, newest_first, public, read_status
+from discovery_exports.cli.commands import command
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.times import read_since
+from exports.model import Kind
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "list")(list_exports)
+
+
+def list_exports(
+    context: Context,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", metavar="STATUS", help=f"Only with this status; repeatable: {', '.join(STATUSES)}."),
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only exports of this kind.")] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Only exports of this Discovery agent, as Application Discovery Service lists them now; repeatable.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only exports first seen or recorded since: 24h, 7d, yesterday, 2026-11-28."),
+    ] = None,
+) -> None:
+    """List the exports of the catalog, the newest first. Times are in UTC."""
+    statuses = [read_status(each) for each in status or STATUSES]
+    moment = read_since(since, context.now()) if since else None
+    of_agents = listing.ids_of_agents(context, agent) if agent else None
+    catalog = Catalog(context.dynamodb, context.table_name)
+    items = [
+        item
+        for each in dict.fromkeys(statuses)
+        for item in catalog.with_status(each, kind=kind, since=moment)
+        if of_agents is None or item["exportId"] in of_agents
+    ]
+    context.output.rows(map(public, newest_first(items)), MEMBERS, listing.COLUMNS)
+    if not items:
+        context.say("There is no such export.")

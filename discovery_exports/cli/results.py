@@ -1,0 +1,85 @@
+"""Starting runs, waiting for them, and printing their results: what ``store``, ``again`` and ``watch`` share."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from discovery_exports.cli import listing
+from discovery_exports.cli.catalog import exit_code_of
+from discovery_exports.cli.commands import PROGRAM
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import ExitCode, Failure, Misused, NotStored
+from discovery_exports.cli.following import Clock, follow_run
+from discovery_exports.cli.output import Column
+from discovery_exports.cli.runs import Execution, Runs
+from discovery_exports.cli.text import printable
+from discovery_exports.cli.times import read_duration
+
+WAIT = Annotated[bool, typer.Option("--wait", help="Wait for the end of the run, and show its progress.")]
+TIMEOUT = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="Stop waiting after this time, such as 90s, 10m or 2h. The run goes on."),
+]
+RUN_COLUMNS = (Column("runId", "run", whole=True), Column("status", "status"), Column("executionArn", "ARN"))
+RESULT_MEMBERS = ("exportId", "outcome", "kind", "reason", "statusMessage", "manifest", "runId")
+RESULT_COLUMNS = (
+    listing.ID,
+    Column("outcome", "outcome", whole=True),
+    listing.KIND,
+    Column("reason", "reason"),
+    Column("statusMessage", "message"),
+)
+
+
+def timeout_of(wait: bool, timeout: str | None) -> timedelta | None:
+    """Raises Misused if there is a timeout without a wait."""
+    if timeout is not None and not wait:
+        raise Misused("--timeout limits --wait. Add --wait.")
+    return read_duration(timeout) if timeout is not None else None
+
+
+def start_and_report(
+    context: Context, name: str, inputs: Iterable[Mapping[str, Any]], *, wait: bool, timeout: timedelta | None
+) -> ExitCode:
+    """Start a run for each input. Without ``wait``, print the runs; otherwise, their results."""
+    started = [Runs(context).start(name, each) for each in inputs]
+    for execution in started:
+        context.say(f"Started the run {execution.run_id}.")
+    if wait:
+        return wait_for(context, started, timeout)
+    rows = [{"runId": each.run_id, "status": each.status, "executionArn": each.arn} for each in started]
+    context.output.rows(rows, ("runId", "status", "executionArn"), RUN_COLUMNS)
+    context.say(f"To follow it: {PROGRAM} watch {started[0].run_id}")
+    return ExitCode.DONE
+
+
+def wait_for(context: Context, executions: Sequence[Execution], timeout: timedelta | None) -> ExitCode:
+    """Follow the runs until all have ended, and print every export with its outcome."""
+    clock = Clock(context, timeout)
+    ended = [follow_run(context, each, clock) for each in executions]
+    results = [result for each in ended if not each.running for result in _results(context, each)]
+    context.output.rows(results, RESULT_MEMBERS, RESULT_COLUMNS)
+    if running := [each.run_id for each in ended if each.running]:
+        context.say(f"Not done yet. To follow it: {PROGRAM} watch {running[0]}")
+    code = exit_code_of(result["outcome"] for result in results)
+    return ExitCode.PENDING if running and code is ExitCode.DONE else code
+
+
+def _results(context: Context, execution: Execution) -> list[dict[str, Any]]:
+    """Every export of a run that has ended, from its report. Raises NotStored if the run ended without one."""
+    if execution.status == "SUCCEEDED" or execution.error == "ExportsNotStored":
+        report = Runs(context).report(execution.run_id)
+        if report is not None:
+            return [{**export, "runId": execution.run_id} for export in report["exports"]]
+    raise run_failed(execution)
+
+
+def run_failed(execution: Execution) -> Failure:
+    """The failure of a run that has ended without a report."""
+    reason = ": ".join(printable(part) for part in (execution.error, execution.cause) if part)
+    return NotStored(
+        f"The run {execution.run_id} ended as {execution.status} without a report{': ' if reason else ''}{reason}. "
+        "See the section on failed runs in the runbook."
+    )

@@ -1,0 +1,83 @@
+"""``discovery-exports show``: everything about one export."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from discovery_exports.cli.catalog import MEMBERS, Catalog, Item, exit_code_of, outcome_of, public, why
+from discovery_exports.cli.commands import command
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import ExitCode, NotStored
+from discovery_exports.cli.output import Column, number
+from discovery_exports.cli.run_input import valid_export_id
+from discovery_exports.cli.times import short_bytes
+
+FILE_MEMBERS = ("name", "dataset", "bytes", "rows", "sha256", "key", "tableKey")
+FILE_COLUMNS = (
+    Column("dataset", "dataset", whole=True),
+    Column("bytes", "size", short_bytes, right=True, whole=True),
+    Column("rows", "rows", number, right=True),
+    Column("key", "key"),
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "show")(show)
+
+
+def show(
+    context: Context, export_id: Annotated[str, typer.Argument(metavar="ID", help="The ID of the export.")]
+) -> ExitCode:
+    """Show what the catalog and the manifest say about one export.
+
+    JSON has both; CSV and JSON lines have the files of the manifest. Exit code: 0 if the export is stored, 1 if it is
+    not or is unknown, 3 if it is in progress.
+    """
+    item = item_of(context, export_id)
+    manifest = manifest_of(context, item)
+    files = manifest["files"] if manifest else []
+    if context.output.is_table:
+        _show_table(context, item, manifest)
+    elif context.output.form == "json":
+        context.output.json({"export": public(item), "manifest": manifest})
+    else:
+        context.output.rows(files, FILE_MEMBERS)
+    return exit_code_of([str(item.get("status"))])
+
+
+def item_of(context: Context, export_id: str) -> Item:
+    """The item of the export. Raises NotStored if the catalog has none."""
+    item = Catalog(context.dynamodb, context.table_name).item(valid_export_id(export_id))
+    if item is None:
+        raise NotStored(
+            f"No run of the stack {context.stack} has seen the export {export_id}. Check the ID, or store it: "
+            f"discovery-exports store {export_id}"
+        )
+    return item
+
+
+def manifest_of(context: Context, item: Item) -> dict[str, Any] | None:
+    """The manifest of a stored export; None for any other, and if the object was deleted."""
+    key = item.get("manifestKey")
+    if not key:
+        return None
+    try:
+        body = context.s3.get_object(Bucket=context.bucket_name, Key=str(key))["Body"].read()
+    except context.s3.exceptions.NoSuchKey:
+        context.say(f"The manifest s3://{context.bucket_name}/{key} was deleted.")
+        return None
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+def _show_table(context: Context, item: Item, manifest: dict[str, Any] | None) -> None:
+    rows = [{"name": name, "value": item[name]} for name in MEMBERS if item.get(name) is not None]
+    if outcome_of(item) is None:
+        rows.insert(2, {"name": "why", "value": why(item)})
+    of_manifest = [(name, (manifest or {}).get(name)) for name in ("actualStartTime", "actualEndTime", "schemaNotes")]
+    rows += [{"name": name, "value": value} for name, value in of_manifest if value]
+    context.output.table(rows, [Column("name", "", whole=True), Column("value", "", number)])
+    if manifest:
+        context.output.line()
+        context.output.table(manifest["files"], FILE_COLUMNS)
