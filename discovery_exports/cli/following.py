@@ -14,6 +14,7 @@ from discovery_exports.cli.progress import Progress
 from discovery_exports.cli.runs import Execution, Plan, Runs
 from discovery_exports.cli.times import short_bytes, short_duration, short_time
 from exports.model import Status, utc_text
+from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 
 MAX_UPLOADS = 10
@@ -95,12 +96,12 @@ class Tracker:
 
     def lines(self) -> list[str]:
         """The exports by outcome, the bytes, and what is waited for."""
-        counts = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.items())
+        counts = ", ".join(f"{self.outcomes[each]:,} {each}" for each in Outcome if self.outcomes[each])
         lines = [f"{len(self.final):,} of {len(self.export_ids):,} exports done" + (f": {counts}" if counts else "")]
         if self.bytes_now:
             lines.append(f"{short_bytes(self.bytes_now)} copied{self._rate()}")
         if self.waiting:
-            waits = (f"{count:,} {wait}{self._age(wait)}" for wait, count in self.waits.items())
+            waits = (f"{self.waits[each]:,} {each}{self._age(each)}" for each in Wait if self.waits[each])
             lines.append(f"waiting for {', '.join(waits)}")
         return lines
 
@@ -184,10 +185,9 @@ def _show(progress: Progress, execution: Execution, plan: Plan | None, tracker: 
         progress.show(title, [f"{execution.status}: no exports yet"], 0, 0, key=execution.status)
         return
     tracker.poll()
-    if execution.running:
-        title += f", stops waiting at {short_time(plan.deadline.isoformat())} UTC"
+    note = f"stops waiting at {short_time(plan.deadline.isoformat())} UTC" if execution.running else execution.status
     key = (execution.status, tracker.outcomes, tracker.waits)
-    progress.show(title, tracker.lines(), len(tracker.final), len(tracker.export_ids), key=key)
+    progress.show(title, tracker.lines(), len(tracker.final), len(tracker.export_ids), key=key, note=note)
 
 
 def follow_export(context: Context, export_id: str, clock: Clock) -> Item | None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from discovery_exports.cli.catalog import Item, why
+from discovery_exports.cli.catalog import Item, exit_code_of, why
 from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import ExitCode
 from discovery_exports.cli.output import Column, number
 from discovery_exports.cli.run_input import agents_filter, checked_agents
 from discovery_exports.cli.times import short_bytes, short_time
@@ -12,16 +13,22 @@ from discovery_exports.cli.times import short_bytes, short_time
 if TYPE_CHECKING:
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
 
+
+def style_of(status: str) -> str:
+    """Green if the export is stored, red if it is not, yellow while it may still be."""
+    return {ExitCode.DONE: "green", ExitCode.NOT_STORED: "red"}.get(exit_code_of([status]), "yellow")
+
+
 ID = Column("exportId", "export", whole=True)
-STATUS = Column("status", "status", whole=True)
-KIND = Column("kind", "kind")
-REQUESTED = Column("exportRequestTime", "requested", short_time, whole=True)
-RECORDED = Column("settledAt", "settled", short_time, whole=True)
-FILES = Column("files", "files", number, right=True)
-ROWS = Column("rows", "rows", number, right=True)
-BYTES = Column("bytes", "size", short_bytes, right=True, whole=True)
+STATUS = Column("status", "status", whole=True, style=style_of)
+KIND = Column("kind", "kind", whole=True, spare=1)
+REQUESTED = Column("exportRequestTime", "requested", short_time, whole=True, spare=2)
+RECORDED = Column("settledAt", "settled", short_time, whole=True, spare=2)
+FILES = Column("files", "files", number, right=True, spare=4)
+ROWS = Column("rows", "rows", number, right=True, spare=4)
+BYTES = Column("bytes", "size", short_bytes, right=True, whole=True, spare=3)
 WHY = Column("why", "why")
-COLUMNS = (ID, STATUS, KIND, REQUESTED, RECORDED, ROWS, BYTES, Column("reason", "reason"))
+COLUMNS = (ID, STATUS, KIND, REQUESTED, ROWS, BYTES, Column("reason", "reason"))
 
 
 def with_why(item: Item) -> dict[str, object]:

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from discovery_exports.cli.text import cell, printable
 
-if TYPE_CHECKING:
-    from rich.table import Table
+MIN_WIDTH = 8
+"""Characters that a column keeps on a narrow terminal, if it is one that can be broken over lines."""
 
 Row = Mapping[str, Any]
 
@@ -37,6 +37,10 @@ class Column:
     right: bool = False
     whole: bool = False
     """Never broken over lines, so that it can be copied."""
+    spare: int = 0
+    """Above 0: left out if the table does not fit the terminal, those with the highest number first."""
+    style: Callable[[str], str] | None = None
+    """Rich's style for a text of this column."""
 
     def text(self, row: Row) -> str:
         value = row.get(self.member)
@@ -96,34 +100,47 @@ class Output:
         print(printable(text))
 
     def table(self, rows: Iterable[Row], columns: Sequence[Column]) -> None:
-        """Print a table without colors or lines that a program would have to remove."""
+        """Print a table without lines around its cells. Without a terminal, it has no colors, and no limit of width."""
+        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        shown = [[column.text(row) for column in columns] for row in rows]
+        console = Console(highlight=False, markup=False, emoji=False)
+        rows = list(rows)
+        if console.is_terminal:
+            columns = _fitting(rows, columns, console.width)
+            console.width = max(console.width, _least_width(rows, columns))
+        else:
+            console.width = 100_000
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(each.title for each in columns))
-        for index, column in enumerate(columns):
-            width = max((len(line[index]) for line in shown), default=0) if column.whole else None
-            table.add_column(
-                Text(column.title, style="bold"),
-                justify="right" if column.right else "left",
-                min_width=width,
-                overflow="fold",
-            )
-        for line in shown:
-            table.add_row(*(Text(text) for text in line))
-        _print(table)
+        for column in columns:
+            justify: Literal["right", "left"] = "right" if column.right else "left"
+            table.add_column(Text(column.title, "bold"), justify=justify, no_wrap=column.whole, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(text := each.text(row), each.style(text) if each.style else "") for each in columns))
+        with console.capture() as captured:
+            console.print(table)
+        for line in captured.get().splitlines():
+            print(line.rstrip())
 
 
-def _print(renderable: "Table") -> None:
-    """Print with Rich, which obeys NO_COLOR. Without a terminal, lines are as long as they need to be."""
-    from rich.console import Console
+def _fitting(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Sequence[Column]:
+    """The columns that fit: as many as possible of those that can be left out."""
+    fitting = list(columns)
+    for spare in sorted(filter(lambda each: each.spare, columns), key=lambda each: -each.spare):
+        if _least_width(rows, fitting) <= width:
+            break
+        fitting.remove(spare)
+    return fitting
 
-    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 100_000)
-    with console.capture() as captured:
-        console.print(renderable)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+
+def _least_width(rows: Sequence[Row], columns: Sequence[Column]) -> int:
+    """The width below which Rich would cut text off. A line that is longer than the terminal is better than that."""
+    least = 0
+    for column in columns:
+        width = max((len(column.text(row)) for row in rows), default=0)
+        least += max(len(column.title), width if column.whole else min(width, MIN_WIDTH)) + 2
+    return least - 2
 
 
 def _json(document: Any, indent: int | None = None) -> str:

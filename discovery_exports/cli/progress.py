@@ -38,10 +38,10 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, title: str, lines: Sequence[str], done: int, total: int, *, key: object) -> None:
+    def show(self, title: str, lines: Sequence[str], done: int, total: int, *, key: object, note: str = "") -> None:
         """Show the current state. Without a terminal, only if ``key`` has changed, or a minute later."""
         if self._live:
-            self._live.update(_block(title, lines, done, total), refresh=True)
+            self._live.update(_block(title, [*lines, note], done, total), refresh=True)
             return
         now = self._context.now()
         if self._shown is None or self._shown[0] != key or now - self._shown[1] >= HEARTBEAT:
@@ -52,7 +52,9 @@ class Progress:
 def _block(title: str, lines: Sequence[str], done: int, total: int) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
-    bar = [ProgressBar(total=total, completed=done, width=40)] if total else []
-    return Group(Text(printable(title), style="bold"), *bar, *(Text(f"  {printable(line)}") for line in lines))
+    head = Table.grid(padding=(0, 1))
+    head.add_row(*([ProgressBar(total=total, completed=done, width=20)] if total else []), Text(printable(lines[0])))
+    return Group(Text(printable(title), style="bold"), head, *(Text(printable(line)) for line in lines[1:]))

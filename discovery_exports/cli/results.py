@@ -26,7 +26,7 @@ RUN_COLUMNS = (Column("runId", "run", whole=True), Column("status", "status"), C
 RESULT_MEMBERS = ("exportId", "outcome", "kind", "reason", "statusMessage", "manifest", "runId")
 RESULT_COLUMNS = (
     listing.ID,
-    Column("outcome", "outcome", whole=True),
+    Column("outcome", "outcome", whole=True, style=listing.style_of),
     listing.KIND,
     Column("reason", "reason"),
     Column("statusMessage", "message"),
@@ -60,7 +60,8 @@ def wait_for(context: Context, executions: Sequence[Execution], timeout: timedel
     clock = Clock(context, timeout)
     ended = [follow_run(context, each, clock) for each in executions]
     results = [result for each in ended if not each.running for result in _results(context, each)]
-    context.output.rows(results, RESULT_MEMBERS, RESULT_COLUMNS)
+    if results or not context.output.is_table:
+        context.output.rows(results, RESULT_MEMBERS, RESULT_COLUMNS)
     if running := [each.run_id for each in ended if each.running]:
         context.say(f"Not done yet. To follow it: {PROGRAM} watch {running[0]}")
     code = exit_code_of(result["outcome"] for result in results)

@@ -17,8 +17,8 @@ FILE_MEMBERS = ("name", "dataset", "bytes", "rows", "sha256", "key", "tableKey")
 FILE_COLUMNS = (
     Column("dataset", "dataset", whole=True),
     Column("bytes", "size", short_bytes, right=True, whole=True),
-    Column("rows", "rows", number, right=True),
-    Column("key", "key"),
+    Column("rows", "rows", number, right=True, spare=1),
+    Column("name", "file"),
 )
 
 

@@ -32,7 +32,12 @@ MAX_SHOWN = 20
 
 STORED_COLUMNS = (listing.ID, listing.STATUS, listing.KIND, listing.RECORDED, listing.ROWS, listing.BYTES)
 LATE_COLUMNS = (listing.ID, listing.STATUS, Column("age", "age", whole=True), listing.WHY)
-FAILED_COLUMNS = (listing.ID, listing.STATUS, Column("recordedAt", "recorded", short_time, whole=True), listing.WHY)
+FAILED_COLUMNS = (
+    listing.ID,
+    listing.STATUS,
+    Column("recordedAt", "recorded", short_time, whole=True, spare=1),
+    listing.WHY,
+)
 PENDING_COLUMNS = (listing.ID, Column("age", "age", whole=True), listing.WHY)
 
 

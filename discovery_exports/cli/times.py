@@ -41,11 +41,11 @@ def read_since(text: str, now: datetime) -> datetime:
 
 
 def short_time(text: object) -> str:
-    """An ISO time of the catalog to the second, such as ``2026-11-28 09:30:00``; another text as it is."""
+    """An ISO time of the catalog to the minute, such as ``2026-11-28 09:30``; another text as it is."""
     if not text:
         return ""
     try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return str(text)
 
