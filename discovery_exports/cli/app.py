@@ -1,7 +1,10 @@
 """The command ``discovery-exports`` with all its commands."""
 
+import sys
+from io import TextIOWrapper
+
 from discovery_exports.cli import again, list_exports, outputs, show, status, store, watch
-from discovery_exports.cli.commands import make_app
+from discovery_exports.cli.commands import PROGRAM, make_app
 
 app = make_app()
 for module in (status, list_exports, show, store, watch, again, outputs):
@@ -10,4 +13,7 @@ for module in (status, list_exports, show, store, watch, again, outputs):
 
 def main() -> None:
     """The entry point of the package."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows its escape
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name=PROGRAM)

@@ -3,7 +3,6 @@
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -13,10 +12,9 @@ from typer.core import TyperGroup
 
 from discovery_exports import __version__
 from discovery_exports.cli.context import STACK, STACK_VARIABLE, Context, Options
-from discovery_exports.cli.failures import ExitCode, Failure, failure_of, one_line
+from discovery_exports.cli.failures import ExitCode, Failure, failure_of, one_line, sentence
 from discovery_exports.cli.output import Form
 from discovery_exports.cli.text import printable
-from exports.redaction import redact
 
 PROGRAM = "discovery-exports"
 
@@ -74,7 +72,7 @@ class Group(TyperGroup):
         except typer.TyperException as error:
             context = getattr(error, "ctx", None)
             path = context.command_path if context else PROGRAM
-            report(f"{one_line(error.format_message())} See: {path} --help")
+            report(f"{sentence(error.format_message())} See: {path} --help")
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(ExitCode.INTERRUPTED)
@@ -161,6 +159,10 @@ def guarded(work: Callable[[], ExitCode | None], *, debug: bool) -> int:
 
 def _failed(error: Exception, debug: bool) -> int:
     if debug:
+        import traceback
+
+        from exports.redaction import redact
+
         print(printable(redact("".join(traceback.format_exception(error))), keep="\n"), end="", file=sys.stderr)
     failure = failure_of(error) or Failure(
         f"{type(error).__name__}: {one_line(str(error))} This is a defect: report it with what --debug prints."

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from discovery_exports.cli.text import printable
-from exports.redaction import redact
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -98,16 +97,18 @@ def failure_of(error: Exception) -> Failure | None:
         case boto.NoRegionError():
             return Misconfigured("There is no Region. Add --region, or set AWS_REGION or the region of your profile.")
         case boto.ProfileNotFound() | boto.ConfigParseError() | boto.ConfigNotFound() | boto.InvalidConfigError():
-            return Misconfigured(f"{_sentence(error)} Correct --profile, AWS_PROFILE or your AWS configuration files.")
+            return Misconfigured(f"{sentence(error)} Correct --profile, AWS_PROFILE or your AWS configuration files.")
         case boto.ConnectionError() | boto.HTTPClientError():
             return Misconfigured(
                 f"There is no connection to {_host(error)}. Check --region, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, "
                 "and your network."
             )
         case boto.InvalidRegionError():
-            return Misconfigured(f"{_sentence(error)} Correct --region.")
-        case boto.BotoCoreError() | ValueError() if isinstance(error, boto.BotoCoreError) or _of_endpoint(error):
-            return Misconfigured(f"{_sentence(error)} {SIGN_IN if 'redential' in str(error) else ''}".strip())
+            return Misconfigured(f"{sentence(error)} Correct --region.")
+        case boto.BotoCoreError():
+            return Misconfigured(f"{sentence(error)} {SIGN_IN}")
+        case ValueError() if str(error).startswith("Invalid endpoint"):
+            return Misconfigured(f"{sentence(error)} Correct AWS_ENDPOINT_URL.")
     return None
 
 
@@ -121,22 +122,20 @@ def _refusal(error: "ClientError") -> Failure:
     return CallRefused(f"AWS refused {error.operation_name}: {code}: {message}{advice}")
 
 
-def _of_endpoint(error: Exception) -> bool:
-    """Whether botocore could not use an endpoint URL: it raises a ValueError."""
-    return str(error).startswith("Invalid endpoint")
-
-
 def _host(error: Exception) -> str:
     """The scheme and the host that could not be reached, without the rest of the URL."""
     url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
     return f"{url.scheme}://{url.netloc}" if url.netloc else "AWS"
 
 
-def _sentence(error: Exception) -> str:
-    text = one_line(str(error))
+def sentence(text: object) -> str:
+    """A text of others with a period at its end, fit for a message."""
+    text = one_line(str(text))
     return text if text.endswith(".") else f"{text}."
 
 
 def one_line(text: str) -> str:
     """A text of others, fit for a message: on one line, printable, without URLs."""
+    from exports.redaction import redact
+
     return printable(redact(" ".join(text.split())))

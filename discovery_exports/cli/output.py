@@ -4,7 +4,6 @@ Values come from exports and from AWS, so none of them can contain a character t
 else, such as progress, is on standard error.
 """
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,6 +82,8 @@ class Output:
                 for row in rows:
                     print(_json(self._of(row, members)))
             case Form.CSV:
+                import csv
+
                 writer = csv.writer(sys.stdout, lineterminator="\n")
                 writer.writerow(cell(name) for name in members)
                 writer.writerows([_csv_cell(row.get(name)) for name in members] for row in rows)

@@ -6,7 +6,9 @@ import typer
 
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import Misused
 from discovery_exports.cli.output import Column
+from discovery_exports.cli.text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +21,11 @@ def show_outputs(
 ) -> None:
     """Print the outputs of the stack: names and ARNs for other tools."""
     if name:
-        print(context.stack_output(name))
+        if name not in context.outputs:
+            raise Misused(
+                f"The stack {context.stack} has no output {name!r}, only {', '.join(sorted(context.outputs))}."
+            )
+        print(printable(context.outputs[name]))
         return
     if context.output.form in ("json", "jsonl"):
         context.output.json(dict(context.outputs))

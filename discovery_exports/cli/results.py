@@ -2,26 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from discovery_exports.cli import listing
 from discovery_exports.cli.catalog import exit_code_of
 from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import ExitCode, Failure, Misused, NotStored
+from discovery_exports.cli.failures import ExitCode, Failure, NotStored
 from discovery_exports.cli.following import Clock, follow_run
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.runs import Execution, Runs
-from discovery_exports.cli.text import printable
-from discovery_exports.cli.times import read_duration
 
-WAIT = Annotated[bool, typer.Option("--wait", help="Wait for the end of the run, and show its progress.")]
-TIMEOUT = Annotated[
-    str | None,
-    typer.Option(metavar="DURATION", help="Stop waiting after this time, such as 90s, 10m or 2h. The run goes on."),
-]
 RUN_COLUMNS = (Column("runId", "run", whole=True), Column("status", "status"), Column("executionArn", "ARN"))
 RESULT_MEMBERS = ("exportId", "outcome", "kind", "reason", "statusMessage", "manifest", "runId")
 RESULT_COLUMNS = (
@@ -31,13 +22,6 @@ RESULT_COLUMNS = (
     Column("reason", "reason"),
     Column("statusMessage", "message"),
 )
-
-
-def timeout_of(wait: bool, timeout: str | None) -> timedelta | None:
-    """Raises Misused if there is a timeout without a wait."""
-    if timeout is not None and not wait:
-        raise Misused("--timeout limits --wait. Add --wait.")
-    return read_duration(timeout) if timeout is not None else None
 
 
 def start_and_report(
@@ -79,7 +63,7 @@ def _results(context: Context, execution: Execution) -> list[dict[str, Any]]:
 
 def run_failed(execution: Execution) -> Failure:
     """The failure of a run that has ended without a report."""
-    reason = ": ".join(printable(part) for part in (execution.error, execution.cause) if part)
+    reason = ": ".join(one_line(part) for part in (execution.error, execution.cause) if part)
     return NotStored(
         f"The run {execution.run_id} ended as {execution.status} without a report{': ' if reason else ''}{reason}. "
         "See the section on failed runs in the runbook."

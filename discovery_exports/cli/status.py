@@ -86,8 +86,8 @@ def show_status(
     elif context.output.form == "json":
         context.output.json(_document(context, groups, moment))
     else:
-        rows = ({"group": name, **_described(item, now)} for name, item in groups.all())
-        context.output.rows(rows, ("group", "why", "age", "recordedAt", *MEMBERS))
+        rows = ({"group": name, **_described(item)} for name, item in groups.all())
+        context.output.rows(rows, ("group", "why", "recordedAt", *MEMBERS))
     return exit_code_of(str(item.get("status")) for _, item in groups.all())
 
 
@@ -113,8 +113,8 @@ def recorded_at(item: Item) -> str:
     return str(item.get("settledAt") or item.get("announcedAt") or item.get("firstSeenAt") or "")
 
 
-def _described(item: Item, now: datetime) -> dict[str, object]:
-    return {**public(item), "why": why(item), "age": _age(item, now), "recordedAt": recorded_at(item)}
+def _described(item: Item) -> dict[str, object]:
+    return {**public(item), "why": why(item), "recordedAt": recorded_at(item)}
 
 
 def _age(item: Item, now: datetime) -> str:
@@ -124,7 +124,7 @@ def _age(item: Item, now: datetime) -> str:
 
 def _document(context: Context, groups: Groups, since: datetime) -> dict[str, object]:
     shown = {
-        name: [_described(item, context.now()) for item in newest_first(groups.named(name))]
+        name: [_described(item) for item in newest_first(groups.named(name))]
         for name in ("stored", "late", "notStored", "pending")
     }
     return {"stack": context.stack, "since": utc_text(since), "counts": dict(groups.counts), **shown}
@@ -145,8 +145,8 @@ def _show_tables(context: Context, groups: Groups, since: datetime, limit: timed
 def _show(context: Context, title: str, items: list[Item], columns: tuple[Column, ...]) -> None:
     context.output.line(f"{title}: {len(items):,}" if items else f"{title}: none")
     if items:
-        shown = [_described(item, context.now()) for item in newest_first(items)[:MAX_SHOWN]]
-        context.output.table(shown, columns)
+        first = newest_first(items)[:MAX_SHOWN]
+        context.output.table([{**_described(item), "age": _age(item, context.now())} for item in first], columns)
     if len(items) > MAX_SHOWN:
         context.output.line(f"… and {len(items) - MAX_SHOWN:,} more: {PROGRAM} status -o csv, or {PROGRAM} list")
     context.output.line()

@@ -7,8 +7,8 @@ import typer
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import ExitCode, Misused
-from discovery_exports.cli.results import TIMEOUT, WAIT, start_and_report, timeout_of
 from discovery_exports.cli.run_input import input_for_agents, inputs_for_ids
+from discovery_exports.cli.waiting import TIMEOUT, WAIT, timeout_of
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +35,8 @@ def store(
     Exit code with --wait: 0 if every export is stored, 1 if one is not, 3 if the run has not ended or an export timed
     out.
     """
+    from discovery_exports.cli.results import start_and_report
+
     if sum(map(bool, (export_ids, agent, every))) != 1:
         raise Misused("Name exports, or agents with --agent, or --all: one of the three.")
     limit = timeout_of(wait, timeout)

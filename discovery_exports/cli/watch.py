@@ -4,16 +4,11 @@ from typing import Annotated
 
 import typer
 
-from discovery_exports.cli import listing
-from discovery_exports.cli.catalog import MEMBERS, exit_code_of, public
 from discovery_exports.cli.commands import PROGRAM, command
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import ExitCode
-from discovery_exports.cli.following import Clock, follow_export
-from discovery_exports.cli.results import TIMEOUT, wait_for
-from discovery_exports.cli.runs import Runs
-from discovery_exports.cli.show import item_of
 from discovery_exports.cli.times import read_duration
+from discovery_exports.cli.waiting import TIMEOUT
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +25,13 @@ def watch(
     A name that is both, as of runs that CloudTrail events start, is the run. Exit code: 0 if everything is stored, 1 if
     an export is not, 3 at the timeout or if an export timed out.
     """
+    from discovery_exports.cli import listing
+    from discovery_exports.cli.catalog import MEMBERS, exit_code_of, public
+    from discovery_exports.cli.following import Clock, follow_export
+    from discovery_exports.cli.results import wait_for
+    from discovery_exports.cli.runs import Runs
+    from discovery_exports.cli.show import item_of
+
     limit = read_duration(timeout) if timeout is not None else None
     if execution := Runs(context).find(name):
         return wait_for(context, [execution], limit)
