@@ -131,7 +131,7 @@ def _host(error: Exception) -> str:
 def sentence(text: object) -> str:
     """A text of others with a period at its end, fit for a message."""
     text = one_line(str(text))
-    return text if text.endswith(".") else f"{text}."
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def one_line(text: str) -> str:

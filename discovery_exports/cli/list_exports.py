@@ -20,7 +20,12 @@ def list_exports(
     context: Context,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", metavar="STATUS", help=f"Only with this status; repeatable: {', '.join(STATUSES)}."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            autocompletion=lambda: list(STATUSES),
+            help=f"Only with this status; repeatable: {', '.join(STATUSES)}.",
+        ),
     ] = None,
     kind: Annotated[Kind | None, typer.Option(help="Only exports of this kind.")] = None,
     agent: Annotated[

@@ -22,9 +22,8 @@ def show_outputs(
     """Print the outputs of the stack: names and ARNs for other tools."""
     if name:
         if name not in context.outputs:
-            raise Misused(
-                f"The stack {context.stack} has no output {name!r}, only {', '.join(sorted(context.outputs))}."
-            )
+            known = ", ".join(sorted(context.outputs))
+            raise Misused(f"The stack {context.stack} has no output {name!r}. It has {known}.")
         print(printable(context.outputs[name]))
         return
     if context.output.form in ("json", "jsonl"):

@@ -8,7 +8,7 @@ from discovery_exports.cli import listing
 from discovery_exports.cli.catalog import exit_code_of
 from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import ExitCode, Failure, NotStored
+from discovery_exports.cli.failures import ExitCode, Failure, NotStored, one_line
 from discovery_exports.cli.following import Clock, follow_run
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.runs import Execution, Runs
@@ -44,10 +44,13 @@ def wait_for(context: Context, executions: Sequence[Execution], timeout: timedel
     clock = Clock(context, timeout)
     ended = [follow_run(context, each, clock) for each in executions]
     results = [result for each in ended if not each.running for result in _results(context, each)]
+    running = [each.run_id for each in ended if each.running]
     if results or not context.output.is_table:
         context.output.rows(results, RESULT_MEMBERS, RESULT_COLUMNS)
-    if running := [each.run_id for each in ended if each.running]:
+    if running:
         context.say(f"Not done yet. To follow it: {PROGRAM} watch {running[0]}")
+    elif not results:
+        context.say("There was nothing to store.")
     code = exit_code_of(result["outcome"] for result in results)
     return ExitCode.PENDING if running and code is ExitCode.DONE else code
 
