@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from discovery_exports.cli.failures import Misconfigured
-from discovery_exports.cli.output import Form, Output
+from discovery_exports.cli.output import Form, Output, make_console
 from discovery_exports.cli.text import printable
 
 if TYPE_CHECKING:
@@ -135,9 +135,7 @@ class Context:
     @cached_property
     def console(self) -> "Console":
         """Rich's console on standard error, for progress."""
-        from rich.console import Console
-
-        return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        return make_console(stderr=True)
 
     @staticmethod
     def say(text: str) -> None:

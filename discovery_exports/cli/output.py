@@ -5,16 +5,20 @@ else, such as progress, is on standard error.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from discovery_exports.cli.text import cell, printable
 
 MIN_WIDTH = 8
 """Characters that a column keeps on a narrow terminal, if it is one that can be broken over lines."""
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Row = Mapping[str, Any]
 
@@ -102,11 +106,10 @@ class Output:
 
     def table(self, rows: Iterable[Row], columns: Sequence[Column]) -> None:
         """Print a table without lines around its cells. Without a terminal, it has no colors, and no limit of width."""
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(highlight=False, markup=False, emoji=False)
+        console = make_console()
         rows = list(rows)
         if console.is_terminal:
             columns = _fitting(rows, columns, console.width)
@@ -123,6 +126,14 @@ class Output:
             console.print(table)
         for line in captured.get().splitlines():
             print(line.rstrip())
+
+
+def make_console(*, stderr: bool = False) -> "Console":
+    """Rich's console, which takes no markup from texts. NO_COLOR turns off bold text, too."""
+    from rich.console import Console
+
+    color: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(stderr=stderr, color_system=color, highlight=False, markup=False, emoji=False)
 
 
 def _fitting(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Sequence[Column]:

@@ -41,7 +41,7 @@ class Progress:
     def show(self, title: str, lines: Sequence[str], done: int, total: int, *, key: object, note: str = "") -> None:
         """Show the current state. Without a terminal, only if ``key`` has changed, or a minute later."""
         if self._live:
-            self._live.update(_block(title, [*lines, note], done, total), refresh=True)
+            self._live.update(_block(title, [*lines, *filter(None, [note])], done, total), refresh=True)
             return
         now = self._context.now()
         if self._shown is None or self._shown[0] != key or now - self._shown[1] >= HEARTBEAT:

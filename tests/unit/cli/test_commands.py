@@ -1,0 +1,214 @@
+"""The frame of every command: global options, wrong use, errors, and what help imports."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from discovery_exports import __version__
+from discovery_exports.cli.app import app
+from discovery_exports.cli.commands import command, guarded, make_app
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import ExitCode, Pending
+from discovery_exports.cli.output import Form
+from local.stack.servers import ROOT
+from tests.unit.cli.stack import FakeStack, client_error, run
+
+SECRET = "https://bucket.s3.amazonaws.com/key?X-Amz-Signature=s3cr3t"
+
+
+def options_of(*arguments: str) -> Any:
+    """The global options that a command gets."""
+    seen: list[Context] = []
+    other = make_app()
+
+    def look(context: Context) -> None:
+        """Look."""
+        seen.append(context)
+
+    command(other, "look")(look)
+    command(other, "other")(look)
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(other, arguments)
+    assert result.exit_code == 0, result.stderr
+    return seen[0].options
+
+
+def test_global_options_may_be_before_or_after_the_command() -> None:
+    before = options_of("--stack", "A", "--profile", "p", "--region", "r", "-o", "csv", "--debug", "look")
+    after = options_of("look", "--stack", "A", "--profile", "p", "--region", "r", "-o", "csv", "--debug")
+
+    assert before == after
+    assert (after.stack, after.profile, after.region, after.output, after.debug) == ("A", "p", "r", Form.CSV, True)
+
+
+def test_an_option_after_the_command_wins() -> None:
+    assert options_of("--stack", "A", "--region", "r", "look", "--stack", "B").stack == "B"
+    assert options_of("--stack", "A", "--region", "r", "look", "--stack", "B").region == "r"
+
+
+def test_the_stack_is_that_of_the_option_then_of_the_variable_then_the_default(stack: FakeStack) -> None:
+    run("outputs")
+    run("outputs", env={"DISCOVERY_EXPORTS_STACK": "Mine"})
+    run("outputs", "--stack", "Other", env={"DISCOVERY_EXPORTS_STACK": "Mine"})
+
+    assert stack.cloudformation.names == ["DiscoveryExports", "Mine", "Other"]
+
+
+WRONG = {
+    "no command": ((), ""),
+    "unknown command": (("lst",), "No such command 'lst'. Did you mean 'list'? See: discovery-exports --help"),
+    "unknown option": (("list", "--stat", "x"), "No such option: --stat"),
+    "option without a value": (("list", "--kind"), "Option '--kind' requires an argument"),
+    "unknown form": (("list", "-o", "xml"), "'xml' is not one of"),
+    "unknown kind": (("list", "--kind", "server"), "'server' is not one of"),
+    "unknown status": (("list", "--status", "done"), "'done' is not a status. Statuses are IN_PROGRESS, STORED,"),
+    "no time": (("status", "--since", "soon"), "'soon' is not a time"),
+    "no duration": (("status", "--late-after", "1"), "'1' is not a duration"),
+    "missing argument": (("show",), "Missing argument 'ID'. See: discovery-exports show --help"),
+    "too many arguments": (("show", "a", "b"), "Got unexpected extra argument"),
+    "no export ID": (("show", "a/b"), "'a/b' is not an export ID"),
+    "control characters": (("show", "\x1b[31m"), r"'\x1b[31m' is not an export ID"),
+    "nothing to store": (("store",), "one of the three"),
+    "IDs and all": (("store", "export-1", "--all"), "one of the three"),
+    "IDs and an agent": (("store", "export-1", "--agent", "o-1"), "one of the three"),
+    "no agent ID": (("store", "--agent", "o 1"), "'o 1' is not an agent ID"),
+    "timeout without wait": (("store", "export-1", "--timeout", "1h"), "Add --wait"),
+    "unknown output": (("outputs", "Bucket"), "has no output 'Bucket'. It has BucketName,"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_use_is_one_line_and_exit_code_2(stack: FakeStack, arguments: tuple[str, ...], message: str) -> None:
+    answer = run(*arguments)
+
+    assert answer.code == ExitCode.USAGE
+    if arguments:
+        assert answer.out == ""
+        assert message in answer.err
+        assert (answer.err.count("\n"), "\x1b" in answer.err) == (1, False)
+        assert not stack.steps.inputs
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    assert run().out.startswith("Usage: discovery-exports [OPTIONS] COMMAND")
+
+
+def test_the_release_is_shown() -> None:
+    answer = run("--version")
+
+    assert (answer.code, answer.out) == (0, f"discovery-exports {__version__}\n")
+
+
+def raising(error: BaseException) -> Callable[[], ExitCode]:
+    def work() -> ExitCode:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Pending("not yet"), ExitCode.PENDING),
+        (client_error("AccessDenied"), ExitCode.REFUSED),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+        (KeyError("x"), ExitCode.NOT_STORED),
+    ],
+)
+def test_an_error_is_one_line_without_a_traceback(
+    error: BaseException, code: ExitCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(raising(error), debug=False) == code
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), "Traceback" in err) == ("", 1, False)
+
+
+def test_debug_shows_where_an_error_was_raised_without_links(capsys: pytest.CaptureFixture[str]) -> None:
+    error = client_error("Odd", f"\x1b[31m {SECRET}")
+    error.__cause__ = RuntimeError(f"GET {SECRET}")
+
+    guarded(raising(error), debug=True)
+
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "in work" in err
+    assert "RuntimeError" in err
+    assert "s3cr3t" not in err
+    assert "\x1b" not in err
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
+    program = "from discovery_exports.cli.app import main; main()"
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -c "{program}" --help | true; echo "${{PIPESTATUS[0]}}"'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr == ""
+
+
+def test_help_imports_neither_boto3_nor_the_cdk_nor_rich() -> None:
+    program = """
+import sys
+from discovery_exports.cli.app import app
+try:
+    app(["list", "--help"])
+finally:
+    print([name for name in sys.modules if name.partition(".")[0] in
+           {"boto3", "botocore", "aws_cdk", "jsii", "rich", "pydantic", "infra", "fastjsonschema"}], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Usage: ")
+    assert done.stderr == "[]\n"
+
+
+def test_wrong_use_is_reported_before_boto3_is_imported() -> None:
+    program = """
+import sys
+from discovery_exports.cli.app import app
+try:
+    app(["store", "a/b"])
+finally:
+    print("boto3" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "False\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_commands_options_and_statuses(shell: str) -> None:
+    def completed(*words: str) -> str:
+        line = " ".join(("discovery-exports", *words))
+        env = {
+            "_DISCOVERY_EXPORTS_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words)),
+        }
+        program = "from discovery_exports.cli.app import main; main()"
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True)
+        return done.stdout
+
+    assert "status" in completed("sta")
+    assert "--since" in completed("list", "--s")
+    assert "FAILED" in completed("list", "--status", "F")
+
+
+def test_every_command_of_the_app_has_a_summary() -> None:
+    import typer.main
+
+    group: Any = typer.main.get_command(app)
+
+    assert list(group.commands)[:7] == ["status", "list", "show", "store", "watch", "again", "outputs"]
+    assert all(each.help.splitlines()[0].endswith(".") for each in group.commands.values())

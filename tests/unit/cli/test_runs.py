@@ -1,0 +1,298 @@
+"""``store``, ``watch`` and ``again``: the runs that they start, what they show, and their exit codes."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exports.settings import Settings
+from exports.workflow.run_input import read_run
+from tests.unit.cli.stack import BUCKET, EXECUTION, FakeStack, client_error, run
+
+STORED = {"exportId": "export-1", "outcome": "STORED", "kind": "agent", "manifest": "s3://bucket/manifests/1.json"}
+FAILED = {"exportId": "export-2", "outcome": "FAILED", "statusMessage": "no agents"}
+
+
+@pytest.fixture(autouse=True)
+def inputs_are_accepted(stack: FakeStack) -> Iterator[None]:
+    """The workflow accepts the input of every run that a test of this file starts."""
+    yield
+    settings = Settings({"DEADLINE_MINUTES": "720", "SWEEP_DEADLINE_MINUTES": "55"})
+    for each in stack.steps.inputs:
+        read_run({"Name": "run", "StartTime": "2026-11-23T12:00:00Z", "Input": each}, settings)
+
+
+class TestStore:
+    def test_a_run_is_started_for_the_ids(self, stack: FakeStack) -> None:
+        answer = run("store", "export-1", "export-2", "export-1")
+
+        assert answer.code == 0
+        assert stack.steps.inputs == [{"exportIds": ["export-1", "export-2"], "onFailure": "report"}]
+        name = stack.run_id
+        assert re.fullmatch(r"store-20261123T120000-[0-9a-f]{8}", name)
+        assert answer.json == [{"runId": name, "status": "RUNNING", "executionArn": f"{EXECUTION}:{name}"}]
+        assert answer.err.endswith(f"discovery-exports watch {name}\n")
+
+    def test_more_ids_than_a_run_takes_are_spread_over_runs(self, stack: FakeStack) -> None:
+        run("store", *(f"export-{index}" for index in range(5_001)))
+
+        assert [len(each["exportIds"]) for each in stack.steps.inputs] == [5_000, 1]
+
+    def test_agents_become_a_filter_and_all_is_a_sweep(self, stack: FakeStack) -> None:
+        run("store", "--agent", "o-1", "--agent", "o-2")
+        run("store", "--all")
+
+        filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-1", "o-2"]}]
+        assert stack.steps.inputs == [{"filters": filters, "onFailure": "report"}, {}]
+
+    def test_wait_follows_the_run_and_prints_its_exports(self, stack: FakeStack) -> None:
+        stack.has("export-1", "IN_PROGRESS", exportStatus="IN_PROGRESS")
+        stack.events = [
+            lambda: stack.plans(stack.run_id, "export-1", "export-2"),
+            lambda: stack.has("export-1", bytes=4_000_000, runId=stack.run_id, settledAt="2026-11-23T12:00:02.000Z"),
+            lambda: stack.ends(stack.run_id, STORED, FAILED),
+        ]
+
+        answer = run("store", "export-1", "export-2", "--wait")
+
+        assert answer.code == 1
+        assert answer.json == [{**STORED, "runId": stack.run_id}, {**FAILED, "runId": stack.run_id}]
+        assert "RUNNING: no exports yet" in answer.err
+        assert "0 of 2 exports done; waiting for 1 not listed by the service yet, 1 in progress" in answer.err
+        assert "1 of 2 exports done: 1 STORED; 4.0 MB copied, 4.0 MB/s" in answer.err
+
+    @pytest.mark.parametrize(
+        ("outcomes", "code"),
+        [
+            (["STORED", "TRUNCATED"], 0),
+            (["STORED", "TIMED_OUT"], 3),
+            (["TIMED_OUT", "FAILED"], 1),
+            (["NOT_FOUND"], 1),
+            ([], 0),
+        ],
+    )
+    def test_the_exit_code_is_that_of_the_outcomes(self, stack: FakeStack, outcomes: list[str], code: int) -> None:
+        exports = [{"exportId": f"export-{index}", "outcome": each} for index, each in enumerate(outcomes)]
+        stack.events = [lambda: stack.ends(stack.run_id, *exports)]
+
+        assert run("store", "--all", "--wait").code == code
+
+    def test_a_run_that_failed_because_of_its_exports_is_reported_like_any_other(self, stack: FakeStack) -> None:
+        stack.events = [lambda: stack.ends(stack.run_id, FAILED, status="FAILED", error="ExportsNotStored")]
+
+        answer = run("store", "export-2", "--wait")
+
+        assert (answer.code, [each["outcome"] for each in answer.json]) == (1, ["FAILED"])
+
+    def test_a_run_without_a_report_says_how_it_ended(self, stack: FakeStack) -> None:
+        ended = {"status": "FAILED", "error": "InvalidInput", "cause": "exportIds[0]\nis bad \x1b[31m"}
+        stack.events = [lambda: stack.steps.executions[stack.run_id].update(ended)]
+
+        answer = run("store", "export-2", "--wait")
+
+        assert (answer.code, answer.out) == (1, "")
+        assert r"ended as FAILED without a report: InvalidInput: exportIds[0] is bad \x1b[31m" in answer.err
+
+    def test_a_timeout_ends_the_wait_and_not_the_run(self, stack: FakeStack) -> None:
+        answer = run("store", "export-1", "--wait", "--timeout", "90s")
+
+        assert answer.code == 3
+        assert answer.json == []
+        assert round(sum(stack.pauses), 3) == 90
+        assert answer.err.endswith(f"Not done yet. To follow it: discovery-exports watch {stack.run_id}\n")
+
+    def test_a_refused_start_is_reported(self, stack: FakeStack) -> None:
+        stack.steps.error = client_error("AccessDeniedException", "states:StartExecution", "StartExecution")
+
+        answer = run("store", "export-1")
+
+        assert answer.code == 254
+        assert "AWS refused StartExecution: AccessDeniedException" in answer.err
+
+    def test_an_interrupt_says_that_the_run_goes_on(self, stack: FakeStack) -> None:
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        stack.events = [interrupt]
+
+        answer = run("store", "export-1", "--wait")
+
+        assert answer.code == 130
+        assert f"Interrupted. The run goes on: discovery-exports watch {stack.run_id}" in answer.err
+
+
+class TestProgress:
+    def test_the_exports_are_counted_by_what_they_wait_for(self, stack: FakeStack) -> None:
+        later = "2026-11-23T12:30:00.000Z"
+        upload = stack.s3.create_multipart_upload(Bucket=BUCKET, Key="raw/copying")["UploadId"]
+        stack.s3.upload_part(Bucket=BUCKET, Key="raw/copying", UploadId=upload, PartNumber=1, Body=b"x" * 6_000_000)
+        copy = {"key": "raw/copying", "upload_id": upload, "size": 9_000_000}
+        stack.has("copying", "IN_PROGRESS", exportStatus="SUCCEEDED", claimedBy="r", claimedUntil=later, upload=copy)
+        raw = {"key": "raw/x", "bytes": 1_000_000}
+        stack.has("unpacking", "IN_PROGRESS", exportStatus="SUCCEEDED", claimedUntil=later, raw=raw, upload=copy)
+        stack.has("turn", "IN_PROGRESS", exportStatus="SUCCEEDED", claimedUntil="2026-11-23T11:59:00.000Z")
+        stack.has("service", "IN_PROGRESS", exportStatus="IN_PROGRESS", hours=2)
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+        stack.plans("run-1", "copying", "unpacking", "turn", "service", "unlisted")
+
+        err = run("watch", "run-1", "--timeout", "0s").err
+
+        assert "7.0 MB copied" in err
+        assert (
+            "waiting for 1 not listed by the service yet, 1 in progress in the service (requested 2 h ago), "
+            "1 ready to be stored, 1 being copied, 1 being unpacked"
+        ) in err
+
+    def test_an_earlier_outcome_counts_only_if_it_is_final_for_the_run(self, stack: FakeStack) -> None:
+        stack.has("stored", hours=50, runId="earlier", bytes=5)
+        stack.has("rejected", "REJECTED", hours=50, runId="earlier", exportStatus="SUCCEEDED")
+        stack.has("not-found", "NOT_FOUND", hours=50, runId="earlier")
+        stack.has("own", "TIMED_OUT", hours=0, runId="run-1")
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+        stack.plans("run-1", "stored", "rejected", "not-found", "own")
+
+        assert "2 of 4 exports done: 1 STORED, 1 TIMED_OUT; waiting" in run("watch", "run-1", "--timeout", "0s").err
+
+    def test_a_sweep_does_not_process_what_is_settled(self, stack: FakeStack) -> None:
+        stack.has("rejected", "REJECTED", hours=50, runId="earlier")
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+        stack.plans("run-1", "rejected", by_id=False)
+
+        assert "1 of 1 exports done: 1 REJECTED" in run("watch", "run-1", "--timeout", "0s").err
+
+    def test_without_a_terminal_a_line_is_printed_for_a_change_or_each_minute(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+        stack.plans("run-1", "export-1")
+
+        lines = run("watch", "run-1", "--timeout", "150s").err.splitlines()
+
+        *progress, last = lines
+        assert [line.partition(",")[0] for line in progress] == ["Run run-1"] * 3
+        assert last.startswith("Not done yet.")
+
+    def test_polls_become_rare(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+
+        run("watch", "run-1", "--timeout", "1h")
+
+        assert (stack.pauses[0], max(stack.pauses)) == (1, 10)
+        assert len(stack.pauses) < 450
+
+    def test_on_a_terminal_the_block_is_drawn_again_without_escape_codes_of_others(
+        self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        stack.has("export-1", "IN_PROGRESS", exportStatus="IN_PROGRESS")
+        stack.events = [lambda: None, lambda: stack.has("export-1", bytes=5)]
+
+        answer = run("watch", "export-1")
+
+        assert answer.code == 0
+        assert answer.err.count("Export export-1") >= 3
+        assert "\x1b[" in answer.err
+        assert "1 of 1 exports done: 1 STORED" in answer.err
+
+
+class TestWatch:
+    def test_a_run_is_found_by_its_id_and_by_its_arn(self, stack: FakeStack) -> None:
+        stack.ends("run-1", STORED)
+
+        assert [run("watch", each).code for each in ("run-1", f"{EXECUTION}:run-1")] == [0, 0]
+
+    def test_an_export_is_followed_until_it_has_an_outcome(self, stack: FakeStack) -> None:
+        stack.has("export-1", "IN_PROGRESS", exportStatus="IN_PROGRESS")
+        stack.events = [lambda: stack.has("export-1", "REJECTED", reason="GONE")]
+
+        answer = run("watch", "export-1")
+
+        assert answer.code == 1
+        assert [each["reason"] for each in answer.json] == ["GONE"]
+        assert "waiting for 1 in progress in the service (requested 1 h ago)" in answer.err
+
+    def test_an_export_that_a_run_has_claimed_again_is_followed(self, stack: FakeStack) -> None:
+        claimed: dict[str, Any] = {"claimedBy": "run-2", "claimedUntil": "2026-11-23T12:15:00.000Z"}
+        stack.has("export-1", "TIMED_OUT", exportStatus="SUCCEEDED", **claimed)
+        stack.events = [lambda: stack.has("export-1")]
+
+        assert run("watch", "export-1").json[0]["status"] == "STORED"
+
+    def test_a_name_that_is_both_is_the_run(self, stack: FakeStack) -> None:
+        stack.has("export-1", "FAILED")
+        stack.ends("export-1", STORED)
+
+        assert run("watch", "export-1").json[0]["outcome"] == "STORED"
+
+    def test_an_export_that_stays_in_progress_is_pending_at_the_timeout(self, stack: FakeStack) -> None:
+        stack.has("export-1", "IN_PROGRESS", exportStatus="IN_PROGRESS")
+
+        answer = run("watch", "export-1", "--timeout", "5s")
+
+        assert (answer.code, answer.json[0]["status"]) == (3, "IN_PROGRESS")
+
+    def test_an_id_longer_than_an_execution_name_is_an_export(self, stack: FakeStack) -> None:
+        stack.has("e" * 200)
+
+        assert run("watch", "e" * 200).code == 0
+
+    def test_what_is_neither_is_unknown(self, stack: FakeStack) -> None:
+        assert "has seen the export run-9" in run("watch", "run-9").err
+        assert run("watch", "run-9").code == 1
+
+    def test_a_run_of_another_stack_is_refused(self, stack: FakeStack) -> None:
+        answer = run("watch", "arn:aws:states:us-east-1:123456789012:execution:Other:run-1")
+
+        assert answer.code == 1
+        assert "is not a run of the stack DiscoveryExports" in answer.err
+
+
+class TestAgain:
+    def test_what_a_run_did_not_store_is_requested_again(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "FAILED", "error": "ExportsNotStored"}
+        stack.plans("run-1", "stored", "failed", "unseen")
+        stack.has("stored")
+        stack.has("failed", "FAILED")
+
+        answer = run("again", "run-1")
+
+        assert answer.code == 0
+        assert stack.steps.inputs == [{"exportIds": ["failed", "unseen"], "onFailure": "report"}]
+        assert stack.run_id.startswith("again-")
+
+    def test_ids_and_runs_can_be_mixed(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "SUCCEEDED"}
+        stack.plans("run-1", "export-1", "export-2", "export-3")
+
+        run("again", "export-9", "run-1", "export-1")
+
+        assert stack.steps.inputs[0]["exportIds"] == ["export-9", "export-1", "export-2", "export-3"]
+
+    def test_nothing_is_started_if_everything_is_stored(self, stack: FakeStack) -> None:
+        stack.has("export-1", "TRUNCATED")
+
+        answer = run("again", "export-1", "--wait")
+
+        assert (answer.code, stack.steps.inputs) == (0, [])
+        assert answer.err == "Nothing to do: all exports (1) are stored.\n"
+
+    def test_a_run_that_has_not_ended_is_pending(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "RUNNING"}
+
+        answer = run("again", "run-1")
+
+        assert (answer.code, stack.steps.inputs) == (3, [])
+        assert "Follow it: discovery-exports watch run-1" in answer.err
+
+    def test_a_run_whose_input_was_invalid_has_no_exports(self, stack: FakeStack) -> None:
+        stack.steps.executions["run-1"] = {"status": "FAILED", "error": "InvalidInput", "cause": "deadlineMinutes"}
+
+        answer = run("again", "run-1")
+
+        assert answer.code == 1
+        assert "InvalidInput: deadlineMinutes" in answer.err
+
+    def test_the_new_run_can_be_followed(self, stack: FakeStack) -> None:
+        stack.events = [lambda: stack.ends(stack.run_id, STORED)]
+
+        assert run("again", "export-1", "--wait").code == 0
