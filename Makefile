@@ -177,7 +177,8 @@ endef
 # An environment whose Python no longer exists, for example after an upgrade, is also created again.
 .PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES) $(CHECKOV),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
-# pip installs only uv, from its lines in the lock file. uv installs everything else in a fraction of the time.
+# pip installs only uv, from its lines in the lock file. uv installs everything else in a fraction of the time. The command
+# of the package runs from the checkout.
 $(VENV)/installed: requirements-dev.txt
 	$(needs_python)
 	$(needs_node)
@@ -186,6 +187,8 @@ $(VENV)/installed: requirements-dev.txt
 	@sed -n '/^uv==/,/[^\\]$$/p' $< > $(VENV)/uv.txt
 	@$(RUN) pip install -qq --no-compile --disable-pip-version-check --require-hashes --only-binary :all: -r $(VENV)/uv.txt
 	@$(UV_INSTALL) --python $(VENV) -r $<
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/bin/python" -P -m discovery_exports.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(VENV)" > $(VENV)/bin/discovery-exports
+	@chmod +x $(VENV)/bin/discovery-exports
 	@touch $@
 
 # The folder's copy of the lock file is its stamp: `cdk synth` compares it with the lock file.

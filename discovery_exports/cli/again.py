@@ -32,7 +32,7 @@ def again(
     from discovery_exports.cli.unstored import exports_of, not_stored
 
     limit = timeout_of(wait, timeout)
-    export_ids = [export_id for name in dict.fromkeys(names) for export_id in exports_of(context, name)]
+    export_ids = dict.fromkeys(export_id for name in names for export_id in exports_of(context, name))
     missing = not_stored(context, export_ids)
     if not missing:
         context.say(f"Nothing to do: all exports ({len(export_ids):,}) are stored.")

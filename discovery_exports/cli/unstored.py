@@ -1,6 +1,6 @@
 """The exports of runs, or with given IDs, that are not stored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from discovery_exports.cli.catalog import Catalog, outcome_of
 from discovery_exports.cli.commands import PROGRAM
@@ -28,7 +28,8 @@ def _planned(context: Context, execution: Execution) -> Sequence[str]:
     return plan.export_ids
 
 
-def not_stored(context: Context, export_ids: Sequence[str]) -> list[str]:
-    items = Catalog(context.dynamodb, context.table_name).items(export_ids)
-    outcomes = {each: outcome_of(items.get(each, {})) for each in export_ids}
+def not_stored(context: Context, export_ids: Iterable[str]) -> list[str]:
+    ids = list(export_ids)
+    items = Catalog(context.dynamodb, context.table_name).items(ids)
+    outcomes = {each: outcome_of(items.get(each, {})) for each in ids}
     return [each for each, outcome in outcomes.items() if outcome is None or not outcome.has_data]

@@ -1,0 +1,293 @@
+"""The command on the deployed stack, as an operator runs it."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.stack.aws import LocalAws
+from local.stack.environment import ACCOUNT, REGION
+from local.stack.servers import ROOT
+from tests.local.caller import filled, make_role
+from tests.local.commands import run_command
+from tests.local.service import Service
+from tests.local.stack import Stack
+
+PROGRAM = ROOT / ".venv" / "bin" / "discovery-exports"
+HOSTILE = "\x1b]0;title\x07\x1b[31m\u202e=1+1"
+
+
+class Command:
+    """``discovery-exports`` with the variables of ``.local/env``, and with others; None removes one."""
+
+    def __init__(self, aws: LocalAws, **variables: str | None) -> None:
+        self._aws = aws
+        self._variables = variables
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        removed = [f"--unset={name}" for name, value in self._variables.items() if value is None]
+        variables = [f"{name}={value}" for name, value in self._variables.items() if value is not None]
+        return run_command(self._aws, "env", *removed, *variables, PROGRAM, *arguments)
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        done = self(*arguments)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def command(aws: LocalAws) -> Command:
+    return Command(aws)
+
+
+@pytest.fixture
+def hostile(stack: Stack) -> Iterator[str]:
+    """An item with a text that no run would write, such as from a table that is shared with others."""
+    export_id = f"export-{uuid.uuid4()}"
+    texts = {"exportId": export_id, "status": "FAILED", "statusMessage": HOSTILE, "kind": HOSTILE}
+    times = {"firstSeenAt": "2026-01-01T00:00:00.000Z", "settledAt": "2999-01-01T00:00:00.000Z"}
+    stack.dynamodb.put_item(TableName=stack.table, Item={name: {"S": text} for name, text in (texts | times).items()})
+    yield export_id
+    stack.dynamodb.delete_item(TableName=stack.table, Key={"exportId": {"S": export_id}})
+
+
+def outcomes(rows: Any) -> dict[str, str]:
+    return {row["exportId"]: row.get("outcome") or row["status"] for row in rows}
+
+
+def test_exports_are_stored_and_then_found_by_every_command(command: Command, stack: Stack, service: Service) -> None:
+    stored, failed = service.has(kind="agent"), service.has(outcome="FAILED", status_message="no agents")
+
+    results = command.json("store", stored, failed, "--wait", code=1)
+
+    assert outcomes(results) == {stored: "STORED", failed: "FAILED"}
+    assert outcomes(command.json("list", "--since", "1h")).items() >= outcomes(results).items()
+    shown = command.json("show", stored)
+    assert (shown["export"]["status"], shown["manifest"]) == ("STORED", stack.manifest(stored))
+    status = command.json("status", "--since", "1h", code=1)
+    assert stored in outcomes(status["stored"])
+    assert {row["exportId"]: row["why"] for row in status["notStored"]}[failed] == "no agents"
+    files = list(csv.DictReader(io.StringIO(command("show", stored, "-o", "csv").stdout)))
+    assert [file["key"] for file in files] == [file["key"] for file in stack.manifest(stored)["files"]]
+
+
+def test_exports_of_an_agent_are_stored_and_listed(command: Command, service: Service) -> None:
+    agent = f"o-{uuid.uuid4().hex[:16]}"
+    ours = {service.has(kind="agent", agent_id=agent) for _ in range(2)}
+
+    results = command.json("store", "--agent", agent, "--wait")
+
+    assert set(outcomes(results)) == ours
+    assert set(outcomes(command.json("list", "--agent", agent))) == ours
+
+
+def test_the_progress_of_a_run_is_on_standard_error(command: Command, service: Service) -> None:
+    slow = service.has(kind="agent", in_progress_seconds=3)
+
+    done = command("store", slow, "--wait")
+
+    assert done.returncode == 0
+    assert re.search(
+        r"Run store-\S+, \d+ s: 0 of 1 exports done; waiting for 1 in progress in the service", done.stderr
+    )
+    assert re.search(r"1 of 1 exports done: 1 STORED; \d.* copied", done.stderr)
+
+
+def test_a_run_can_be_left_and_followed_later(command: Command, service: Service) -> None:
+    with service.with_unfinished({"in_progress_seconds": 3600}) as (export_id,):
+        ((run,),) = (command.json("store", export_id),)
+        left = command("watch", run["runId"], "--timeout", "1s")
+        pending = command("watch", export_id, "--timeout", "0s")
+        shown = command("show", export_id)
+    followed = command.json("watch", run["executionArn"])
+
+    assert [each.returncode for each in (left, pending, shown)] == [3, 3, 3]
+    assert f"discovery-exports watch {run['runId']}" in left.stderr
+    assert outcomes(followed) == {export_id: "STORED"}
+    assert outcomes(command.json("watch", export_id)) == {export_id: "STORED"}
+
+
+def test_an_interrupt_leaves_the_run(aws: LocalAws, stack: Stack, service: Service) -> None:
+    with service.with_unfinished({"in_progress_seconds": 3600}) as (export_id,):
+        process = subprocess.Popen(
+            [PROGRAM, "store", export_id, "--wait"],
+            env={**os.environ, **aws.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr
+        lines = [process.stderr.readline(), process.stderr.readline()]
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate()
+    (name,) = re.findall(r"Started the run (\S+)\.", lines[0])
+
+    assert process.returncode == 130
+    assert f"Interrupted. The run goes on: discovery-exports watch {name}" in rest
+    arn = f"{stack.machine.replace(':stateMachine:', ':execution:')}:{name}"
+    assert stack.ended(arn).outcome(export_id) == "STORED"
+
+
+def test_what_a_run_did_not_store_is_requested_again(command: Command, stack: Stack, service: Service) -> None:
+    stored, failed, rejected = (
+        service.has(),
+        service.has(outcome="FAILED"),
+        service.has(download_url="http://x.example/"),
+    )
+    first = stack.run(exportIds=[stored, failed, rejected])
+    for export_id in (failed, rejected):
+        service.set_scenario(export_id)
+
+    results = command.json("again", first.name, "--wait")
+
+    assert outcomes(results) == {failed: "STORED", rejected: "STORED"}
+    nothing = command("again", first.arn, stored)
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "all exports (3) are stored" in nothing.stderr
+
+
+def test_a_sweep_can_be_started(command: Command, service: Service) -> None:
+    export_id = service.has()
+
+    assert outcomes(command.json("store", "--all", "--wait"))[export_id] == "STORED"
+
+
+def test_outputs_are_those_of_the_stack(aws: LocalAws, command: Command) -> None:
+    assert command.json("outputs") == aws.outputs
+    assert command("outputs", "BucketName").stdout == f"{aws.outputs['BucketName']}\n"
+
+
+WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "unknown command": (("lst",), 2, "Did you mean 'list'?"),
+    "unknown option": (("list", "--state", "x"), 2, "No such option: --state"),
+    "unknown value": (("list", "--status", "done"), 2, "'done' is not a status"),
+    "no export ID": (("show", "../x"), 2, "'../x' is not an export ID"),
+    "options that exclude each other": (("store", "export-1", "--all"), 2, "one of the three"),
+    "unknown export": (("show", "export-none"), 1, "Check the ID, or store it"),
+    "unknown run": (("watch", "run-none"), 1, "Check the ID"),
+    "unknown stack": (("status", "--stack", "None"), 253, "There is no stack None in us-east-1"),
+    "unknown profile": (("status", "--profile", "none"), 253, "Correct --profile"),
+}
+SET_UP_WRONG: dict[str, tuple[dict[str, str | None], int, str]] = {
+    "no connection": (
+        {"AWS_ENDPOINT_URL": "https://127.0.0.1:1"},
+        253,
+        "There is no connection to https://127.0.0.1:1.",
+    ),
+    "no endpoint": ({"AWS_ENDPOINT_URL": "local"}, 253, "Correct AWS_ENDPOINT_URL"),
+    "no region": ({"AWS_DEFAULT_REGION": None, "AWS_REGION": None}, 253, "There is no Region. Add --region"),
+    "untrusted certificate": ({"AWS_CA_BUNDLE": f"{ROOT}/LICENSE"}, 253, "AWS_CA_BUNDLE"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_use_is_answered_by_one_line(
+    command: Command, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    assert_one_line(command(*arguments), code, message)
+
+
+@pytest.mark.parametrize(("variables", "code", "message"), SET_UP_WRONG.values(), ids=SET_UP_WRONG)
+def test_a_wrong_set_up_is_answered_by_one_line(
+    aws: LocalAws, variables: dict[str, str | None], code: int, message: str
+) -> None:
+    assert_one_line(Command(aws, **variables)("status"), code, message)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_no_form_prints_what_controls_a_terminal(command: Command, hostile: str, form: str) -> None:
+    for arguments in (["list"], ["status"], ["show", hostile]):
+        done = command(*arguments, "-o", form)
+
+        assert all(line.isprintable() for line in done.stdout.split("\n")), done.stdout
+        assert hostile in done.stdout or arguments[0] == "show"
+
+
+def test_a_terminal_gets_a_table_and_live_progress(aws: LocalAws, service: Service) -> None:
+    slow = service.has(in_progress_seconds=3)
+
+    code, out = on_a_terminal(aws, "store", slow, "--wait")
+    plain_code, plain = on_a_terminal(aws, "list", "--status", "stored", NO_COLOR="1")
+
+    assert (code, plain_code) == (0, 0)
+    assert out.count("0 of 1 exports done") >= 2
+    assert re.search(rf"export .*outcome.*\n{slow}.*STORED", out)
+    assert slow in plain
+    assert "\x1b" not in plain
+
+
+def on_a_terminal(aws: LocalAws, *arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the output of the command on a pseudo-terminal."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, **aws.env, "TERM": "xterm-256color", "COLUMNS": "120", **variables}
+    process = subprocess.Popen([PROGRAM, *arguments], env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    output = b""
+    try:
+        while chunk := os.read(ours, 65_536):
+            output += chunk
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(), output.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def operator(aws: LocalAws, stack: Stack) -> Command:
+    """The command with a role that has the policy of the examples, and nothing else."""
+    names = {
+        "TableName": stack.table,
+        "StackName": "DiscoveryExports",
+        "KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/none",
+    }
+    role = make_role(aws, f"operator-{uuid.uuid4().hex[:12]}", policy=filled("operator.policy.json", stack, **names))
+    credentials = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="operator")["Credentials"]
+    return Command(
+        aws,
+        AWS_ACCESS_KEY_ID=credentials["AccessKeyId"],
+        AWS_SECRET_ACCESS_KEY=credentials["SecretAccessKey"],
+        AWS_SESSION_TOKEN=credentials["SessionToken"],
+    )
+
+
+def test_an_operator_needs_the_policy_of_the_examples_and_no_more(
+    aws: LocalAws, operator: Command, service: Service
+) -> None:
+    agent = f"o-{uuid.uuid4().hex[:16]}"
+    stored, failed = service.has(kind="agent", agent_id=agent), service.has(outcome="FAILED")
+    (run,) = operator.json("store", stored, failed)
+
+    codes = {
+        "watch": operator("watch", run["runId"]).returncode,
+        "status": operator("status").returncode,
+        "list": operator("list", "--agent", agent).returncode,
+        "show": operator("show", stored).returncode,
+        "again": operator("again", run["runId"], "--wait").returncode,
+        "outputs": operator("outputs").returncode,
+    }
+
+    assert codes == {"watch": 1, "status": 1, "list": 0, "show": 0, "again": 1, "outputs": 0}
+
+
+def test_a_denied_call_names_the_call(aws: LocalAws) -> None:
+    role = make_role(aws, f"nobody-{uuid.uuid4().hex[:12]}")
+    credentials = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="nobody")["Credentials"]
+    nobody = Command(
+        aws,
+        AWS_ACCESS_KEY_ID=credentials["AccessKeyId"],
+        AWS_SECRET_ACCESS_KEY=credentials["SecretAccessKey"],
+        AWS_SESSION_TOKEN=credentials["SessionToken"],
+    )
+
+    assert_one_line(nobody("status"), 254, "AWS refused DescribeStacks: AccessDenied")
