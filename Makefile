@@ -41,7 +41,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
-  bench-cold-start bench-tables bench-sweep synth deploy destroy lock clean
+  bench-cold-start bench-help bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ bench-polling: setup ## Simulate the cost and the delay of polling, compared wit
 
 bench-cold-start: setup ## Measure imports and clients of each function, compared with a plain boto3 script
 	@$(RUN) benchmarks.cold_start
+
+bench-help: setup ## Measure the help of the command discovery-exports, compared with an empty Typer app
+	@$(RUN) benchmarks.command_help
 
 bench-tables: $(BENCH)/installed ## Compare the tables with other tools; 7 minutes; QUICK=1 takes 2 minutes and writes nothing
 	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks.tables $(if $(QUICK),--quick)
