@@ -30,4 +30,6 @@ def show_outputs(
         context.output.json(dict(context.outputs))
         return
     rows = [{"output": key, "value": value} for key, value in sorted(context.outputs.items())]
-    context.output.rows(rows, ["output", "value"], [Column("output", "output", whole=True), Column("value", "value", whole=True)])
+    context.output.rows(
+        rows, ["output", "value"], [Column("output", "output", whole=True), Column("value", "value", whole=True)]
+    )

@@ -206,7 +206,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], code: int, message: 
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
-def test_no_form_prints_what_controls_a_terminal(command: Command, hostile: str, form: str) -> None:
+def test_bad_input_41_no_form_prints_what_controls_a_terminal(command: Command, hostile: str, form: str) -> None:
     for arguments in (["list"], ["status"], ["show", hostile]):
         done = command(*arguments, "-o", form)
 

@@ -26,7 +26,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("text", "expected"), HOSTILE.values(), ids=HOSTILE)
-def test_what_controls_a_terminal_is_shown_as_its_escape(text: str, expected: str) -> None:
+def test_bad_input_41_what_controls_a_terminal_is_shown_as_its_escape(text: str, expected: str) -> None:
     assert printable(text) == expected
 
 
@@ -36,7 +36,7 @@ def test_other_text_is_shown_as_it_is(text: str) -> None:
 
 
 @given(st.text())
-def test_no_text_has_a_character_that_is_not_shown(text: str) -> None:
+def test_bad_input_41_no_text_has_a_character_that_is_not_shown(text: str) -> None:
     categories = {unicodedata.category(each) for each in printable(text)}
 
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -46,7 +46,7 @@ def test_no_text_has_a_character_that_is_not_shown(text: str) -> None:
     "formula",
     ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", " =1", "\t=1", "\n=1", "'=1", '"=1', "\uff1d1", "-"],
 )
-def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(formula: str) -> None:
+def test_bad_input_26_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(formula: str) -> None:
     assert cell(formula).startswith("'")
 
 
@@ -56,7 +56,7 @@ def test_a_number_stays_a_number(number: str) -> None:
 
 
 @given(st.text())
-def test_no_cell_is_a_formula_or_controls_a_terminal(text: str) -> None:
+def test_bad_input_26_no_cell_is_a_formula_or_controls_a_terminal(text: str) -> None:
     result = cell(text)
 
     assert not re.match(r"\s*[=@＝＋－＠]", result)  # noqa: RUF001
