@@ -16,14 +16,15 @@ def build(folder: Path, *, checkout: Path = ROOT, umask: int = 0o022) -> Path:
     return wheel
 
 
-def install(wheel: Path, environment: Path) -> Path:
-    """The Python of a new environment with the wheel and what it requires, in the locked versions.
+def install(wheel: Path, environment: Path, *, extra: str = "") -> Path:
+    """The Python of a new environment with the wheel and what it or its extra requires, in the locked versions.
 
     They are in the cache of uv, if ``make setup`` has installed them on this computer. Otherwise they are downloaded.
     """
     _uv("venv", "--quiet", "--python", sys.executable, str(environment)).check_returncode()
     python = environment / "bin" / "python"
-    arguments = ["--python", str(python), "--constraint", str(ROOT / "requirements-dev.txt"), str(wheel)]
+    arguments = ["--python", str(python), "--constraint", str(ROOT / "requirements-dev.txt")]
+    arguments.append(f"{wheel}[{extra}]" if extra else str(wheel))
     if _install("--offline", *arguments).returncode:
         _install(*arguments).check_returncode()
     return python

@@ -1,11 +1,12 @@
 """Reads the catalog: one item for each export."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from discovery_exports.cli.failures import ExitCode, Misused
+from discovery_exports.cli.failures import CallRefused, ExitCode, Misused
 from exports.model import IN_PROGRESS, utc_text
 from exports.outcomes.outcome import Outcome
 
@@ -47,15 +48,18 @@ MEMBERS = (
 """The attributes that readers may rely on. The others are for the functions, and can change."""
 MAX_KEYS = 100
 """Items that one BatchGetItem call may read."""
+MAX_ATTEMPTS = 8
+"""Calls for the same keys: 13 seconds of pauses before the last one."""
 _RECENT = "settledAt >= :since OR announcedAt >= :since OR firstSeenAt >= :since"
 
 
 class Catalog:
     """Reads of the table. No read is a scan: lists come from the index ``ByStatus``."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._table = table
+        self._sleep = sleep
 
     def item(self, export_id: str) -> Item | None:
         """The item of the export, read consistently."""
@@ -67,13 +71,20 @@ class Catalog:
         found: dict[str, Item] = {}
         left = iter(dict.fromkeys(export_ids))
         while keys := [{"exportId": {"S": each}} for each in islice(left, MAX_KEYS)]:
-            requested: Any = {self._table: {"Keys": keys}}
-            while requested:
-                response = self._client.batch_get_item(RequestItems=requested)
-                for item in map(_plain, response["Responses"].get(self._table, ())):
-                    found[str(item["exportId"])] = item
-                requested = response.get("UnprocessedKeys")
+            found |= {str(item["exportId"]): item for item in self._batch(keys)}
         return found
+
+    def _batch(self, keys: Sequence[Any]) -> Iterator[Item]:
+        """Keys that DynamoDB leaves out, because it is throttled, are read again after longer and longer pauses."""
+        requested: Any = {self._table: {"Keys": keys}}
+        for attempt in range(MAX_ATTEMPTS):
+            response = self._client.batch_get_item(RequestItems=requested)
+            yield from map(_plain, response["Responses"].get(self._table, ()))
+            requested = response.get("UnprocessedKeys")
+            if not requested:
+                return
+            self._sleep(0.1 * 2**attempt)
+        raise CallRefused("DynamoDB throttles the reads of the catalog. Try again later.")
 
     def with_status(self, status: str, *, kind: str | None = None, since: datetime | None = None) -> Iterator[Item]:
         """Items with this status, those that were seen first at the end. ``since``: recorded or first seen since."""

@@ -3,6 +3,7 @@
 A failure is one line: what happened and what to do about it. No message contains a download URL.
 """
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -110,6 +111,21 @@ def failure_of(error: Exception) -> Failure | None:
         case ValueError() if str(error).startswith("Invalid endpoint"):
             return Misconfigured(f"{sentence(error)} Correct AWS_ENDPOINT_URL.")
     return None
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the same call may succeed a minute later: no connection, throttling, or a fault of AWS."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return (
+            status == 429 or status >= 500 or bool(_THROTTLED.search(error.response.get("Error", {}).get("Code", "")))
+        )
+    return isinstance(error, boto.ConnectionError | boto.HTTPClientError) and not isinstance(error, boto.SSLError)
+
+
+_THROTTLED = re.compile("Throttl|TooManyRequests|SlowDown|LimitExceeded|ThroughputExceeded")
 
 
 def _refusal(error: "ClientError") -> Failure:

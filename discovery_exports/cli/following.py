@@ -6,10 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from discovery_exports.cli.catalog import Catalog, Item, outcome_of
+from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import failure_of, is_transient
 from discovery_exports.cli.progress import Progress
 from discovery_exports.cli.runs import Execution, Plan, Runs
 from discovery_exports.cli.times import short_bytes, short_duration, short_time
@@ -17,8 +19,12 @@ from exports.model import Status, utc_text
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 
+T = TypeVar("T")
+
 MAX_UPLOADS = 10
 """Multipart uploads whose parts are counted in each poll."""
+TOLERATED = timedelta(minutes=5)
+"""How long polls may fail in a row: a wait for hours must survive a lost connection."""
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 10.0
 """Between two polls: at the start, and from five minutes on."""
 
@@ -50,7 +56,7 @@ class Tracker:
     def poll(self) -> None:
         """Read the items of all exports that are not final."""
         pending = [each for each in self.export_ids if each not in self.final]
-        items = Catalog(self.context.dynamodb, self.context.table_name).items(pending)
+        items = Catalog(self.context.dynamodb, self.context.table_name, self.context.sleep).items(pending)
         self.final |= {name: item for name, item in items.items() if self.is_final(item)}
         open_items = {name: items.get(name, {}) for name in pending if name not in self.final}
         self.waiting = {name: _wait(item, self.context.now()) for name, item in open_items.items()}
@@ -131,6 +137,21 @@ def _is_claimed(item: Item, now: datetime) -> bool:
     return str(item.get("claimedUntil", "")) >= utc_text(now)
 
 
+def polled(context: Context, poll: Callable[[], T], clock: "Clock") -> T:
+    """The result of ``poll``, which is tried again after a failure that may pass."""
+    failing_since = None
+    while True:
+        try:
+            return poll()
+        except Exception as error:
+            failing_since, first = failing_since or context.now(), failing_since is None
+            if not is_transient(error) or context.now() - failing_since >= TOLERATED or clock.is_over:
+                raise
+            if first:
+                context.say(f"{failure_of(error)} Trying again for {short_duration(TOLERATED)}.")
+            context.sleep(LAST_PAUSE_SECONDS)
+
+
 class Clock:
     """Pauses between polls until a timeout."""
 
@@ -142,6 +163,10 @@ class Clock:
     @property
     def passed(self) -> timedelta:
         return self._context.now() - self._started
+
+    @property
+    def is_over(self) -> bool:
+        return self._ends is not None and self._context.now() >= self._ends
 
     def pause(self) -> bool:
         """Wait until the next poll is due. False if the timeout has passed: do not poll again."""
@@ -157,37 +182,59 @@ class Clock:
 
 def follow_run(context: Context, execution: Execution, clock: Clock) -> Execution:
     """Show the progress of the run until it ends, and return it as it is then, or at the timeout of ``clock``."""
-    runs, tracker, plan = Runs(context), None, None
+    follower = _RunFollower(context, execution)
+    goes_on = f"The run goes on: {PROGRAM} watch {execution.run_id}"
     try:
         with Progress(context) as progress:
             while True:
-                execution = runs.find(execution.arn) or execution
-                plan = plan or runs.plan(execution.run_id)
-                tracker = tracker or (_tracker(context, execution, plan) if plan else None)
-                _show(progress, execution, plan, tracker, clock)
+                execution = polled(context, follower.poll, clock)
+                follower.show(progress, clock)
                 if not execution.running or not clock.pause():
                     return execution
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Interrupted. The run goes on: discovery-exports watch {execution.run_id}") from None
+        raise KeyboardInterrupt(f"Interrupted. {goes_on}") from None
+    except Exception as error:
+        if failure := failure_of(error):
+            raise type(failure)(f"{failure} {goes_on}") from error
+        raise
 
 
-def _tracker(context: Context, execution: Execution, plan: Plan) -> Tracker:
-    def is_final(item: Item) -> bool:
-        recorded_here = outcome_of(item) is not None and item.get("runId") == execution.run_id
-        return recorded_here or Row(item).is_final_for(plan.requested_at)
+class _RunFollower:
+    """The state of a run and of its exports, once the run has planned them."""
 
-    return Tracker(context, plan.export_ids, is_final, own_run=execution.run_id)
+    def __init__(self, context: Context, execution: Execution) -> None:
+        self._context = context
+        self._runs = Runs(context)
+        self._execution = execution
+        self._plan: Plan | None = None
+        self._tracker: Tracker | None = None
 
+    def poll(self) -> Execution:
+        """The execution is read before its exports, so that they are complete once it has ended."""
+        self._execution = self._runs.find(self._execution.arn) or self._execution
+        if self._plan is None:
+            self._plan = self._runs.plan(self._execution.run_id)
+        if self._plan and self._tracker is None:
+            run_id = self._execution.run_id
+            self._tracker = Tracker(self._context, self._plan.export_ids, self._is_final, own_run=run_id)
+        if self._tracker:
+            self._tracker.poll()
+        return self._execution
 
-def _show(progress: Progress, execution: Execution, plan: Plan | None, tracker: Tracker | None, clock: Clock) -> None:
-    title = f"Run {execution.run_id}, {short_duration(clock.passed)}"
-    if tracker is None or plan is None:
-        progress.show(title, [f"{execution.status}: no exports yet"], 0, 0, key=execution.status)
-        return
-    tracker.poll()
-    note = f"stops waiting at {short_time(plan.deadline.isoformat())} UTC" if execution.running else execution.status
-    key = (execution.status, tracker.outcomes, tracker.waits)
-    progress.show(title, tracker.lines(), len(tracker.final), len(tracker.export_ids), key=key, note=note)
+    def _is_final(self, item: Item) -> bool:
+        recorded_here = outcome_of(item) is not None and item.get("runId") == self._execution.run_id
+        return recorded_here or Row(item).is_final_for(self._plan.requested_at if self._plan else None)
+
+    def show(self, progress: Progress, clock: Clock) -> None:
+        title, status = f"Run {self._execution.run_id}, {short_duration(clock.passed)}", self._execution.status
+        tracker, plan = self._tracker, self._plan
+        if tracker is None or plan is None:
+            progress.show(title, [f"{status}: no exports yet"], 0, 0, key=status)
+            return
+        deadline = short_time(plan.deadline.isoformat())
+        note = f"stops waiting at {deadline} UTC" if self._execution.running else status
+        key = (status, tracker.outcomes, tracker.waits)
+        progress.show(title, tracker.lines(), len(tracker.final), len(tracker.export_ids), key=key, note=note)
 
 
 def follow_export(context: Context, export_id: str, clock: Clock) -> Item | None:
@@ -199,7 +246,7 @@ def follow_export(context: Context, export_id: str, clock: Clock) -> Item | None
     tracker = Tracker(context, [export_id], is_final)
     with Progress(context) as progress:
         while True:
-            tracker.poll()
+            polled(context, tracker.poll, clock)
             title = f"Export {export_id}, {short_duration(clock.passed)}"
             progress.show(title, tracker.lines(), len(tracker.final), 1, key=(tracker.outcomes, tracker.waits))
             if tracker.final or not clock.pause():

@@ -194,3 +194,18 @@ def test_the_wheel_requires_ranges_of_versions(wheel: Path) -> None:
 
     assert {"aws-cdk-lib<3,>=2.275", "constructs<11,>=10.5.1"} <= set(required)
     assert not [each for each in required if "==" in each.partition(";")[0]]
+
+
+# The command
+
+
+def test_the_command_runs_without_a_checkout_and_without_the_cdk(wheel: Path, tmp_path: Path) -> None:
+    python = package.install(wheel, tmp_path / ".venv", extra="cli")
+    command = str(python.with_name("discovery-exports"))
+
+    version = run(python, tmp_path, command, "--version")
+    misused = run(python, tmp_path, command, "store", "a/b", AWS_DEFAULT_REGION="us-east-1")
+
+    assert (version.returncode, version.stdout) == (0, f"discovery-exports {__version__}\n")
+    assert (misused.returncode, misused.stdout) == (2, "")
+    assert "'a/b' is not an export ID" in misused.stderr

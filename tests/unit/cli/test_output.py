@@ -46,7 +46,9 @@ def test_a_table_has_a_header_and_no_trailing_spaces(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("text", [each for each, _ in HOSTILE.values()], ids=HOSTILE)
-def test_bad_input_41_no_form_prints_what_controls_a_terminal(form: Form, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_41_no_form_prints_what_controls_a_terminal(
+    form: Form, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     Output(form).rows([{"name": text, "nested": [text]}], ["name", "nested"])
 
     assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))

@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from exports.settings import Settings
 from exports.workflow.run_input import read_run
 from tests.unit.cli.stack import BUCKET, EXECUTION, FakeStack, client_error, run
 
+SERVER_ERROR = ClientError(
+    {"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}},  # type: ignore[typeddict-item]
+    "DescribeExecution",
+)
 STORED = {"exportId": "export-1", "outcome": "STORED", "kind": "agent", "manifest": "s3://bucket/manifests/1.json"}
 FAILED = {"exportId": "export-2", "outcome": "FAILED", "statusMessage": "no agents"}
 
@@ -120,6 +125,60 @@ class TestStore:
 
         assert answer.code == 130
         assert f"Interrupted. The run goes on: discovery-exports watch {stack.run_id}" in answer.err
+
+
+class TestLostConnection:
+    def lose(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, error: Exception, polls: int) -> None:
+        """The next ``polls`` reads of the run fail, after the one at the start of the command."""
+        describe, left = stack.steps.describe_execution, iter(range(polls + 1))
+
+        def failing(**arguments: Any) -> Any:
+            if next(left, None) not in {None, 0}:
+                raise error
+            return describe(**arguments)
+
+        monkeypatch.setattr(stack.steps, "describe_execution", failing)
+
+    @pytest.mark.parametrize(
+        "error",
+        [EndpointConnectionError(endpoint_url="https://states"), client_error("ThrottlingException"), SERVER_ERROR],
+        ids=["connection", "throttling", "server error"],
+    )
+    def test_a_failure_that_passes_does_not_end_the_wait(
+        self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        stack.ends("run-1", STORED)
+        self.lose(stack, monkeypatch, error, polls=20)
+
+        answer = run("watch", "run-1")
+
+        assert (answer.code, stack.pauses) == (0, [10] * 20)
+        assert answer.err.count("Trying again for 5 min.") == 1
+
+    def test_a_failure_that_lasts_ends_it_and_says_that_the_run_goes_on(
+        self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stack.ends("run-1", STORED)
+        self.lose(stack, monkeypatch, EndpointConnectionError(endpoint_url="https://states"), polls=100)
+
+        answer = run("watch", "run-1")
+
+        assert (answer.code, sum(stack.pauses)) == (253, 300)
+        assert answer.err.endswith("The run goes on: discovery-exports watch run-1\n")
+
+    def test_a_refused_call_ends_it_at_once(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        stack.ends("run-1", STORED)
+        self.lose(stack, monkeypatch, client_error("ExpiredTokenException"), polls=100)
+
+        assert (run("watch", "run-1").code, stack.pauses) == (253, [])
+
+    def test_a_timeout_is_not_extended(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        stack.ends("run-1", STORED)
+        self.lose(stack, monkeypatch, client_error("ThrottlingException"), polls=100)
+
+        run("watch", "run-1", "--timeout", "30s")
+
+        assert sum(stack.pauses) == 30
 
 
 class TestProgress:
