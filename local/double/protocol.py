@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
@@ -34,11 +34,19 @@ class WrongAnswer(AssertionError):
     """The service model does not allow the response that the double was about to return."""
 
 
+def _service_model() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("discovery", "service-2"), "discovery")
+
+
+INFO_MEMBERS = tuple(cast(StructureShape, _service_model().shape_for("ExportInfo")).members)
+"""The names of the members of an ExportInfo."""
+
+
 class Protocol:
     """Validates requests and responses with botocore's model of the service."""
 
     def __init__(self) -> None:
-        self._model = ServiceModel(Loader().load_service_model("discovery", "service-2"), "discovery")
+        self._model = _service_model()
         self._validator = ParamValidator()
 
     def operation(self, target: str) -> str:

@@ -1,16 +1,34 @@
 """Scenarios of exports, exports to add, and settings of the service, as the control API takes them."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass
 
 from local.double.data.contents import Compression, Container, Contents, Kind
 from local.double.data.data_center import DataCenter, Span
 from local.double.dataclass_json import replace_from_json
+from local.double.protocol import INFO_MEMBERS
 
 KNOWN_MEMBERS = ConfigDict(extra="forbid")
+
+
+def json_text(text: str) -> str:
+    """The text, which is JSON or empty. Raises ValueError."""
+    json.loads(text or "null")
+    return text
+
+
+def info_member(name: str) -> str:
+    """The name of a member of ExportInfo. Raises ValueError."""
+    if name not in INFO_MEMBERS:
+        raise ValueError(f"ExportInfo has no member {name}")
+    return name
+
+
+InfoMember = Annotated[str, AfterValidator(info_member)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LARGE_BYTES = 8 << 20
 LARGE_ROWS = 20_000
@@ -33,6 +51,13 @@ class Scenario:
     - ``outcome``: the final status: SUCCEEDED, FAILED, or any other text for a future status of the service.
     - ``status_message``: the message of a finished export. FAILED has a default message.
     - ``is_truncated``: the export exceeded the size limit. Its rows cover the first half of the time range.
+
+    Responses that the service model does not allow:
+
+    - ``info``: members of ExportInfo with their values instead of the usual ones: any JSON.
+    - ``info_without``: names of members that ExportInfo does not have.
+    - ``entry``: JSON text in the place of the whole ExportInfo, for example ``null``.
+    - ``refused_id``: each DescribeExportTasks call with this id returns InvalidParameterValueException.
 
     Contents:
 
@@ -60,6 +85,10 @@ class Scenario:
     outcome: str = "SUCCEEDED"
     status_message: str = ""
     is_truncated: bool = False
+    info: dict[InfoMember, Any] = Field(default_factory=dict)
+    info_without: list[InfoMember] = Field(default_factory=list)
+    entry: Annotated[str, AfterValidator(json_text)] = ""
+    refused_id: bool = False
     container: Container = Container.ZIP
     compression: Compression = Compression.DEFLATED
     rows: NonNegativeInt = 24
@@ -102,6 +131,7 @@ class Settings:
     - ``throttle_rate``, ``error_rate``: share of calls, 0 to 1, that return ThrottlingException or
       ServerInternalErrorException. The same ``fault_seed`` gives the same order of faults.
     - ``busy_rate``: share of downloads, 0 to 1, that return 503 SlowDown.
+    - ``body``: text that every call returns with status 200 instead of its response, for example an HTML page.
     - ``page_size``: maximum number of exports in a page, 1 to 100. A lower maxResults of the request has precedence.
     - ``concurrent_agent_exports``: number of agent exports that can be in progress.
     - ``marker``: secret text in the path and in a signed parameter of every download URL: letters, digits and ``-``.
@@ -112,6 +142,7 @@ class Settings:
     throttle_rate: Share = 0.0
     error_rate: Share = 0.0
     busy_rate: Share = 0.0
+    body: str = ""
     fault_seed: int = 0
     page_size: Annotated[int, Field(ge=1, le=100)] = 100
     concurrent_agent_exports: int = 5

@@ -107,7 +107,10 @@ class Handler(BaseHTTPRequestHandler):
         except WrongAnswer as bug:
             self._send_json(500, {"__type": "InternalFailure", "message": str(bug)})
         else:
-            self._send_json(200, answer)
+            scripted = self.server.service.settings.body
+            self._send(200, scripted.encode(), {"Content-Type": "text/html"}) if scripted else self._send_json(
+                200, answer
+            )
 
     def _control(self) -> None:
         try:

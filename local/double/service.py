@@ -1,5 +1,6 @@
 """StartExportTask and DescribeExportTasks, with the responses of the service."""
 
+import json
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +56,10 @@ class Service:
             self.default_scenario = default
 
     def call(self, target: str, authorization: str | None, body: bytes) -> dict[str, Any]:
-        """Answer one call, or raise `ServiceException`. Every response is validated with the service model."""
+        """Answer one call, or raise `ServiceException`. Every response is validated with the service model.
+
+        After that, members of exports are replaced as their scenarios say.
+        """
         operation = "Unknown"
         try:
             operation = self._protocol.operation(target)
@@ -64,6 +68,8 @@ class Service:
             self._protocol.check_request(operation, parameters)
             answer = self._start(parameters) if operation == "StartExportTask" else self._describe(parameters)
             self._protocol.check_answer(operation, answer)
+            if "exportsInfo" in answer:
+                answer["exportsInfo"] = [self._scripted(info) for info in answer["exportsInfo"]]
         except ServiceException as error:
             self._counts.failed(error.code)
             raise
@@ -142,6 +148,9 @@ class Service:
 
     def _describe(self, parameters: Parameters) -> dict[str, Any]:
         query, position = query_of(parameters)
+        for task in self.tasks.among(query.get("exportIds", [])):
+            if task.scenario.refused_id:
+                raise ServiceException("InvalidParameterValueException", f"exportIds: {task.id!r} is not valid")
         size = min(parameters.get("maxResults", MAX_EXPORTS), self.settings.page_size)
         if size < 1:
             raise ServiceException("InvalidParameterValueException", "maxResults: less than 1")
@@ -164,6 +173,15 @@ class Service:
         for task in tasks:
             if task.appears_at <= now and all(task.agent_id in agents for agents in allowed):
                 yield task
+
+    def _scripted(self, info: dict[str, Any]) -> Any:
+        """The ExportInfo as the scenario of its export changes it."""
+        task = self.tasks.get(info["exportId"])
+        scenario = task.scenario if task else self.default_scenario
+        if scenario.entry:
+            return json.loads(scenario.entry)
+        changed = info | scenario.info
+        return {name: value for name, value in changed.items() if name not in scenario.info_without}
 
     def _info(self, task: Task) -> dict[str, Any]:
         now = self._clock()

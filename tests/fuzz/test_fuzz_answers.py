@@ -132,9 +132,11 @@ def test_bad_input_37_neighbours_of_any_odd_exports_are_unchanged(
 ) -> None:
     good, all_of_them = entries
 
-    found = described(body({"exportsInfo": all_of_them}))
+    ids = [f"good-{number}" for number in range(3)] + [f"export-{number}" for number in range(100)]
 
-    alone = described(body({"exportsInfo": good}))
+    found = described(body({"exportsInfo": all_of_them}), ids=ids)
+
+    alone = described(body({"exportsInfo": good}), ids=ids)
     assert {name: found[name] for name in alone} == alone
     assert alone.keys() == {entry["exportId"] for entry in good}
     for export in found.values():

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from exports.aws.client_errors import aws_call
+from exports.aws.error_codes import INVALID_REQUEST, canonical
 from exports.aws.export_info import read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
@@ -24,11 +26,13 @@ DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5},
 """For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
 MAX_PAGES = 10_000
 """More pages than this are treated as a listing that never ends. For given ids, two pages for each are the maximum."""
+MAX_ENTRIES = 1_000
+"""Entries of a page that are read; the service lists at most 100."""
+MAX_EXPORTS = 500_000
+"""More exports than this do not fit into the memory of a function."""
 MAX_SEARCH_SECONDS = 30
 """Time after which a search for refused ids makes no further call. The next poll continues with the others."""
 MAX_LOGGED = 100
-INVALID = frozenset({"InvalidParameterException", "InvalidParameterValueException"})
-"""Codes for an invalid id or an invalid value of a filter."""
 _RANK: dict[str, int] = {Status.SUCCEEDED: 2, Status.FAILED: 1}
 
 
@@ -49,7 +53,7 @@ def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dic
     document = found if isinstance(found, dict) else {}
     if response_dict["status_code"] < 300:
         entries, token = document.get("exportsInfo"), document.get("nextToken")
-        if isinstance(entries, list) and isinstance(token, str | None):
+        if isinstance(entries, list) and len(entries) <= MAX_ENTRIES and isinstance(token, str | None):
             customized_response_dict |= {"exportsInfo": entries, "nextToken": token}
         response_dict["body"] = b"{}"
         return
@@ -69,14 +73,14 @@ class DiscoveryService:
     def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
         """Exports by id, at most 100 ids per call; without ids and filters, all exports of the service.
 
-        Ids that the service does not know are absent. If it refuses the call because of some ids, those are ``refused``
-        in the result, and the others are described. If an id appears twice, the most advanced status wins, so that the
-        result does not depend on the order of pages.
+        Without ids, the exports have neither message nor download URL. Ids that the service does not know are absent.
+        If it refuses the call because of some ids, those are ``refused`` in the result, and the others are described.
+        If an id appears twice, the most advanced status wins, so that the result does not depend on the order of pages.
         """
         try:
             return Described(self._describe(export_ids, filters))
         except NonRetryableError as error:
-            if error.code not in INVALID or not export_ids or (filters and len(export_ids) == 1):
+            if canonical(error.code) not in INVALID_REQUEST or not export_ids or (filters and len(export_ids) == 1):
                 raise
             search = _Search(lambda ids: self._describe(ids, filters), error.code, self._clock)
         described = search.run(export_ids)
@@ -88,17 +92,22 @@ class DiscoveryService:
         asked = frozenset(export_ids)
         found: dict[str, Export] = {}
         odd: list[dict[str, Any]] = []
+        odd_number = 0
         for info in self._pages(export_ids, filters):
             export, oddities = read_export(info)
             if oddities:
-                odd.append(oddities)
+                odd_number += 1
+                odd = [*odd, oddities][:MAX_LOGGED]
             if export is None or (asked and export.id not in asked):
                 continue
             other = found.get(export.id)
             if other is None or _rank(export) > _rank(other):
-                found[export.id] = export
+                # A listing may be long, so it keeps only what a plan needs.
+                found[export.id] = export if asked else replace(export, status_message="", download_url=None)
+            if len(found) > MAX_EXPORTS:
+                raise ServiceError("TooManyExports")
         if odd:
-            logger.warning("exports with odd members", number=len(odd), exports=odd[:MAX_LOGGED])
+            logger.warning("exports with odd members", number=odd_number, exports=odd)
         if unknown := {export.status for export in found.values()} - set(Status):
             logger.warning("unknown export status, treated as in progress", statuses=sorted(unknown))
         return found
@@ -171,7 +180,7 @@ class _Search:
         try:
             self._found |= self._describe(group)
         except NonRetryableError as error:
-            if error.code not in INVALID:
+            if canonical(error.code) not in INVALID_REQUEST:
                 raise
             self._note_refused(group)
             return True

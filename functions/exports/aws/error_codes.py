@@ -49,6 +49,9 @@ class ErrorClass:
         return any(status in each for each in self.statuses)
 
 
+INVALID_REQUEST = ("InvalidInput", "InvalidParameter", "InvalidParameterValue", "Serialization", "Validation")
+"""Codes for a member of the request that the service does not accept."""
+
 ERROR_CLASSES = (
     ErrorClass(
         "Too many requests",
@@ -172,7 +175,7 @@ ERROR_CLASSES = (
     ErrorClass(
         "The request is invalid",
         Meaning.REFUSED,
-        codes=("InvalidInput", "InvalidParameter", "InvalidParameterValue", "Serialization", "Validation"),
+        codes=INVALID_REQUEST,
         source=f"botocore `service-2.json` of each service, {COMMON}",
     ),
     ErrorClass("The request took too long", Meaning.PASSING, statuses=(range(408, 409),), source=S3),

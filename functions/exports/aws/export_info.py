@@ -11,6 +11,10 @@ from exports.runs import is_export_id
 
 MAX_STATUS_LENGTH = 100
 EPOCH = datetime.fromtimestamp(0, UTC)
+MAX_BYTES = 16 << 20
+"""A longer body is not read. A page of 100 exports has about 200 KB."""
+MAX_VALUES = 500_000
+"""A body with more commas and brackets than this is not read: small values need 30 times their size in memory."""
 MAX_DEPTH = 8
 """Nesting that a JSON body keeps if it is too deep for the parser; a response has three levels."""
 _FRACTIONS = ((10**12, 10**3), (10**15, 10**6), (10**18, 10**9))
@@ -19,7 +23,9 @@ _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^"\[\]{}]+', re.DOTALL)
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON document; None if the body is none, as an HTML page or an incomplete response."""
+    """The JSON document; None if the body is none, as an HTML page or an incomplete response, or exceeds a limit."""
+    if len(body) > MAX_BYTES or sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        return None
     text = body.decode("utf-8", "replace")
     try:
         try:

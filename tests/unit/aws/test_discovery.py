@@ -164,7 +164,9 @@ class Refusing:
 IDS = [f"export-{number}" for number in range(100)]
 
 
-@pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidParameterValueException"])
+@pytest.mark.parametrize(
+    "code", ["InvalidParameterException", "InvalidParameterValueException", "InvalidInputException", "ValidationError"]
+)
 @pytest.mark.parametrize(
     ("bad", "max_calls"),
     [

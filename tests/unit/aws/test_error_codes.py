@@ -22,7 +22,7 @@ from botocore.stub import Stubber
 
 from exports.aws.assume_role import AssumedRoleCredentials
 from exports.aws.client_errors import aws_call, error_code
-from exports.aws.discovery import INVALID, DiscoveryService
+from exports.aws.discovery import DiscoveryService
 from exports.aws.error_codes import ERROR_CLASSES, Meaning, canonical, meaning, safe_code
 from exports.errors import NonRetryableError, ServiceError
 from exports.outcomes.catalog import Catalog
@@ -276,7 +276,6 @@ def test_codes_of_the_table_are_in_their_shortest_form_and_in_one_row() -> None:
 
     assert [code for code, _ in rows if canonical(code) != code] == []
     assert len({(code, each.messages) for code, each in rows}) == len(rows)
-    assert {meaning(code, 400) for code in INVALID} == {Meaning.REFUSED}
 
 
 def test_the_page_has_the_table_of_the_code() -> None:

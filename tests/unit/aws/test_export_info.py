@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from exports.aws.discovery import DiscoveryService
-from exports.aws.export_info import read_export, read_json
+from exports.aws.export_info import MAX_BYTES, MAX_VALUES, read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import UNKNOWN_TIME
 from tests.unit.answers import Answer, answers, listing
+from tests.unit.builders import peak_memory
 
 REQUESTED = 1_795_514_400.0
 URL = "https://bucket.s3.us-west-2.amazonaws.com/key?X-Amz-Signature=s3cr3t"
@@ -69,7 +70,10 @@ WITHOUT_ID: dict[str, object] = {
 }
 
 
-def described(*bodies: bytes | str | Answer, ids: tuple[str, ...] = ()) -> Any:
+IDS = ("export-good", "export-odd", "export-deep", "123456", "../../export", "..", URL)
+
+
+def described(*bodies: bytes | str | Answer, ids: tuple[str, ...] = IDS) -> Any:
     return DiscoveryService(answers(*bodies).client).describe(ids)
 
 
@@ -114,7 +118,7 @@ def test_bad_input_37_an_odd_export_is_logged_with_its_id_and_the_names_of_the_m
 
 
 def test_an_export_with_a_number_as_id_keeps_it() -> None:
-    assert described(listing({**GOOD, "exportId": 123456}), ids=("123456",))["123456"].download_url == URL
+    assert described(listing({**GOOD, "exportId": 123456}))["123456"].download_url == URL
 
 
 @pytest.mark.parametrize(
@@ -236,6 +240,55 @@ def test_an_integer_of_any_length_is_read() -> None:
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 10**6, b'"' * 10**6 + b"[" * 10**5, b"[" * 10**6])
 def test_text_that_looks_like_deep_json_is_read_in_linear_time(body: bytes) -> None:
     assert read_json(b'{"a": ' + b"[" * 10**5 + body) is None
+
+
+def test_a_listing_keeps_neither_messages_nor_urls() -> None:
+    (export,) = described(listing(GOOD), ids=()).values()
+
+    assert (export.status, export.requested_date) == ("SUCCEEDED", "2026-11-24")
+    assert (export.status_message, export.download_url) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"exportsInfo": [{"statusMessage": "' + b"x" * MAX_BYTES + b'"}]}',
+        b'{"exportsInfo": [' + b"{}," * 1_000 + b"{}]}",
+        b'{"exportsInfo": [{"statusMessage": [' + b"0," * MAX_VALUES + b"0]}]}",
+        b'{"exportsInfo": [' + b"[" * MAX_VALUES + b"]" * MAX_VALUES + b"]}",
+    ],
+    ids=["bytes", "entries", "values", "brackets"],
+)
+def test_bad_input_39_a_response_above_the_limits_is_an_error_that_passes(body: bytes) -> None:
+    with pytest.raises(ServiceError, match=r"^InvalidResponse$"):
+        described(body)
+
+
+WORST = {
+    "bytes of wide text": '{"exportsInfo": [{"exportId": "a", "statusMessage": "\U0001f600'
+    + "x" * (MAX_BYTES - 80)
+    + '"}]}',
+    "small objects": '{"exportsInfo": [{"exportId": [' + "{}," * (MAX_VALUES // 2 - 5) + "0]}]}",
+    "small members": '{"exportsInfo": [{"exportId": [' + '{"":""},' * (MAX_VALUES // 2 - 5) + "0]}]}",
+    "members": '{"exportsInfo": [{' + ",".join(f'"{number:x}":1.5' for number in range(MAX_VALUES - 5)) + "}]}",
+    "odd exports": listing(*({**GOOD, "exportId": f"export-{number}", "isTruncated": "?"} for number in range(1_000))),
+}
+
+
+@pytest.mark.parametrize("body", WORST.values(), ids=WORST)
+def test_bad_input_39_a_response_within_the_limits_needs_limited_memory(body: str) -> None:
+    answered = answers(body)
+
+    assert peak_memory(lambda: DiscoveryService(answered.client).describe(IDS)) < 150 << 20
+
+
+def test_a_listing_has_a_maximum_of_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.aws.discovery.MAX_EXPORTS", 3)
+    exports = [{**GOOD, "exportId": f"export-{number}"} for number in range(4)]
+
+    assert len(described(listing(*exports[:3]), ids=())) == 3
+    with pytest.raises(ServiceError, match=r"^TooManyExports$"):
+        described(listing(*exports), ids=())
 
 
 def test_exports_that_were_not_asked_for_are_left_out() -> None:

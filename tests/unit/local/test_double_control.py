@@ -83,6 +83,9 @@ def test_added_agent_exports_use_the_agents_in_order(running: Running) -> None:
         ("connection_columns", 11, "connection_columns: Input should be 10 or 12"),
         ("url_lifetime_seconds", 0, "url_lifetime_seconds: Input should be greater than or equal to 1"),
         ("download_url", 1, "download_url: Input should be a valid string"),
+        ("info", {"status": 1}, r"info.status.\[key\]: Value error, ExportInfo has no member status"),
+        ("info_without", ["id"], "info_without.0: Value error, ExportInfo has no member id"),
+        ("entry", "{", "entry: Value error"),
     ],
 )
 def test_an_invalid_scenario_is_rejected_by_name_without_effect(
@@ -159,7 +162,7 @@ def test_the_docs_list_every_control_request_and_every_member(running: Running) 
 
     assert {request for request in requests if f" {request}`" not in page} == set()
     assert {member for member in members if f"`{member}`" not in page} == set()
-    assert (len(requests), len(members)) == (7, 34)
+    assert (len(requests), len(members)) == (7, 39)
 
 
 def test_a_missing_certificate_is_named(capsys: pytest.CaptureFixture[str]) -> None:

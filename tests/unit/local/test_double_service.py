@@ -1,7 +1,8 @@
 """StartExportTask and DescribeExportTasks of the double, called by a boto3 client, behave as those of the service."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -105,6 +106,51 @@ def test_a_download_url_can_be_missing_or_replaced(running: Running, scenario: d
     (info,) = running.describe(running.start())
 
     assert info.get("configurationsDownloadUrl") == url
+
+
+def raw_answer(running: Running, export_ids: Sequence[str] = ()) -> Any:
+    """The body of a response to DescribeExportTasks, which botocore might not parse."""
+    bodies: list[bytes] = []
+    client = running.client()
+    client.meta.events.register(
+        "before-parse.discovery.DescribeExportTasks", lambda response_dict, **_: bodies.append(response_dict["body"])
+    )
+    with suppress(ValueError, AttributeError):
+        client.describe_export_tasks(exportIds=export_ids)
+    return bodies[0].decode()
+
+
+def test_an_export_can_have_members_and_an_entry_that_the_model_does_not_allow(running: Running) -> None:
+    odd, plain, null = running.double.add(
+        {"info": {"exportRequestTime": "soon", "exportStatus": None}, "info_without": ["statusMessage"]},
+        {},
+        {"entry": "null"},
+    )
+
+    entries = json.loads(raw_answer(running))["exportsInfo"]
+
+    by_id = {entry["exportId"]: entry for entry in entries if entry}
+    assert len(entries) == 3
+    assert null not in by_id
+    assert (by_id[odd]["exportRequestTime"], by_id[odd]["exportStatus"]) == ("soon", None)
+    assert by_id[plain].keys() - by_id[odd].keys() == {"statusMessage"}
+
+
+def test_calls_with_a_refused_id_are_refused_and_listings_have_it(running: Running) -> None:
+    refused, other = running.double.add({"refused_id": True}, {})
+
+    code, message = error_of(lambda: running.describe(other, refused))
+
+    assert code == "InvalidParameterValueException"
+    assert refused in message
+    assert running.status(other) == "SUCCEEDED"
+    assert {info["exportId"] for info in running.service.describe_export_tasks()["exportsInfo"]} == {refused, other}
+
+
+def test_every_call_can_return_a_page(running: Running) -> None:
+    running.double.settings(body="<html></html>")
+
+    assert raw_answer(running) == "<html></html>"
 
 
 def test_download_urls_have_the_lifetime_of_the_scenario(running: Running) -> None:

@@ -93,6 +93,7 @@ def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
         *((Outcome.REJECTED, {"reason": reason, "bytes": 7, "rawKey": "raw/x"}) for reason in Reason),
         (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
         (Outcome.NOT_FOUND, {"statusMessage": ""}),
+        (Outcome.NOT_FOUND, {"reason": "InvalidParameterValueException"}),
         (Outcome.TIMED_OUT, {}),
         (Outcome.TIMED_OUT, {"reason": "SlowDown"}),
     ],
