@@ -44,7 +44,10 @@ def discovery_client(session: "Session", region: str) -> "ApplicationDiscoverySe
 
 
 def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Replace botocore's parsing of a response. Handles ``before-parse``. The result has no member without a list.
+    """Replace botocore's parsing of a response. Handles ``before-parse``.
+
+    The parsed response has ``exportsInfo`` and ``nextToken`` as they are in the JSON, or no member at all if the first
+    is no list or the second no text.
 
     botocore raises ValueError, RuntimeError, AttributeError, TypeError or UnicodeDecodeError for the whole response if
     one time, type, member or byte in it is odd. It reads a body that is no JSON, such as an HTML page, as ``{}``.
@@ -109,7 +112,7 @@ class DiscoveryService:
         if odd:
             logger.warning("exports with odd members", number=odd_number, exports=odd)
         if unknown := {export.status for export in found.values()} - set(Status):
-            logger.warning("unknown export status, treated as in progress", statuses=sorted(unknown))
+            logger.warning("unknown export status, treated as in progress", statuses=sorted(unknown)[:MAX_LOGGED])
         return found
 
     def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Any]:
