@@ -33,6 +33,17 @@ JUDGING := $(DEPLOYING) $(JUDGES)/dynamodb/installed
 
 NOT_LOCAL := [ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
   echo "This shell uses the local AWS (.local/env). Use another shell to deploy." >&2; exit 1; }
+# Only these commands use the caller's AWS account. The others get no profile, credentials, Region or endpoint, so that
+# nothing of the caller can be read, changed or sent; but `make local` can use another service, with its certificate.
+USING_AWS := bootstrap deploy destroy
+ifeq ($(filter $(USING_AWS),$(MAKECMDGOALS)),)
+unexport $(filter-out AWS_ENDPOINT_URL_APPLICATION_DISCOVERY_SERVICE AWS_CA_BUNDLE,$(filter AWS_%,$(.VARIABLES)))
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+export AWS_EC2_METADATA_DISABLED := true
+endif
+# cdk.json disables what else the CDK CLI sends.
+export CDK_DISABLE_VERSION_CHECK := true
 # Node.js 20 still works, but jsii prints a warning at every start.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 

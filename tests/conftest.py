@@ -26,6 +26,7 @@ SHARED_AWS = pytest.StashKey[SharedAws]()
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 # Validation by the CDK repeats rules of cfn-lint, which check each template anyway, and takes most of a synthesis.
 os.environ["CDK_VALIDATION"] = "false"
 

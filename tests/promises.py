@@ -15,7 +15,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "reliability.md"
 LIST = TESTS / "promises.toml"
-_NAMED = re.compile(r"(fault|bad_input|invariant)((?:_\d\d?(?=_))+)_")
+_NAMED = re.compile(r"(fault|bad_input|attack|invariant)((?:_\d\d?(?=_))+)_")
 
 INTRODUCTION = """# Reliability
 
@@ -41,7 +41,7 @@ row without a test fails the build.
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One promise. ``kind`` is ``fault``, ``bad_input`` or ``invariant``; ``number`` counts from 1 within it."""
+    """One promise. ``kind`` is a table of the list, such as ``fault``; ``number`` counts from 1 within it."""
 
     kind: str
     number: int

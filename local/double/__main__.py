@@ -5,16 +5,17 @@ import signal
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
 
 from local.double.data.data_center import DataCenter
-from local.double.export_bucket import ACCOUNT, BUCKET, REGION, Location
+from local.double.export_bucket import ACCOUNT, BUCKET, REGION, SECRET, Location
 from local.double.scenario import Addition, Scenario, Settings
-from local.double.server import Server, serving, tls_context
+from local.double.server import TOKEN, Server, serving, tls_context
 from local.stack.environment import ACCOUNT as CUSTOMER_ACCOUNT
 
 EPILOG = f"""
-requests (see docs/local-aws.md):
+requests, below the printed URL, except downloads (see docs/local-aws.md):
   POST   /                      service calls, JSON 1.1: StartExportTask, DescribeExportTasks
   GET, HEAD /BUCKET/KEY?X-Amz-… a download, which is counted and forwarded to --s3
   GET    /_double/counts        numbers of calls, errors and downloads; DELETE sets them to zero
@@ -37,13 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = Server(port=options.port, tls=tls_context(options.cert, options.key))
+    token = os.environ.get(TOKEN) or token_hex(16)
+    server = Server(port=options.port, tls=tls_context(options.cert, options.key), token=token)
     location = Location(
         s3_url=options.s3,
-        public_url=server.url,
+        public_url=server.origin,
         account=options.account,
         bucket=options.bucket,
         region=options.region,
+        secret=os.environ.get("AWS_SECRET_ACCESS_KEY", SECRET),
         ca=str(options.ca) if options.ca else os.environ.get("AWS_CA_BUNDLE"),
     )
     data_center = DataCenter(seed=options.seed, size=options.servers, account=CUSTOMER_ACCOUNT)

@@ -31,7 +31,7 @@ ACCOUNT = "210987654321"
 BUCKET = "application-discovery-exports"
 REGION = "us-east-1"
 SECRET = "test"  # noqa: S105
-"""On the local AWS, an access key of 12 digits with this secret belongs to the account with that number."""
+"""The secret of MiniStack's root keys, unless it is started with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Location:
     account: str = ACCOUNT
     bucket: str = BUCKET
     region: str = REGION
+    secret: str = SECRET
+    """The secret of the access key ``account``: to MiniStack, a number of 12 digits is the key of that account."""
     ca: str | None = None
     """A file of CA certificates to trust for ``s3_url``. Default: the public ones."""
 
@@ -76,7 +78,7 @@ class ExportBucket:
             params={"response-content-disposition": f'attachment; filename="{marker}.zip"'},
         )
         signer = S3SigV4QueryAuth(
-            Credentials(self._location.account, SECRET),
+            Credentials(self._location.account, self._location.secret),
             "s3",
             self._location.region,
             expires=task.scenario.url_lifetime_seconds,
@@ -154,7 +156,7 @@ class ExportBucket:
 def _client(location: Location) -> "S3Client":
     session = boto3.session.Session(
         aws_access_key_id=location.account,
-        aws_secret_access_key=SECRET,
+        aws_secret_access_key=location.secret,
         region_name=location.region,
     )
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, max_pool_connections=32, proxies={})

@@ -5,6 +5,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -25,7 +26,11 @@ from local.double.service import Service
 from local.double.tasks import Clock, Task
 
 CONTROL = "/_double/"
+TOKEN = "DISCOVERY_EXPORTS_DOUBLE_TOKEN"  # noqa: S105
+"""The environment variable with the token."""
 CHUNK_BYTES = 256 << 10
+MAX_REFUSED = 64 << 10
+"""Bytes of a refused body that are read. With unread bytes, a connection may close before the client has the answer."""
 IDLE_SECONDS = 120
 CONNECTION_HEADERS = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 EXPIRED = (
@@ -37,15 +42,21 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request ra
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, with a thread for each connection. ``port`` 0 selects a free port."""
+    """Listens on 127.0.0.1, with a thread for each connection. ``port`` 0 selects a free port.
+
+    Every user of the computer can connect. The path of service calls and control requests begins with the secret
+    ``token``, so that only those who know the URL can make them. Downloads have a signature instead.
+    """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, *, port: int, tls: ssl.SSLContext) -> None:
+    def __init__(self, *, port: int, tls: ssl.SSLContext, token: str) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self._tls = tls
-        self.url = f"https://localhost:{self.server_address[1]}"
+        self._token = token
+        self.origin = f"https://localhost:{self.server_address[1]}"
+        self.url = f"{self.origin}/{token}"
 
     def serve_for(self, location: Location, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
         """Create what the server serves. Call this before it serves."""
@@ -56,6 +67,11 @@ class Server(ThreadingHTTPServer):
         )
         self.service.configure(settings)
         self.control = Control(self.service, self.counts, data_center)
+
+    def below_token(self, path: str) -> str | None:
+        """``/_double/counts`` for the path of a control request; None if the path has no token or another one."""
+        token, slash, rest = path.removeprefix("/").partition("/")
+        return f"{slash}{rest}" if compare_digest(token.encode(), self._token.encode()) else None
 
     def get_request(self) -> tuple[Any, Any]:
         """Leave the TLS handshake to the thread of the connection, so that a slow client does not block others."""
@@ -81,14 +97,20 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        if self.path.startswith(CONTROL):
-            self._control()
+        path = self.server.below_token(self.path)
+        if path is None:
+            self.rfile.read(min(int(self.headers.get("Content-Length", 0)), MAX_REFUSED))
+            headers = {"Content-Type": "text/plain", "Connection": "close"}
+            self._send(403, b"The URL has no token, or that of an earlier start.", headers)
+        elif path.startswith(CONTROL):
+            self._control(path)
         else:
             self._call()
 
     def do_GET(self) -> None:
-        if self.path.startswith(CONTROL):
-            self._control()
+        path = self.server.below_token(self.path) or ""
+        if path.startswith(CONTROL):
+            self._control(path)
         else:
             self._download()
 
@@ -112,10 +134,10 @@ class Handler(BaseHTTPRequestHandler):
                 200, answer
             )
 
-    def _control(self) -> None:
+    def _control(self, path: str) -> None:
         try:
             document = json.loads(self._body() or b"{}")
-            answer = self.server.control.answer(self.command, self.path.removeprefix(CONTROL), document)
+            answer = self.server.control.answer(self.command, path.removeprefix(CONTROL), document)
         except (InvalidControlRequest, json.JSONDecodeError) as error:
             self._send_json(400, {"error": str(error)})
         else:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from botocore.config import Config
 from local.stack import ministack
 from local.stack.certificate import PUBLIC, make_certificate, write_bundle
 from local.stack.deployment import CONTEXT, Cdk, fingerprint
-from local.stack.environment import REGION, SECRET, CallerEnvironment, client_environment, env_file, inherited
+from local.stack.environment import ACCESS_KEY, REGION, CallerEnvironment, client_environment, env_file, inherited
 from local.stack.errors import LocalAwsFailed
 from local.stack.servers import MINISTACK_PYTHON, ROOT, is_healthy, start_double, start_ministack
 from local.stack.state import Instance, State
@@ -143,6 +144,7 @@ class LocalAws:
         return client_environment(
             instance.endpoint,
             instance.discovery,
+            secret=instance.secret,
             bundle=self.state.bundle,
             own_double=instance.own_double,
             environ=os.environ,
@@ -154,14 +156,14 @@ class LocalAws:
         stacks = json.loads(self.state.outputs.read_text())
         return {name: value for outputs in stacks.values() for name, value in outputs.items()}
 
-    def client(self, service: str, *, account: str = "test") -> Any:
+    def client(self, service: str, *, account: str = ACCESS_KEY) -> Any:
         """A boto3 client of the local AWS that ignores the environment. An ``account`` of 12 digits is that account."""
         instance = self.instance
         connect: Any = _session().client  # the stubs have no type for a service name in a variable
         return connect(
             service,
             aws_access_key_id=account,
-            aws_secret_access_key=SECRET,
+            aws_secret_access_key=instance.secret,
             endpoint_url=instance.discovery if service == "discovery" else instance.endpoint,
             verify=str(self.state.bundle),
             config=Config(proxies={}, signature_version="s3v4" if service == "s3" else None),
@@ -186,7 +188,7 @@ class LocalAws:
         """Start everything and deploy. A failure leaves the logs, but no process."""
         self._check_setup()
         self._clear()
-        self.state.work.mkdir()
+        self.state.make_work()
         if self._bound:
             self.guard()
         try:
@@ -197,15 +199,15 @@ class LocalAws:
 
     def _start_all(self) -> Instance:
         port, double_port = ministack.free_ports(2)
-        discovery = self._preset.service or f"https://localhost:{double_port}"
+        discovery = self._preset.service or f"https://localhost:{double_port}/{token_hex(16)}"
         make_certificate(self.state.certificate, self.state.key)
         write_bundle(self.state.bundle, [self.state.certificate, PUBLIC, *self._preset.certificates])
-        instance = self.state.save(Instance(port, discovery, own_double=not self._preset.service))
+        instance = self.state.save(Instance(port, token_hex(32), discovery, own_double=not self._preset.service))
 
         self._say(f"Starting MiniStack at {instance.endpoint}")
         instance = start_ministack(self.state, instance, lambda_quota=self._lambda_quota)
         if instance.own_double:
-            self._say(f"Starting the double of Application Discovery Service at {discovery}")
+            self._say(f"Starting the double of Application Discovery Service at https://localhost:{double_port}")
             instance = start_double(self.state, instance, double_port, self.env)
         self._say("Preparing the account (cdk bootstrap)")
         self._cdk().bootstrap()
@@ -217,7 +219,7 @@ class LocalAws:
             return
         self._say("Deploying the stack (cdk deploy)")
         self._cdk().deploy(self._context, self.state.outputs)
-        self.state.env.write_text(env_file(self.env))
+        self.state.write_env(env_file(self.env))
         self.state.save(replace(instance, deployed=now))
 
     def _cdk(self) -> Cdk:

@@ -10,7 +10,8 @@ from local.stack.errors import LocalAwsFailed
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-SECRET = "test"  # noqa: S105  # the secret of every access key of the local AWS
+ACCESS_KEY = "test"
+"""The root key of ``ACCOUNT``. Its secret is another one at each start."""
 DISCOVERY = "AWS_ENDPOINT_URL_APPLICATION_DISCOVERY_SERVICE"
 OWN_DOUBLE = "DISCOVERY_EXPORTS_DOUBLE"
 """Set in our own file, to the URL of our double. Another value of ``DISCOVERY`` is a service of the caller."""
@@ -49,7 +50,7 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def client_environment(
-    endpoint: str, discovery: str, *, bundle: Path, own_double: bool, environ: Mapping[str, str]
+    endpoint: str, discovery: str, *, secret: str, bundle: Path, own_double: bool, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Variables that make the AWS CLI, the SDKs and the CDK use the local AWS, without the caller's proxy."""
     no_proxy = ",".join(dict.fromkeys([*filter(None, environ.get("NO_PROXY", "").split(",")), "localhost", ADDRESS]))
@@ -58,8 +59,8 @@ def client_environment(
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         DISCOVERY: discovery,
         **({OWN_DOUBLE: discovery} if own_double else {}),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CA_BUNDLE": str(bundle),

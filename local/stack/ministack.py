@@ -1,4 +1,4 @@
-"""MiniStack as the local AWS: over TLS, with IAM enforced, on loopback only."""
+"""MiniStack as the local AWS: over TLS, with IAM and signatures enforced, on loopback only."""
 
 import socket
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-APPLICATION = Path(__file__).parents[1] / "emulator" / "aws_error_names.py"
+APPLICATION = Path(__file__).parents[1] / "emulator" / "signed_requests.py"
 """In a folder of its own, which becomes a folder of modules for MiniStack."""
 
 
@@ -32,6 +32,7 @@ def environment(
     base: Mapping[str, str],
     port: int,
     *,
+    secret: str,
     discovery: str,
     certificate: Path,
     key: Path,
@@ -40,6 +41,8 @@ def environment(
     lambda_quota: int | None = None,
 ) -> dict[str, str]:
     """Its environment. Its functions inherit it, with the endpoint of the service and the trusted certificates.
+
+    ``secret`` is that of all root keys. Functions get the credentials of their roles instead.
 
     ``home`` is the folder for temporary files. It also hides the caller's ``~/.aws`` from the functions.
     ``lambda_quota`` is the number of concurrent invocations of all functions; by default, the memory limits it.
@@ -53,6 +56,7 @@ def environment(
         "HOME": str(home),
         "TMPDIR": str(home),
         "AWS_ENDPOINT_URL": f"https://{ADDRESS}:{port}",
+        "AWS_SECRET_ACCESS_KEY": secret,
         DISCOVERY: discovery,
         "AWS_CA_BUNDLE": str(bundle),
         **({"LAMBDA_ACCOUNT_CONCURRENCY": str(lambda_quota)} if lambda_quota else {}),

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.double.server import TOKEN
 from local.stack import ministack
 from local.stack.deployment import tail
 from local.stack.environment import inherited
@@ -28,6 +29,7 @@ def start_ministack(state: State, instance: Instance, *, lambda_quota: int | Non
     env = ministack.environment(
         inherited(os.environ),
         instance.port,
+        secret=instance.secret,
         discovery=instance.discovery,
         certificate=state.certificate,
         key=state.key,
@@ -49,7 +51,7 @@ def start_double(state: State, instance: Instance, port: int, client_env: Mappin
     command = [sys.executable, "-m", "local.double", *options, "--cert", state.certificate, "--key", state.key]
     home = state.work / "discovery"
     home.mkdir()
-    env = {**inherited(os.environ), **client_env, "TMPDIR": str(home)}
+    env = {**inherited(os.environ), **client_env, "TMPDIR": str(home), TOKEN: instance.discovery.rpartition("/")[2]}
     instance = _launch(
         state, instance, GatedProcess("discovery", command, env=env, cwd=ROOT, log=state.log("discovery"))
     )

@@ -15,9 +15,13 @@ from local.stack.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One local AWS: its endpoints, its processes, and a fingerprint of the app that is deployed to it."""
+    """One local AWS: its endpoints, its processes, and a fingerprint of the app that is deployed to it.
+
+    ``secret`` is that of its root keys. ``discovery`` is the endpoint of the service; that of our double has a token.
+    """
 
     port: int
+    secret: str
     discovery: str
     own_double: bool
     processes: tuple[Process, ...] = ()
@@ -35,7 +39,10 @@ class Instance:
 
 
 class State:
-    """A folder with ``env`` and ``outputs.json`` for users, and ``aws/`` for internal files."""
+    """A folder with ``env`` and ``outputs.json`` for users, and ``aws/`` for internal files.
+
+    ``env`` and ``aws/`` have the secrets of the local AWS, so no other user of the computer can read them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -65,6 +72,16 @@ class State:
         draft.write_text(json.dumps(asdict(instance), indent=2) + "\n")
         draft.replace(self._record)
         return instance
+
+    def make_work(self) -> None:
+        """Create the folder of internal files."""
+        self.work.mkdir(mode=0o700)
+
+    def write_env(self, text: str) -> None:
+        """Write ``env`` as a new file, so that an earlier one with another mode is not used."""
+        self.env.unlink(missing_ok=True)
+        self.env.touch(mode=0o600, exist_ok=False)
+        self.env.write_text(text)
 
     def forget(self) -> None:
         """Delete our own files. Other files in the folder stay."""

@@ -7,25 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.judges import servers
-
-LISTENING = "0A"
-
-
-def started_by(pid: int) -> set[int]:
-    """The processes that ``pid`` has started, and those that they have."""
-    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat")]
-    parents = {int(stat.split()[0]): int(stat.rpartition(") ")[2].split()[1]) for stat in stats}
-    found: set[int] = set()
-    while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
-        found |= more
-    return found
-
-
-def listening(pids: set[int]) -> list[str]:
-    """The addresses, as the kernel writes them, on which these processes wait for connections."""
-    sockets = {str(path.readlink()) for pid in pids for path in Path(f"/proc/{pid}/fd").iterdir()}
-    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
-    return [row[1] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in sockets]
+from tests.listening import LOOPBACK, listening, started_by
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs /proc of Linux")
@@ -34,7 +16,7 @@ def test_servers_listen_on_loopback_only() -> None:
     addresses = listening(started_by(os.getpid()))
 
     assert len(addresses) >= 10
-    assert [each for each in addresses if not re.match("(0{16}FFFF0000)?0100007F:", each)] == []
+    assert [each for each in addresses if not re.match(LOOPBACK, each)] == []
 
 
 def test_a_server_ends_with_its_block(tmp_path: Path) -> None:

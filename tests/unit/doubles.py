@@ -170,8 +170,8 @@ def running_double(directory: Path) -> Iterator[Running]:
     cert, key = directory / "cert.pem", directory / "key.pem"
     make_certificate(cert, key)
     clock, data_center, s3 = Clock(), DataCenter(), SmallS3()
-    server = Server(port=0, tls=tls_context(cert, key))
-    server.serve_for(Location(s3.url, server.url), data_center, Settings(), clock)
+    server = Server(port=0, tls=tls_context(cert, key), token="0123456789abcdef")
+    server.serve_for(Location(s3.url, server.origin), data_center, Settings(), clock)
     thread = Thread(target=s3.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     running = Running(

@@ -27,6 +27,18 @@ def test_scenarios_are_used_in_order_and_then_the_default(running: Running) -> N
     assert ids[1] == "export-mine"
 
 
+@pytest.mark.parametrize("token", ["", "/", "/another", "/0123456789abcde", "/0123456789abcdef0", "/0123456789ABCDEF"])
+def test_attack_1_calls_and_control_requests_need_the_token(running: Running, token: str) -> None:
+    export_id = running.start()
+    url, target = f"{running.server.origin}{token}", {"X-Amz-Target": "AWSPoseidonService_V2015_11_01.StartExportTask"}
+
+    assert running.http.request("POST", f"{url}/", headers=target, body=b"{}").status == 403
+    assert running.http.request("POST", f"{url}/_double/reset").status == 403
+    assert running.http.request("GET", f"{url}/_double/signatures").status == 404
+    assert running.double.counts()["calls"]["StartExportTask"] == 1
+    assert running.status(export_id) == "SUCCEEDED"
+
+
 def test_scenarios_that_a_block_does_not_use_are_removed(running: Running) -> None:
     ids: list[str] = []
 

@@ -46,7 +46,7 @@ def test_a_summary_is_in_progress_and_then_succeeds(running: Running) -> None:
         "isTruncated": False,
     }
     assert second["exportStatus"] == "SUCCEEDED"
-    assert second["configurationsDownloadUrl"].startswith(running.server.url)
+    assert second["configurationsDownloadUrl"].startswith(running.server.origin)
 
 
 def test_an_agent_export_has_its_requested_time_range(running: Running) -> None:

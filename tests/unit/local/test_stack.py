@@ -19,7 +19,7 @@ def aws(tmp_path: Path) -> LocalAws:
 def recorded(aws: LocalAws) -> LocalAws:
     aws.state.work.mkdir()
     aws.state.bundle.touch()
-    aws.state.save(Instance(port=1, discovery="https://localhost:2", own_double=True))
+    aws.state.save(Instance(port=1, secret="a secret", discovery="https://localhost:2", own_double=True))
     return aws
 
 

@@ -30,7 +30,7 @@ def test_users_get_endpoints_credentials_region_and_certificates() -> None:
 
     assert env["AWS_ENDPOINT_URL"] == "https://127.0.0.1:1"
     assert env[DISCOVERY] == "https://localhost:2"
-    assert env["AWS_ACCESS_KEY_ID"] == env["AWS_SECRET_ACCESS_KEY"] == "test"
+    assert (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]) == ("test", "a secret")
     assert env["AWS_REGION"] == env["AWS_DEFAULT_REGION"] == "us-east-1"
     assert env["AWS_CA_BUNDLE"] == env["NODE_EXTRA_CA_CERTS"] == "/state/trusted.pem"
 
@@ -73,13 +73,13 @@ def test_aws_proxy_and_python_variables_are_not_inherited() -> None:
     assert inherited(environ) == {"PATH": "/bin"}
 
 
-def test_functions_get_the_service_and_the_certificates_but_no_credentials(tmp_path: Path) -> None:
+def test_functions_get_the_service_and_the_certificates_but_no_access_key(tmp_path: Path) -> None:
     env = _ministack_environment(tmp_path)
 
     assert env[DISCOVERY] == "https://localhost:2"
     assert env["AWS_CA_BUNDLE"] == str(tmp_path / "trusted.pem")
     assert env["HOME"] == env["TMPDIR"] == str(tmp_path)
-    assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & set(env)
+    assert not {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"} & set(env)
 
 
 def test_quota_of_lambda_is_set_only_if_a_test_asks_for_it(tmp_path: Path) -> None:
@@ -94,7 +94,8 @@ def test_ministack_enforces_iam_and_serves_tls_on_loopback() -> None:
     assert command[command.index("--bind") + 1] == "127.0.0.1:1"
     assert {"--certfile", "--keyfile"} <= set(command)
     assert [str(ministack.APPLICATION)] == [part[:-4] for part in map(str, command) if part.endswith(".py:app")]
-    assert [each.name for each in ministack.APPLICATION.parent.glob("*.py")] == [ministack.APPLICATION.name]
+    modules = {each.name for each in ministack.APPLICATION.parent.glob("*.py")}
+    assert modules == {ministack.APPLICATION.name, "aws_error_names.py"}
 
 
 def test_free_ports_differ() -> None:
@@ -105,6 +106,7 @@ def _ministack_environment(folder: Path, lambda_quota: int | None = None) -> dic
     return ministack.environment(
         {"HOME": "/home/me"},
         1,
+        secret="a secret",
         discovery="https://localhost:2",
         certificate=folder / "certificate.pem",
         key=folder / "key.pem",
@@ -118,6 +120,7 @@ def _client_environment(environ: dict[str, str] | None = None) -> dict[str, str]
     return client_environment(
         "https://127.0.0.1:1",
         "https://localhost:2",
+        secret="a secret",
         bundle=Path("/state/trusted.pem"),
         own_double=True,
         environ=environ or {},

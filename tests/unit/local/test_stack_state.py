@@ -1,5 +1,6 @@
 """State of a local AWS on disk."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from local.stack.state import Instance, State
 
 INSTANCE = Instance(
     port=1,
+    secret="a secret",
     discovery="https://localhost:2",
     own_double=True,
     processes=(Process("ministack", 3, "boot 4"),),
@@ -36,6 +38,21 @@ def test_a_damaged_record_is_no_instance(tmp_path: Path) -> None:
         record.write_text(damaged)
 
         assert state.load() is None
+
+
+def test_attack_1_files_with_secrets_can_be_read_by_their_user_only(tmp_path: Path) -> None:
+    """Whatever the umask, and whatever an earlier start has left."""
+    state = State(tmp_path)
+    state.env.touch(mode=0o666)
+    before = os.umask(0)
+    try:
+        state.make_work()
+        state.write_env("export NAME=secret\n")
+    finally:
+        os.umask(before)
+
+    assert [path.stat().st_mode & 0o777 for path in (state.work, state.env)] == [0o700, 0o600]
+    assert state.env.read_text() == "export NAME=secret\n"
 
 
 def test_forget_keeps_other_files(tmp_path: Path) -> None:
