@@ -14,6 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 from discovery_exports import __version__
+from infra.lambda_files import all_files, sha256
 from tests import package
 from tests.infra.test_lambda_asset import ARCHITECTURES, pins
 from tests.package import ROOT
@@ -79,6 +80,30 @@ def test_an_app_with_the_package_has_the_template_and_the_asset_of_the_checkout(
     (one,), (other,) = installed.glob("asset.*"), checkout.glob("asset.*")
     assert contents(one).keys() == contents(other).keys()
     assert json.loads((installed / "Exports.template.json").read_bytes())["Resources"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_installed_package_has_the_files_of_the_asset(python: Path, tmp_path: Path, architecture: str) -> None:
+    script = (
+        "import json, sys; from discovery_exports.infra.lambda_files import all_files, sha256;"
+        "print(json.dumps({name: sha256(path).hex() for name, path in all_files(sys.argv[1]).items()}))"
+    )
+
+    installed = json.loads(run(python, tmp_path, "-c", script, architecture).stdout)
+
+    assert installed == {name: sha256(path).hex() for name, path in all_files(architecture).items()}
+
+
+def test_an_incomplete_installation_is_an_error_that_has_the_command(python: Path, tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path; from discovery_exports.infra import lambda_files;"
+        "lambda_files.PACKAGES = Path('missing'); lambda_files.all_files('arm64')"
+    )
+
+    assert run(python, tmp_path, "-c", script).stderr.endswith(
+        "arm64 does not have the packages of functions/requirements.txt. "
+        "This installs the packages again: pip install --force-reinstall --no-deps discovery-exports\n"
+    )
 
 
 def test_the_installed_package_is_imported_without_the_cdk(python: Path, tmp_path: Path) -> None:
