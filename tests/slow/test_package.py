@@ -36,10 +36,10 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return package.install(wheel, tmp_path_factory.mktemp("environment") / ".venv")
 
 
-def run(python: str | Path, folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in ``folder`` with no variables but those that the CDK needs."""
+def run(program: str | Path, folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a program, such as Python, in ``folder`` with no variables but those that the CDK needs."""
     env = {name: os.environ[name] for name in ("PATH", "HOME", "CDK_VALIDATION")} | environ
-    return subprocess.run([python, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run([program, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 def synth(python: str | Path, folder: Path, **environ: str) -> Path:
@@ -133,6 +133,44 @@ def test_a_type_checker_knows_the_names_of_the_installed_package(python: Path, t
     ], done.stdout
 
 
+# The command
+
+
+@pytest.fixture(scope="module")
+def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command in an environment that has the package with the extra."""
+    python = package.install(wheel, tmp_path_factory.mktemp("environment") / ".venv", extra="cli")
+    return python.with_name("discovery-exports")
+
+
+def test_every_command_can_be_imported_with_the_extra_alone(program: Path, tmp_path: Path) -> None:
+    """The modules of the functions that it uses need none of the packages of Lambda."""
+    listed = run(program, tmp_path, "--help").stdout.partition("Commands:")[2]
+    commands = re.findall(r"^  ([a-z]+) ", listed.partition("Exit codes:")[0], re.MULTILINE)
+    assert {"status", "store", "outputs"} <= set(commands)
+
+    for command in commands:
+        assert f"discovery-exports {command}" in run(program, tmp_path, command, "--help").stdout
+
+
+def test_the_command_runs_without_a_checkout(program: Path, tmp_path: Path) -> None:
+    version = run(program, tmp_path, "--version")
+    misused = run(program, tmp_path, "store", "a/b", AWS_DEFAULT_REGION="us-east-1")
+
+    assert (version.returncode, version.stdout) == (0, f"discovery-exports {__version__}\n")
+    assert (misused.returncode, misused.stdout) == (2, "")
+    assert "'a/b' is not an export ID" in misused.stderr
+
+
+def test_without_the_extra_the_command_names_it(python: Path, tmp_path: Path) -> None:
+    done = run(python.with_name("discovery-exports"), tmp_path, "status")
+
+    assert (done.returncode, done.stdout) == (253, "")
+    assert done.stderr == (
+        'discovery-exports needs more packages. This installs them: pip install "discovery-exports[cli]"\n'
+    )
+
+
 # The wheel
 
 
@@ -219,18 +257,3 @@ def test_the_wheel_requires_ranges_of_versions(wheel: Path) -> None:
 
     assert {"aws-cdk-lib<3,>=2.275", "constructs<11,>=10.5.1"} <= set(required)
     assert not [each for each in required if "==" in each.partition(";")[0]]
-
-
-# The command
-
-
-def test_the_command_runs_without_a_checkout_and_without_the_cdk(wheel: Path, tmp_path: Path) -> None:
-    python = package.install(wheel, tmp_path / ".venv", extra="cli")
-    command = str(python.with_name("discovery-exports"))
-
-    version = run(python, tmp_path, command, "--version")
-    misused = run(python, tmp_path, command, "store", "a/b", AWS_DEFAULT_REGION="us-east-1")
-
-    assert (version.returncode, version.stdout) == (0, f"discovery-exports {__version__}\n")
-    assert (misused.returncode, misused.stdout) == (2, "")
-    assert "'a/b' is not an export ID" in misused.stderr
