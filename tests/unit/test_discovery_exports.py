@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import discovery_exports
-from discovery_exports import locations
+from discovery_exports import command, locations
 from discovery_exports.infra import public_names as in_checkout
 from infra import public_names
 
@@ -40,3 +40,24 @@ def test_a_checkout_has_the_files_beside_the_package() -> None:
     assert not locations.IS_INSTALLED
     assert Path(discovery_exports.__file__).parent.parent == locations.ROOT
     assert all(path.is_dir() for path in (locations.FUNCTIONS, locations.DATASETS, locations.QUERIES))
+
+
+def run_command_without(module: str) -> subprocess.CompletedProcess[str]:
+    script = f"import sys; sys.modules[{module!r}] = None; from discovery_exports.command import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=locations.ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_missing_package_is_one_line_that_has_the_extra() -> None:
+    done = run_command_without("typer")
+
+    assert (done.returncode, done.stdout) == (253, "")
+    assert done.stderr.splitlines() == [command.EXTRA]
+
+
+def test_a_missing_module_of_this_package_is_not_taken_for_a_missing_extra() -> None:
+    done = run_command_without("discovery_exports.cli.app")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
