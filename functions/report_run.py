@@ -1,13 +1,17 @@
 """Report run: count the outcomes of a run, write its report, and return the run's output."""
 
 import json
+from tempfile import TemporaryFile
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
+from exports.errors import ServiceError
 from exports.keys import plan_key, report_key
-from exports.workflow.reporting import MAX_EXPORTS_IN_OUTPUT, Report, batch_failures, batch_results
+from exports.outcomes.events import NOT_FOUND_EVENT, EventPublisher, NotFound
+from exports.outcomes.outcome import Outcome
+from exports.workflow.reporting import Report, batch_failures, batch_results
 
 logger = dependencies.logger
 
@@ -21,17 +25,38 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failures = batch_failures(event.get("batches"), plan["batches"])
     if failures:
         logger.warning("batches not settled", batches={number: each["error"] for number, each in failures.items()})
-    exports: list[dict[str, Any]] = []
     publisher = dependencies.publisher()
-    for number in range(1, plan["batches"] + 1):
-        batch = dependencies.batch({"runId": run_id, "number": number})
-        exports += batch_results(
-            batch, dependencies.recorder(batch, publisher), failure=failures.get(number), bucket=bucket
-        )
-    report = Report(run_id, exports, bucket)
-    dependencies.bucket().put_json(report_key(run_id), report.to_json())
-    logger.info("run reported", requested=len(exports), counts=report.counts)
-    result: dict[str, Any] = {"output": report.to_json(MAX_EXPORTS_IN_OUTPUT)}
+    with TemporaryFile() as file:
+        report = Report(run_id, bucket, file)
+        for number in range(1, plan["batches"] + 1):
+            batch = dependencies.batch({"runId": run_id, "number": number})
+            records = dependencies.recorder(batch, publisher)
+            for export in batch_results(batch, records, failure=failures.get(number), bucket=bucket):
+                report.add(export)
+        report.finish()
+        dependencies.bucket().put_json_file(report_key(run_id), file)
+    logger.info("run reported", requested=report.requested, counts=report.counts)
+    if report.not_found:
+        _announce_not_found(report, plan["run"].get("correlationId"), publisher)
+    result: dict[str, Any] = {"output": report.output()}
     if plan["run"].get("onFailure", "fail") == "fail" and not report.all_stored:
         result["failure"] = json.dumps({"counts": report.counts, "report": report.uri})
     return result
+
+
+def _announce_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:
+    """A failure to publish fails nothing else: the report has the exports."""
+    settings = dependencies.settings()
+    found = NotFound(
+        report.run_id,
+        correlation_id,
+        account=settings.discovery_account,
+        region=settings.discovery_region,
+        count=report.counts[Outcome.NOT_FOUND],
+        export_ids=report.not_found,
+        report=report.uri,
+    )
+    try:
+        publisher.publish_not_found(found)
+    except ServiceError as error:
+        logger.warning("event not published", detail_type=NOT_FOUND_EVENT, error=error.code)

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, StepFunctionsStartExecution
 from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
@@ -20,17 +20,25 @@ EVENT_SOURCE = "discovery.amazonaws.com"
 """Application Discovery Service in CloudTrail; Amazon RDS has an operation of the same name."""
 ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"]
 """The error name of the Step Functions integration, and that of the local AWS."""
+EXPORT_ID = "{% $states.input.exportId %}"
 NAME = (
-    "{% $match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
-    "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256') %}"
+    "$match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
+    "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256')"
 )
 """The execution name is the export id, hashed if it is not a valid name, so each export starts one run only."""
+SAME_INPUT = (
+    "{% $exists($states.result.Input) "
+    "? $string($parse($states.result.Input)) = $string({'exportIds': [$states.input.exportId]}) : false %}"
+)
+"""Whether the run of that name has the input that it would get here. Anybody who may start runs could have started it,
+for another export, with a deadline of a minute, or with an invalid input."""
 
 
 class CloudTrailTrigger(Construct):
     """A rule for successful StartExportTask calls in this account and Region, and the state machine that it starts.
 
-    A rule cannot name the execution that it starts, so a small state machine starts the run by name. EventBridge
+    A rule cannot name the execution that it starts, so a small state machine starts the run by name. If there is an
+    execution of that name with another input, it starts the run under a name that Step Functions chooses. EventBridge
     receives API calls only if CloudTrail has a trail. ``sources`` is for tests: sources to match besides
     ``aws.discovery``, which only AWS can send.
     """
@@ -40,7 +48,7 @@ class CloudTrailTrigger(Construct):
         scope: Construct,
         id: str,
         *,
-        state_machine: sfn.IStateMachine,
+        state_machine: sfn.StateMachine,
         log_days: int,
         sources: Sequence[str] = (),
         key: kms.IKey | None = None,
@@ -85,9 +93,14 @@ class CloudTrailTrigger(Construct):
         rules = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:rule/*"
         return self._role("RuleRole", "events", rules, [self._start_permission(self.starter)])
 
-    def _starter(self, state_machine: sfn.IStateMachine) -> sfn.StateMachine:
+    def _starter(self, state_machine: sfn.StateMachine) -> sfn.StateMachine:
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
-        permissions = [self._start_permission(state_machine), LOG_DELIVERY_PERMISSION]
+        describing = Permission(
+            actions=["states:DescribeExecution"],
+            resources=[f"{_executions(state_machine)}:*"],
+            reason="Limited to executions of the workflow, whose names are not known in advance.",
+        )
+        permissions = [self._start_permission(state_machine), describing, LOG_DELIVERY_PERMISSION]
         role = self._role("StarterRole", "states", machines, permissions)
         log = log_group(self, "Logs", days=self._log_days, key=self._key, prefix=STATE_MACHINES)
         starter = sfn.StateMachine(
@@ -101,28 +114,46 @@ class CloudTrailTrigger(Construct):
             logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
         acknowledge(starter, "AwsSolutions-SF1", "Its history keeps every event for 90 days; errors are logged.")
-        acknowledge(starter, "AwsSolutions-SF2", "It makes a single call; the execution history has its duration.")
+        acknowledge(
+            starter, "AwsSolutions-SF2", "It makes up to three calls; the execution history has their duration."
+        )
         return starter
 
-    def _start(self, state_machine: sfn.IStateMachine) -> sfn.IChainable:
-        start = StepFunctionsStartExecution.jsonata(
-            self,
-            "Start run",
-            state_machine=state_machine,
-            name=NAME,
-            input=sfn.TaskInput.from_object({"exportIds": ["{% $states.input.exportId %}"]}),
-        )
+    def _start(self, state_machine: sfn.StateMachine) -> sfn.IChainable:
+        start = self._start_run("Start run", state_machine, name=f"{{% {NAME} %}}")
         started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may deliver a call twice")
-        # A run that has started is not retried; every other error is, such as the account's limit of executions.
-        start.add_retry(errors=ALREADY_STARTED, max_attempts=0).add_retry(
-            errors=["States.TaskFailed", "States.Timeout"],
-            interval=Duration.seconds(5),
-            backoff_rate=2,
-            max_attempts=10,
-            max_delay=Duration.minutes(5),
-            jitter_strategy=sfn.JitterType.FULL,
+        same_input = (
+            sfn.Choice.jsonata(self, "Same input?")
+            .when(sfn.Condition.jsonata("{% $states.input.same %}"), started)
+            .otherwise(_retried(self._start_run("Start another run", state_machine)))
         )
-        return start.add_catch(started, errors=ALREADY_STARTED)
+        # A run that has started is not retried; every other error is, such as the account's limit of executions.
+        return _retried(start.add_retry(errors=ALREADY_STARTED, max_attempts=0)).add_catch(
+            _retried(self._describe_run(state_machine)).next(same_input),
+            errors=ALREADY_STARTED,
+            outputs={"exportId": EXPORT_ID},
+        )
+
+    def _start_run(self, id: str, state_machine: sfn.StateMachine, name: str | None = None) -> sfn.TaskStateBase:
+        return StepFunctionsStartExecution.jsonata(
+            self,
+            id,
+            state_machine=state_machine,
+            name=name,
+            input=sfn.TaskInput.from_object({"exportIds": [EXPORT_ID]}),
+        )
+
+    def _describe_run(self, state_machine: sfn.StateMachine) -> sfn.TaskStateBase:
+        return CallAwsService.jsonata(
+            self,
+            "Describe run",
+            service="sfn",
+            action="describeExecution",
+            parameters={"ExecutionArn": f"{{% '{_executions(state_machine)}:' & ({NAME}) %}}"},
+            iam_resources=[f"{_executions(state_machine)}:*"],
+            iam_action="states:DescribeExecution",
+            outputs={"exportId": EXPORT_ID, "same": SAME_INPUT},
+        )
 
     def _start_permission(self, state_machine: sfn.IStateMachine) -> Permission:
         return Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn])
@@ -131,3 +162,20 @@ class CloudTrailTrigger(Construct):
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": source}}
         principal = iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions)
         return make_role(self, id, assumed_by=principal, permissions=permissions)
+
+
+def _executions(state_machine: sfn.StateMachine) -> str:
+    """The ARN of an execution of the workflow, without its name."""
+    name = state_machine.state_machine_name
+    return f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}"
+
+
+def _retried(task: sfn.TaskStateBase) -> sfn.TaskStateBase:
+    return task.add_retry(
+        errors=["States.TaskFailed", "States.Timeout"],
+        interval=Duration.seconds(5),
+        backoff_rate=2,
+        max_attempts=10,
+        max_delay=Duration.minutes(5),
+        jitter_strategy=sfn.JitterType.FULL,
+    )

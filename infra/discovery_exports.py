@@ -29,7 +29,8 @@ class DiscoveryExports(Construct):
     """Stores exports of AWS Application Discovery Service in a bucket, catalogs them, and announces their outcomes.
 
     Creates a bucket, a table and a topic unless they are given. A given table needs the partition key ``exportId`` (a
-    string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given. ``key`` encrypts
+    string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given, or the setting
+    ``own_bus`` creates one. ``key`` encrypts
     the created resources, and the functions may use it for the given ones. The functions run outside of a VPC unless
     ``vpc`` is given: in its private subnets or ``vpc_subnets``, with ``security_groups`` or one that allows outbound
     HTTPS only. Raises SettingsError if settings contradict the stack's account and Region or the given resources.
@@ -52,7 +53,9 @@ class DiscoveryExports(Construct):
     ) -> None:
         super().__init__(scope, id)
         settings = settings or Settings()
-        self._validate_settings(settings, bucket, network_without_vpc=not vpc and bool(vpc_subnets or security_groups))
+        self._validate_settings(
+            settings, bucket, bus, network_without_vpc=not vpc and bool(vpc_subnets or security_groups)
+        )
         self._require_home_region(settings)
         if key:
             allow_services(key)
@@ -67,7 +70,15 @@ class DiscoveryExports(Construct):
             noncurrent_days=settings.noncurrent_days,
         )
         self.announcements = Announcements(
-            self, "Announcements", catalog=self.storage.table, bus=bus, topic=topic, key=key
+            self,
+            "Announcements",
+            catalog=self.storage.table,
+            account=settings.discovery_account or Aws.ACCOUNT_ID,
+            region=settings.discovery_region or Aws.REGION,
+            own_bus=settings.own_bus,
+            bus=bus,
+            topic=topic,
+            key=key,
         )
         self.tables = self._tables(settings, key)
         self.functions = Functions(
@@ -81,6 +92,7 @@ class DiscoveryExports(Construct):
             if vpc
             else None,
         )
+        self.announcements.allow_only(self.functions.publishers)
         self.workflow = Workflow(
             self,
             "Workflow",
@@ -135,7 +147,14 @@ class DiscoveryExports(Construct):
             late_after=Duration.hours(settings.late_after_hours),
         )
 
-    def _validate_settings(self, settings: Settings, bucket: s3.IBucket | None, *, network_without_vpc: bool) -> None:
+    def _validate_settings(
+        self,
+        settings: Settings,
+        bucket: s3.IBucket | None,
+        bus: events.IEventBus | None,
+        *,
+        network_without_vpc: bool,
+    ) -> None:
         """CloudTrail reports calls in the account and Region where they are made, so the trigger must be there."""
         stack, faults = Stack.of(self), {}
         if network_without_vpc:
@@ -154,6 +173,8 @@ class DiscoveryExports(Construct):
             )
         if bucket and (settings.raw_retention_days or settings.data_retention_days):
             faults["rawRetentionDays, dataRetentionDays"] = "cannot be set for an existing bucket: its owner decides"
+        if bus and settings.own_bus:
+            faults["ownBus"] = "cannot be set with an existing bus"
         if faults:
             raise SettingsError(faults)
 

@@ -67,6 +67,12 @@ class Functions(Construct):
     def all(self) -> tuple[lambda_.Function, ...]:
         return (self.plan_run, self.check_exports, self.store_export, self.report_run)
 
+    @property
+    def publishers(self) -> list[iam.IRole]:
+        """The roles of the functions that publish events."""
+        functions = (self.check_exports, self.store_export, self.report_run)
+        return [function.role for function in functions if function.role]
+
     def _plan_run(self) -> lambda_.Function:
         """The timeout is Lambda's maximum, because the first sweep of an account pages through all its exports."""
         return self._function(

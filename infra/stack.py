@@ -47,6 +47,8 @@ class DiscoveryExportsStack(Stack):
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)
+        if settings.own_bus:
+            CfnOutput(self, "BusName", value=exports.announcements.bus.event_bus_name)
         if exports.monitoring:
             CfnOutput(self, "DashboardName", value=exports.monitoring.dashboard.dashboard_name)
 

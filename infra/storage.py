@@ -15,6 +15,10 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 """
 
 
+EXPIRES_AT = "expiresAt"
+"""Attribute of items that DynamoDB deletes after a time: those of exports that were not found."""
+
+
 class Storage(Construct):
     """The bucket and the catalog, created unless given. A given bucket keeps its own lifecycle rules.
 
@@ -119,6 +123,7 @@ class Storage(Construct):
             "Catalog",
             partition_key=dynamodb.Attribute(name="exportId", type=dynamodb.AttributeType.STRING),
             billing=dynamodb.Billing.on_demand(),
+            time_to_live_attribute=EXPIRES_AT,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),

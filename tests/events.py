@@ -1,4 +1,4 @@
-"""The published schema of events, which every event of unit tests and of the local AWS must follow."""
+"""The published schemas of events, which every event of unit tests and of the local AWS must follow."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,19 @@ from typing import Any
 
 import fastjsonschema
 
-SCHEMA = Path(__file__).parents[1] / "functions" / "exports" / "outcomes" / "export_event.schema.json"
-validate_event: Callable[[Any], object] = fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))
-"""Raises JsonSchemaException for an event, as EventBridge delivers it, that violates the schema."""
+from exports.outcomes.events import NOT_FOUND_EVENT
+
+OUTCOMES = Path(__file__).parents[1] / "functions" / "exports" / "outcomes"
+
+
+def _validator(name: str) -> Callable[[Any], object]:
+    validator: Callable[[Any], object] = fastjsonschema.compile(json.loads((OUTCOMES / name).read_text("utf-8")))
+    return validator
+
+
+_of_export, _of_run = _validator("export_event.schema.json"), _validator("not_found_event.schema.json")
+
+
+def validate_event(event: Any) -> None:
+    """Raises JsonSchemaException for an event, as EventBridge delivers it, that violates its schema."""
+    (_of_run if event["detail-type"] == NOT_FOUND_EVENT else _of_export)(event)

@@ -1,6 +1,7 @@
 """Writes docs/reliability.md from the list of promises and the names of the tests: ``python -m tests.promises``.
 
 The name of a test contains the kind and the numbers of its rows: ``test_fault_23_24_kills_…`` tests faults 23 and 24.
+A bound names its tests itself, because they are often those of a row of another kind.
 """
 
 import ast
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+BOUNDS = "bound"
 PAGE = TESTS.parent / "docs" / "reliability.md"
 LIST = TESTS / "promises.toml"
 _NAMED = re.compile(r"(fault|bad_input|attack|invariant)((?:_\d\d?(?=_))+)_")
@@ -50,6 +52,17 @@ class Row:
     promise: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A resource with its limit. ``tests`` names the functions that test it; ``worst`` is the worst value measured."""
+
+    resource: str
+    limit: str
+    held_by: str
+    worst: str
+    tests: Sequence[str]
+
+
 Tests = Mapping[tuple[str, int], Sequence[str]]
 """Tests by kind and number of their rows: ``tests/unit/test_x.py::test_y``."""
 
@@ -60,7 +73,23 @@ def rows() -> dict[str, list[Row]]:
     return {
         kind: [Row(kind, number, *row) for number, row in enumerate(table["rows"], start=1)]
         for kind, table in listed.items()
+        if kind != BOUNDS
     }
+
+
+def bounds() -> list[Bound]:
+    """The bounds, in the order of the list."""
+    return [Bound(*row) for row in tomllib.loads(LIST.read_text("utf-8"))[BOUNDS]["rows"]]
+
+
+def tests_of_bounds() -> dict[str, list[str]]:
+    """Tests by the name by which a bound names them; none for a name that no test has."""
+    named = {name for bound in bounds() for name in bound.tests}
+    found: dict[str, list[str]] = {name: [] for name in named}
+    for path, name in _functions():
+        if name in named:
+            found[name].append(f"{path}::{name}")
+    return found
 
 
 def tests() -> Tests:
@@ -73,8 +102,12 @@ def tests() -> Tests:
 
 
 def skipped() -> list[str]:
-    """Tests of rows that have a ``skip`` or ``xfail`` marker, with or without a condition."""
-    return [f"{path}::{name}" for path, name in _functions(marked=("skip", "xfail")) if _NAMED.search(name)]
+    """Tests of rows and bounds that have a ``skip`` or ``xfail`` marker, with or without a condition."""
+    return [
+        f"{path}::{name}"
+        for path, name in _functions(marked=("skip", "xfail"))
+        if _NAMED.search(name) or name in tests_of_bounds()
+    ]
 
 
 def page() -> str:
@@ -83,6 +116,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for kind, of_kind in rows().items():
         parts += [f"## {listed[kind]['title']}", listed[kind]["lead"], _table(of_kind, shown)]
+    parts += [f"## {listed[BOUNDS]['title']}", listed[BOUNDS]["lead"], _table_of_bounds()]
     parts.append(_count(shown))
     return "\n".join(f"{part}\n" if not part.endswith("\n") else part for part in parts)
 
@@ -95,6 +129,15 @@ def _table(of_kind: Sequence[Row], shown: Tests) -> str:
     return "\n".join(lines)
 
 
+def _table_of_bounds() -> str:
+    found = tests_of_bounds()
+    lines = ["| resource | bound | what holds it | worst value measured | tests |", "| --- | --- | --- | --- | --- |"]
+    for bound in bounds():
+        by = "<br>".join(_link(test) for name in bound.tests for test in found[name])
+        lines.append(f"| {bound.resource} | {bound.limit} | {bound.held_by} | {bound.worst} | {by} |")
+    return "\n".join(lines)
+
+
 def _link(test: str) -> str:
     path, _, name = test.partition("::")
     return f"[{_NAMED.sub('', name.removeprefix('test_')).replace('_', ' ')}](../{path})"
@@ -103,7 +146,8 @@ def _link(test: str) -> str:
 def _count(shown: Tests) -> str:
     every = [row for of_kind in rows().values() for row in of_kind]
     distinct = {test for found in shown.values() for test in found}
-    return f"{len(every)} rows, {len(distinct)} tests, {len(skipped())} of them skipped."
+    distinct |= {test for found in tests_of_bounds().values() for test in found}
+    return f"{len(every)} rows and {len(bounds())} bounds, {len(distinct)} tests, {len(skipped())} of them skipped."
 
 
 def _functions(marked: Sequence[str] = ()) -> Iterator[tuple[str, str]]:

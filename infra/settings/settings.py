@@ -115,6 +115,7 @@ class Settings(ContextModel):
     log_retention_days: Annotated[
         Number, Predicate(LOG_DAYS.__contains__), Field(description=f"one of {', '.join(map(str, LOG_DAYS))}")
     ] = 90
+    own_bus: Flag = False
     reserved_concurrency: Annotated[
         Mapping[FunctionName, Annotated[int, Field(strict=True, ge=1, le=100_000)]],
         OBJECT,

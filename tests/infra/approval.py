@@ -22,6 +22,8 @@ COMMAND = "PYTHONPATH=functions python -m tests.infra.approval"
 BEGIN, END = "<!-- {}, written by `python -m tests.infra.approval` -->", "<!-- end of {} -->"
 SETTINGS = {"kms": "keyArn", "ec2": "vpcId", "sts": "discoveryRoleArn"}
 """Which setting adds the permissions of a service, to roles that exist without it, too."""
+OWN_BUS = "ownBus"
+"""The setting that changes on which bus events are published."""
 ROLE_SETTINGS = {"Schedules": "schedules", "CloudTrail": "cloudTrailTrigger"}
 """Which setting adds a role, by the first part of its name."""
 SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas/resources")))
@@ -106,6 +108,8 @@ def _short(text: str) -> str:
     text = re.sub("^arn:aws:kms:.*", "the key", text)
     text = re.sub("^arn:aws:[a-z0-9-]+:[^:]*:(?:<AWS::AccountId>|[0-9]*):", "", text)
     text = re.sub(r"<([A-Z]\w+/[\w/]+)(\.\w+)?>", r"\1", text)
+    text = re.sub("^event-bus/default$", f"event-bus/default without {OWN_BUS}", text)
+    text = re.sub("^(Announcements/OwnBus)$", rf"\1 with {OWN_BUS}", text)
     return re.sub(r"^Storage/Bucket/(.+)", r"\1 in Storage/Bucket", text)
 
 

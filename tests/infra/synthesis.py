@@ -33,6 +33,7 @@ EVERYTHING = Settings(
     raw_retention_days=365,
     data_retention_days=365,
     log_retention_days=365,
+    own_bus=True,
     reserved_concurrency={"PlanRun": 5, "CheckExports": 50, "StoreExport": 400, "ReportRun": 5},
     tags={"team": "migration"},
 )

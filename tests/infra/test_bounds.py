@@ -8,8 +8,11 @@ import pytest
 
 from exports.runs import BATCH_SIZE, Item
 from exports.workflow.batch_state import Pending
+from exports.workflow.planning import MAX_BATCHES
 from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES, MAX_STORES
+from infra.settings.settings import Settings
 from tests.infra import history
+from tests.infra.synthesis import of_stack
 
 PAYLOAD = 256 * 1024
 IDS = [f"{number:03d}".rjust(200, "x") for number in range(100)]
@@ -109,8 +112,36 @@ def test_results_of_1_000_batches_fit(definition: dict[str, Any]) -> None:
     assert size([failed] * 200 + [{"batch": 99_999, "pending": 0}] * 800) < PAYLOAD
 
 
-def test_pointers_to_the_batches_of_50_000_exports_fit() -> None:
-    assert size([{"batch": BATCH}] * 500) < PAYLOAD / 2
+def test_pointers_to_1_000_batches_fit() -> None:
+    assert size([{"batch": {"runId": "r" * 80, "number": MAX_BATCHES}}] * MAX_BATCHES) < PAYLOAD / 2
+
+
+def test_results_of_1_000_batches_that_all_failed_fit(definition: dict[str, Any]) -> None:
+    """As their Catch gives them, with the longest name that Lambda has for an error, and a cause that JSON escapes."""
+    (catch,) = definition["States"]["Settle each batch"]["ItemProcessor"]["States"]["Check exports"]["Catch"]
+    caught = catch["Output"]
+    failed = {"batch": MAX_BATCHES, "error": "Lambda.SubnetIPAddressLimitReachedException", "cause": '"' * 64}
+
+    assert caught.keys() == failed.keys()
+    assert '$substring($states.errorOutput.Cause & "", 0, 64)' in caught["cause"]
+    assert size([failed] * MAX_BATCHES) < PAYLOAD
+
+
+def test_attack_08_one_run_leaves_half_of_the_usual_concurrency_to_others(definition: dict[str, Any]) -> None:
+    """1,000 concurrent executions: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    batches = definition["States"]["Settle each batch"]
+    stores = batches["ItemProcessor"]["States"]["Store each export"]
+
+    assert batches["MaxConcurrency"] * stores["MaxConcurrency"] <= 1000 / 2
+
+
+@pytest.mark.parametrize(("batch_concurrency", "store_concurrency"), [(1, 1), (7, 3), (1000, 40)])
+def test_attack_08_concurrency_of_a_run_is_that_of_the_settings(batch_concurrency: int, store_concurrency: int) -> None:
+    stack = of_stack(Settings(batch_concurrency=batch_concurrency, store_concurrency=store_concurrency))
+    batches = stack.definition()["States"]["Settle each batch"]
+    stores = batches["ItemProcessor"]["States"]["Store each export"]
+
+    assert (batches["MaxConcurrency"], stores["MaxConcurrency"]) == (batch_concurrency, store_concurrency)
 
 
 def ready_batch() -> dict[str, Any]:

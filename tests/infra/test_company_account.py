@@ -19,6 +19,7 @@ UNTAGGED = {
     "AWS::Athena::NamedQuery",
     "AWS::CDK::Metadata",
     "AWS::EC2::SecurityGroupEgress",
+    "AWS::Events::EventBusPolicy",
     "AWS::Glue::Database",
     "AWS::Glue::Table",
     "AWS::IAM::Policy",

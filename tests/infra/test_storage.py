@@ -52,6 +52,13 @@ def test_buckets_deny_requests(template: Template, name: str, condition: dict[st
     assert [template.text(resource) for resource in denied["Resource"]] == [f"<{name}.Arn>", f"<{name}.Arn>/*"]
 
 
+def test_attack_04_items_of_exports_that_were_not_found_expire(template: Template) -> None:
+    assert template.properties("Storage/Catalog")["TimeToLiveSpecification"] == {
+        "AttributeName": "expiresAt",
+        "Enabled": True,
+    }
+
+
 def test_bucket_keeps_versions(template: Template) -> None:
     assert template.properties("Storage/Bucket")["VersioningConfiguration"] == {"Status": "Enabled"}
 

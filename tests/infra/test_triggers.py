@@ -9,7 +9,7 @@ from infra.settings.schedule import Schedule
 from infra.settings.settings import Settings
 from tests.infra.synthesis import DAILY
 from tests.infra.template import Template, many
-from tests.infra.test_permissions import LOG_DELIVERIES
+from tests.infra.test_permissions import CHILDREN, LOG_DELIVERIES
 
 
 def test_there_are_no_triggers_by_default(template: Template) -> None:
@@ -69,6 +69,25 @@ def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Templat
     assert 20 * 60 < longest < starter["TimeoutSeconds"] / 2
 
 
+def test_attack_03_a_run_with_the_name_of_an_export_counts_as_started_only_with_the_same_input(
+    triggers: Template,
+) -> None:
+    states = json.loads(triggers.text(triggers.properties("CloudTrail/Starter")["DefinitionString"]))["States"]
+    start, describe, another = (states[name] for name in ("Start run", "Describe run", "Start another run"))
+    (choice,) = states["Same input?"]["Choices"]
+
+    assert start["Catch"][0]["Next"] == "Describe run"
+    assert describe["Arguments"]["ExecutionArn"].count(start["Arguments"]["Name"].strip("{% }")) == 1
+    assert (describe["Next"], choice["Next"], states["Same input?"]["Default"]) == (
+        "Same input?",
+        "Started already",
+        "Start another run",
+    )
+    assert another["Arguments"]["Input"] == start["Arguments"]["Input"]
+    assert "Name" not in another["Arguments"], "Step Functions chooses a name that nobody can know before"
+    assert [task["Retry"][-1] for task in (describe, another)] == [start["Retry"][-1]] * 2
+
+
 @pytest.mark.parametrize(
     "resource",
     [
@@ -111,7 +130,11 @@ ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
             "CloudTrail/StarterRole",
             "states",
             f"states{ANYWHERE}stateMachine:*",
-            [*(f"logs:{action} on *" for action in LOG_DELIVERIES), "states:StartExecution on <Workflow/StateMachine>"],
+            [
+                *(f"logs:{action} on *" for action in LOG_DELIVERIES),
+                f"states:DescribeExecution on {CHILDREN}:*",
+                "states:StartExecution on <Workflow/StateMachine>",
+            ],
         ),
     ],
 )

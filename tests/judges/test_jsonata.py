@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from infra.cloudtrail_trigger import NAME, SAME_INPUT
 from infra.workflow import BATCH_RESULTS, COUNTED_INPUT
 from tests.infra import synthesis
 from tests.judges.servers import JSONATA, need
@@ -55,6 +56,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     },
     "CloudTrail/Starter": {
         "$states.input.exportId": "the rule matches events with it only",
+        "$states.input.same": "Describe run gives it",
     },
     "caller.asl.json": {
         "$states.context.Execution.Id": "the context object always has it",
@@ -66,6 +68,21 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """For each state machine its paths, and why Step Functions never evaluates them where the member is missing."""
+
+EXPORT_IDS = [
+    *((export_id, export_id) for export_id in ("export-1", "E", "_" * 80)),
+    *(
+        (value, f"sha256_{sha256(value.encode()).hexdigest()}")
+        for value in ("", "a b", "_" * 81, "export-1\nx", "{% 1 %}", LONG)
+    ),
+]
+"""Each with the name of its execution."""
+EXECUTIONS = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Workflow/StateMachine.Name>"
+OTHER_INPUTS: Sequence[Json] = (
+    *(value for value in VALUES if not isinstance(value, str) or "\ud800" not in value),
+    *({"exportIds": ids} for ids in ([], ["export-2"], ["export-1", "export-2"], "export-1", [["export-1"]])),
+    *({"exportIds": ["export-1"], **more} for more in ({"deadlineMinutes": 1}, {"onFailure": "report"}, {"zone": 1})),
+)
 
 Cases = Sequence[tuple[Mapping[str, Json], Json]]
 """What an expression can see, ``$states`` or variables by name, and what it has to give."""
@@ -147,12 +164,19 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
         ],
     },
     "CloudTrail/Starter": {
-        "$match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
-        "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256')": [
-            *((states(input={"exportId": export_id}), export_id) for export_id in ("export-1", "E", "_" * 80)),
+        NAME: [(states(input={"exportId": export_id}), name) for export_id, name in EXPORT_IDS],
+        f"'{EXECUTIONS}:' & ({NAME})": [
+            (states(input={"exportId": export_id}), f"{EXECUTIONS}:{name}") for export_id, name in EXPORT_IDS
+        ],
+        SAME_INPUT.removeprefix("{%").removesuffix("%}").strip(): [
+            (states(input={"exportId": "export-1"}, result={}), False),
             *(
-                (states(input={"exportId": value}), f"sha256_{sha256(value.encode()).hexdigest()}")
-                for value in ("", "a b", "_" * 81, "export-1\nx", "{% 1 %}", LONG)
+                (states(input={"exportId": "export-1"}, result={"Input": written}), True)
+                for written in ('{"exportIds":["export-1"]}', ' {"exportIds" : [ "export-1" ] }\n')
+            ),
+            *(
+                (states(input={"exportId": "export-1"}, result={"Input": json.dumps(other)}), False)
+                for other in OTHER_INPUTS
             ),
         ],
     },

@@ -19,7 +19,7 @@ BAD: Mapping[str, tuple[object, str]] = {
     "a number": (3, "input "),
     "an unknown member": ({"exportId": "export-1"}, "'exportId'"),
     "exportIds a string": ({"exportIds": "export-1"}, "exportIds "),
-    "exportIds null": ({"exportIds": None}, "exportIds "),
+    "an id null": ({"exportIds": [None]}, "exportIds[0] "),
     "exportIds empty": ({"exportIds": []}, "exportIds "),
     "an id a number": ({"exportIds": ["export-1", 7]}, "exportIds[1] "),
     "an id true": ({"exportIds": [True]}, "exportIds[0] "),

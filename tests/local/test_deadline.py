@@ -21,7 +21,8 @@ WHILE_WAITING = {"in_progress_seconds": 1_000_000}
 class Overdue:
     """A sweep and a run by id whose deadlines passed, the state right after, and the next run and the next sweep.
 
-    ``timed_out`` was TIMED_OUT and ``not_stored`` was NOT_STORED when the next sweep began.
+    ``timed_out`` was TIMED_OUT and ``not_stored`` was NOT_STORED when the next sweep began. ``shared`` was in progress
+    for a ``longer`` run, too, which ended last.
     """
 
     sweep: Run
@@ -31,6 +32,8 @@ class Overdue:
     waited_for: str
     url_refused: str
     stored: str
+    shared: str
+    longer: Run
     rows: Mapping[str, Mapping[str, Any]]
     announced: Mapping[str, Sequence[str]]
     published: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -47,16 +50,19 @@ def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> O
         sweep = stack.start({"deadlineMinutes": 1})
         until(lambda: settled(stack, sweep_stored) and stack.row(swept), what="the sweep's first poll")
 
-        late = service.with_unfinished(WHILE_WAITING, WHILE_WAITING, {"refused_gets": 1_000_000})
-        with late as (waited_for, timed_out, url_refused):
+        late = service.with_unfinished(WHILE_WAITING, WHILE_WAITING, WHILE_WAITING, {"refused_gets": 1_000_000})
+        with late as (waited_for, timed_out, shared, url_refused):
             stored = service.has(kind="agent")
-            asked = [waited_for, url_refused, timed_out, stored]
+            asked = [waited_for, url_refused, timed_out, stored, shared]
+            longer = stack.start({"exportIds": [shared]})
+            until(lambda: stack.row(shared), what="the first poll of the longer run")
             run = stack.start({"exportIds": asked, "deadlineMinutes": 1})
             ended = [stack.ended(arn) for arn in (sweep, run)]
             rows = {export_id: stack.row(export_id) or {} for export_id in (swept, *asked)}
             announced = {export_id: [event["detail-type"] for event in events.of(export_id)] for export_id in rows}
             published = {export_id: messages.of(export_id) for export_id in rows}
 
+    longer_run = stack.ended(longer)
     later = stack.run(exportIds=[swept, waited_for, url_refused])
     not_stored = service.has(kind="agent")
     with service.with_settings(home_region="eu-central-1"):
@@ -71,6 +77,8 @@ def overdue(stack: Stack, service: Service, events: Inbox, messages: Inbox) -> O
         waited_for=waited_for,
         url_refused=url_refused,
         stored=stored,
+        shared=shared,
+        longer=longer_run,
         rows=rows,
         announced=announced,
         published=published,
@@ -112,8 +120,18 @@ def test_a_timed_out_export_is_published_with_the_status_of_the_service(overdue:
 
 def test_a_run_that_timed_out_fails_and_has_stored_the_finished_exports(stack: Stack, overdue: Overdue) -> None:
     assert (overdue.run.status, overdue.run.error) == ("FAILED", "ExportsNotStored")
-    assert json.loads(overdue.run.cause or "")["counts"] == {"TIMED_OUT": 3, "STORED": 1}
+    assert json.loads(overdue.run.cause or "")["counts"] == {"TIMED_OUT": 4, "STORED": 1}
     assert stack.manifest(overdue.stored)
+
+
+def test_attack_05_an_export_that_a_longer_run_waits_for_is_timed_out_in_the_report_only(overdue: Overdue) -> None:
+    assert overdue.run.outcome(overdue.shared) == "TIMED_OUT"
+    assert (overdue.rows[overdue.shared]["status"], overdue.rows[overdue.shared]["runId"]) == (
+        "IN_PROGRESS",
+        overdue.longer.name,
+    )
+    assert (overdue.announced[overdue.shared], overdue.published[overdue.shared]) == ([], [])
+    assert overdue.longer.counts == {"STORED": 1}
 
 
 def test_a_sweep_reports_exports_in_progress_and_publishes_nothing(overdue: Overdue) -> None:

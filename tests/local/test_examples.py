@@ -172,14 +172,21 @@ def test_a_schedule_that_sweeps(aws: LocalAws, stack: Stack) -> None:
     assert (schedule["Target"]["Arn"], json.loads(schedule["Target"]["Input"])) == (stack.machine, {})
 
 
-def test_a_queue_receives_the_events_of_stored_agent_exports(aws: LocalAws, stack: Stack, service: Service) -> None:
+def test_a_queue_receives_the_events_of_stored_agent_exports(
+    aws: LocalAws, stack: Stack, service: Service, events: Inbox
+) -> None:
+    """And no event that names another bucket."""
     rule = ("--stack-name", "agent-exports", "--template-file", EXAMPLES / "on_agent_export_stored.yaml")
-    run(aws, "aws", "cloudformation", "deploy", *rule)
+    names = (f"BucketName={stack.bucket}", f"TableName={stack.table}")
+    run(aws, "aws", "cloudformation", "deploy", *rule, "--parameter-overrides", *names)
     (deployed,) = aws.client("cloudformation").describe_stacks(StackName="agent-exports")["Stacks"]
     (queue,) = (output["OutputValue"] for output in deployed["Outputs"])
     sqs: Any = aws.client("sqs")
     agents, summary = service.has_many(2, kind="agent"), service.has(kind="summary")
 
+    stored = {"outcome": "STORED", "kind": "agent"}
+    for bucket in ("another-bucket", f"{stack.bucket}-of-another"):
+        events.forge("Export Stored", {**stored, "exportId": "export-forged", "manifest": f"s3://{bucket}/manifests/x"})
     stack.run(exportIds=[summary, *agents])
 
     received: set[str] = set()
@@ -190,7 +197,7 @@ def test_a_queue_receives_the_events_of_stored_agent_exports(aws: LocalAws, stac
         return received.issuperset(agents)
 
     until(all_received, what="the events of both agent exports")
-    assert summary not in received
+    assert received.isdisjoint({summary, "export-forged"})
 
 
 def test_a_reader_queries_the_tables_and_has_no_access_to_anything_else(

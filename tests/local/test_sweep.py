@@ -81,7 +81,7 @@ def test_a_sweep_with_a_maximum_age_skips_older_exports_without_messages(
 
 def message_counts(messages: Inbox) -> Counter[str]:
     """The number of messages so far, by export."""
-    return Counter(message["detail"]["data"]["exportId"] for message in messages.all())
+    return Counter(export_id for message in messages.all() if (export_id := message["detail"]["data"].get("exportId")))
 
 
 def test_a_sweep_skips_a_rejected_export(stack: Stack, service: Service) -> None:

@@ -132,6 +132,31 @@ def test_fault_27_an_execution_with_the_name_of_an_export_starts_once(stack: Sta
     assert service.gets(export_id) == 1
 
 
+@pytest.mark.parametrize(
+    "squatted",
+    [
+        {"exportIds": ["export-another"], "onFailure": "report"},
+        {"deadlineMinutes": 0},
+        {"exportIds": [...], "filters": [{"name": "agentIds", "condition": "EQUALS", "values": ["o-none"]}]},
+    ],
+    ids=["another export", "invalid input", "a filter"],
+)
+def test_attack_03_a_run_with_the_name_of_an_export_and_another_input_does_not_prevent_its_run(
+    second: Stack, service: Service, cloud_trail: CloudTrail, squatted: dict[str, Any]
+) -> None:
+    export_id = service.has(kind="agent")
+    ids = [export_id if each is ... else each for each in squatted.get("exportIds", [])]
+    run_input = json.dumps({**squatted, **({"exportIds": ids} if ids else {})})
+    second.steps.start_execution(stateMachineArn=second.machine, name=export_id, input=run_input)
+
+    cloud_trail.send(export_id)
+
+    row = until(lambda: (row := second.row(export_id)) and row["status"] == "STORED" and row, what="the export")
+    assert row["runId"] in executions(second)
+    assert row["runId"] != export_id
+    assert until(lambda: ended_starts(second, export_id, 1), what="the end of the start") == ["SUCCEEDED"]
+
+
 def test_an_id_that_is_no_execution_name_is_hashed(second: Stack, service: Service, cloud_trail: CloudTrail) -> None:
     export_id = service.has(export_id=f"export.{uuid.uuid4().hex}{'x' * 60}", kind="agent")
 

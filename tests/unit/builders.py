@@ -51,6 +51,29 @@ def row(export_id: str = "export-1", status: str = "STORED", **attributes: Any) 
     return Row({"exportId": export_id, "status": status, "announcedAt": "2026-11-23T11:00:00.000Z", **attributes})
 
 
+ODD_VALUES: Sequence[Any] = [
+    7,
+    -1,
+    True,
+    "",
+    "x" * 400_000,
+    b"bytes",
+    {"a"},
+    [None],
+    {"a": {"b"}},
+    None,
+    10**125,
+    "2026-13-45",
+]
+"""What DynamoDB can store in place of any attribute."""
+ATTRIBUTES: Sequence[str] = [
+    *("status", "reason", "kind", "manifestKey", "bytes", "rows", "files", "schemaNotes", "statusMessage", "runId"),
+    *("correlationId", "accountId", "region", "settledAt", "exportRequestTime", "lastError", "upload", "raw", "rawKey"),
+    *("rawCrc32", "linklessSince", "deniedSince", "claimedUntil", "announcedAt", "exportStatus"),
+]
+"""What an item of the catalog may have."""
+
+
 def create_catalog(dynamodb: Any) -> None:
     """Create the empty table ``catalog``."""
     dynamodb.create_table(

@@ -121,7 +121,7 @@ class FakeCatalog:
     answer: Write
     announced_ids: list[str] = field(default_factory=list)
     unsettled: list[Outcome] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
+    released: list[tuple[str, str | None]] = field(default_factory=list)
 
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
@@ -133,8 +133,8 @@ class FakeCatalog:
     def announced(self, row: Row) -> None:
         self.announced_ids.append(row.export_id)
 
-    def release(self, batch: Batch, export_id: str) -> None:
-        self.released.append(export_id)
+    def release(self, batch: Batch, export_id: str, error: str | None) -> None:
+        self.released.append((export_id, error))
 
 
 @dataclass

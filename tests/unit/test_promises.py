@@ -20,6 +20,15 @@ def test_every_row_of_a_test_name_is_listed() -> None:
     assert promises.tests().keys() <= listed
 
 
+def test_every_bound_names_tests_that_exist_once() -> None:
+    assert all(bound.tests for bound in promises.bounds())
+    assert {name: found for name, found in promises.tests_of_bounds().items() if len(found) != 1} == {}
+
+
+def test_every_bound_has_the_worst_value_measured() -> None:
+    assert [bound.resource for bound in promises.bounds() if not all((bound.limit, bound.held_by, bound.worst))] == []
+
+
 def test_no_test_of_a_row_is_skipped() -> None:
     assert promises.skipped() == []
 

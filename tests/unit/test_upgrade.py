@@ -158,6 +158,7 @@ def test_a_recorded_manifest_settles_its_export() -> None:
         "rawCrc32": "fiuNhw==",
         "rows": sum(file["rows"] or 0 for file in manifest["files"]),
         "files": len(manifest["files"]),
+        "schemaNotes": 0,
     }
 
 

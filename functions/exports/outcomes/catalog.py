@@ -2,6 +2,9 @@
 
 STORED and TRUNCATED are final. FAILED and REJECTED are settled too, but a run that requests the export by id may settle
 it again if the item was settled before that run started.
+
+``pendingBy`` and ``pendingUntil`` are the run that has the export in progress until its deadline; of several, the one
+with the latest deadline. Until then, no other run records an outcome that is not settled.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_KEYS_PER_READ = 100
 """Items that one BatchGetItem call may read."""
+NOT_FOUND_KEPT = timedelta(days=30)
+"""How long an item of NOT_FOUND is kept: anybody who may start runs can make items with any id."""
 READ_RETRY = RetryPolicy(attempts=8, base_seconds=0.05)
 """For UnprocessedKeys, about six seconds in all; botocore retries calls that fail as a whole."""
 
@@ -47,6 +52,13 @@ _MAY_RECORD_UNSETTLED = (
     f"({_NOT_SETTLED}"
     " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
+_LATEST_DEADLINE = "(attribute_not_exists(pendingUntil) OR pendingUntil <= :pendingUntil OR pendingBy = :pendingBy)"
+_NOT_PENDING = (
+    "(attribute_not_exists(pendingUntil) OR pendingUntil < :now OR pendingBy = :runId)"
+    " AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :runId)"
+)
+"""No other run has the export in progress, or stores it."""
+_PENDING = ("pendingBy", "pendingUntil")
 _CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError")
 """Attributes that a settled outcome removes, unless it sets them."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
@@ -96,27 +108,43 @@ class Catalog:
             self._retry_policy.wait_or_raise(failures, ServiceError("ProvisionedThroughputExceededException"))
 
     def mark_in_progress(self, batch: Batch, export: Export) -> Write:
-        """Record that the service lists the export and has not finished it."""
+        """Record that the service lists the export and has not finished it.
+
+        Not applied if the item is settled, or in progress for a run with a later deadline.
+        """
         own, outdated = _run_attributes(batch)
-        values = {**self._export_attributes(export), **own, "status": IN_PROGRESS}
-        remove = ("reason", "announcedAt", *outdated)
-        return self._write(batch, export.id, values, condition=f"({_NOT_SETTLED})", remove=remove)
+        values = {**self._export_attributes(export), **own, **_pending(batch), "status": IN_PROGRESS}
+        remove = ("reason", "announcedAt", "expiresAt", *outdated)
+        return self._write(
+            batch, export.id, values, condition=f"({_NOT_SETTLED}) AND {_LATEST_DEADLINE}", remove=remove
+        )
 
     def mark_no_url(self, batch: Batch, export: Export) -> Write:
         """Record since when the service gives no download URL for the finished export. The outcome is unchanged."""
         values = {**self._export_attributes(export), "linklessSince": utc_text(self._clock())}
-        return self._write(batch, export.id, values, condition=_MAY_SETTLE, keep_status=True)
+        return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=("expiresAt",), keep_status=True)
 
     def claim(self, batch: Batch, export: Export, duration: timedelta) -> Write:
         """Claim the export for the batch's run for ``duration``, so that concurrent runs download it once.
 
         Not applied if the item is settled or another run's claim has not expired. An outcome in the item remains that
-        of the run that recorded it.
+        of the run that recorded it, and an export in progress for a run with a later deadline stays that run's.
         """
         until = utc_text(self._clock() + duration)
         values = {**self._export_attributes(export), "claimedBy": batch.run_id, "claimedUntil": until}
         condition = f"{_MAY_SETTLE} AND {_NOT_CLAIMED}"
-        return self._write(batch, export.id, values, condition=condition, remove=("lastError",), keep_status=True)
+        remove = ("lastError", "expiresAt")
+        latest = self._write(
+            batch,
+            export.id,
+            {**values, **_pending(batch)},
+            condition=f"{condition} AND {_LATEST_DEADLINE}",
+            remove=remove,
+            keep_status=True,
+        )
+        if latest.applied:
+            return latest
+        return self._write(batch, export.id, values, condition=condition, remove=remove, keep_status=True)
 
     def save_progress(
         self, batch: Batch, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None
@@ -139,21 +167,31 @@ class Catalog:
         own, outdated = _run_attributes(batch)
         settled = {"status": outcome, "settledAt": utc_text(self._clock()), "polls": polls}
         values = {**self._export_attributes(export), **own, **details, **settled}
-        remove = tuple(sorted({"reason", "announcedAt", *outdated, *_CLAIM} - details.keys()))
+        remove = tuple(sorted({"reason", "announcedAt", "expiresAt", *outdated, *_PENDING, *_CLAIM} - details.keys()))
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=remove)
 
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
         """Record an outcome that is not settled: a later run processes the export again.
 
         It replaces a settled outcome only if the export was requested again at ``requested_at``: a REJECTED, or a
-        FAILED that the service no longer reports. Not applied if this run has already recorded the same outcome.
+        FAILED that the service no longer reports. Not applied if this run has already recorded the same outcome, or if
+        another run still has the export in progress or stores it.
         """
         own, outdated = _run_attributes(batch)
-        values = {**self._origin, **own, "status": outcome, **({"reason": reason} if reason else {})}
-        remove = ("announcedAt", "settledAt", "lastError", "deniedSince", *outdated, *(() if reason else ("reason",)))
-        condition = f"{_MAY_RECORD_UNSETTLED} AND NOT (#status = :status AND runId = :runId)"
+        expires_at = int((self._clock() + NOT_FOUND_KEPT).timestamp()) if outcome is Outcome.NOT_FOUND else None
+        given = {name: value for name, value in {"reason": reason, "expiresAt": expires_at}.items() if value}
+        values = {**self._origin, **own, "status": outcome, **given}
+        earlier = {"announcedAt", "settledAt", "lastError", "deniedSince", "reason", "expiresAt", *outdated, *_PENDING}
+        condition = f"{_MAY_RECORD_UNSETTLED} AND {_NOT_PENDING} AND NOT (#status = :status AND runId = :runId)"
         # A repeated call writes equal values, so equal values do not show which call was applied.
-        return self._write(batch, export_id, values, condition=condition, remove=remove, treat_equal_as_applied=False)
+        return self._write(
+            batch,
+            export_id,
+            values,
+            condition=condition,
+            remove=tuple(sorted(earlier - given.keys())),
+            treat_equal_as_applied=False,
+        )
 
     def release(self, batch: Batch, export_id: str, error: str | None = None, *, denied: bool = False) -> None:
         """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt.
@@ -171,7 +209,11 @@ class Catalog:
 
     def announced(self, row: Row) -> None:
         """Record that the event of the item's outcome is published, unless the outcome has changed since."""
-        arguments = {":status": row.item.get("status"), ":run_id": row.run_id, ":now": utc_text(self._clock())}
+        arguments = {
+            ":status": row.item.get("status"),
+            ":run_id": row.item.get("runId"),
+            ":now": utc_text(self._clock()),
+        }
         condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
         with suppress(ConditionFailed):
             self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, arguments)
@@ -256,6 +298,10 @@ def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
     if batch.correlation_id:
         return {"runId": batch.run_id, "correlationId": batch.correlation_id}, ()
     return {"runId": batch.run_id}, ("correlationId",)
+
+
+def _pending(batch: Batch) -> dict[str, str]:
+    return {"pendingBy": batch.run_id, "pendingUntil": utc_text(batch.deadline)}
 
 
 def _record(part: Upload | RawObject | None) -> dict[str, Any] | None:

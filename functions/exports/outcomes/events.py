@@ -1,6 +1,8 @@
 """EventBridge events that report the outcome of an export."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,42 @@ if TYPE_CHECKING:
 
 SOURCE = "discovery.exports"
 VERSION = "1"
+NOT_FOUND_EVENT = "Exports Not Found"
+"""One event for each run, because anybody who may start runs can request thousands of ids that do not exist."""
 PUBLISH_RETRY = RetryPolicy(attempts=4, base_seconds=0.1)
 """For an entry that fails in a response of HTTP 200; botocore retries a call that fails as a whole."""
 MAX_CONSECUTIVE_FAILURES = 3
 """Publishing stops after this many failures in a row: a report may have thousands of events and limited time."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The exports of a run that were not found: their number, and the first of their ids."""
+
+    run_id: str
+    correlation_id: str | None
+    account: str
+    region: str
+    count: int
+    export_ids: Sequence[str]
+    report: str
+
+    def detail(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "metadata": {
+                "runId": self.run_id,
+                "correlationId": self.correlation_id,
+                "account": self.account,
+                "region": self.region,
+            },
+            "data": {
+                "outcome": Outcome.NOT_FOUND,
+                "exports": self.count,
+                "exportIds": list(self.export_ids),
+                "report": self.report,
+            },
+        }
 
 
 class EventPublisher:
@@ -55,19 +89,23 @@ class EventPublisher:
         if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             raise ServiceError("PublishingStopped")
         try:
-            self._put(row, outcome)
+            self._put(outcome.event_type, detail(row, outcome, bucket=self._bucket))
         except ServiceError:
             self._consecutive_failures += 1
             raise
         self._consecutive_failures = 0
 
-    def _put(self, row: Row, outcome: Outcome) -> None:
+    def publish_not_found(self, found: NotFound) -> None:
+        """Publish one event for all exports of a run that were not found. Raises ServiceError."""
+        self._put(NOT_FOUND_EVENT, found.detail())
+
+    def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         entry: Any = {
             "EventBusName": self._event_bus,
             "Source": SOURCE,
-            "DetailType": outcome.event_type,
+            "DetailType": detail_type,
             "Resources": [self._catalog],
-            "Detail": json.dumps(detail(row, outcome, bucket=self._bucket)),
+            "Detail": json.dumps(detail),
         }
         for failures in count(1):
             with aws_call():
@@ -80,25 +118,22 @@ class EventPublisher:
 
 def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:
     """The event's detail; ``data`` omits members without a value."""
-    item = row.item
     data = {
         "exportId": row.export_id,
         "outcome": outcome,
         "reason": row.reason,
-        "kind": item.get("kind"),
+        "kind": row.kind,
         "manifest": row.manifest_uri(bucket),
-        "bytes": item.get("bytes"),
-        "rows": item.get("rows"),
-        "files": item.get("files"),
-        "statusMessage": item.get("statusMessage") or None,
+        **{name: row.count(name) for name in ("bytes", "rows", "files", "schemaNotes")},
+        "statusMessage": row.text("statusMessage"),
     }
     return {
         "version": VERSION,
         "metadata": {
             "runId": row.run_id,
-            "correlationId": item.get("correlationId"),
-            "account": item.get("accountId"),
-            "region": item.get("region"),
+            "correlationId": row.text("correlationId"),
+            "account": row.text("accountId"),
+            "region": row.text("region"),
         },
         "data": {name: value for name, value in data.items() if value is not None},
     }

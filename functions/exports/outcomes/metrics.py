@@ -4,7 +4,7 @@ The namespace contains the stack's name, so that two stacks in one account do no
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -20,8 +20,8 @@ def measure(row: Row, outcome: Outcome) -> None:
     metrics.add_dimension("outcome", outcome)
     metrics.add_metric("Exports", MetricUnit.Count, 1)
     if outcome.has_data:
-        metrics.add_metric("BytesStored", MetricUnit.Bytes, int(row.item.get("bytes", 0)))
-        metrics.add_metric("RowsStored", MetricUnit.Count, int(row.item.get("rows", 0)))
+        metrics.add_metric("BytesStored", MetricUnit.Bytes, row.count("bytes") or 0)
+        metrics.add_metric("RowsStored", MetricUnit.Count, row.count("rows") or 0)
         metrics.add_metric("SecondsFromRequestToStored", MetricUnit.Seconds, _seconds_taken(row))
     metrics.flush_metrics()
 
@@ -52,8 +52,5 @@ def record_call(parsed_response: Any = None, **_: object) -> None:
 
 
 def _seconds_taken(row: Row) -> float:
-    try:
-        requested, settled = (datetime.fromisoformat(row.item[name]) for name in ("exportRequestTime", "settledAt"))
-    except (KeyError, ValueError):
-        return 0.0
-    return max(0.0, (settled - requested).total_seconds())
+    requested, settled = row.time("exportRequestTime"), row.time("settledAt")
+    return max(0.0, (settled - requested).total_seconds()) if requested and settled else 0.0

@@ -34,11 +34,6 @@ class Outcome(StrEnum):
         member.settled = ends != "open"
         return member
 
-    @property
-    def to_topic(self) -> bool:
-        """Whether its event is sent to the SNS topic."""
-        return self is not Outcome.STORED
-
 
 WITH_DATA = tuple(outcome for outcome in Outcome if outcome.has_data)
 

@@ -69,12 +69,13 @@ class OutcomeRecorder:
     def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         """Record and announce an outcome that is not settled.
 
-        A sweep records no TIMED_OUT, because the next sweep polls what is still in progress.
+        A sweep records no TIMED_OUT, because the next sweep polls what is still in progress. Nothing is recorded while
+        another run has the export in progress; ``reason`` is then kept as the last error, for the report of this run.
         """
         if self.batch.is_sweep and outcome is Outcome.TIMED_OUT:
             return
         write = self.catalog.record_unsettled(self.batch, export_id, outcome, reason)
-        self.catalog.release(self.batch, export_id)
+        self.catalog.release(self.batch, export_id, None if write.applied else reason)
         self._announce(write.row) if write.applied else self.announce_overdue(write.row)
 
     def announce_overdue(self, row: Row) -> None:

@@ -1,22 +1,46 @@
 """An item of the catalog, as read from DynamoDB."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from exports.model import Export, RawObject, Status, utc_text
+from exports.model import Export, Kind, RawObject, Status, utc_text
 from exports.outcomes.outcome import SETTLED, WITH_DATA, Outcome
 from exports.s3.multipart import Upload
 
 T = TypeVar("T")
+MAX_TEXT = 500
+"""Characters of an attribute that is reported or published. No attribute that this project writes is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A catalog item as read. Attributes may be missing or malformed if an item was written by hand."""
+    """A catalog item as read.
+
+    Attributes may be missing or malformed if an item was written by hand. A property then has no value, so that an item
+    never affects others of its batch or report.
+    """
 
     item: Mapping[str, Any]
+
+    def text(self, name: str) -> str | None:
+        """The text of an attribute, at most ``MAX_TEXT`` characters; None if it is empty or no text."""
+        value = self.item.get(name)
+        return value[:MAX_TEXT] if value and isinstance(value, str) else None
+
+    def count(self, name: str) -> int | None:
+        """The whole number of an attribute, at least 0; None if it is anything else."""
+        value = self.item.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+    def time(self, name: str) -> datetime | None:
+        """The time of an attribute; None if it is anything else, or has no time zone."""
+        with suppress(ValueError):
+            time = datetime.fromisoformat(self.text(name) or "")
+            return time if time.tzinfo else None
+        return None
 
     @property
     def export_id(self) -> str:
@@ -33,18 +57,23 @@ class Row:
         return self.item.get("exportStatus") == Status.IN_PROGRESS
 
     @property
+    def kind(self) -> str | None:
+        kind = self.text("kind")
+        return kind if kind in set(Kind) else None
+
+    @property
     def reason(self) -> str | None:
-        return self.item.get("reason")
+        return self.text("reason")
 
     @property
     def last_error(self) -> str | None:
         """The retryable error that ended the last attempt to store the export."""
-        return self.item.get("lastError")
+        return self.text("lastError")
 
     @property
-    def denied_since(self) -> str | None:
+    def denied_since(self) -> datetime | None:
         """Time of the first denied download; every attempt of this run since then was denied, too."""
-        return self.item.get("deniedSince")
+        return self.time("deniedSince")
 
     @property
     def announced(self) -> bool:
@@ -52,15 +81,15 @@ class Row:
 
     @property
     def announced_at(self) -> str:
-        return str(self.item.get("announcedAt", ""))
+        return self.text("announcedAt") or ""
 
     @property
     def settled_at(self) -> str:
-        return str(self.item.get("settledAt", ""))
+        return self.text("settledAt") or ""
 
     @property
     def run_id(self) -> str | None:
-        return self.item.get("runId")
+        return self.text("runId")
 
     @property
     def upload(self) -> Upload | None:
@@ -79,9 +108,9 @@ class Row:
         return RawObject(*members) if all(members) else None  # type: ignore[arg-type]  # as they were written
 
     @property
-    def no_url_since(self) -> str | None:
+    def no_url_since(self) -> datetime | None:
         """Time of the first poll that found the export finished without a download URL."""
-        return self.item.get("linklessSince")
+        return self.time("linklessSince")
 
     def is_final_for(self, requested_at: datetime | None) -> bool:
         """Whether its outcome stands for a run that requested the export by id at ``requested_at``; None: not by id."""
@@ -94,7 +123,7 @@ class Row:
 
     def manifest_uri(self, bucket: str) -> str | None:
         """The S3 URI of the manifest of a stored export; None for any other."""
-        key = self.item.get("manifestKey")
+        key = self.text("manifestKey")
         return f"s3://{bucket}/{key}" if key else None
 
 

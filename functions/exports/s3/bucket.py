@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -157,6 +157,16 @@ class Bucket:
     def put_json(self, key: str, document: Any) -> None:
         """Write the document. An existing one is overwritten."""
         self._put(key, _json(document), ContentType="application/json")
+
+    def put_json_file(self, key: str, file: IO[bytes]) -> None:
+        """Write the document in ``file``, which may be larger than the memory. An existing one is overwritten."""
+        put = partial(self._client.put_object, Key=key, ChecksumAlgorithm="CRC32", ContentType="application/json")
+
+        def send() -> None:
+            file.seek(0)
+            self._call_once(put, Body=file)
+
+        self._retry_policy.run(send)
 
     def put_json_once(self, key: str, document: Any) -> bool:
         """Write the document unless one exists. False: one existed (or the response to an earlier attempt was lost)."""

@@ -59,6 +59,7 @@ def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
         "rawCrc32": document["raw"]["crc32"],
         "rows": sum(file["rows"] or 0 for file in document["files"]),
         "files": len(document["files"]),
+        "schemaNotes": len(document.get("schemaNotes", ())),
     }
 
 

@@ -135,7 +135,7 @@ class Storing:
             copied = self.pipeline.copy(export, keys, row.upload)
         except SourceDenied as error:
             since = row.denied_since
-            if since and self.clock() - datetime.fromisoformat(since) > self.denied_grace:
+            if since and self.clock() - since > self.denied_grace:
                 raise Rejected(Reason.GONE, str(error)) from None
             raise
         return copied if isinstance(copied, Unfinished) else replace(copied, etag=self.bucket.etag(copied.key))

@@ -60,7 +60,7 @@ class Pending:
         return replace(
             pending,
             attempts=dict(zip(pending.ids, state.get("attempts", ()), strict=False)),
-            results=tuple(state.get("results", ())),
+            results=tuple(map(_result, state.get("results", ()))),
             polls=state.get("polls", 0),
             stores=state.get("stores", 0),
             retries=state.get("retries", 0) + state.get("retryCount", 0),
@@ -87,6 +87,16 @@ class Pending:
             "storeLimit": self.store_limit,
             "attempts": [self.attempts.get(export_id, 0) for export_id in self.ids],
         }
+
+
+_MEMBERS = {"progress": str, "error": str, "cause": str, "retries": int}
+
+
+def _result(given: Any) -> Mapping[str, Any]:
+    """What storing an export gave. An odd result has no member, which affects no other export: this one is polled."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {name: given[name] for name, kind in _MEMBERS.items() if isinstance(given.get(name), kind)}
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 from exports.errors import NonRetryableError, ServiceError
@@ -18,6 +19,7 @@ Measure = Callable[[Sequence[timedelta], Sequence[timedelta]], None]
 """Takes the longest possible detection delays of ended exports, and the ages of pending ones."""
 
 ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
+NO_RESULT: Mapping[str, Any] = {}
 CLOCK_SKEW = timedelta(seconds=1)
 """Tolerance for the function's clock: Step Functions ends a wait by its own clock."""
 LAMBDA_ERRORS = frozenset(
@@ -81,8 +83,8 @@ class BatchPoll:
         """
         ready: dict[str, Item] = {}
         waiting = dict.fromkeys(pending.waiting)
-        results = pending.results or ({},) * len(pending.ready)
-        for item, result in zip(pending.ready, results, strict=True):
+        # Each result is that of the item in the same place. An item without a result is polled again.
+        for item, result in zip(pending.ready, chain(pending.results, repeat(NO_RESULT)), strict=False):
             if "error" in result and result["error"] not in LAMBDA_ERRORS:
                 self.records.record_unsettled(item.export_id, Outcome.NOT_STORED, failure_code(result))
             elif result.get("progress") == "unfinished":
@@ -94,7 +96,7 @@ class BatchPoll:
             waiting=tuple(export_id for export_id in waiting if export_id not in ready),
             ready=tuple(ready.values()),
             results=(),
-            retries=pending.retries + sum(result.get("retries", 0) for result in results),
+            retries=pending.retries + sum(result.get("retries", 0) for result in pending.results),
             store_limit=_store_limit(pending.results) if pending.results else pending.store_limit,
         )
 
@@ -205,8 +207,12 @@ class BatchPoll:
         return Pending(self._still_unlisted(unlisted, listed.unanswered), tuple(waiting), tuple(ready))
 
     def _still_unlisted(self, unlisted: Sequence[str], unanswered: Set[str]) -> tuple[str, ...]:
-        """The service may list a new id late. After the grace period, an unlisted id counts as not found."""
-        if self.now - self.batch.started_at <= self.settings.not_found_grace:
+        """The service may list a new id late. After the grace period, an unlisted id counts as not found.
+
+        So it does at an earlier deadline: with a deadline of a minute, anybody who may start runs could make thousands
+        of ids that do not exist TIMED_OUT, whose items never expire.
+        """
+        if self.now < min(self.batch.deadline, self.batch.started_at + self.settings.not_found_grace):
             return tuple(unlisted)
         for export_id in unlisted:
             if export_id not in unanswered:
@@ -220,7 +226,7 @@ class BatchPoll:
         if export.download_url:
             return True
         since = row.no_url_since if row else None
-        return bool(since) and self.now - datetime.fromisoformat(str(since)) > self.settings.not_found_grace
+        return since is not None and self.now - since > self.settings.not_found_grace
 
     @staticmethod
     def _without_url(export: Export) -> bool:

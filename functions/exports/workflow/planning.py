@@ -52,10 +52,16 @@ def _unsettled(exports: Iterable[Export], rows: ReadRows, now: datetime, max_age
         for export in exports
         if max_age is None or not export.has_request_time or now - export.requested_at <= max_age
     ]
-    known = rows(export.id for export in recent)
-    return [
-        export for export in recent if not ((row := known.get(export.id)) and row.is_final_for(None) and row.announced)
-    ]
+    unsettled: list[Export] = []
+    for start in range(0, len(recent), BATCH_SIZE):  # items of all exports would not fit into the memory
+        some = recent[start : start + BATCH_SIZE]
+        known = rows(export.id for export in some)
+        unsettled += (export for export in some if not _is_done(known.get(export.id)))
+    return unsettled
+
+
+def _is_done(row: Row | None) -> bool:
+    return row is not None and row.is_final_for(None) and row.announced
 
 
 def _finished_first(export: Export) -> tuple[bool, datetime, str]:

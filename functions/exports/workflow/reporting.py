@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import IO, Any
 
 from exports.keys import report_key
 from exports.model import utc_text
@@ -15,19 +15,30 @@ from exports.runs import Batch
 from exports.workflow.batch_state import failure_code
 
 MAX_EXPORTS_IN_OUTPUT = 100
+MAX_OUTPUT_BYTES = 200 * 1024
+"""Of the exports in the output. A state of Step Functions has at most 256 KiB, with what surrounds the output."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
-    """Every export of a run with its outcome."""
+    """Writes every export of a run to ``file`` as it is added, and keeps the counts and what fits into the output."""
 
     run_id: str
-    exports: Sequence[Mapping[str, Any]]
     bucket: str
+    file: IO[bytes]
+    counts: Counter[str] = field(default_factory=Counter)
+    not_found: list[str] = field(default_factory=list)
+    """The first ids that were not found."""
+    _exports: list[Mapping[str, Any]] = field(default_factory=list)
+    _output_bytes: int = 0
+    _output_full: bool = False
+
+    def __post_init__(self) -> None:
+        self.file.write(b'{"runId": %s, "exports": [' % _utf_8(self.run_id))
 
     @property
-    def counts(self) -> dict[str, int]:
-        return dict(Counter(export["outcome"] for export in self.exports))
+    def requested(self) -> int:
+        return self.counts.total()
 
     @property
     def uri(self) -> str:
@@ -35,17 +46,38 @@ class Report:
 
     @property
     def all_stored(self) -> bool:
-        return all(export["outcome"] in WITH_DATA for export in self.exports)
+        return all(outcome in WITH_DATA for outcome in self.counts)
 
-    def to_json(self, max_exports: int | None = None) -> dict[str, Any]:
-        """The output of a run with its first ``max_exports`` exports; by default all of them, as in the report."""
+    def add(self, export: Mapping[str, Any]) -> None:
+        self.file.write((b",\n" if self.requested else b"\n") + _utf_8(export))
+        self.counts[export["outcome"]] += 1
+        if export["outcome"] == Outcome.NOT_FOUND and len(self.not_found) < MAX_EXPORTS_IN_OUTPUT:
+            self.not_found.append(export["exportId"])
+        if not self._output_full:
+            # With escapes, the longest form of the text that a runtime may write.
+            self._output_bytes += len(json.dumps(export)) + len(", ")
+            self._output_full = self._output_bytes > MAX_OUTPUT_BYTES or len(self._exports) == MAX_EXPORTS_IN_OUTPUT
+        if not self._output_full:
+            self._exports.append(export)
+
+    def finish(self) -> None:
+        """Complete the document in ``file``."""
+        members = {"requested": self.requested, "counts": self.counts, "report": self.uri}
+        self.file.write(b"\n], " + _utf_8(members)[1:])
+
+    def output(self) -> dict[str, Any]:
+        """The output of the run, with its first exports: at most MAX_EXPORTS_IN_OUTPUT, and what fits."""
         return {
             "runId": self.run_id,
-            "requested": len(self.exports),
-            "counts": self.counts,
-            "exports": list(self.exports[:max_exports]),
+            "requested": self.requested,
+            "counts": dict(self.counts),
+            "exports": self._exports,
             "report": self.uri,
         }
+
+
+def _utf_8(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
@@ -121,9 +153,10 @@ def _entry(row: Row, bucket: str) -> dict[str, Any]:
     entry = {
         "exportId": row.export_id,
         "outcome": row.outcome,
-        "kind": row.item.get("kind"),
+        "kind": row.kind,
         "manifest": row.manifest_uri(bucket),
+        "schemaNotes": row.count("schemaNotes") or None,
         "reason": row.reason,
-        "statusMessage": (row.item.get("statusMessage") or None) if row.outcome is Outcome.FAILED else None,
+        "statusMessage": row.text("statusMessage") if row.outcome is Outcome.FAILED else None,
     }
     return {name: value for name, value in entry.items() if value is not None}

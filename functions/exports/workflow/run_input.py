@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from fastjsonschema import JsonSchemaValueException
 
 MAX_ERRORS = 20
+MAX_MESSAGE_LENGTH = 8_000
+"""Of all errors together, in characters. The cause of a failed execution has at most 32,768."""
+IGNORED = frozenset({"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "CONTEXT"})
+"""Members that tools add to the input of any execution, whatever their value."""
 
 
 class InvalidInput(Exception):
@@ -22,12 +26,13 @@ class InvalidInput(Exception):
 def read_run(execution: Mapping[str, Any], settings: Settings) -> Run:
     """The run that an execution's context object (``Id``, ``Name``, ``StartTime``, ``Input``) describes.
 
-    Defaults come from ``settings``.
+    Defaults come from ``settings``. A member that is null counts as left out.
     Raises InvalidInput, naming each invalid member, if the input violates ``run_input.schema.json``.
     """
-    given = _distinct(execution["Input"])
+    given = _distinct(_without_ignored(execution["Input"]))
     _validate(given)
     _reject_lone_surrogates(given)
+    given = {name: value for name, value in given.items() if value is not None}
     ids, filters = tuple(given.get("exportIds", ())), tuple(given.get("filters", ()))
     started_at = datetime.fromisoformat(execution["StartTime"]).astimezone(UTC)
     default = settings.deadline if ids or filters else settings.sweep_deadline
@@ -40,6 +45,12 @@ def read_run(execution: Mapping[str, Any], settings: Settings) -> Run:
         filters=filters,
         correlation_id=given.get("correlationId"),
     )
+
+
+def _without_ignored(given: Any) -> Any:
+    if not isinstance(given, dict):
+        return given
+    return {name: value for name, value in given.items() if name not in IGNORED}
 
 
 def _distinct(given: Any) -> Any:
@@ -75,6 +86,8 @@ def _fault(error: "JsonSchemaValueException") -> str:
     if error.rule == "additionalProperties":
         unknown = sorted(set(error.value) - set(error.definition["properties"]))
         return f"{member} has unknown members: {_join_limited([_quoted(name) for name in unknown], ', ')}"
+    if error.rule == "enum":
+        return f"{member} must be one of {json.dumps(error.rule_definition)}"
     if error.rule == "not":
         return f"{member} must not be . or .."
     return f"{member} {error.message.removeprefix(name).strip()}"
@@ -87,4 +100,5 @@ def _quoted(name: str) -> str:
 
 def _join_limited(faults: Sequence[str], separator: str = "; ") -> str:
     more = len(faults) - MAX_ERRORS
-    return separator.join(faults[:MAX_ERRORS]) + (f"{separator}and {more} more" if more > 0 else "")
+    text = separator.join(faults[:MAX_ERRORS]) + (f"{separator}and {more} more" if more > 0 else "")
+    return text if len(text) <= MAX_MESSAGE_LENGTH else text[: MAX_MESSAGE_LENGTH - 1] + "…"

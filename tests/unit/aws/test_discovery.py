@@ -303,7 +303,15 @@ def test_bad_input_18_order_of_responses_has_no_effect(answers: list[dict[str, A
 
 @pytest.mark.parametrize("url", [{}, {"configurationsDownloadUrl": ""}, {"configurationsDownloadUrl": None}])
 def test_bad_input_15_empty_download_url_is_none(url: dict[str, Any]) -> None:
-    assert answering({"exportsInfo": [info("a", "SUCCEEDED", **url)]}).describe()["a"].download_url is None
+    assert answering({"exportsInfo": [info("a", "SUCCEEDED", **url)]}).describe(["a"])["a"].download_url is None
+
+
+def test_a_listing_keeps_neither_messages_nor_download_urls_in_memory() -> None:
+    described = info("a", "SUCCEEDED", statusMessage="message", configurationsDownloadUrl="https://x")
+    listed, asked = (answering({"exportsInfo": [described]}).describe(ids)["a"] for ids in ([], ["a"]))
+
+    assert (listed.status, listed.status_message, listed.download_url) == ("SUCCEEDED", "", None)
+    assert (asked.status, asked.status_message, asked.download_url) == ("SUCCEEDED", "message", "https://x")
 
 
 def test_fault_19_endless_listing_stops_at_the_maximum_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,7 @@ def test_bad_input_37_an_answer_that_is_nested_too_deeply_keeps_its_other_export
     text = '"statusMessage": "quotes \\" and [[[ {{{ \\\\",'
     good = json.dumps(GOOD).replace('"statusMessage": "SUCCEEDED",', text)
 
-    found = described(f'{{"exportsInfo": [{deep}, {good}]}}')
+    found = described(f'{{"exportsInfo": [{deep}, {good}]}}', ids=("export-deep", "export-good"))
 
     assert found["export-good"].status_message == 'quotes " and [[[ {{{ \\'
     assert found["export-deep"].status == "SUCCEEDED"

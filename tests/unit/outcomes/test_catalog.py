@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,8 @@ from botocore.stub import Stubber
 from urllib3 import HTTPResponse
 
 from exports.errors import ClaimLost, NonRetryableError, ServiceError
-from exports.model import RawObject, utc_text
-from exports.outcomes.catalog import Catalog
+from exports.model import RawObject
+from exports.outcomes.catalog import NOT_FOUND_KEPT, Catalog
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
 from exports.runs import Batch
@@ -172,7 +173,7 @@ def test_the_time_of_the_first_denied_download_is_kept_until_one_makes_progress(
     catalog.save_progress(of_run("run-3"), "export-1", raw=RawObject("k", 1, ""))
     third = claim(catalog, "run-3").row
 
-    assert first.denied_since == second.denied_since == utc_text(NOW)
+    assert first.denied_since == second.denied_since == NOW
     assert third.denied_since is None
 
 
@@ -303,7 +304,7 @@ def test_a_rejected_export_requested_again_without_a_url_keeps_its_outcome(catal
         "GONE",
         "run-1",
     )
-    assert seen.row.no_url_since == "2026-11-23T13:00:00.000Z"
+    assert seen.row.no_url_since == NOW + HOUR
     clock.now += HOUR
     assert not catalog.mark_no_url(of_run("run-3"), export(download_url=None)).applied, "not requested by ID"
 
@@ -333,6 +334,114 @@ def test_not_stored_replaces_only_a_rejection_that_is_requested_again(
     write = record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="x", requested_at=NOW + HOUR)
 
     assert write.applied is applied
+
+
+UNSETTLED = [outcome for outcome in Outcome if not outcome.settled]
+SHORT, LONG = timedelta(minutes=1), timedelta(hours=12)
+
+
+def of_runs() -> tuple[Batch, Batch]:
+    """A run of a minute, and one that waits for longer."""
+    return of_run("short", requested_at=NOW, deadline=NOW + SHORT), of_run("long", deadline=NOW + LONG)
+
+
+@pytest.mark.parametrize("outcome", UNSETTLED)
+@pytest.mark.parametrize("first", ["short", "long"])
+def test_attack_05_outcome_of_a_short_run_does_not_replace_what_a_longer_one_waits_for(
+    catalog: Catalog, clock: FakeClock, outcome: Outcome, first: str
+) -> None:
+    short, long = of_runs()
+    for run in sorted(of_runs(), key=lambda run: run.run_id != first):
+        catalog.mark_in_progress(run, export(status="IN_PROGRESS"))
+    clock.now += SHORT
+
+    write = catalog.record_unsettled(short, "export-1", outcome)
+
+    assert (write.applied, write.row.item["status"], write.row.run_id) == (False, "IN_PROGRESS", "long")
+    assert catalog.settle(long, export(), Outcome.STORED, polls=1, details={}).applied
+
+
+@pytest.mark.parametrize("outcome", UNSETTLED)
+@pytest.mark.parametrize("released", [False, True], ids=["storing", "between two attempts"])
+def test_attack_05_outcome_of_a_short_run_does_not_replace_what_a_longer_one_stores(
+    catalog: Catalog, clock: FakeClock, outcome: Outcome, released: bool
+) -> None:
+    short, long = of_runs()
+    catalog.mark_in_progress(short, export(status="IN_PROGRESS"))
+    catalog.claim(long, export(), timedelta(minutes=15))
+    if released:
+        catalog.release(long, "export-1", "busy")
+    clock.now += SHORT
+
+    assert not catalog.record_unsettled(short, "export-1", outcome).applied
+
+
+def test_attack_05_a_longer_run_keeps_the_export_that_a_short_one_tries_to_store(
+    catalog: Catalog, clock: FakeClock
+) -> None:
+    short, long = of_runs()
+    catalog.mark_in_progress(long, export(status="IN_PROGRESS"))
+    assert catalog.claim(short, export(), timedelta(minutes=15)).applied
+    catalog.release(short, "export-1", "busy")
+    clock.now += SHORT
+
+    assert not catalog.record_unsettled(short, "export-1", Outcome.NOT_STORED).applied
+    assert catalog.record_unsettled(long, "export-1", Outcome.NOT_STORED).applied
+
+
+def test_the_run_with_the_latest_deadline_records_its_outcome_and_a_later_run_is_free(
+    catalog: Catalog, clock: FakeClock
+) -> None:
+    short, long = of_runs()
+    catalog.mark_in_progress(long, export(status="IN_PROGRESS"))
+    clock.now += LONG
+    recorded = catalog.record_unsettled(long, "export-1", Outcome.TIMED_OUT)
+
+    assert recorded.applied
+    assert {"pendingBy", "pendingUntil"}.isdisjoint(recorded.row.item)
+    assert catalog.record_unsettled(short, "export-1", Outcome.NOT_FOUND).applied
+
+
+def test_a_run_that_stopped_without_an_outcome_blocks_nothing_after_its_deadline(
+    catalog: Catalog, clock: FakeClock
+) -> None:
+    catalog.mark_in_progress(of_runs()[1], export(status="IN_PROGRESS"))
+    clock.now += LONG + SHORT
+    later = of_run("later", deadline=clock.now)
+
+    assert catalog.mark_in_progress(later, export(status="IN_PROGRESS")).row.run_id == "later"
+    assert catalog.record_unsettled(later, "export-1", Outcome.TIMED_OUT).applied
+
+
+def test_attack_04_item_of_an_export_that_is_not_found_expires(catalog: Catalog) -> None:
+    """The time to live of DynamoDB is a number of seconds since 1970."""
+    item = record_unsettled(catalog, Outcome.NOT_FOUND).row.item
+
+    assert item["expiresAt"] == int((NOW + NOT_FOUND_KEPT).timestamp())
+    assert item["status"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda catalog: catalog.mark_in_progress(of_run("run-2"), export(status="IN_PROGRESS")),
+        lambda catalog: catalog.mark_no_url(of_run("run-2"), export(download_url=None)),
+        lambda catalog: claim(catalog, "run-2"),
+        lambda catalog: settle(catalog, Outcome.STORED, run_id="run-2"),
+        lambda catalog: record_unsettled(catalog, Outcome.TIMED_OUT, run_id="run-2"),
+        lambda catalog: record_unsettled(catalog, Outcome.NOT_STORED, run_id="run-2", reason="AccessDenied"),
+    ],
+    ids=["in progress", "no url", "claimed", "settled", "timed out", "not stored"],
+)
+def test_attack_04_item_of_an_export_that_is_found_later_does_not_expire(
+    catalog: Catalog, write: Callable[[Catalog], Write]
+) -> None:
+    record_unsettled(catalog, Outcome.NOT_FOUND)
+
+    written = write(catalog)
+
+    assert written.applied
+    assert "expiresAt" not in written.row.item
 
 
 def test_rows_reads_any_number_of_items_and_omits_missing_ones(catalog: Catalog, dynamodb: Any) -> None:
@@ -382,6 +491,31 @@ def test_bad_input_29_item_that_was_written_manually_is_read(catalog: Catalog, d
     assert (row.outcome, row.reason, row.announced, row.upload, row.raw) == (None, None, False, None, None)
     assert not row.is_final_for(None)
     assert settle(catalog, Outcome.STORED).applied
+
+
+def test_bad_input_44_item_with_attributes_of_any_type_affects_no_other(catalog: Catalog, dynamodb: Any) -> None:
+    odd = {
+        "reason": {"BS": [b"a"]},
+        "rows": {"NS": ["1", "2.5"]},
+        "runId": {"B": b"run-1"},
+        "settledAt": {"NULL": True},
+        "claimedUntil": {"L": [{"M": {}}]},
+        "bytes": {"N": "1.5"},
+        "upload": {"S": "none"},
+        "raw": {"M": {"key": {"S": "k"}, "other": {"N": "1"}}},
+        "linklessSince": {"S": "yesterday"},
+    }
+    dynamodb.put_item(TableName="catalog", Item={"exportId": {"S": "odd"}, "status": {"S": "FAILED"}, **odd})
+    settle(catalog, Outcome.STORED)
+
+    rows = catalog.rows(["odd", "export-1"])
+
+    found = rows["odd"]
+    assert (found.outcome, found.reason, found.count("rows"), found.run_id) == (Outcome.FAILED, None, None, None)
+    assert (found.upload, found.raw, found.no_url_since) == (None, None, None)
+    assert not found.is_final_for(NOW)
+    assert rows["export-1"].outcome is Outcome.STORED
+    catalog.announced(found)
 
 
 @pytest.mark.parametrize(

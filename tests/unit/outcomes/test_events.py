@@ -1,7 +1,9 @@
 """Events on the event bus, and their schema."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -11,10 +13,11 @@ from fastjsonschema import JsonSchemaException
 
 from exports.errors import ServiceError
 from exports.model import Reason
-from exports.outcomes.events import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, detail
+from exports.outcomes.events import MAX_CONSECUTIVE_FAILURES, PUBLISH_RETRY, SOURCE, EventPublisher, NotFound, detail
+from exports.outcomes.metrics import measure
 from exports.outcomes.outcome import Outcome
 from tests.events import validate_event
-from tests.unit.builders import row
+from tests.unit.builders import ATTRIBUTES, NOW, ODD_VALUES, row
 
 CATALOG = "arn:aws:dynamodb:us-west-2:111122223333:table/catalog"
 RETRY_POLICY = replace(PUBLISH_RETRY, sleep=lambda _: None)
@@ -28,6 +31,7 @@ STORED = row(
     bytes=7,
     rows=2,
     files=1,
+    schemaNotes=0,
     statusMessage="",
 )
 
@@ -66,6 +70,7 @@ def test_the_detail_has_the_documented_format() -> None:
             "bytes": 7,
             "rows": 2,
             "files": 1,
+            "schemaNotes": 0,
         },
     }
 
@@ -88,7 +93,7 @@ def event(outcome: Outcome, **attributes: object) -> dict[str, Any]:
     ("outcome", "attributes"),
     [
         (Outcome.STORED, WITH_DATA),
-        (Outcome.TRUNCATED, {**WITH_DATA, "correlationId": "wave 3"}),
+        (Outcome.TRUNCATED, {**WITH_DATA, "correlationId": "wave 3", "schemaNotes": 2}),
         (Outcome.FAILED, {}),
         *((Outcome.REJECTED, {"reason": reason, "bytes": 7, "rawKey": "raw/x"}) for reason in Reason),
         (Outcome.NOT_STORED, {"reason": "KMS.DisabledException"}),
@@ -111,6 +116,7 @@ NOT_FOUND = event(Outcome.NOT_FOUND)
         event(Outcome.STORED),
         event(Outcome.FAILED, **WITH_DATA),
         event(Outcome.FAILED, reason="CORRUPT"),
+        event(Outcome.FAILED, schemaNotes=1),
         event(Outcome.REJECTED),
         event(Outcome.REJECTED, reason="AccessDenied"),
         event(Outcome.NOT_STORED),
@@ -122,6 +128,51 @@ NOT_FOUND = event(Outcome.NOT_FOUND)
 def test_the_schema_rejects_invalid_events(broken: dict[str, Any]) -> None:
     with pytest.raises(JsonSchemaException):
         validate_event(broken)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: str(value)[:12])
+def test_bad_input_44_event_of_an_item_that_was_edited_by_hand_can_be_published(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    """EventBridge rejects an entry of more than 256 KiB."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "x")
+    edited = row(**{**DESCRIBED, **WITH_DATA, name: value})
+
+    document = json.dumps(detail(edited, Outcome.STORED, bucket="b"))
+
+    assert len(document) < 10_000
+    measure(edited, Outcome.STORED)
+    assert edited.claimed_by_other("run-1", NOW) in (True, False)
+    assert edited.is_final_for(NOW) in (True, False)
+    assert [type(each) for each in (edited.no_url_since, edited.denied_since) if each] in ([], [datetime])
+
+
+def found(count: int = 1, export_ids: Sequence[str] = ("export-1",), correlation_id: str | None = "c") -> NotFound:
+    return NotFound(
+        "run-1", correlation_id, "111122223333", "us-west-2", count, export_ids, report="s3://b/runs/run-1.json"
+    )
+
+
+@pytest.mark.parametrize("not_found", [found(), found(5000, ["x" * 200] * 100), found(correlation_id=None)])
+def test_attack_04_exports_of_a_run_that_were_not_found_have_one_event_together(
+    stubbed: Any, not_found: NotFound
+) -> None:
+    publisher, stubber = stubbed
+    document = not_found.detail()
+    entry = {
+        "EventBusName": "default",
+        "Source": "discovery.exports",
+        "DetailType": "Exports Not Found",
+        "Resources": [CATALOG],
+        "Detail": json.dumps(document),
+    }
+    stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
+
+    publisher.publish_not_found(not_found)
+
+    validate_event({"source": SOURCE, "detail-type": entry["DetailType"], "detail": json.loads(str(entry["Detail"]))})
+    assert len(str(entry)) < 32 * 1024
 
 
 def test_fault_34_rejected_entry_is_published_again(stubbed: Any) -> None:

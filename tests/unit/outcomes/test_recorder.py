@@ -85,7 +85,16 @@ def test_an_unsettled_outcome_releases_the_export() -> None:
 
     harness.recorder.record_unsettled("export-1", Outcome.NOT_STORED, "SlowDown")
 
-    assert harness.catalog.released == ["export-1"]
+    assert harness.catalog.released == [("export-1", None)]
+
+
+def test_attack_05_outcome_that_is_not_recorded_is_not_announced_and_its_reason_is_kept() -> None:
+    harness = RecorderHarness(Write(row(status="IN_PROGRESS", announcedAt=None, runId="run-2"), applied=False))
+
+    harness.recorder.record_unsettled("export-1", Outcome.NOT_STORED, "AccessDenied")
+
+    assert (harness.publisher.published, harness.measured) == ([], [])
+    assert harness.catalog.released == [("export-1", "AccessDenied")]
 
 
 def test_bad_input_29_item_that_was_written_manually_is_counted(

@@ -6,6 +6,7 @@ import re
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,6 +123,19 @@ def test_json_is_read_back_unchanged(s3: RecordedS3) -> None:
 
     assert s3.bucket.read_json("a") == []
     assert s3.bucket.read_json("b") is None
+
+
+def test_a_file_is_written_again_from_its_start_after_a_failure_and_overwrites(s3: RecordedS3) -> None:
+    s3.bucket.put_json("a", {})
+    s3.fails("PutObject", (503, "SlowDown"), (500, "InternalError"))
+    with TemporaryFile() as file:
+        file.write(b'{"exports": [' + b"1, " * 2_000_000 + b"1]}")
+
+        s3.bucket.put_json_file("a", file)
+
+        assert file.seek(0, io.SEEK_END) == len(s3.body("a")) > 5 * MIB
+    assert s3.bucket.read_json("a") == {"exports": [1] * 2_000_001}
+    assert s3.client.head_object(Bucket=BUCKET, Key="a")["ContentType"] == "application/json"
 
 
 def test_put_json_once_never_overwrites(s3: RecordedS3) -> None:

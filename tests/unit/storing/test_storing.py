@@ -106,6 +106,7 @@ def test_the_item_has_the_values_of_the_manifest() -> None:
                 "rawCrc32": "AAAAAA==",
                 "rows": 2,
                 "files": 2,
+                "schemaNotes": 1,
                 "polls": 3,
             },
         )

@@ -352,7 +352,56 @@ def test_fault_20_last_poll_at_the_deadline_stores_what_is_ready() -> None:
 
     assert last.ids == ("done",)
     assert after.ids == ()
-    assert harness.records.outcomes == dict.fromkeys(("running", "unknown", "done"), (Outcome.TIMED_OUT, None))
+    assert harness.records.outcomes == {
+        **dict.fromkeys(("running", "done"), (Outcome.TIMED_OUT, None)),
+        "unknown": (Outcome.NOT_FOUND, None),
+    }
+
+
+def test_attack_04_ids_that_the_service_never_lists_are_not_found_at_a_deadline_within_the_grace_period() -> None:
+    harness = check_harness(ids=[f"junk-{number}" for number in range(100)])
+    harness.batch = replace(harness.batch, started_at=NOW, deadline=NOW + timedelta(minutes=1))
+
+    waiting = harness.check()
+    ended = harness.check(waiting, now=NOW + timedelta(minutes=1))
+
+    assert (len(waiting.unlisted), ended.ids) == (100, ())
+    assert set(harness.records.outcomes.values()) == {(Outcome.NOT_FOUND, None)}
+
+
+ODD_RESULTS: list[Any] = [
+    None,
+    "settled",
+    7,
+    [],
+    {},
+    {"error": ["x"]},
+    {"error": None},
+    {"progress": 7},
+    {"retries": "9"},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_RESULTS, ids=str)
+def test_bad_input_45_odd_result_of_storing_affects_no_other_export_of_the_batch(odd: Any) -> None:
+    harness = check_harness(export("a"), export("odd"), export("b"))
+    state = {**harness.check().to_json(), "results": [{"progress": "settled"}, odd, {"error": "Sandbox.Timedout"}]}
+
+    after = harness.check(Pending.from_json(state))
+
+    assert after.ids == ("odd",), "it is polled again"
+    assert harness.records.outcomes == {"b": (Outcome.NOT_STORED, "Sandbox.Timedout")}
+
+
+@pytest.mark.parametrize("results", [[], [{"progress": "settled"}], [{"progress": "settled"}] * 4])
+def test_bad_input_45_results_that_are_lost_or_too_many_affect_no_export(results: list[Any]) -> None:
+    harness = check_harness(export("a"), export("b"), export("c"))
+    state = {**harness.check().to_json(), "results": results}
+
+    after = harness.check(Pending.from_json(state))
+
+    assert set(after.ids) == set(["a", "b", "c"][len(results) :])
+    assert harness.records.outcomes == {}
 
 
 def test_an_export_that_timed_out_has_its_last_error_as_reason() -> None:

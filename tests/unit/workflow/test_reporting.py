@@ -1,15 +1,18 @@
 """The results of a run."""
 
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exports.outcomes.outcome import Outcome
-from exports.outcomes.rows import Row
+from exports.outcomes.rows import MAX_TEXT, Row
 from exports.workflow.reporting import Report, batch_failures, batch_results
-from tests.unit.builders import batch, row
+from tests.unit.builders import ATTRIBUTES, ODD_VALUES, batch, row
 from tests.unit.fakes import FakeRecords
 
 
@@ -21,10 +24,11 @@ def results(*rows: Row, ids: Iterable[str] = (), failure: Any = None) -> tuple[l
 
 def test_each_outcome_is_reported_with_its_members() -> None:
     reported, records = results(
-        row("a", "STORED", kind="agent", manifestKey="manifests/a.json", statusMessage="not reported"),
+        row("a", "STORED", kind="agent", manifestKey="manifests/a.json", schemaNotes=0, statusMessage="not reported"),
         row("b", "FAILED", statusMessage="no agents"),
         row("c", "REJECTED", reason="CORRUPT"),
         row("d", "NOT_STORED", reason="AccessDenied", runId="run-1"),
+        row("e", "STORED", kind="agent", manifestKey="manifests/e.json", schemaNotes=2),
     )
 
     assert reported == [
@@ -32,8 +36,15 @@ def test_each_outcome_is_reported_with_its_members() -> None:
         {"exportId": "b", "outcome": "FAILED", "statusMessage": "no agents"},
         {"exportId": "c", "outcome": "REJECTED", "reason": "CORRUPT"},
         {"exportId": "d", "outcome": "NOT_STORED", "reason": "AccessDenied"},
+        {
+            "exportId": "e",
+            "outcome": "STORED",
+            "kind": "agent",
+            "manifest": "s3://b/manifests/e.json",
+            "schemaNotes": 2,
+        },
     ]
-    assert records.closed == ["a", "b", "c", "d"], "pending events are published"
+    assert records.closed == ["a", "b", "c", "d", "e"], "pending events are published"
 
 
 def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
@@ -68,6 +79,19 @@ def test_exports_of_a_batch_that_failed_are_not_stored() -> None:
 
     assert [each["outcome"] for each in reported] == ["STORED", "NOT_STORED"]
     assert records.outcomes == {"b": (Outcome.NOT_STORED, "InternalServerError")}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: str(value)[:12])
+def test_bad_input_44_item_that_was_edited_by_hand_affects_no_other_in_the_report(name: str, value: Any) -> None:
+    edited = Row({**row("edited", "FAILED", runId="run-1").item, name: value})
+
+    reported, _ = results(row("a", "FAILED"), edited, row("b", "STORED"), ids=["a", "edited", "b"])
+
+    made = report_of(reported)
+    assert [each["exportId"] for each in document(made)["exports"]] == ["a", "edited", "b"]
+    assert [each["outcome"] for each in reported][::2] == ["FAILED", "STORED"]
+    assert len(json.dumps(made.output())) < 10_000
 
 
 def child(number: int, **members: Any) -> dict[str, Any]:
@@ -111,22 +135,80 @@ def test_children_of_an_earlier_release_settle_the_batch_of_their_position() -> 
     assert set(batch_failures(children[:2], 3)) == {1, 2, 3}, "the position is not known if one is missing"
 
 
-def report(*outcomes: str) -> Report:
-    return Report("run-1", [{"exportId": f"e{n}", "outcome": outcome} for n, outcome in enumerate(outcomes)], "b")
+def report(*outcomes: str, **more: str) -> Report:
+    return report_of({"exportId": f"e{number}", "outcome": outcome, **more} for number, outcome in enumerate(outcomes))
 
 
-def test_the_output_has_the_documented_format() -> None:
-    assert report("STORED", "FAILED", "STORED").to_json(2) == {
+def report_of(exports: Iterable[Mapping[str, Any]]) -> Report:
+    made = Report("run-1", "b", io.BytesIO())
+    for export in exports:
+        made.add(export)
+    made.finish()
+    return made
+
+
+def document(of: Report) -> Any:
+    assert isinstance(of.file, io.BytesIO)
+    return json.loads(of.file.getvalue())
+
+
+def test_the_output_and_the_report_have_the_documented_format() -> None:
+    made = report("STORED", "FAILED", "STORED")
+
+    assert made.output() == {
         "runId": "run-1",
         "requested": 3,
         "counts": {"STORED": 2, "FAILED": 1},
-        "exports": [{"exportId": "e0", "outcome": "STORED"}, {"exportId": "e1", "outcome": "FAILED"}],
+        "exports": [
+            {"exportId": f"e{n}", "outcome": outcome} for n, outcome in enumerate(["STORED", "FAILED", "STORED"])
+        ],
         "report": "s3://b/runs/run-1.json",
     }
+    assert document(made) == made.output()
 
 
-def test_the_report_has_every_export() -> None:
-    assert len(report(*["STORED"] * 250).to_json()["exports"]) == 250
+def test_a_report_of_no_exports_has_the_documented_format() -> None:
+    assert document(report()) == {**report().output(), "exports": [], "counts": {}, "requested": 0}
+
+
+def test_the_report_has_every_export_and_the_output_the_first_100() -> None:
+    made = report(*["STORED"] * 250)
+
+    assert len(document(made)["exports"]) == 250
+    assert [each["exportId"] for each in made.output()["exports"]] == [f"e{number}" for number in range(100)]
+
+
+CHARACTERS = st.characters(codec="utf-8") | st.sampled_from('"\\\x01\x7f\u2028\uffff\U0010ffff')
+TEXTS = st.builds(lambda text, times: (text * times)[:MAX_TEXT], st.text(CHARACTERS, min_size=1), st.integers(1, 500))
+
+
+@given(st.lists(st.tuples(st.sampled_from(Outcome), TEXTS, TEXTS), max_size=20), st.integers(1, 120))
+def test_attack_07_output_fits_into_a_state_and_the_report_has_all_for_any_text(
+    rows: list[tuple[Outcome, str, str]], times: int
+) -> None:
+    """Both as a runtime writes it that escapes characters, and as one that does not."""
+    known = [
+        row("x" * 200, outcome, statusMessage=message, reason=reason, manifestKey=reason, kind="ec2-recommendations")
+        for outcome, message, reason in rows * times
+    ]
+    reported = [each for one in known for each in results(one)[0]]
+
+    made = report_of(reported)
+
+    output = made.output()
+    assert document(made)["exports"] == reported
+    assert output["exports"] == reported[: len(output["exports"])]
+    assert len(output["exports"]) == min(len(reported), 100) or len(json.dumps(output)) > 180 * 1024
+    for escaped in (True, False):
+        assert len(json.dumps(output, ensure_ascii=escaped).encode()) < 240 * 1024
+
+
+def test_ids_that_were_not_found_are_counted_and_the_first_are_kept() -> None:
+    made = report(*["NOT_FOUND"] * 5000, "STORED")
+
+    assert made.counts["NOT_FOUND"] == 5000
+    assert made.not_found == [f"e{number}" for number in range(100)]
+    assert report("STORED").not_found == []
 
 
 def test_truncated_exports_have_data_and_failed_ones_have_not() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exports.keys import batch_key
 from exports.runs import Batch, Run
 from exports.settings import Settings
-from exports.workflow.run_input import InvalidInput, read_run
+from exports.workflow.run_input import IGNORED, MAX_MESSAGE_LENGTH, InvalidInput, read_run
 
 SETTINGS = Settings({"DEADLINE_MINUTES": "720", "SWEEP_DEADLINE_MINUTES": "55"})
 AGENTS = {"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]}
@@ -104,10 +104,48 @@ def test_bad_input_06_id_that_is_no_string_is_rejected(export_id: Any) -> None:
     assert message({"exportIds": [export_id]}) == "exportIds[0] must be string"
 
 
-def test_the_execution_id_of_the_caller_is_accepted() -> None:
-    document = {"exportIds": ["export-1"], "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:aws:states:…"}
+@pytest.mark.parametrize(
+    "member", ["exportIds", "filters", "deadlineMinutes", "onFailure", "correlationId", *sorted(IGNORED)]
+)
+def test_bad_input_42_member_that_is_null_counts_as_left_out(member: str) -> None:
+    document = {"exportIds": ["export-1"], "filters": [AGENTS], "deadlineMinutes": 5, "onFailure": "report"}
+    left_out = {name: value for name, value in document.items() if name != member}
 
-    assert run(document).export_ids == ("export-1",)
+    assert run({**document, member: None}) == run(left_out)
+
+
+def test_bad_input_42_members_that_are_all_null_are_a_sweep() -> None:
+    members = ["exportIds", "filters", "deadlineMinutes", "onFailure", "correlationId"]
+
+    assert run(dict.fromkeys(members)) == run({})
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"exportIds": ["a", None]}, "exportIds[1] must be string"),
+        ({"filters": [None]}, "filters[0] must be object"),
+        ({"filters": [{**AGENTS, "name": None}]}, 'filters[0].name must be one of ["agentIds"]'),
+        ({"filters": [{**AGENTS, "condition": None}]}, 'filters[0].condition must be one of ["EQUALS"]'),
+        ({"filters": [{**AGENTS, "values": None}]}, "filters[0].values must be array"),
+        ({"filters": [{**AGENTS, "values": [None]}]}, "filters[0].values[0] must be string"),
+        ({"zone": None}, "input has unknown members: 'zone'"),
+    ],
+)
+def test_bad_input_42_null_where_a_value_is_required_is_named(document: Any, expected: str) -> None:
+    """The service requires each member of a filter."""
+    assert message(document) == expected
+
+
+@pytest.mark.parametrize("member", sorted(IGNORED))
+@pytest.mark.parametrize("value", ["arn:aws:states:…", {"Execution": {"Input": {"zone": 1}}}, [], 5, "\ud800", None])
+def test_bad_input_43_members_that_tools_add_are_ignored(member: str, value: Any) -> None:
+    assert run({"exportIds": ["export-1"], member: value}) == run({"exportIds": ["export-1"]})
+
+
+@pytest.mark.parametrize("member", ["context", "CONTEXT ", "Context", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION", "$$"])
+def test_bad_input_43_members_with_similar_names_are_refused(member: str) -> None:
+    assert message({member: {}}) == f"input has unknown members: {member!r}"
 
 
 def test_bad_input_07_unknown_members_are_named() -> None:
@@ -119,14 +157,14 @@ def test_bad_input_07_unknown_members_are_named() -> None:
     [
         ({"deadlineMinutes": 0}, "deadlineMinutes must be bigger than or equal to 1"),
         ({"deadlineMinutes": 10081}, "deadlineMinutes must be smaller than or equal to 10080"),
-        ({"deadlineMinutes": True}, "deadlineMinutes must be integer"),
-        ({"deadlineMinutes": "5"}, "deadlineMinutes must be integer"),
-        ({"onFailure": "ignore"}, "onFailure must be one of ['fail', 'report']"),
+        ({"deadlineMinutes": True}, "deadlineMinutes must be integer or null"),
+        ({"deadlineMinutes": "5"}, "deadlineMinutes must be integer or null"),
+        ({"onFailure": "ignore"}, 'onFailure must be one of ["fail", "report", null]'),
         ({"correlationId": "x" * 129}, "correlationId must be shorter than or equal to 128 characters"),
-        ({"filters": [{**AGENTS, "name": "tags"}]}, "filters[0].name must be one of ['agentIds']"),
-        ({"filters": [{**AGENTS, "condition": "NE"}]}, "filters[0].condition must be one of ['EQUALS']"),
+        ({"filters": [{**AGENTS, "name": "tags"}]}, 'filters[0].name must be one of ["agentIds"]'),
+        ({"filters": [{**AGENTS, "condition": "NE"}]}, 'filters[0].condition must be one of ["EQUALS"]'),
         ({"filters": [{**AGENTS, "values": []}]}, "filters[0].values must contain at least 1 items"),
-        ({"filters": {}}, "filters must be array"),
+        ({"filters": {}}, "filters must be array or null"),
     ],
 )
 def test_each_error_names_its_member(document: Any, expected: str) -> None:
@@ -146,6 +184,16 @@ def test_the_message_is_short_for_any_number_of_errors() -> None:
 
     assert text.endswith("and 3980 more")
     assert len(text) < 2000
+
+
+def test_the_message_is_short_for_many_errors_with_long_names() -> None:
+    """Without a limit, these 100 KB of input have a message of 250 KB: more than the cause of an execution can be."""
+    names = {"\U0001f600" * 64 + str(number): 1 for number in range(20)}
+
+    text = message({"filters": [{**AGENTS, **names} for _ in range(20)]})
+
+    assert text.startswith("filters[0] has unknown members: '")
+    assert len(text.encode()) <= MAX_MESSAGE_LENGTH + 2
 
 
 @given(
