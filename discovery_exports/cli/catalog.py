@@ -172,7 +172,3 @@ def newest_first(items: Iterable[Item]) -> list[Item]:
 def public(item: Item) -> dict[str, Any]:
     """The members of the item that readers may rely on."""
     return {name: item[name] for name in MEMBERS if item.get(name) is not None}
-
-
-def export_ids(items: Sequence[Item]) -> list[str]:
-    return [str(item["exportId"]) for item in items]

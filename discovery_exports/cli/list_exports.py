@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from discovery_exports.cli import listing
-from discovery_exports.cli.catalog import MEMBERS, STATUSES, Catalog, newest_first, public, read_status
+from discovery_exports.cli.catalog import MEMBERS, STATUSES, Catalog, newest_first, read_status
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.times import read_since
@@ -51,6 +51,6 @@ def list_exports(
         for item in catalog.with_status(each, kind=kind, since=moment)
         if of_agents is None or item["exportId"] in of_agents
     ]
-    context.output.rows(map(public, newest_first(items)), MEMBERS, listing.COLUMNS)
+    context.output.rows(map(listing.with_why, newest_first(items)), MEMBERS, listing.COLUMNS)
     if not items:
         context.say("There is no such export.")

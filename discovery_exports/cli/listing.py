@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from discovery_exports.cli.catalog import Item, exit_code_of, why
+from discovery_exports.cli.catalog import Item, exit_code_of, public, why
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import ExitCode
 from discovery_exports.cli.output import Column, number
@@ -28,11 +28,12 @@ FILES = Column("files", "files", number, right=True, spare=4)
 ROWS = Column("rows", "rows", number, right=True, spare=4)
 BYTES = Column("bytes", "size", short_bytes, right=True, whole=True, spare=3)
 WHY = Column("why", "why")
-COLUMNS = (ID, STATUS, KIND, REQUESTED, ROWS, BYTES, Column("reason", "reason"))
+COLUMNS = (ID, STATUS, KIND, REQUESTED, ROWS, BYTES, WHY)
 
 
 def with_why(item: Item) -> dict[str, object]:
-    return {**item, "why": why(item)}
+    """The public members of the item, and why it has its status."""
+    return {**public(item), "why": why(item)}
 
 
 def ids_of_agents(context: Context, agents: Sequence[str]) -> set[str]:

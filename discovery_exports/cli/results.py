@@ -19,8 +19,7 @@ RESULT_COLUMNS = (
     listing.ID,
     Column("outcome", "outcome", whole=True, style=listing.style_of),
     listing.KIND,
-    Column("reason", "reason"),
-    Column("statusMessage", "message"),
+    listing.WHY,
 )
 
 
@@ -60,8 +59,12 @@ def _results(context: Context, execution: Execution) -> list[dict[str, Any]]:
     if execution.status == "SUCCEEDED" or execution.error == "ExportsNotStored":
         report = Runs(context).report(execution.run_id)
         if report is not None:
-            return [{**export, "runId": execution.run_id} for export in report["exports"]]
+            return [_result(export, execution.run_id) for export in report["exports"]]
     raise run_failed(execution)
+
+
+def _result(export: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    return {**export, "runId": run_id, "why": export.get("reason") or export.get("statusMessage")}
 
 
 def run_failed(execution: Execution) -> Failure:

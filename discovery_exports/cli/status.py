@@ -17,8 +17,6 @@ from discovery_exports.cli.catalog import (
     exit_code_of,
     newest_first,
     outcome_of,
-    public,
-    why,
 )
 from discovery_exports.cli.commands import PROGRAM, command
 from discovery_exports.cli.context import Context
@@ -114,7 +112,7 @@ def recorded_at(item: Item) -> str:
 
 
 def _described(item: Item) -> dict[str, object]:
-    return {**public(item), "why": why(item), "recordedAt": recorded_at(item)}
+    return {**listing.with_why(item), "recordedAt": recorded_at(item)}
 
 
 def _age(item: Item, now: datetime) -> str:

@@ -26,7 +26,7 @@ def watch(
     an export is not, 3 at the timeout or if an export timed out.
     """
     from discovery_exports.cli import listing
-    from discovery_exports.cli.catalog import MEMBERS, exit_code_of, public
+    from discovery_exports.cli.catalog import MEMBERS, exit_code_of
     from discovery_exports.cli.following import Clock, follow_export
     from discovery_exports.cli.results import wait_for
     from discovery_exports.cli.runs import Runs
@@ -37,7 +37,7 @@ def watch(
         return wait_for(context, [execution], limit)
     item = item_of(context, name)
     item = follow_export(context, name, Clock(context, limit)) or item
-    context.output.rows([public(item)], MEMBERS, listing.COLUMNS)
+    context.output.rows([listing.with_why(item)], MEMBERS, listing.COLUMNS)
     code = exit_code_of([str(item.get("status"))])
     if code is ExitCode.PENDING:
         context.say(f"Not done yet. To follow it: {PROGRAM} watch {name}")

@@ -149,12 +149,20 @@ class TestList:
         assert ids(run("list", "--agent", "o-1").json) == ["stored"]
         assert set(ids(run("list", "--agent", "o-1", "--agent", "o-2").json)) == {"stored", "failed"}
 
+    def test_a_table_says_why(self, fleet: FakeStack) -> None:
+        lines = [line.split() for line in run("list", "-o", "table").out.splitlines()]
+
+        assert lines[0] == ["export", "status", "kind", "requested", "rows", "size", "why"]
+        assert ["rejected", "REJECTED", "2026-11-23", "11:00", "CORRUPT"] in lines
+        assert ["old", "STORED", "agent", "2026-11-19", "08:00", "1", "B"] in lines
+
     def test_internal_attributes_are_not_printed(self, stack: FakeStack) -> None:
         stack.has("export-1", "IN_PROGRESS", claimedBy="run", upload={"upload_id": "x", "size": 5}, linklessSince="x")
 
-        (row,) = run("list").json
+        rows = [*run("list").json, *run("status").json["pending"], run("show", "export-1").json["export"]]
 
-        assert set(row) == {"exportId", "status", "firstSeenAt", "exportRequestTime"}
+        own = {"exportId", "status", "firstSeenAt", "exportRequestTime"}
+        assert [set(row) - {"why", "recordedAt"} for row in rows] == [own] * 3
 
     def test_more_than_a_page_is_read(self, stack: FakeStack) -> None:
         for index in range(40):

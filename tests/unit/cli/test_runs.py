@@ -99,6 +99,17 @@ class TestStore:
         assert (answer.code, answer.out) == (1, "")
         assert r"ended as FAILED without a report: InvalidInput: exportIds[0] is bad \x1b[31m" in answer.err
 
+    def test_a_table_of_the_results_says_why(self, stack: FakeStack) -> None:
+        rejected = {"exportId": "export-3", "outcome": "REJECTED", "reason": "GONE", "statusMessage": "SUCCEEDED"}
+        stack.events = [lambda: stack.ends(stack.run_id, FAILED, rejected)]
+
+        out = run("store", "export-2", "export-3", "--wait", "-o", "table").out
+
+        assert [line.split(maxsplit=2) for line in out.splitlines()[1:]] == [
+            ["export-2", "FAILED", "no agents"],
+            ["export-3", "REJECTED", "GONE"],
+        ]
+
     def test_a_timeout_ends_the_wait_and_not_the_run(self, stack: FakeStack) -> None:
         answer = run("store", "export-1", "--wait", "--timeout", "90s")
 
