@@ -220,8 +220,9 @@ class Demo:
 
     def _show_commands(self, export: Mapping[str, Any]) -> None:
         key = json.dumps({"exportId": {"S": export["exportId"]}})
-        show("\nMore commands (AWS CLI):")
+        show("\nMore commands:")
         show(f"  . {self._shown(self._aws.state.env)}")
+        show("  .venv/bin/discovery-exports status")
         show(f"  aws s3 ls --recursive s3://{self._outputs['BucketName']}/")
         show(f"  aws s3 cp {export['manifest']} -")
         show(f"  aws dynamodb get-item --table-name {self._outputs['TableName']} --key '{key}'")
