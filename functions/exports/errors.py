@@ -24,13 +24,18 @@ class ExportsError(Exception):
 class ServiceError(ExportsError):
     """An AWS call failed with ``code``, which is the whole message: a workflow's history may show it."""
 
+    repeatable = True
+    """Whether the same call may succeed later."""
+
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
 
 
 class NonRetryableError(ServiceError):
-    """A permission is missing, a key or policy forbids the call, or the account has no Migration Hub home Region."""
+    """The call is refused, and would be again: see :data:`exports.aws.error_codes.ERROR_CLASSES`."""
+
+    repeatable = False
 
 
 class SourceError(ExportsError):

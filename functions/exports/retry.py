@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from exports.errors import (
     ExportsError,
-    NonRetryableError,
     ServiceError,
     SourceChanged,
     SourceDenied,
@@ -34,10 +33,12 @@ class OutOfTime(SourceError):
 def is_retryable(error: ExportsError) -> bool:
     """Whether a retry of the same call may succeed."""
     match error:
-        case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime() | NonRetryableError():
+        case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime():
             return False
+        case ServiceError():
+            return error.repeatable
         case _:
-            return isinstance(error, SourceError | ServiceError)
+            return isinstance(error, SourceError)
 
 
 def no_deadline() -> float:

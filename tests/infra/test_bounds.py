@@ -147,7 +147,14 @@ def test_attack_08_concurrency_of_a_run_is_that_of_the_settings(batch_concurrenc
 def ready_batch() -> dict[str, Any]:
     """The state of a batch whose exports are all finished."""
     ready = [Item(export_id, MAX_POLLS, without_url=True) for export_id in IDS]
-    pending = Pending(ready=tuple(ready), polls=MAX_POLLS, stores=MAX_STORES, retries=MAX_RETRIES, next_poll_at=NOW)
+    pending = Pending(
+        ready=tuple(ready),
+        polls=MAX_POLLS,
+        stores=MAX_STORES,
+        retries=MAX_RETRIES,
+        next_poll_at=NOW,
+        attempts=dict.fromkeys(IDS, MAX_STORES),
+    )
     return {"batch": BATCH, **pending.to_json()}
 
 

@@ -196,5 +196,6 @@ class _Search:
             self._answered.update(group)
 
 
-def _rank(export: Export) -> int:
-    return _RANK.get(export.status, 0)
+def _rank(export: Export) -> tuple[int, bool, bool]:
+    """The higher, the more is known. A second, odd entry of an export does not replace the first one."""
+    return _RANK.get(export.status, 0), bool(export.download_url), export.has_request_time

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exports.model import UNKNOWN_TIME, Export
+from exports.model import UNKNOWN_TIME, Export, Status
 from exports.redaction import redact_message
 from exports.runs import is_export_id
 
@@ -64,10 +64,11 @@ def read_export(info: object) -> tuple[Export | None, dict[str, Any]]:
     redacted and limited here, for every use of it.
     """
     members = _Members(info if isinstance(info, dict) else {})
+    status = members.text("exportStatus", required=True)
     export_id = members.text("exportId")
     export = Export(
         id=export_id,
-        status=redact_message(members.text("exportStatus", required=True), MAX_STATUS_LENGTH),
+        status=status if status in set(Status) else _unknown_status(status),
         status_message=redact_message(members.text("statusMessage")),
         requested_at=members.time("exportRequestTime", required=True) or UNKNOWN_TIME,
         is_truncated=members.flag("isTruncated"),
@@ -78,6 +79,12 @@ def read_export(info: object) -> tuple[Export | None, dict[str, Any]]:
     if not is_export_id(export_id):
         return None, {"id": redact_message(export_id), "odd": ["exportId"]}
     return export, {"id": export_id, "odd": members.odd} if members.odd else {}
+
+
+def _unknown_status(text: str) -> str:
+    """The text, redacted and limited. It is never a status that this project knows, such as one with a NUL removed."""
+    status = redact_message(text, MAX_STATUS_LENGTH)
+    return "" if status in set(Status) else status
 
 
 class _Members:

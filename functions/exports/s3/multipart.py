@@ -38,6 +38,8 @@ class UploadGone(ServiceError):
     """The multipart upload cannot be completed, only a new one: it was completed or aborted, has expired, or the object
     at its key has changed since the upload was created."""
 
+    repeatable = False
+
     def __init__(self) -> None:
         super().__init__("NoSuchUpload")
 

@@ -9,7 +9,7 @@ import pytest
 from exports.aws.discovery import DiscoveryService
 from exports.aws.export_info import MAX_BYTES, MAX_VALUES, read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
-from exports.model import UNKNOWN_TIME
+from exports.model import UNKNOWN_TIME, Status
 from tests.unit.answers import Answer, answers, listing
 from tests.unit.builders import peak_memory
 
@@ -115,6 +115,29 @@ def test_bad_input_37_an_odd_export_is_logged_with_its_id_and_the_names_of_the_m
 
     (record,) = caplog.records
     assert record.__dict__["exports"] == [{"id": "export-odd", "odd": ["exportRequestTime", "isTruncated"]}]
+
+
+@pytest.mark.parametrize(
+    "status", ["SUCCEEDED ", "SUCCEEDED\x00", "\u202eSUCCEEDED", "succeeded", "FAILED\n", "Failed"]
+)
+def test_bad_input_37_a_status_that_only_looks_like_a_known_one_is_unknown(status: str) -> None:
+    found = described(listing({**GOOD, "exportStatus": status}))["export-good"]
+
+    assert found.status not in set(Status)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "odd",
+    [{"configurationsDownloadUrl": None}, {"exportRequestTime": "soon"}, {"exportStatus": None}, {"exportStatus": "?"}],
+    ids=str,
+)
+def test_bad_input_37_an_odd_entry_does_not_replace_a_good_one_of_the_same_export(
+    odd: dict[str, Any], first: bool
+) -> None:
+    entries = [{**GOOD, **odd}, GOOD] if first else [GOOD, {**GOOD, **odd}]
+
+    assert described(listing(*entries)) == described(listing(GOOD))
 
 
 def test_an_export_with_a_number_as_id_keeps_it() -> None:

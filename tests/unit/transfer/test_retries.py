@@ -18,6 +18,7 @@ from exports.errors import (
 )
 from exports.model import Reason
 from exports.retry import OutOfTime, is_retryable
+from exports.s3.multipart import UploadGone
 from tests.unit.fakes import FakeClock
 
 RETRYABLE: list[ExportsError] = [
@@ -30,6 +31,7 @@ RETRYABLE: list[ExportsError] = [
 PERMANENT: list[ExportsError] = [
     NonRetryableError("SlowDown"),
     NonRetryableError("NoSuchKey"),
+    UploadGone(),
     UrlExpired("x"),
     SourceDenied("x"),
     SourceChanged("x"),
