@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent
 BOUNDS = "bound"
 PAGE = TESTS.parent / "docs" / "reliability.md"
 LIST = TESTS / "promises.toml"
-_NAMED = re.compile(r"(fault|bad_input|attack|invariant)((?:_\d\d?(?=_))+)_")
+_NAMED = re.compile(r"(fault|bad_input|attack|contents|invariant)((?:_\d\d?(?=_))+)_")
 
 INTRODUCTION = """# Reliability
 

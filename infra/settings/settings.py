@@ -76,7 +76,7 @@ class Settings(ContextModel):
         NAMES,
         Field(description="hosts (host, host:port or host:*) in a list or with commas between them"),
     ] = ()
-    max_files: Annotated[Number, integer(1, 1_000_000)] = 10_000
+    max_files: Annotated[Number, integer(1, 50_000)] = 10_000
     max_file_bytes: Annotated[Number, integer(1, 40 * GB)] = 20 * GB
     max_total_bytes: Annotated[Number, integer(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[Number, integer(2, 100_000)] = 200

@@ -298,7 +298,7 @@ def test_all_invalid_values_are_reported_together() -> None:
         Deployment.from_context({"maxFiles": "many", "deadlineMinute": 5, "downloadHosts": 5, "keyArn": "alias/ours"})
 
     assert rejected.value.faults == {
-        "maxFiles": "must be a whole number from 1 to 1000000, not 'many'",
+        "maxFiles": "must be a whole number from 1 to 50000, not 'many'",
         "deadlineMinute": "is unknown; did you mean deadlineMinutes?",
         "downloadHosts": "must be hosts (host, host:port or host:*) in a list or with commas between them, not 5",
         "keyArn": "must be the ARN of a KMS key, not of an alias, not 'alias/ours'",

@@ -42,6 +42,14 @@ class Dataset:
 
 OTHER = Dataset("other", Kind.OTHER)
 RESULTS = "agent_results"
+APPLE_DOUBLE = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")
+"""The start of a file with the attributes and the resource fork of another file, as AppleDouble and AppleSingle:
+https://datatracker.ietf.org/doc/html/rfc1740"""
+ARCHIVER_FOLDERS = {"__macosx", ".appledouble", "resource.frk", "@eadir", ".trashes", ".fseventsd", ".spotlight-v100"}
+"""Folders of macOS, netatalk, PC Exchange and Synology, whose files have the names of other files."""
+ARCHIVER_FILES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", "icon\r"}
+ARCHIVER_PREFIXES = ("._", "~$", ".~lock.")
+"""AppleDouble outside of its folder, and locks of Microsoft Office and LibreOffice."""
 
 
 @cache
@@ -78,6 +86,26 @@ def dataset_of(name: str, header: Sequence[str], custom: Sequence[Dataset] = ())
     if extension == ".json" and _last_word(stem).lower() == "results":
         return next(dataset for dataset in known_datasets() if dataset.name == RESULTS)
     return _by_pattern(base, custom) or _by_header(base, header) or OTHER
+
+
+def is_added_by_archiver(name: str, head: bytes = b"") -> bool:
+    """Whether a program that made the zip file added the file, which is no part of the export: by name or content.
+
+    Such a file can have the name of a dataset or of a zip file, and contents of neither.
+    """
+    *folders, base = re.split(r"[/\\]", name.lower())
+    return (
+        head.startswith(APPLE_DOUBLE)
+        or base in ARCHIVER_FILES
+        or base.startswith(ARCHIVER_PREFIXES)
+        or not ARCHIVER_FOLDERS.isdisjoint(folders)
+    )
+
+
+def is_known_header(columns: Sequence[str], custom: Sequence[Dataset] = ()) -> bool:
+    """Whether the cells hold all columns of a dataset that has more than one."""
+    folded = {column.strip().lower() for column in columns}
+    return any(_matched_columns(dataset, folded) > 1 for dataset in (*known_datasets(), *custom))
 
 
 def is_csv(name: str, dataset: Dataset) -> bool:

@@ -1,9 +1,13 @@
 """Reads the rows of a CSV in batches of text columns, strictly and fast, or leniently.
 
-Both readers give the same rows, those of Python's csv module: the first record is the header, a newline in quotes
-belongs to its cell, blank lines are not rows, a missing last newline makes no difference. :class:`StrictReader` is
-written in Rust and refuses rows with fewer or more cells than the header, bytes that are not UTF-8, and rows that are
-much longer than those at the start of the file. :class:`LenientReader` reads them, ten times as slowly.
+Both readers give the same rows, those of Python's csv module: a newline in quotes belongs to its cell, blank lines are
+not rows, a missing last newline makes no difference. :class:`StrictReader` is written in Rust and refuses rows with
+fewer or more cells than the header, records before the header, bytes that are not UTF-8, and rows that are much longer
+than those at the start of the file. :class:`LenientReader` reads them, ten times as slowly.
+
+The time that a reader needs follows the number of cells, not of bytes: a file of commas has a cell in each byte, and a
+row that has one cell of a thousand columns still fills a thousand. Therefore both raise TooCostly after a number of
+cells.
 """
 
 import csv
@@ -16,15 +20,22 @@ from typing import IO, Protocol, cast
 from arro3.core import Array, DataType, Field, Schema
 from arro3.io import read_csv
 
-from exports.formats.csv_text import CELL_CHARACTERS, UTF_8, Malformed, checked_header, in_utf_8, sample_header
+from exports.formats.csv_text import CELL_CHARACTERS, UTF_8, Header, Malformed, checked_header, in_utf_8
 
 BATCH_ROWS = 4_096
 BATCH_BYTES = 512 << 10
 """Bytes of a batch: more need more memory, fewer need more calls."""
+BATCH_CELLS = 4 << 20
+"""Cells of a batch, empty ones included."""
 MAX_BATCH_BYTES = 8 << 20
 """Bytes after which a batch is too large for the strict reader, and a single record is malformed."""
 MAX_CELLS = 100_000
 """Cells of one record. A header has fewer, because of its limit in characters."""
+MAX_STRICT_CELLS = 2 * 10**9
+"""Cells of a file that the strict reader reads. A cell needs 10 to 250 ns, the more the wider the rows are. The largest
+CSV that becomes a table has fewer, unless its cells have 5 characters or less on average."""
+MAX_LENIENT_CELLS = 10**9
+"""Cells of a file that the lenient reader reads. A cell needs up to 200 ns, and so does a blank line."""
 READ_BYTES = 64 << 10
 TEXT = DataType.string()
 
@@ -43,40 +54,78 @@ class Batch:
     ragged: int = 0
 
 
+class Refused(Exception):
+    """The strict reader cannot read the file. The lenient reader can."""
+
+
+class TooCostly(Exception):
+    """The file has too many cells for the time of an invocation. The message has their number."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """The quotes and newlines in the text of a file, which show whether cells may span lines."""
+
+    quotes: int = 0
+    line_feeds: int = 0
+    carriage_returns: int = 0
+
+    def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks, counted as they pass."""
+        for chunk in chunks:
+            self.quotes += chunk.count(b'"')
+            self.line_feeds += chunk.count(b"\n")
+            self.carriage_returns += chunk.count(b"\r")
+            yield chunk
+
+    def may_span_lines(self, records: int) -> bool:
+        """Whether a cell of the file may contain a newline, or a quote is not closed."""
+        lines = max(self.line_feeds, self.carriage_returns)
+        return bool(self.quotes) and (self.quotes % 2 == 1 or lines > records)
+
+
 class CsvReader(Protocol):
     """The header and the rows of a file, in one pass. ``bytes_read`` counts its bytes in UTF-8."""
 
     columns: tuple[str, ...]
+    marks: Marks
 
     @property
     def bytes_read(self) -> int: ...
     def batches(self) -> Iterator[Batch]: ...
 
 
-class Refused(Exception):
-    """The strict reader cannot read the file. The lenient reader can."""
-
-
 class StrictReader:
-    """Reads ``chunks`` of UTF-8, which begin with ``sample``. ``batches`` raises Refused, and the errors of chunks."""
+    """Reads ``chunks`` of UTF-8, which begin with ``sample``.
 
-    def __init__(self, sample: bytes, chunks: Iterator[bytes], encoding: str) -> None:
-        self.columns = sample_header(sample)
+    ``batches`` raises Refused, TooCostly, and the errors of chunks.
+    """
+
+    def __init__(self, sample: bytes, chunks: Iterator[bytes], encoding: str, header: Header) -> None:
+        self.columns = header.columns
+        self.marks = Marks()
+        self._header = header
         self._sample = sample
-        self._stream = _Stream(in_utf_8(chunks, encoding))
+        self._stream = _Stream(self.marks.of(in_utf_8(chunks, encoding)))
 
     @property
     def bytes_read(self) -> int:
         return self._stream.bytes_read
 
     def batches(self) -> Iterator[Batch]:
+        if self._header.records_before:
+            raise Refused("records before the header")
         schema = Schema([Field(str(number), TEXT) for number in range(len(self.columns))])
         header = True
+        cells = 0
         for columns in self._read(schema):
             if header and _first_row(columns) != self.columns:
                 raise Refused("the header is not the first record")
             batch = [column.slice(1) for column in columns] if header else columns
             header = False
+            cells += len(batch[0]) * len(batch)
+            if cells > MAX_STRICT_CELLS:
+                raise TooCostly(f"more than {MAX_STRICT_CELLS} cells")
             yield Batch(len(batch[0]), batch)
         if header and self.columns:
             raise Refused("no header")
@@ -110,13 +159,20 @@ class StrictReader:
 
 
 class LenientReader:
-    """Reads ``chunks`` in ``encoding`` with Python's csv module. Raises Malformed, and the errors of chunks."""
+    """Reads ``chunks`` in ``encoding`` with Python's csv module, without the records before the header.
 
-    def __init__(self, chunks: Iterator[bytes], encoding: str) -> None:
-        self._chunks = _RawChunks(in_utf_8(chunks, encoding), done=lambda: self._records_read)
+    Raises Malformed, TooCostly, and the errors of chunks.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], encoding: str, records_before: int = 0) -> None:
+        self.columns: tuple[str, ...] = ()
+        self.marks = Marks()
+        self._chunks = _RawChunks(self.marks.of(in_utf_8(chunks, encoding)), done=lambda: self._records_read)
         self._records_read = 0
-        text = io.TextIOWrapper(io.BufferedReader(self._chunks, READ_BYTES), UTF_8, errors="replace", newline="")
-        self._records = self._checked(csv.reader(text))
+        self._cells = 0
+        self._records = self._checked(csv.reader(_text(self._chunks)))
+        for _ in range(records_before):
+            next(self._records, None)
         self.columns = checked_header(next(self._records, ()))
 
     @property
@@ -125,23 +181,27 @@ class LenientReader:
 
     def batches(self) -> Iterator[Batch]:
         records: list[list[str]] = []
-        size = 0
+        size = cells = 0
         for record in self._records:
             records.append(record)
             size += sum(map(len, record))
-            if len(records) == BATCH_ROWS or size >= BATCH_BYTES:
+            cells += max(len(record), len(self.columns))
+            if len(records) == BATCH_ROWS or size >= BATCH_BYTES or cells >= BATCH_CELLS:
                 yield self._batch(records)
-                records, size = [], 0
+                records, size, cells = [], 0, 0
         if records:
             yield self._batch(records)
 
     def _checked(self, records: Iterable[list[str]]) -> Iterator[list[str]]:
-        """The records that are not blank lines."""
+        """The records that are not blank lines. A row has a cell for each column, and a blank line counts as one."""
         try:
             for record in records:
                 self._records_read += 1
+                self._cells += max(len(record), len(self.columns), 1)
                 if len(record) > MAX_CELLS:
                     raise Malformed(f"a record of more than {MAX_CELLS} cells")
+                if self._cells > MAX_LENIENT_CELLS:
+                    raise TooCostly(f"more than {MAX_LENIENT_CELLS} cells in rows that the fast reader cannot read")
                 if record:
                     yield record
         except csv.Error as error:
@@ -151,9 +211,36 @@ class LenientReader:
         width = len(self.columns)
         beyond = {row: record[width:] for row, record in enumerate(records) if len(record) > width}
         ragged = sum(len(record) != width for record in records)
-        columns = list(zip_longest(*(record[:width] for record in records)))
-        columns += [(None,) * len(records)] * (width - len(columns))
-        return Batch(len(records), [Array([cell or None for cell in cells], TEXT) for cells in columns], beyond, ragged)
+        columns = [
+            Array([cell or None for cell in cells], TEXT)
+            for cells in zip_longest(*(record[:width] for record in records))
+        ]
+        columns += [Array([None] * len(records), TEXT)] * (width - len(columns))
+        return Batch(len(records), columns, beyond, ragged)
+
+
+def suspicious_quote(chunks: Iterable[bytes], encoding: str) -> int | None:
+    """The first line of the first row with a quote that is not closed, or is closed in the middle of a cell.
+
+    Python's csv module reads such a row, and whatever follows it up to the next quote, as it can: rows are lost in one
+    cell. None if there is no such row, or the file is malformed. The errors of chunks are raised.
+    """
+    records = 0
+    reader = csv.reader(_text(_RawChunks(in_utf_8(chunks, encoding), done=lambda: records)), strict=True)
+    line = 1
+    try:
+        for _ in reader:
+            records += 1
+            line = reader.line_num + 1
+    except csv.Error as error:
+        return None if "field larger" in str(error) else line
+    except Malformed:
+        pass
+    return None
+
+
+def _text(chunks: "_RawChunks") -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(chunks, READ_BYTES), UTF_8, errors="replace", newline="")
 
 
 def _first_row(columns: list[Array]) -> tuple[str, ...]:

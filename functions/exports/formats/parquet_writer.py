@@ -152,9 +152,11 @@ class _Table:
                     self.written.not_of_type[header] += len(unfit)
         for row, cells_beyond in batch.beyond.items():
             for index, cell in enumerate(cells_beyond, len(self._header)):
-                _add(others, _positional(index), [(row, cell)] if cell else ())
+                if cell:
+                    _add(others, _positional(index), [(row, cell)])
         if others:
             found[OTHER] = Array([_json(others.get(row)) for row in range(batch.rows)], TEXT)
+            self._group_bytes += found[OTHER].nbytes
             self._other_cells += sum(map(len, others.values()))
         arrays = [found.get(name) or self._nulls[kind].slice(0, batch.rows) for name, kind in self.types.items()]
         return RecordBatch.from_arrays(arrays, schema=self.schema)

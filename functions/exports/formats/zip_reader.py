@@ -9,6 +9,7 @@ it reads them, keeps names as bytes, and rejects every inconsistency; zlib infla
 Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (section 4.3 for the records, 4.4.4 for the flags).
 """
 
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,22 +20,33 @@ from exports.model import Reason
 
 CHUNK_BYTES = 256 << 10
 """Maximum size of an inflated chunk, even if a few bytes inflate to more."""
+MIN_STEP = 1 << 10
+"""Compressed bytes that a new gzip member starts with. What follows the end of a member is copied by zlib each time, so
+the steps are short until a member proves to be long."""
 TAIL_BYTES = 1 << 20
 """The first read, from the end of a zip file: it holds the directory of most files, and always the end record."""
 DIRECTORY_BYTES_PER_ENTRY = 1 << 10
 """Maximum directory size per allowed entry, to limit memory. A directory up to ``TAIL_BYTES`` is always allowed."""
 
 STORED, DEFLATED = 0, 8
+MAX_GZIP_MEMBERS = 1_000_000
+"""Programs that compress in blocks write a member for 64 KB or more. An empty one has 20 bytes and needs 1 µs."""
 ENCRYPTED, UTF8 = 1 << 0, 1 << 11
 MASKED_HEADERS = 1 << 13
 """Names and sizes are masked, because the directory is encrypted."""
 ZIP64_MARKER_16, ZIP64_MARKER_32 = 0xFFFF, 0xFFFFFFFF
 """The value of a field whose number is in the ZIP64 record or extra field."""
+SPANNING_MARKERS = (b"PK\7\x08", b"PK00")
+"""What can precede the first member of a zip file that was written to be split (8.5.3 and 8.5.4)."""
+MARKER_BYTES = 4
+FOLDER_ATTRIBUTE = 0x10
+"""Of MS-DOS, in the low byte of the external attributes; the mode of Unix is in the two high bytes."""
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
+_ENTRY_SIGNATURE = b"PK\1\2"
 _LOCAL = struct.Struct("<4s5H3L2H")
 _EXTRA = struct.Struct("<2H")
 _MAX_LOCAL_HEADER = _LOCAL.size + 2 * 0xFFFF
@@ -65,7 +77,10 @@ class ObjectSlice:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member's directory entry; ``offset`` counts from the slice's start, and the next one starts at ``end``."""
+    """A member's directory entry; ``offset`` counts from the slice's start, and the next one starts at ``end``.
+
+    ``attributes`` are the external ones (4.4.15).
+    """
 
     name: bytes
     flags: int
@@ -75,15 +90,21 @@ class Entry:
     size: int
     offset: int
     end: int = 0
+    attributes: int = 0
 
     @property
     def text(self) -> str:
         """The name as text without loss: UTF-8 if flagged, otherwise code page 437; invalid bytes are escaped."""
-        return self.name.decode("utf-8" if self.flags & UTF8 else "cp437", "backslashreplace")
+        return _text(self.name, self.flags)
 
     @property
     def is_directory(self) -> bool:
-        return self.name.endswith(b"/") and not self.size
+        """A folder has no bytes, and a name or attributes that say so. Some programs write only one of both."""
+        if self.size or self.crc32:
+            return False
+        mode = self.attributes >> 16
+        is_folder = stat.S_ISDIR(mode) or (self.attributes & FOLDER_ATTRIBUTE and not stat.S_ISREG(mode))
+        return bool(is_folder) or self.name.endswith((b"/", b"\\"))
 
 
 def directory(zipped: ObjectSlice, *, max_entries: int) -> list[Entry]:
@@ -106,6 +127,15 @@ def directory(zipped: ObjectSlice, *, max_entries: int) -> list[Entry]:
     listed = zipped.read(start, end.size) if first < 0 else iter((tail.data[first : first + end.size],))
     entries = list(_entries(_ByteReader(listed), end, prefix_length))
     return _without_overlap(entries, start)
+
+
+def ends_as_zip(content: ObjectSlice) -> bool:
+    """Whether the content ends with the directory of a zip file that has members, whatever precedes them."""
+    try:
+        end = _end_record(_TailBuffer.of(content))
+        return b"".join(content.read(end.position - end.size, MARKER_BYTES)) == _ENTRY_SIGNATURE
+    except Rejected:
+        return False
 
 
 def read_entry(zipped: ObjectSlice, entry: Entry) -> Iterator[bytes]:
@@ -139,17 +169,24 @@ def stored_slice(zipped: ObjectSlice, entry: Entry) -> ObjectSlice:
 def gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The content of a gzip file of one or more members, at most 256 KiB at a time. Raises Rejected(CORRUPT).
 
-    zlib checks CRC-32 and length of each member. Bytes after the last member that are not a member are rejected.
+    zlib checks CRC-32 and length of each member. Bytes after the last member that are not a member are rejected, and
+    more than MAX_GZIP_MEMBERS are TOO_LARGE.
     """
     inflater = zlib.decompressobj(wbits=31)
+    members, step = 1, MIN_STEP
     try:
         for chunk in chunks:
-            rest = chunk
-            while rest:
+            at = 0
+            while at < len(chunk):
                 if inflater.eof:
                     inflater = zlib.decompressobj(wbits=31)
-                yield from _pieces(inflater, rest)
-                rest = inflater.unused_data
+                    members, step = members + 1, MIN_STEP
+                    if members > MAX_GZIP_MEMBERS:
+                        raise Rejected(Reason.TOO_LARGE, f"a gzip file of more than {MAX_GZIP_MEMBERS} members")
+                taken = chunk[at : at + step]
+                yield from _pieces(inflater, taken)
+                at += len(taken) - len(inflater.unused_data)
+                step = min(2 * step, CHUNK_BYTES)
     except zlib.error as error:
         raise _corrupt(f"the gzip file cannot be inflated ({error})") from None
     if not inflater.eof:
@@ -212,13 +249,19 @@ class _TailBuffer:
 
 
 class ZipEnd:
-    """Detects whether a stream ended as a zip file ends: without a length, the only sign that it is complete."""
+    """Detects whether a stream ended as a zip file ends: without a length, the only sign that it is complete.
+
+    Bytes in front of the zip file are no such sign, unless they are the marker of a file that was to be split: a stream
+    could end after a zip file that is stored in the zip file.
+    """
 
     def __init__(self) -> None:
+        self._head = b""
         self._tail = b""
         self._seen = 0
 
     def update(self, chunk: bytes) -> None:
+        self._head += chunk[: MARKER_BYTES - len(self._head)]
         self._tail = (self._tail + chunk[-_MAX_END_RECORDS:])[-_MAX_END_RECORDS:]
         self._seen += len(chunk)
 
@@ -228,7 +271,8 @@ class ZipEnd:
             end = _end_record(_TailBuffer(self._seen - len(self._tail), self._tail))
         except Rejected:
             return False
-        return end.offset + end.size == end.position
+        missing = end.position - end.offset - end.size
+        return missing == 0 or (missing == MARKER_BYTES and self._head in SPANNING_MARKERS)
 
 
 def _end_record(tail: _TailBuffer) -> _End:
@@ -279,10 +323,11 @@ def _entries(reader: "_ByteReader", end: _End, prefix_length: int) -> Iterator[E
 def _entry(reader: "_ByteReader", prefix_length: int) -> tuple[Entry, int]:
     """The next directory entry and its size in the directory; ``prefix_length`` bytes precede the zip file itself."""
     header = _ENTRY.unpack(reader.take(_ENTRY.size))
-    signature, _, _, flags, method, _, _, crc32, compressed_size, size, name, extra, comment, disk, _, _, offset = (
-        header
+    (signature, _, _, flags, method, _, _, crc32, compressed_size, size, name, extra, comment, disk, _, attributes) = (
+        header[:-1]
     )
-    if signature != b"PK\1\2":
+    offset = header[-1]
+    if signature != _ENTRY_SIGNATURE:
         raise _corrupt("the directory of the zip file cannot be read")
     rest = reader.take(name + extra + comment)
     size, compressed_size, offset, disk = _apply_zip64((size, compressed_size, offset, disk), rest[name : name + extra])
@@ -290,7 +335,8 @@ def _entry(reader: "_ByteReader", prefix_length: int) -> tuple[Entry, int]:
         raise _several_disks()
     _check_readable(flags, method)
     total = _ENTRY.size + name + extra + comment
-    return Entry(rest[:name], flags, method, crc32, compressed_size, size, offset + prefix_length), total
+    entry = Entry(rest[:name], flags, method, crc32, compressed_size, size, offset + prefix_length, 0, attributes)
+    return entry, total
 
 
 def _apply_zip64(numbers: tuple[int, int, int, int], extra: bytes) -> list[int]:
@@ -337,11 +383,24 @@ def _skip_local_header(reader: "_ByteReader", entry: Entry) -> int:
     """Skip the header before a member and return its size. Sizes and CRC-32 in it are ignored."""
     signature, _, flags, method, _, _, _, _, _, name, extra = _LOCAL.unpack(reader.take(_LOCAL.size))
     names = reader.take(name + extra)
-    if signature != b"PK\3\4" or method != entry.method or names[:name] != entry.name:
+    if signature != b"PK\3\4" or method != entry.method or not _is_same_name(names[:name], flags, entry):
         raise _corrupt("a member of the zip file differs from its directory entry")
     if flags & ENCRYPTED:
         raise Rejected(Reason.ENCRYPTED, "a member of the zip file is encrypted")
     return _LOCAL.size + len(names)
+
+
+def _is_same_name(name: bytes, flags: int, entry: Entry) -> bool:
+    """Whether the name in a local header is that of the directory. Encoding and kind of slash can differ."""
+    return name == entry.name or _comparable(name, flags) == _comparable(entry.name, entry.flags)
+
+
+def _comparable(name: bytes, flags: int) -> str:
+    return _text(name, flags).replace("\\", "/").rstrip("/")
+
+
+def _text(name: bytes, flags: int) -> str:
+    return name.decode("utf-8" if flags & UTF8 else "cp437", "backslashreplace")
 
 
 class _ByteReader:

@@ -18,15 +18,20 @@ def manifest(
     kind: Kind,
     raw: RawObject,
     files: Sequence[StoredFile],
-    results: Mapping[str, Any],
+    notes: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
     first_seen_at: str,
     run_id: str,
     correlation_id: str | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The document. ``results`` is an agent export's ``results.json``, the only source of the actual time range."""
-    summary = results.get("ExportSummary")
-    actual = summary if isinstance(summary, dict) else {}
+    """The document. ``notes`` are on zip files.
+
+    ``results`` are the contents of an agent export's ``results.json``, usually one. They are the only source of the
+    actual time range, and say whether the export is truncated, which the service may leave out.
+    """
+    summaries = [summary for each in results if isinstance(summary := each.get("ExportSummary"), dict)]
+    actual = next(iter(summaries), {})
     return {
         "version": VERSION,
         "exportId": export.id,
@@ -36,14 +41,14 @@ def manifest(
         "exportStatus": export.status,
         "statusMessage": redact_message(export.status_message),
         "exportRequestTime": utc_text(export.requested_at),
-        "isTruncated": export.is_truncated,
+        "isTruncated": export.is_truncated or any(_says_truncated(each) for each in (*results, *summaries)),
         "requestedStartTime": _text(export.requested_start),
         "requestedEndTime": _text(export.requested_end),
         "actualStartTime": _bounded_text(actual.get("ActualStartTime")),
         "actualEndTime": _bounded_text(actual.get("ActualEndTime")),
         "raw": {"key": raw.key, "bytes": raw.bytes, "crc32": raw.crc32},
         "files": [_file(file) for file in files],
-        "schemaNotes": [{"name": file.name, **file.notes} for file in files if file.notes],
+        "schemaNotes": [*notes, *({"name": file.name, **file.notes} for file in files if file.notes)],
         "timings": {"firstSeenAt": first_seen_at, "storedAt": utc_text(now)},
         "runId": run_id,
         "correlationId": correlation_id,
@@ -54,6 +59,7 @@ def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Attributes of the catalog item of a stored export, derived from its manifest."""
     return {
         "kind": document["kind"],
+        "isTruncated": document["isTruncated"],
         "manifestKey": key,
         "bytes": document["raw"]["bytes"],
         "rawCrc32": document["raw"]["crc32"],
@@ -74,6 +80,12 @@ def _file(file: StoredFile) -> dict[str, Any]:
         "rows": file.rows,
         "columns": list(file.columns),
     }
+
+
+def _says_truncated(summary: Mapping[str, Any]) -> bool:
+    """Whether ``isTruncated`` is true, in any case and as a boolean, a number or text."""
+    values = (value for name, value in summary.items() if name.lower() == "istruncated")
+    return any(value is True or value == 1 or str(value).strip().lower() in ("true", "yes") for value in values)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -27,6 +27,9 @@ UNFINISHED = {"progress": "unfinished"}
 WAITING = {"progress": "waiting"}
 """Another run has claimed the export, or its download URL does not work yet. The next poll decides again."""
 MAX_RESULTS_BYTES = 1024 * 1024
+NOT_READ = "no JSON object of at most 1 MiB: whether the export is truncated, and its actual time range, are not known"
+MAX_RESULTS = 10
+"""Files ``results.json`` of an export that are read. There is one, or one in each inner zip file."""
 
 
 class Pipeline(Protocol):
@@ -148,13 +151,16 @@ class Storing:
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
         """Write the manifest. If another writer was first, return its manifest."""
+        results = self._results(unpacked.files)
+        unread = [{"name": name, "malformed": NOT_READ} for name, result in results if result is None]
         document = manifest(
             export,
             keys=keys,
             kind=unpacked.kind,
             raw=raw,
             files=unpacked.files,
-            results=self._results(unpacked.files),
+            notes=(*unpacked.notes, *unread),
+            results=[result for _, result in results if result],
             first_seen_at=str(row.item.get("firstSeenAt", "")),
             run_id=self.batch.run_id,
             correlation_id=self.batch.correlation_id,
@@ -162,16 +168,19 @@ class Storing:
         )
         return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
 
-    def _results(self, files: Sequence[StoredFile]) -> Mapping[str, Any]:
-        """The ``results.json`` of an agent export; empty if there is none or it cannot be read."""
-        found = next(
-            (file for file in files if file.dataset == "agent_results" and file.bytes <= MAX_RESULTS_BYTES), None
-        )
+    def _results(self, files: Sequence[StoredFile]) -> list[tuple[str, Mapping[str, Any] | None]]:
+        """Name and content of each ``results.json`` of an agent export; None if it cannot be read."""
+        found = [file for file in files if file.dataset == "agent_results"]
+        return [(file.name, self._result(file)) for file in found[:MAX_RESULTS]]
+
+    def _result(self, file: StoredFile) -> Mapping[str, Any] | None:
+        if file.bytes > MAX_RESULTS_BYTES:
+            return None
         try:
-            document = self.bucket.read_json(found.key) if found else None
+            document = self.bucket.read_json(file.key)
         except (ValueError, RecursionError):
-            return {}
-        return document if isinstance(document, dict) else {}
+            return None
+        return document if isinstance(document, dict) else None
 
 
 def _waiting(error: Exception) -> dict[str, Any]:

@@ -2,21 +2,26 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from exports.datasets.detection import APPLE_DOUBLE, is_added_by_archiver
 from exports.errors import Rejected
-from exports.formats import zip_reader
+from exports.formats import sniffing, zip_reader
 from exports.formats.csv_text import read_sample
 from exports.formats.zip_reader import Entry, ObjectSlice
 from exports.keys import Keys
 from exports.model import RawObject, Reason
 from exports.s3.multipart import ObjectStore
-from exports.unpack.filenames import Filenames
+from exports.unpack.filenames import Filenames, manifest_name
 
 MAX_ZIP_DEPTH = 3
 """Levels of inner zip files that are unpacked. A deeper one is rejected: unread, its data would be lost silently."""
+MAX_INNER_ZIPS = 100
+"""Inner zip files of all levels together. Each invocation reads the directories of all of them before it resumes."""
+MAX_NAME_CHARACTERS = 10_000_000
+"""Characters of the names of all entries together, each with those of the zip files around it."""
 RATIO_FLOOR = 10_000_000
 """Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
 NOT_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
@@ -92,31 +97,56 @@ class LimitCounter:
 class MemberWalker:
     """One pass over the raw object, always in the same order, so that numbers and key parts are the same each time.
 
-    ``checked`` are the stored inner zip files whose CRC-32 this or an earlier invocation verified;
-    ``check_deadline`` is called before every long operation, and may raise.
+    ``read`` reads bytes of an object, as the bucket does, and may raise at the end of the invocation. ``checked`` are
+    the stored inner zip files whose CRC-32 this or an earlier invocation verified. ``attempt`` calls a long operation,
+    which has a name, or raises without it; the same operation is never called in more than two invocations.
+
+    ``notes`` has a note for each zip file that has bytes in front of its first member.
     """
 
     raw: RawObject
     keys: Keys
     bucket: ObjectStore
+    read: Callable[[str, int, int], Iterator[bytes]]
     counter: LimitCounter
     checked: set[str]
-    check_deadline: Callable[[], None]
+    attempt: Callable[[str, Callable[[], None]], None]
     names: Filenames = field(default_factory=Filenames)
+    notes: list[Mapping[str, object]] = field(default_factory=list)
     entries: int = 0
+    inner_zips: int = 0
+    name_characters: int = 0
     count: int = 0
 
     def members(self) -> Iterator[Member]:
-        raw = ObjectSlice(partial(self.bucket.read, self.raw.key), 0, self.raw.bytes)
-        name = f"{self.keys.export_id}.csv"
         if self.raw.bytes == 0:
             raise Rejected(Reason.CORRUPT, "an empty file")
-        if self.raw.key.endswith(".zip"):
-            yield from self._zip_members(raw, "", 0)
-        elif self.raw.key.endswith(".csv.gz"):
-            yield self._member(name, lambda: _csv_only(zip_reader.gunzipped(raw.read(0, raw.size))), raw.size)
+        extension = self.raw.key.removeprefix(self.keys.raw(""))
+        yield from self._opened(self._object(self.raw.key, self.raw.bytes), extension, 0)
+
+    def _opened(self, content: ObjectSlice, extension: str, depth: int) -> Iterator[Member]:
+        """The members of a zip file, or any other content as one member."""
+        name = f"{self.keys.export_id}.csv"
+        if extension == "csv.gz":
+            yield from self._gunzipped(content, name, depth)
+        elif extension == "zip" or zip_reader.ends_as_zip(content):
+            yield from self._zip_members(content, "", depth)
         else:
-            yield self._member(name, lambda: _csv_only(raw.read(0, raw.size)), raw.size, raw.size)
+            yield self._member(name, lambda: _csv_only(content.read(0, content.size)), content.size, content.size)
+
+    def _gunzipped(self, content: ObjectSlice, name: str, depth: int) -> Iterator[Member]:
+        """What a gzip file contains: text, or a zip or gzip file that was compressed once more on its way."""
+
+        def chunks() -> Iterator[bytes]:
+            return zip_reader.gunzipped(content.read(0, content.size))
+
+        sample = read_sample(self.counter.bounded(chunks(), content.size))
+        if depth == MAX_ZIP_DEPTH or not NOT_CSV.match(sample):
+            yield self._member(name, lambda: _csv_only(chunks()), content.size)
+            return
+        key = self._work_key(f"{self.raw.crc32} {self.raw.bytes} {depth}", "gunzipped")
+        self._inflate(key, self.counter.bounded(chunks(), content.size))
+        yield from self._opened(self._object(key, self.bucket.size(key) or 0), sniffing.extension(sample), depth + 1)
 
     def _member(
         self, name: str, chunks: Callable[[], Iterator[bytes]], compressed_size: int, size: int | None = None
@@ -127,17 +157,34 @@ class MemberWalker:
 
     def _zip_members(self, zipped: ObjectSlice, prefix: str, depth: int) -> Iterator[Member]:
         entries = zip_reader.directory(zipped, max_entries=self.counter.limits.max_files - self.entries)
-        self.entries += len(entries)
-        self.counter.add_declared(entries)
+        self._count(entries, prefix)
         for entry in entries:
             name = prefix + entry.text
             if entry.is_directory:
                 continue
-            if entry.name.lower().endswith(b".zip"):
-                yield from self._zip_members(self._inner_zip(zipped, entry, name, depth), f"{name}/", depth + 1)
-            else:
-                read_entry = partial(zip_reader.read_entry, zipped, entry)
-                yield self._member(name, read_entry, entry.compressed_size, entry.size)
+            if _is_zip(entry):
+                inner = self._inner_zip(zipped, entry, name, depth)
+                if b"".join(inner.read(0, min(4, inner.size))) not in APPLE_DOUBLE:
+                    yield from self._zip_members(inner, f"{name}/", depth + 1)
+                    continue
+            yield self._member(name, partial(zip_reader.read_entry, zipped, entry), entry.compressed_size, entry.size)
+
+    def _count(self, entries: list[Entry], prefix: str) -> None:
+        """Apply the limits of all zip files together, before anything else of this one is read."""
+        self.entries += len(entries)
+        self.counter.add_declared(entries)
+        self.inner_zips += sum(map(_is_zip, entries))
+        if self.inner_zips > MAX_INNER_ZIPS:
+            raise Rejected(Reason.TOO_LARGE, f"more than {MAX_INNER_ZIPS} inner zip files")
+        self.name_characters += sum(len(prefix) + len(entry.name) for entry in entries)
+        if self.name_characters > MAX_NAME_CHARACTERS:
+            raise Rejected(Reason.TOO_LARGE, f"names of more than {MAX_NAME_CHARACTERS} characters in all")
+        if leading := min((entry.offset for entry in entries), default=0):
+            name = manifest_name(prefix.removesuffix("/")) or self.raw.key.rpartition("/")[2]
+            self.notes.append({"name": name, "leadingBytes": leading})
+
+    def _object(self, key: str, size: int) -> ObjectSlice:
+        return ObjectSlice(partial(self.read, key), 0, size)
 
     def _inner_zip(self, zipped: ObjectSlice, entry: Entry, name: str, depth: int) -> ObjectSlice:
         """The bytes of an inner zip file: a slice if it is stored, else inflated to a work object.
@@ -148,30 +195,32 @@ class MemberWalker:
             raise Rejected(Reason.UNSUPPORTED, f"zip files nested deeper than {MAX_ZIP_DEPTH} levels")
         chunks = self.counter.bounded(zip_reader.read_entry(zipped, entry), entry.compressed_size)
         if entry.method == zip_reader.STORED:
-            self._check(name, chunks)
+            if name not in self.checked:
+                self.attempt(f"{name}/", partial(consume, chunks))
+                self.checked.add(name)
             return zip_reader.stored_slice(zipped, entry)
-        key = self._work_key(name, entry)
-        self._inflate(key, entry.size, chunks)
-        return ObjectSlice(partial(self.bucket.read, key), 0, entry.size)
+        key = self._work_key(name, f"{entry.crc32:08x}-{entry.size}.zip")
+        self._inflate(key, chunks)
+        return self._object(key, entry.size)
 
-    def _check(self, name: str, chunks: Iterator[bytes]) -> None:
-        if name not in self.checked:
-            self.check_deadline()
-            consume(chunks)
-            self.checked.add(name)
+    def _inflate(self, key: str, chunks: Iterator[bytes]) -> None:
+        """Write the chunks to a work object, unless an earlier invocation did. The object is there only if complete."""
 
-    def _inflate(self, key: str, size: int, chunks: Iterator[bytes]) -> None:
-        if self.bucket.size(key) == size:
-            return
-        self.check_deadline()
-        with self.bucket.writer(key) as writer:
-            for chunk in chunks:
-                writer.write(chunk)
+        def write() -> None:
+            with self.bucket.writer(key) as writer:
+                for chunk in chunks:
+                    writer.write(chunk)
 
-    def _work_key(self, name: str, entry: Entry) -> str:
-        """A key from the zip file's name and content, so that no other object is mistaken for it."""
-        name_hash = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return self.keys.work(f"{name_hash}-{entry.crc32:08x}-{entry.size}.zip")
+        if self.bucket.size(key) is None:
+            self.attempt(key, write)
+
+    def _work_key(self, name: str, end: str) -> str:
+        """A key from the file's name and content, so that no other object is mistaken for it."""
+        return self.keys.work(f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-{end}")
+
+
+def _is_zip(entry: Entry) -> bool:
+    return entry.name.lower().endswith(b".zip") and not entry.is_directory and not is_added_by_archiver(entry.text)
 
 
 def consume(chunks: Iterator[bytes]) -> None:

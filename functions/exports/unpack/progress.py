@@ -3,13 +3,14 @@
 It also holds the pending uploads of the tables, which are completed only after the manifest is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+from exports.errors import Rejected
 from exports.keys import Keys
-from exports.model import RawObject, StoredFile
+from exports.model import RawObject, Reason, StoredFile
 from exports.s3.multipart import ObjectStore, Part, PendingUpload
 
 CHECKPOINT_BYTES = 256 << 20
@@ -29,7 +30,11 @@ class UnpackProgress:
         self.zips: set[str] = set()
         """Names of the stored inner zip files whose CRC-32 was verified."""
         self.interrupted = ""
-        """Key part of the member that an invocation started and did not finish in its time."""
+        """Key part of the member, or name of the work, that an invocation started and did not finish in its time."""
+        self.too_slow = ""
+        """The same, if the invocation did nothing else. Then the member is stored without reading it as a CSV."""
+        self.rejected: Rejected | None = None
+        """Why the export is rejected, if not all of its files are deleted yet."""
         self._load()
 
     def mark_done(self, part: str, file: StoredFile, table: PendingUpload | None) -> None:
@@ -49,6 +54,8 @@ class UnpackProgress:
             "tables": [asdict(table) for table in self.tables.values()],
             "zips": sorted(self.zips),
             "givenUp": self.interrupted,
+            "tooSlow": self.too_slow,
+            "rejected": [self.rejected.reason, self.rejected.detail] if self.rejected else None,
         }
         self._bucket.put_json(self._key, document)
         self._unsaved_bytes = 0
@@ -62,16 +69,25 @@ class UnpackProgress:
         """Delete the checkpoint: all that it holds is done."""
         self._bucket.delete(self._key)
 
-    def delete_all(self) -> None:
-        """Delete every stored file, and the checkpoint first: it must never name a file that does not exist.
+    def delete_all(self, rejected: Rejected, time_left: Callable[[], float]) -> bool:
+        """Delete every stored file, then the checkpoint. False: the time ran out first, and the next call continues.
 
-        Of a table, every upload is aborted, also one of a killed invocation that no checkpoint holds.
+        The checkpoint says first that the export is rejected: from then on, no file that it names is used. Of a table,
+        every upload is aborted, also one of a killed invocation that no checkpoint holds.
         """
-        self.delete()
-        for file in self.files.values():
+        self.rejected = rejected
+        if self.files:
+            self.save()
+        for part, file in list(self.files.items()):
             self._bucket.delete(file.key)
             if file.table_key:
                 self._bucket.abort_all(file.table_key)
+            del self.files[part]
+            if self.files and time_left() <= 0:
+                self.save()
+                return False
+        self.delete()
+        return True
 
     def _load(self) -> None:
         # For another raw object or another release's format, all is done again, and existing objects are accepted.
@@ -80,12 +96,15 @@ class UnpackProgress:
             if saved.get("raw") == self._raw:
                 tables = {table["key"]: _pending_upload(table) for table in saved.get("tables", ())}
                 files = {part: _stored_file(fields) for part, fields in saved.get("files", {}).items()}
-                zips, interrupted = set(saved.get("zips", ())), str(saved.get("givenUp", ""))
+                zips = set(saved.get("zips", ()))
+                reason, detail = saved.get("rejected") or ("", "")
                 # A file whose table has no pending upload, as in checkpoints of earlier releases, is unpacked again.
                 self.files = {
                     part: file for part, file in files.items() if not file.table_key or file.table_key in tables
                 }
-                self.tables, self.zips, self.interrupted = tables, zips, interrupted
+                self.tables, self.zips = tables, zips
+                self.interrupted, self.too_slow = str(saved.get("givenUp", "")), str(saved.get("tooSlow", ""))
+                self.rejected = Rejected(Reason(reason), detail) if reason else None
 
 
 def _stored_file(fields: Mapping[str, Any]) -> StoredFile:

@@ -3,15 +3,34 @@
 The strict reader is tried first. If it refuses the file, the lenient reader reads it again from its beginning.
 """
 
-from collections.abc import Callable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from exports.datasets.table_schemas import Columns, Origin
-from exports.formats.csv_reader import CsvReader, LenientReader, Refused, StrictReader
-from exports.formats.csv_text import UTF_8, WINDOWS_1252, CsvContent, Malformed, encoding_of, is_utf_8, read_sample
+from exports.formats.csv_reader import (
+    CsvReader,
+    LenientReader,
+    Refused,
+    StrictReader,
+    TooCostly,
+    suspicious_quote,
+)
+from exports.formats.csv_text import (
+    UTF_8,
+    UTF_8_WITH_MARK,
+    WINDOWS_1252,
+    CsvContent,
+    Header,
+    Malformed,
+    encoding_of,
+    find_header,
+    is_utf_8,
+    read_sample,
+)
 from exports.formats.parquet_writer import Written, write_table
 
 if TYPE_CHECKING:
@@ -47,46 +66,74 @@ class _Discarded(Exception):
 
 
 def read_table(
-    chunks: Iterator[bytes], again: Callable[[], Iterator[bytes]], target: Target[Writer] | None
+    chunks: Iterator[bytes],
+    again: Callable[[], Iterator[bytes]],
+    target: Target[Writer] | None,
+    is_known: Callable[[Sequence[str]], bool] = lambda columns: False,
 ) -> tuple[CsvContent, Writer | None]:
     """Read all ``chunks``; return what they contain, and the writer of the table if there is one.
 
-    ``again`` returns the same chunks once more. The errors of the chunks and of the table's object are raised.
+    ``again`` returns the same chunks once more. ``is_known`` is for :func:`exports.formats.csv_text.find_header`. The
+    errors of the chunks and of the table's object are raised.
     """
     sample = read_sample(chunks)
-    encoding = encoding_of(sample)
-    reader = StrictReader(sample, chain((sample,), chunks), encoding)
+    header, encoding = find_header(sample, is_known), encoding_of(sample)
+    reader = StrictReader(sample, chain((sample,), chunks), encoding, header)
     try:
-        return _read(reader, target, encoding, MAX_TABLE_BYTES, GROUP_ROWS)
+        content, writer = _read(reader, again, encoding, target, MAX_TABLE_BYTES, GROUP_ROWS)
+    except TooCostly as error:
+        consume(chunks)
+        content, writer = _too_costly(header.columns, error)
     except Refused:
-        size = reader.bytes_read + sum(map(len, chunks))
-    if size > MAX_LENIENT_BYTES:
-        reason = f"more than {MAX_LENIENT_BYTES} bytes with rows or text that the fast reader cannot read"
-        return CsvContent(reader.columns, None, {"malformed": reason}), None
-    if encoding == UTF_8 and not is_utf_8(again()):
-        encoding = WINDOWS_1252
-    return _read_leniently(again, encoding, target)
+        size = reader.bytes_read + consume(chunks)
+        if size > MAX_LENIENT_BYTES:
+            reason = f"more than {MAX_LENIENT_BYTES} bytes with rows or text that the fast reader cannot read"
+            content, writer = CsvContent(header.columns, None, {"malformed": reason}), None
+        else:
+            if encoding == UTF_8 and not is_utf_8(again()):
+                encoding = WINDOWS_1252
+            content, writer = _read_leniently(again, encoding, header, target)
+    if encoding == UTF_8 and sample.startswith(BOM_UTF8):
+        encoding = UTF_8_WITH_MARK
+    notes = {"encoding": "" if encoding == UTF_8 else encoding, "linesBeforeHeader": header.lines_before}
+    return content.with_notes(notes), writer
+
+
+def consume(chunks: Iterator[bytes]) -> int:
+    """Read all chunks, for the checks that reading makes; return their size."""
+    return sum(map(len, chunks))
 
 
 def _read_leniently(
-    chunks: Callable[[], Iterator[bytes]], encoding: str, target: Target[Writer] | None
+    chunks: Callable[[], Iterator[bytes]], encoding: str, header: Header, target: Target[Writer] | None
 ) -> tuple[CsvContent, Writer | None]:
     columns: tuple[str, ...] = ()
     for group_rows in (GROUP_ROWS, SMALL_GROUP_ROWS):
         try:
-            reader = LenientReader(chunks(), encoding)
+            reader = LenientReader(chunks(), encoding, header.records_before)
             columns = reader.columns
-            return _read(reader, target, encoding, MAX_LENIENT_BYTES, group_rows)
+            return _read(reader, chunks, encoding, target, MAX_LENIENT_BYTES, group_rows)
         except Malformed as error:
             return CsvContent(columns, None, {"malformed": str(error)}), None
+        except TooCostly as error:
+            return _too_costly(columns, error)
         except Refused:
             continue
-    content, _ = _read_leniently(chunks, encoding, None)
-    return content.with_note("noTable", "rows that are too long"), None
+    content, _ = _read_leniently(chunks, encoding, header, None)
+    return content.with_notes({"noTable": "rows that are too long"}), None
+
+
+def _too_costly(columns: tuple[str, ...], error: TooCostly) -> tuple[CsvContent, None]:
+    return CsvContent(columns, None, {"noTable": str(error)}), None
 
 
 def _read(
-    reader: CsvReader, target: Target[Writer] | None, encoding: str, max_bytes: int, group_rows: int
+    reader: CsvReader,
+    again: Callable[[], Iterator[bytes]],
+    encoding: str,
+    target: Target[Writer] | None,
+    max_bytes: int,
+    group_rows: int,
 ) -> tuple[CsvContent, Writer | None]:
     written, writer = Written(), None
     if target is None:
@@ -101,10 +148,11 @@ def _read(
             if written.too_large:
                 raise _Discarded
             writer = sink
+    may_span_lines = reader.marks.may_span_lines(written.rows + 1) and reader.bytes_read <= MAX_LENIENT_BYTES
     notes = {
         "ragged": written.ragged,
-        "encoding": "" if encoding == UTF_8 else encoding,
+        "suspiciousQuote": suspicious_quote(again(), encoding) if may_span_lines else None,
         "notOfType": dict(written.not_of_type),
         "noTable": written.too_large,
     }
-    return CsvContent(reader.columns, written.rows, {name: note for name, note in notes.items() if note}), writer
+    return CsvContent(reader.columns, written.rows).with_notes(notes), writer

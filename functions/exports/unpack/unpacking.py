@@ -8,6 +8,7 @@ is not stored.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,10 +16,19 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from exports.datasets.detection import OTHER, Dataset, dataset_of, is_csv, kind_of, schema_notes
+from exports.datasets.detection import (
+    OTHER,
+    Dataset,
+    dataset_of,
+    is_added_by_archiver,
+    is_csv,
+    is_known_header,
+    kind_of,
+    schema_notes,
+)
 from exports.datasets.table_schemas import Origin, known_tables
 from exports.errors import NonRetryableError, Rejected
-from exports.formats.csv_text import CsvContent, read_sample, sample_header
+from exports.formats.csv_text import CsvContent, find_header, read_sample
 from exports.keys import Keys
 from exports.model import Kind, RawObject, Reason, StoredFile
 from exports.retry import no_deadline
@@ -34,10 +44,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """All stored members, in the order of the zip file, and the kind of the export."""
+    """All stored members, in the order of the zip file, the kind of the export, and notes on zip files."""
 
     files: tuple[StoredFile, ...]
     kind: Kind
+    notes: tuple[Mapping[str, object], ...] = ()
 
 
 def unpack(
@@ -62,13 +73,16 @@ def unpack(
     are pending: nothing is visible there, and the checkpoint holds them. Tables begin with the month ``tables_from``.
 
     Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
-    in the checkpoint. A member that needs more than a whole invocation is TOO_LARGE. A rejection deletes all members
-    and aborts all uploads.
+    in the checkpoint. A member that needs more than a whole invocation is stored without reading it as a CSV; if that
+    is not fast enough either, it is TOO_LARGE. A rejection deletes all members and aborts all uploads first, which can
+    need several calls, too.
     """
     progress = UnpackProgress(bucket, keys, raw)
     if not with_tables:
         progress.forget_tables()
     try:
+        if progress.rejected:
+            raise progress.rejected
         unpacked: Unpacked | Unfinished = _Unpacking(
             raw,
             keys,
@@ -83,17 +97,20 @@ def unpack(
         ).run()
     except _DeadlineReached:
         unpacked = Unfinished()
-    except Rejected:
-        progress.delete_all()
-        raise
+    except Rejected as rejected:
+        if progress.delete_all(rejected, time_left):
+            raise
+        return Unfinished()
     if progress.tables or isinstance(unpacked, Unfinished):
         progress.save()
     return unpacked
 
 
 UNKNOWN_DATASET = "unknown dataset"
-MAX_COLUMNS = 1_000_000
-"""Column names of all headers of an export together: the manifest and memory hold all of them."""
+ADDED_BY_ARCHIVER = "added by the program that made the zip file"
+TOO_SLOW = "reading it takes longer than an invocation"
+MAX_DESCRIPTION_BYTES = 16 << 20
+"""Bytes of the descriptions of all files as JSON, with names, headers and notes. The manifest and memory hold them."""
 
 
 class _DeadlineReached(Exception):
@@ -121,39 +138,64 @@ class _Unpacking:
 
     def run(self) -> Unpacked:
         counter = LimitCounter(self.limits, self.raw.bytes)
-        walker = MemberWalker(self.raw, self.keys, self.bucket, counter, self.progress.zips, self._check_deadline)
-        files: list[StoredFile] = []
-        columns = 0
+        walker = MemberWalker(
+            self.raw, self.keys, self.bucket, self._read, counter, self.progress.zips, self._attempt_in_time
+        )
+        members: list[Member] = []
         # Lists all members before it stores the first: what exceeds a limit or cannot be read is rejected early.
-        for member in list(walker.members()):
+        self._attempt("/", lambda: members.extend(walker.members()))
+        files: list[StoredFile] = []
+        size = 0
+        for member in members:
             files.append(self.progress.files.get(member.part) or self._stored_file(member))
-            columns += len(files[-1].columns)
-            if columns > MAX_COLUMNS:
-                raise Rejected(Reason.TOO_LARGE, f"more than {MAX_COLUMNS} columns in all")
-        return Unpacked(tuple(files), kind_of(file.dataset for file in files))
+            size += _description_bytes(files[-1])
+            if size > MAX_DESCRIPTION_BYTES:
+                reason = f"names, headers and notes of more than {MAX_DESCRIPTION_BYTES} bytes in all"
+                raise Rejected(Reason.TOO_LARGE, reason)
+        return Unpacked(tuple(files), kind_of(file.dataset for file in files), tuple(walker.notes))
 
     def _stored_file(self, member: Member) -> StoredFile:
+        self._attempt_in_time(member.part, lambda: self.progress.mark_done(member.part, *self._store(member)))
+        return self.progress.files[member.part]
+
+    def _attempt_in_time(self, name: str, action: Callable[[], None]) -> None:
         self._check_deadline()
+        self._attempt(name, action)
+
+    def _attempt(self, name: str, action: Callable[[], None]) -> None:
+        """Call ``action``, which the end of the invocation may interrupt. It is called in at most three invocations."""
         try:
-            file, table = self._store(member)
+            action()
         except _InvocationEnding:
-            if self.progress.interrupted == member.part:
-                # The checkpoint holds all members before it, so this invocation spent its time only on this one.
+            if self.progress.too_slow == name:
                 raise Rejected(Reason.TOO_LARGE, "a file that takes longer than an invocation to unpack") from None
-            self.progress.interrupted = member.part
+            if self.progress.interrupted == name:
+                # The checkpoint holds all that is done before it, so this invocation spent its time only on this.
+                self.progress.too_slow = name
+            self.progress.interrupted = name
             raise _DeadlineReached from None
-        self.progress.mark_done(member.part, file, table)
-        return file
+
+    def _read(self, key: str, first: int, last: int) -> Iterator[bytes]:
+        """Bytes of an object. The time is checked here, too, because millions of them can inflate to nothing."""
+        return self._limited(self.bucket.read(key, first, last))
 
     def _store(self, member: Member) -> tuple[StoredFile, PendingUpload | None]:
         """Write the member to its object, and describe its content. The upload holds its rows, if it has a table."""
         chunks = self._limited(member.chunks())
         sample = read_sample(chunks)
-        dataset = dataset_of(member.name, sample_header(sample), self.custom_datasets)
+        added = is_added_by_archiver(member.name, sample)
+        columns = () if added else find_header(sample, self._is_known_header).columns
+        dataset = OTHER if added else dataset_of(member.name, columns, self.custom_datasets)
         key = self.keys.data(dataset.name, member.part)
         with self.bucket.writer(key) as writer:
             tee = _HashingTee(writer)
-            content, upload = self._read_content(member, dataset, tee.of(chain((sample,), chunks)))
+            passed = tee.of(chain((sample,), chunks))
+            if added or self.progress.too_slow == member.part:
+                consume(passed)
+                note = TOO_SLOW if not added else ADDED_BY_ARCHIVER if self.with_tables else ""
+                content, upload = CsvContent(columns).with_notes({"noTable": note}), None
+            else:
+                content, upload = self._read_content(member, dataset, passed)
         file = StoredFile(
             name=manifest_name(member.name),
             dataset=dataset.name,
@@ -174,7 +216,7 @@ class _Unpacking:
         if not is_csv(member.name, dataset):
             consume(chunks)
             unknown = dataset is OTHER and self.with_tables
-            return CsvContent().with_note("noTable", UNKNOWN_DATASET) if unknown else CsvContent(), None
+            return CsvContent().with_notes({"noTable": UNKNOWN_DATASET if unknown else ""}), None
         from exports.unpack import tables
 
         columns = (dataset.columns or known_tables().get(dataset.name)) if self.with_tables else None
@@ -184,13 +226,18 @@ class _Unpacking:
             key = self.keys.table(dataset.name, member.number)
             origin = Origin(self.keys.export_id, self.keys.requested_date)
             target = tables.Target(columns, origin, partial(self.bucket.pending_writer, key))
-        content, writer = tables.read_table(chunks, lambda: self._limited(member.chunks()), target)
+        content, writer = tables.read_table(
+            chunks, lambda: self._limited(member.chunks()), target, self._is_known_header
+        )
         if writer and self.keys.requested_month < self.tables_from:
-            content = content.with_note("outsideTables", f"requested before {self.tables_from} (tablesFrom)")
+            content = content.with_notes({"outsideTables": f"requested before {self.tables_from} (tablesFrom)"})
         if target or not self.with_tables:
             return content, writer.upload if writer else None
         reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if columns else UNKNOWN_DATASET
-        return content.with_note("noTable", reason), None
+        return content.with_notes({"noTable": content.notes.get("noTable") or reason}), None
+
+    def _is_known_header(self, columns: Sequence[str]) -> bool:
+        return is_known_header(columns, self.custom_datasets)
 
     def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -220,10 +267,16 @@ def write_table_again(
     custom = {dataset.name: dataset.columns for dataset in custom_datasets}
     columns = {**known_tables(), **custom}.get(file["dataset"], {})
     target = tables.Target(columns, Origin(keys.export_id, keys.requested_date), open_table)
-    _, writer = tables.read_table(chunks(), chunks, target)
+    _, writer = tables.read_table(chunks(), chunks, target, lambda columns: is_known_header(columns, custom_datasets))
     if writer is None:
         raise NonRetryableError("TableNotWritten")
     return writer.upload
+
+
+def _description_bytes(file: StoredFile) -> int:
+    """About the bytes of the file in the manifest: its texts, and the names of the members."""
+    texts = (file.name, file.dataset, file.key, file.table_key, file.sha256, file.columns, file.notes, file.name)
+    return len(json.dumps(texts)) + 120
 
 
 class _HashingTee:

@@ -1,5 +1,6 @@
 """Rows and columns are those of the csv module of Python, for any bytes and any chunks, by both readers."""
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from exports.errors import Rejected
 from exports.formats import csv_reader
 from exports.formats.csv_reader import BATCH_ROWS, MAX_CELLS, LenientReader, Refused, StrictReader
-from exports.formats.csv_text import CELL_CHARACTERS, HEADER_CHARACTERS, UTF_8, Malformed
+from exports.formats.csv_text import CELL_CHARACTERS, HEADER_CHARACTERS, MARK, UTF_8, Malformed, find_header
 from exports.model import Reason
 from tests.unit.builders import in_chunks, peak_memory
 
@@ -25,10 +26,12 @@ Rows = list[tuple[str, ...]]
 
 
 def by_csv_module(body: bytes) -> tuple[tuple[str, ...], Rows]:
-    """Header and rows; missing cells of a row are empty."""
-    text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", errors="replace", newline="")
+    """Header and rows, without byte order marks; missing cells of a row are empty."""
+    text = io.StringIO(body.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"), newline="")
     records = [tuple(record) for record in csv.reader(text) if record]
     header = records[0] if records else ()
+    if header and header[0].startswith(MARK):
+        header = (header[0].lstrip(MARK).strip('"'), *header[1:])
     return header, [record + ("",) * (len(header) - len(record)) for record in records[1:]]
 
 
@@ -43,7 +46,7 @@ def rows_of(reader: StrictReader | LenientReader) -> tuple[tuple[str, ...], Rows
 
 
 def strict(body: bytes, *, chunk: int = 64 << 10) -> StrictReader:
-    return StrictReader(body[: 64 << 10], in_chunks(body, chunk), UTF_8)
+    return StrictReader(body[: 64 << 10], in_chunks(body, chunk), UTF_8, find_header(body[: 64 << 10]))
 
 
 def lenient(body: bytes, *, chunk: int = 64 << 10) -> LenientReader:
@@ -218,7 +221,7 @@ def test_a_batch_has_a_limited_number_of_bytes(
 def test_an_empty_chunk_is_not_the_end() -> None:
     chunks = [b"a,b\n", b"", b"1,2\n"]
 
-    assert rows_of(StrictReader(b"a,b\n", iter(chunks), UTF_8)) == (("a", "b"), [("1", "2")])
+    assert rows_of(StrictReader(b"a,b\n", iter(chunks), UTF_8, find_header(b"a,b\n"))) == (("a", "b"), [("1", "2")])
     assert rows_of(LenientReader(iter(chunks), UTF_8)) == (("a", "b"), [("1", "2")])
 
 
@@ -228,7 +231,7 @@ def test_an_error_before_the_header_is_raised() -> None:
         raise Rejected(Reason.CORRUPT, "bad CRC")
 
     with pytest.raises(Rejected):
-        rows_of(StrictReader(b"", chunks(), UTF_8))
+        rows_of(StrictReader(b"", chunks(), UTF_8, find_header(b"")))
 
 
 @pytest.mark.parametrize("rows", [1, 10, 30_000])
@@ -238,7 +241,7 @@ def test_errors_of_the_chunks_are_raised_as_they_are(rows: int, error: BaseExcep
         yield b"a,b\n" + b"1,2\n" * rows + b"3"
         raise error
 
-    for reader in (StrictReader(b"a,b\n", chunks(), UTF_8), LenientReader(chunks(), UTF_8)):
+    for reader in (StrictReader(b"a,b\n", chunks(), UTF_8, find_header(b"a,b\n")), LenientReader(chunks(), UTF_8)):
         with pytest.raises(type(error)) as raised:
             rows_of(reader)
         assert raised.value is error

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exports.datasets.table_schemas import Columns, Origin, known_tables
 from exports.formats import csv_reader, parquet_writer
 from exports.formats.csv_reader import CsvReader, LenientReader, Refused, StrictReader
-from exports.formats.csv_text import UTF_8
+from exports.formats.csv_text import UTF_8, find_header
 from exports.formats.parquet_writer import Written, write_table
 from tests.unit.builders import in_chunks
 
@@ -31,7 +31,7 @@ Reader = Callable[[bytes], CsvReader]
 
 
 def strict(body: bytes) -> CsvReader:
-    return StrictReader(body, in_chunks(body, 1_000), UTF_8)
+    return StrictReader(body, in_chunks(body, 1_000), UTF_8, find_header(body))
 
 
 def lenient(body: bytes) -> CsvReader:
@@ -235,7 +235,9 @@ def test_errors_of_the_source_are_raised_as_they_are(read: Reader, error: BaseEx
         yield csv_of(HEADER, *([str(row), str(row), "", ""] for row in range(5_000)))
         raise error
 
-    reader = StrictReader(csv_of(HEADER), chunks(), UTF_8) if read is strict else LenientReader(chunks(), UTF_8)
+    sample = csv_of(HEADER)
+    strict_reader = StrictReader(sample, chunks(), UTF_8, find_header(sample))
+    reader = strict_reader if read is strict else LenientReader(chunks(), UTF_8)
     with pytest.raises(type(error)) as raised:
         write(reader)
     assert raised.value is error

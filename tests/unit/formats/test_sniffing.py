@@ -33,6 +33,9 @@ def is_complete_zip(body: bytes, step: int = 1000) -> bool:
         (gzip.compress(b"a,b\n", mtime=0), "csv.gz"),
         (b"a,b\n", "csv"),
         (b"PK,name\n", "csv"),
+        (b"PK\7\x08" + zip_of(), "zip"),
+        (b"PK00" + zip_of(), "zip"),
+        (b"PK00,name\n", "csv"),
         (b"P", "csv"),
     ],
 )
@@ -69,6 +72,21 @@ def test_incomplete_zip_is_detected(missing: int) -> None:
 def test_zip_with_bytes_before_or_after_it_is_not_complete() -> None:
     assert not is_complete_zip(zip_of() + b"x")
     assert not is_complete_zip(b"x" + zip_of())
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize("marker", [b"PK\7\x08", b"PK00"])
+def test_contents_02_a_zip_with_the_marker_of_a_split_file_is_complete(marker: bytes, step: int) -> None:
+    assert is_complete_zip(marker + zip_of(), step)
+    assert not is_complete_zip(marker + zip_of()[:-1], step)
+    assert not is_complete_zip(marker + b"x" + zip_of(), step)
+
+
+def test_contents_02_a_stream_that_ends_after_an_inner_zip_is_not_complete() -> None:
+    inner = zip_of()
+    outer = zipped({"inner.zip": inner, "b.csv": b"x"}, method=zipfile.ZIP_STORED)
+
+    assert not is_complete_zip(outer[: outer.find(inner) + len(inner)])
 
 
 def test_complete_zip64_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from exports.formats.zip_reader import (
     TAIL_BYTES,
     ObjectSlice,
     directory,
+    ends_as_zip,
     gunzipped,
     read_entry,
     stored_slice,
@@ -413,3 +414,62 @@ def test_random_bytes_are_corrupt() -> None:
     generator = random.Random(1)
 
     assert {rejection(generator.randbytes(generator.randrange(2_000))) for _ in range(200)} == {Reason.CORRUPT}
+
+
+def test_contents_11_what_follows_a_short_gzip_member_is_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = 0
+    decompressobj = zlib.decompressobj
+
+    class Counting:
+        def __init__(self, wbits: int) -> None:
+            self._inflater = decompressobj(wbits=wbits)
+
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            nonlocal copied
+            piece = self._inflater.decompress(data, max_length)
+            copied += len(self._inflater.unused_data)
+            return piece
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._inflater, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    body = gzip.compress(b"", mtime=0) * 10_000
+
+    assert b"".join(gunzipped(iter([body]))) == b""
+    assert copied <= 10_000 * 1_024
+
+
+def test_contents_11_gzip_members_above_the_limit_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.formats.zip_reader.MAX_GZIP_MEMBERS", 3)
+    member = gzip.compress(CSV, mtime=0)
+
+    assert b"".join(gunzipped(in_chunks(member * 3, 7))) == CSV * 3
+    with pytest.raises(Rejected, match="TOO_LARGE"):
+        b"".join(gunzipped(in_chunks(member * 4, 7)))
+
+
+@given(sizes=st.lists(st.integers(0, 5_000), min_size=1, max_size=5), chunk=st.sampled_from([1, 999, 1_024, 300_000]))
+def test_contents_11_members_of_any_length_are_inflated(sizes: list[int], chunk: int) -> None:
+    """Random bytes do not compress, so members end at any position of the growing steps."""
+    generator = random.Random(1)
+    bodies = [generator.randbytes(size) for size in sizes]
+
+    assert b"".join(gunzipped(in_chunks(b"".join(map(gzip.compress, bodies)), chunk))) == b"".join(bodies)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (zipped({"a": b""}), True),
+        (b"MZ" + zipped({"a": b""}), True),
+        (zipped({}), False),
+        (b"a,b\n" + zipped({}), False),
+        (b"a,b\n1,2\n", False),
+        (zipped({"a": b""})[1:], True),
+        (zipped({"a": b""}) + b"\n", False),
+        (b"", False),
+    ],
+)
+def test_contents_02_a_zip_with_members_is_detected_at_its_end(body: bytes, expected: bool) -> None:
+    assert ends_as_zip(window_of(body)) is expected

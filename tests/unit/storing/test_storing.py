@@ -101,6 +101,7 @@ def test_the_item_has_the_values_of_the_manifest() -> None:
             Outcome.STORED,
             {
                 "kind": "agent",
+                "isTruncated": False,
                 "manifestKey": "manifests/export-1.json",
                 "bytes": 700,
                 "rawCrc32": "AAAAAA==",
@@ -399,7 +400,7 @@ def test_a_retryable_service_error_is_raised_for_the_workflow() -> None:
         harness.store()
 
 
-def test_a_results_file_that_is_no_json_object_is_ignored() -> None:
+def test_contents_13_a_results_file_that_is_no_json_object_is_noted() -> None:
     harness = StoringHarness(export())
     harness.bucket.put_json("data/agent_results/r.json", ["odd"])
 
@@ -415,3 +416,77 @@ def test_an_invocation_without_time_left_is_unfinished(where: str) -> None:
 
     assert harness.store() == UNFINISHED
     assert harness.records.settled == []
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"ExportSummary": {"isTruncated": True}},
+        {"ExportSummary": {"isTruncated": "true"}},
+        {"ExportSummary": {"IsTruncated": "TRUE"}},
+        {"ExportSummary": {"isTruncated": 1}},
+        {"isTruncated": True, "ExportSummary": None},
+        {"isTruncated": True, "ExportSummary": {"isTruncated": False}},
+    ],
+)
+def test_contents_13_truncated_by_its_own_account_is_truncated(results: Mapping[str, Any]) -> None:
+    harness = StoringHarness(export(is_truncated=False))
+    harness.bucket.put_json("data/agent_results/r.json", results)
+
+    harness.store()
+
+    ((outcome, details),) = harness.records.settled
+    assert (outcome, details["isTruncated"]) == (Outcome.TRUNCATED, True)
+    assert harness.bucket.read_json("manifests/export-1.json")["isTruncated"] is True
+
+
+@pytest.mark.parametrize(
+    "results", [{}, {"ExportSummary": {"isTruncated": "false"}}, {"isTruncated": None}, {"isTruncated": ["true"]}]
+)
+@pytest.mark.parametrize("by_service", [True, False])
+def test_contents_13_the_account_of_the_service_counts_alone(results: Mapping[str, Any], by_service: bool) -> None:
+    harness = StoringHarness(export(is_truncated=by_service))
+    harness.bucket.put_json("data/agent_results/r.json", results)
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is (Outcome.TRUNCATED if by_service else Outcome.STORED)
+
+
+def test_contents_13_one_of_several_results_files_is_enough() -> None:
+    harness = StoringHarness(export())
+    second = replace(FILES[1], name="inner.zip/2_results.json", key="data/agent_results/r2.json")
+    harness.pipeline.unpacks = lambda: Unpacked((*FILES, second), Kind.AGENT)
+    harness.bucket.put_json(second.key, {"ExportSummary": {"isTruncated": True, "ActualStartTime": "later"}})
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is Outcome.TRUNCATED
+    assert harness.bucket.read_json("manifests/export-1.json")["actualStartTime"] == "2026-11-20 00:00:03"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 10_000, b"\xff", b"1" * 5_000])
+def test_contents_13_a_results_file_that_cannot_be_read_is_noted(body: bytes) -> None:
+    harness = StoringHarness(export())
+    harness.bucket.objects["data/agent_results/r.json"] = body
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is Outcome.STORED
+    notes = harness.bucket.read_json("manifests/export-1.json")["schemaNotes"]
+    assert [(note["name"], list(note)) for note in notes] == [
+        ("1_results.json", ["name", "malformed"]),
+        ("1_osInfo.csv", ["name", "unknown"]),
+    ]
+
+
+def test_contents_02_notes_of_zip_files_are_in_the_manifest() -> None:
+    harness = StoringHarness(export())
+    harness.pipeline.unpacks = lambda: Unpacked(FILES, Kind.AGENT, ({"name": "export-1.zip", "leadingBytes": 4},))
+
+    harness.store()
+
+    assert harness.bucket.read_json("manifests/export-1.json")["schemaNotes"] == [
+        {"name": "export-1.zip", "leadingBytes": 4},
+        {"name": "1_osInfo.csv", "unknown": ["b"]},
+    ]

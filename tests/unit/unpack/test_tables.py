@@ -4,7 +4,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -229,3 +230,189 @@ def test_a_table_before_the_first_month_of_the_tables_is_noted(bucket: FakeBucke
 
     assert early.table_key
     assert (early.notes, first.notes) == ({"outsideTables": "requested before 2026-12 (tablesFrom)"}, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [
+        (b"\n", 1),
+        (b"\r\n\r\n", 2),
+        (b",,,\n", 1),
+        (b"  \n", 1),
+        (b"sep=,\r\n", 1),
+        (b"\n\xef\xbb\xbf", 1),
+        (b"Servers\nexported on 2020-07-14, by admin\n\n", 3),
+        (b'"a title\nof two lines"\n', 2),
+    ],
+)
+def test_contents_04_lines_before_the_header_are_skipped_and_noted(
+    bucket: FakeBucket, before: bytes, lines: int
+) -> None:
+    file = stored(bucket, "1_osInfo.csv", before + written([OS_INFO, ROW, ROW]))
+
+    assert (file.rows, file.columns, file.notes) == (2, tuple(OS_INFO), {"linesBeforeHeader": lines})
+    assert [row["agentid"] for row in rows_of(bucket.pending[str(file.table_key)])] == ["o-1", "o-1"]
+    assert bucket.objects[file.key] == before + written([OS_INFO, ROW, ROW])
+
+
+def test_contents_04_a_title_does_not_hide_the_dataset(bucket: FakeBucket) -> None:
+    file = stored(bucket, "what.csv", b"A title\n" + written([OS_INFO, ROW]))
+
+    assert (file.dataset, file.columns) == ("agent_os_info", tuple(OS_INFO))
+
+
+def test_contents_04_of_an_unknown_dataset_the_first_line_is_the_header(bucket: FakeBucket) -> None:
+    assert stored(bucket, "what.csv", b"a title\na,b\n1,2\n").columns == ("a title",)
+    assert stored(FakeBucket(), "only.csv", b",,\n,,\n").columns == ("", "", "")
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (lambda text: MARK + text.encode(), "utf-8-sig"),
+        (lambda text: MARK + MARK + text.encode(), "utf-8-sig"),
+        (lambda text: MARK + text.encode("cp1252"), "windows-1252"),
+        (lambda text: text.encode("utf-16"), "utf-16-le"),
+        (lambda text: text.encode("utf-32"), "utf-32-le"),
+        (lambda text: b"\0\0\xfe\xff" + text.encode("utf-32-be"), "utf-32-be"),
+    ],
+    ids=["utf-8", "twice", "windows-1252", "utf-16", "utf-32-le", "utf-32-be"],
+)
+def test_contents_04_a_byte_order_mark_is_skipped_and_noted(
+    bucket: FakeBucket, text: Callable[[str], bytes], encoding: str
+) -> None:
+    body = text(written([OS_INFO, [*ROW[:5], "straße", *ROW[6:]]]).decode())
+
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    assert (file.dataset, file.columns, file.notes) == ("agent_os_info", tuple(OS_INFO), {"encoding": encoding})
+    assert [row["hostname"] for row in rows_of(bucket.pending[str(file.table_key)])] == ["straße"]
+
+
+@pytest.mark.parametrize("text", ["caf\xe9", "\x80uro", "na\xefve \x93quoted\x94"])
+def test_bad_input_35_latin_1_in_a_cell_is_decoded_and_noted(bucket: FakeBucket, text: str) -> None:
+    body = b"".join([written([OS_INFO]), b"1,o-1,L,7,x,", text.encode("latin-1"), b",,\n"])
+
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    assert file.notes == {"encoding": "windows-1252"}
+    (row,) = rows_of(bucket.pending[str(file.table_key)])
+    assert row["hostname"] == text.encode("latin-1").decode("cp1252")
+    assert bucket.objects[file.key] == body
+
+
+NAMES = b"accountNumber,agentId,osName,osVersion,cpuType,hostName,hypervisor,timestamp\n"
+LINE = b"1,o-1,L,7,x,web%02d,,\n"
+
+
+def lines(*hosts: bytes) -> bytes:
+    """A row for each host name, which may contain quotes."""
+    return NAMES + b"".join(b"1,o-1,L,7,x,%s,,\n" % host for host in hosts)
+
+
+@pytest.mark.parametrize(
+    ("body", "rows", "line"),
+    [
+        (lines(b"web01", b'"web02', b"web03", b'"web04"', b"web05"), 3, 3),
+        (lines(b"web01", b'"web02', b"web03"), 2, 3),
+        (lines(b"web01", b"web02", b'"web03'), 3, 4),
+        (lines(b'"web01" a', b'"web02', b"web03", b'x"y'), 2, 2),
+        (lines(b'"web\n01"', b'"web02', b'"web03"'), 2, 4),
+        (lines(b'"web01').replace(b"\n", b"\r"), 1, 2),
+        (lines(b"web01", b'"web02', b"web03").replace(b"\n", b"\r\n"), 2, 3),
+        (b'"' + lines(b"web01", b"web02"), 0, 1),
+    ],
+    ids=["to the next quote", "to the end", "last line", "twice", "after a cell of two lines", "cr", "crlf", "header"],
+)
+def test_contents_05_a_quote_that_swallows_lines_is_noted_with_its_line(
+    bucket: FakeBucket, body: bytes, rows: int, line: int
+) -> None:
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    expected = list(csv.reader(io.StringIO(body.decode(), newline="")))
+    assert (file.rows, len(expected) - 1) == (rows, rows)
+    assert file.notes["suspiciousQuote"] == line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lines(b'"web01"', b'"web ""02"""', b'"a,b"', b'""'),
+        lines(b'"web\n01"', b'"\n\n"', b'"a ""b""\n"'),
+        lines(b'19" rack', b'a "b" c', b'x"'),
+        written([OS_INFO, ROW]) + b"\n\n",
+        NAMES,
+    ],
+    ids=["quoted", "cells of several lines", "quotes in text", "blank lines", "header"],
+)
+def test_contents_05_quotes_that_swallow_nothing_are_not_noted(bucket: FakeBucket, body: bytes) -> None:
+    assert "suspiciousQuote" not in stored(bucket, "1_osInfo.csv", body).notes
+
+
+def test_contents_05_a_quote_after_an_encoding_and_a_title_is_found(bucket: FakeBucket) -> None:
+    body = b"A title\n" + lines(b"caf\xe9", b'"web02', b"web03")
+
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    assert file.notes["suspiciousQuote"] == 4
+    assert (file.notes["encoding"], file.notes["linesBeforeHeader"]) == ("windows-1252", 1)
+
+
+@pytest.mark.parametrize("last", [b"", b"1\n"], ids=["regular", "ragged"])
+@pytest.mark.parametrize("at", [0, 30_000], ids=["first", "last"])
+@pytest.mark.parametrize("size", [200_000, CELL_CHARACTERS])
+def test_contents_06_a_large_cell_is_in_the_table(bucket: FakeBucket, at: int, last: bytes, size: int) -> None:
+    command = "java " + "é" * (size - 5)
+    body = NAMES + LINE % 1 * at + f"1,o-1,L,7,x,{command},,\n".encode() + LINE % 2 + last
+
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    assert file.rows == at + 2 + bool(last)
+    assert rows_of(bucket.pending[str(file.table_key)])[at]["hostname"] == command
+
+
+def test_contents_06_many_large_cells_are_in_the_table(bucket: FakeBucket) -> None:
+    generator = random.Random(1)
+    cells = [generator.randbytes(100_000).hex() for _ in range(80)]
+    body = written([OS_INFO, *([*ROW[:5], cell, "", ""] for cell in cells)])
+
+    file = stored(bucket, "1_osInfo.csv", body)
+
+    assert [row["hostname"] for row in rows_of(bucket.pending[str(file.table_key)])] == cells
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        NAMES + b",,,,,,,\n" * 500,
+        NAMES + b"a\n" * 500,
+        NAMES + b"\n" * 4_000 + b"a\n",
+        NAMES + b"," * 4_000 + b"\n",
+        b"a," * 1_000 + b"\n" + b"a\n" * 5,
+        NAMES + b",,,,,,,\n" * 500 + b"\xff\n",
+    ],
+    ids=["commas", "one cell", "blank lines", "one row", "wide header", "not utf-8"],
+)
+@pytest.mark.parametrize("name", ["1_osInfo.csv", "what.csv"])
+def test_contents_10_a_file_of_too_many_cells_is_stored_without_a_table(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, body: bytes, name: str
+) -> None:
+    monkeypatch.setattr("exports.formats.csv_reader.MAX_STRICT_CELLS", 3_000)
+    monkeypatch.setattr("exports.formats.csv_reader.MAX_LENIENT_CELLS", 3_000)
+
+    file = stored(bucket, name, body)
+
+    assert (file.rows, file.table_key, bucket.objects[file.key]) == (None, None, body)
+    assert not bucket.pending
+    assert "noTable" in file.notes
+
+
+def test_contents_10_a_file_at_the_limit_has_a_table(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exports.formats.csv_reader.MAX_STRICT_CELLS", 80)
+    monkeypatch.setattr("exports.formats.csv_reader.MAX_LENIENT_CELLS", 88)
+
+    assert stored(bucket, "1_osInfo.csv", NAMES + b",,,,,,,\n" * 10).rows == 10
+    assert stored(FakeBucket(), "2_osInfo.csv", NAMES + b"a\n" * 10).rows == 10
