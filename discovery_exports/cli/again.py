@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 def again(
     context: Context,
     names: Annotated[
-        list[str], typer.Argument(metavar="RUN|ID...", help="IDs or ARNs of runs that have ended, or IDs of exports.")
+        list[str],
+        typer.Argument(
+            metavar="RUN|ID...", help="IDs or ARNs of runs that have ended, or IDs of exports in the catalog."
+        ),
     ],
     wait: WAIT = False,
     timeout: TIMEOUT = None,

@@ -46,13 +46,13 @@ def show(
     return exit_code_of([str(item.get("status"))])
 
 
-def item_of(context: Context, export_id: str) -> Item:
-    """The item of the export. Raises NotStored if the catalog has none."""
+def item_of(context: Context, export_id: str, *, or_run: bool = False) -> Item:
+    """The item of the export. Raises NotStored if the catalog has none. ``or_run``: nor is there a run with this ID."""
     item = Catalog(context.dynamodb, context.table_name).item(valid_export_id(export_id))
     if item is None:
         raise NotStored(
-            f"No run of the stack {context.stack} has seen the export {export_id}. Check the ID, or store it: "
-            f"discovery-exports store {export_id}"
+            f"The stack {context.stack} knows no {'run and no ' if or_run else ''}export {export_id}. "
+            f"Check the ID, or store the export: discovery-exports store {export_id}"
         )
     return item
 

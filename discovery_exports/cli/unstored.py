@@ -7,15 +7,15 @@ from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import Pending
 from discovery_exports.cli.results import run_failed
-from discovery_exports.cli.run_input import valid_export_id
 from discovery_exports.cli.runs import Execution, Runs
+from discovery_exports.cli.show import item_of
 
 
 def exports_of(context: Context, name: str) -> Sequence[str]:
-    """The exports of a run that has ended, or the export with this ID."""
+    """The exports of a run that has ended, or the export with this ID. Raises NotStored if the stack knows neither."""
     execution = Runs(context).find(name)
     if execution is None:
-        return [valid_export_id(name)]
+        return [str(item_of(context, name, or_run=True)["exportId"])]
     return _planned(context, execution)
 
 

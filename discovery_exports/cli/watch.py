@@ -35,7 +35,7 @@ def watch(
     limit = read_duration(timeout) if timeout is not None else None
     if execution := Runs(context).find(name):
         return wait_for(context, [execution], limit)
-    item = item_of(context, name)
+    item = item_of(context, name, or_run=True)
     item = follow_export(context, name, Clock(context, limit)) or item
     context.output.rows([listing.with_why(item)], MEMBERS, listing.COLUMNS)
     code = exit_code_of([str(item.get("status"))])

@@ -169,7 +169,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "unknown value": (("list", "--status", "done"), 2, "'done' is not a status"),
     "no export ID": (("show", "../x"), 2, "'../x' is not an export ID"),
     "options that exclude each other": (("store", "export-1", "--all"), 2, "one of the three"),
-    "unknown export": (("show", "export-none"), 1, "Check the ID, or store it"),
+    "unknown export": (("show", "export-none"), 1, "Check the ID, or store the export"),
     "unknown run": (("watch", "run-none"), 1, "Check the ID"),
     "unknown stack": (("status", "--stack", "None"), 253, "There is no stack None in us-east-1"),
     "unknown profile": (("status", "--profile", "none"), 253, "Correct --profile"),

@@ -163,7 +163,7 @@ try:
     app(["list", "--help"])
 finally:
     print([name for name in sys.modules if name.partition(".")[0] in
-           {"boto3", "botocore", "aws_cdk", "jsii", "rich", "pydantic", "infra", "fastjsonschema"}], file=sys.stderr)
+           {"boto3", "botocore", "aws_cdk", "jsii", "rich", "infra", "fastjsonschema"}], file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 

@@ -225,7 +225,7 @@ class TestShow:
         answer = run("show", "export-2")
 
         assert (answer.code, answer.out) == (1, "")
-        assert answer.err.endswith("Check the ID, or store it: discovery-exports store export-2\n")
+        assert answer.err.endswith("Check the ID, or store the export: discovery-exports store export-2\n")
 
 
 class TestOutputs:

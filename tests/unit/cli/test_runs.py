@@ -307,7 +307,7 @@ class TestWatch:
         assert run("watch", "e" * 200).code == 0
 
     def test_what_is_neither_is_unknown(self, stack: FakeStack) -> None:
-        assert "has seen the export run-9" in run("watch", "run-9").err
+        assert "knows no run and no export run-9." in run("watch", "run-9").err
         assert run("watch", "run-9").code == 1
 
     def test_a_run_of_another_stack_is_refused(self, stack: FakeStack) -> None:
@@ -333,6 +333,8 @@ class TestAgain:
     def test_ids_and_runs_can_be_mixed(self, stack: FakeStack) -> None:
         stack.steps.executions["run-1"] = {"status": "SUCCEEDED"}
         stack.plans("run-1", "export-1", "export-2", "export-3")
+        for export_id in ("export-9", "export-1"):
+            stack.has(export_id, "REJECTED")
 
         run("again", "export-9", "run-1", "export-1")
 
@@ -363,6 +365,13 @@ class TestAgain:
         assert "InvalidInput: deadlineMinutes" in answer.err
 
     def test_the_new_run_can_be_followed(self, stack: FakeStack) -> None:
+        stack.has("export-1", "TIMED_OUT")
         stack.events = [lambda: stack.ends(stack.run_id, STORED)]
 
         assert run("again", "export-1", "--wait").code == 0
+
+    def test_a_misspelled_run_is_not_taken_for_an_export(self, stack: FakeStack) -> None:
+        answer = run("again", "store-20261123T120000-typo")
+
+        assert (answer.code, stack.steps.inputs) == (1, [])
+        assert "knows no run and no export store-20261123T120000-typo. Check the ID" in answer.err
