@@ -14,10 +14,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from discovery_exports.cli.text import printable
 from local.double.client import Double
 from local.stack.aws import STATE, LocalAws, clean_up_when_ended
 from local.stack.errors import LocalAwsFailed
-from tools.terminal import printable
 
 RUN_TIMEOUT_SECONDS = 180
 FAILURE = "The agent has not reported any data in the requested range."
@@ -25,7 +25,7 @@ FAILURE = "The agent has not reported any data in the requested range."
 
 def show(text: str, **options: Any) -> None:
     """Print text that can have names and messages of others in it."""
-    print(printable(text), **options)
+    print(printable(text, keep="\n"), **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from discovery_exports.cli.text import printable
 from infra.settings.settings import Deployment
-from tools.terminal import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -57,8 +57,8 @@ _JUNK = re.compile(rf"=[ \t]*\r?\n|[\s{_UNPRINTABLE}]+")
 _ENCODED = re.compile(
     "|".join(
         (
-            r"(?P<bytes>(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:(?<!\\)\\++x[0-9A-Fa-f]{2})++)",
-            r"(?<!\\)\\++(?:u(?P<code>[0-9A-Fa-f]{4})|U(?P<long>[0-9A-Fa-f]{8})|(?P<char>[/'\"nrt]))",
+            r"(?P<bytes>(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:(?<!\\)\\++[xX][0-9A-Fa-f]{2})++)",
+            r"(?<!\\)\\++(?:U(?P<long>[0-9A-Fa-f]{8})|[uU](?P<code>[0-9A-Fa-f]{4})|(?P<char>[/'\"nrtNRT]))",
             r"&(?:amp;)*+(?P<entity>(?:#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z]{2,31});)",
             r"(?P<wide>[^\x00-\x7f])",
         )
@@ -170,7 +170,7 @@ def _character(found: re.Match[str]) -> str:
     """The characters that are encoded, without bytes that are not UTF-8."""
     match found.lastgroup:
         case "bytes":
-            encoded = re.findall("[%x][0-9A-Fa-f]*([0-9A-Fa-f]{2})", found[0])
+            encoded = re.findall("[%xX][0-9A-Fa-f]*([0-9A-Fa-f]{2})", found[0])
             return bytes.fromhex("".join(encoded)).decode(errors="ignore")
         case "code" | "long":
             code = int(found[found.lastgroup], 16)
@@ -181,7 +181,7 @@ def _character(found: re.Match[str]) -> str:
             plain = unicodedata.normalize("NFKC", found[0])
             return plain if plain.isascii() else found[0]
         case _:
-            return "\n" if found["char"] in "nrt" else found["char"]
+            return "\n" if found["char"] in "nrtNRT" else found["char"]
 
 
 def install_log_filter() -> None:

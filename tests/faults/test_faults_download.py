@@ -5,6 +5,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -504,6 +505,31 @@ def test_bad_input_40_chunk_of_a_negative_size_does_not_fill_the_memory(copying:
         copying.download().probe()
 
     assert sum(sent) < 64 * MIB
+
+
+ENDLESS = {
+    "interim responses": (b"", b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n"),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", b"A: b\r\n"),
+    "chunks of a byte": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "body without a length": (b"HTTP/1.1 200 OK\r\n\r\n", b"abc"),
+    "error document": (b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+}
+
+
+@pytest.mark.parametrize(("head", "piece"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_bad_input_40_response_without_an_end_ends_with_the_time(copying: Copying, head: bytes, piece: bytes) -> None:
+    def endless(exchange: Get) -> None:
+        exchange.send(head)
+        while True:
+            exchange.send(piece * (64 * 1024 // len(piece)))
+
+    copying.server.always = endless
+    copying.time_left = countdown(200)
+
+    with suppress(SourceError):  # an error document is read in part, and then an answer like any other
+        assert copying.run(max_bytes=1024 * MIB) == Unfinished()
+
+    copying.assert_nothing_visible()
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9" * 16, "-1", "5_0", "+5", "0x5", "\xb2", "5, 5"])
