@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from exports.errors import ExportsError
+from exports.errors import ServiceError
 from exports.s3.crc32 import from_base64, to_base64
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ WORKERS = 8
 """
 
 
-class UploadGone(ExportsError):
+class UploadGone(ServiceError):
     """The multipart upload cannot be completed, only a new one: it was completed or aborted, has expired, or the object
     at its key has changed since the upload was created."""
 
