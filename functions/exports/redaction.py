@@ -59,7 +59,7 @@ _ENCODED = re.compile(
         (
             r"(?P<bytes>(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:(?<!\\)\\++[xX][0-9A-Fa-f]{2})++)",
             r"(?<!\\)\\++(?:U(?P<long>[0-9A-Fa-f]{8})|[uU](?P<code>[0-9A-Fa-f]{4})|(?P<char>[/'\"nrtNRT]))",
-            r"&(?:amp;)*+(?P<entity>(?:#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z]{2,31});)",
+            r"&(?:amp;)*+(?:#[xX](?P<hex>[0-9A-Fa-f]{1,6})|#(?P<decimal>[0-9]{1,7})|(?P<entity>[A-Za-z]{2,31}));",
             r"(?P<wide>[^\x00-\x7f])",
         )
     )
@@ -172,11 +172,11 @@ def _character(found: re.Match[str]) -> str:
         case "bytes":
             encoded = re.findall("[%xX][0-9A-Fa-f]*([0-9A-Fa-f]{2})", found[0])
             return bytes.fromhex("".join(encoded)).decode(errors="ignore")
-        case "code" | "long":
-            code = int(found[found.lastgroup], 16)
+        case "code" | "long" | "hex" | "decimal":
+            code = int(found[found.lastgroup], 10 if found.lastgroup == "decimal" else 16)
             return chr(code) if code < 0x110000 else ""
         case "entity":
-            return html.unescape(f"&{found['entity'].lower()}")
+            return html.unescape(f"&{found['entity'].lower()};")
         case "wide":
             plain = unicodedata.normalize("NFKC", found[0])
             return plain if plain.isascii() else found[0]
