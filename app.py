@@ -4,7 +4,7 @@ import sys
 
 from aws_cdk import App
 
-from infra.lambda_files import PackagesDiffer
+from infra.lambda_files import NotOfTheCode, PackagesDiffer
 from infra.settings.rules import SettingsError
 from infra.settings.settings import Deployment
 from infra.stack import DiscoveryExportsStack
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         deployment = Deployment.from_context(app.node.get_all_context())
         DiscoveryExportsStack(app, deployment.stack_id, settings=deployment, existing=deployment)
-    except (SettingsError, PackagesDiffer) as error:
+    except (SettingsError, PackagesDiffer, NotOfTheCode) as error:
         sys.exit(str(error))
     app.synth()
 

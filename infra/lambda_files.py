@@ -1,11 +1,15 @@
 """The files of the Lambda asset: this project's code, and the packages that it imports.
 
+The code is what the handlers import, so that no other file of the folder is deployed, whoever has put it there.
 ``make setup`` has put the packages into a folder for each architecture of Lambda, from a lock file with the hashes of
 their wheels. Some have native code, so this machine's packages may not run there. Needs no CDK.
 """
 
+import ast
 import csv
 import hashlib
+import os
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Set
 from functools import cache
@@ -20,6 +24,14 @@ REPAIR = (
     if IS_INSTALLED
     else f"rm -rf {PACKAGES.name} && make setup"
 )
+HANDLERS = ("check_exports.py", "plan_run.py", "report_run.py", "store_export.py")
+DATA = (
+    "exports/datasets/datasets.json",
+    "exports/datasets/exports_table.json",
+    "exports/datasets/tables.json",
+    "exports/outcomes/export_event.schema.json",
+    "exports/workflow/run_input.schema.json",
+)
 CODE = {".py", ".json"}
 NATIVE = ".so"
 
@@ -32,17 +44,65 @@ class PackagesDiffer(Exception):
         super().__init__(f"{name} {fault}. This installs the packages again: {REPAIR}")
 
 
+class NotOfTheCode(Exception):
+    """A file that the functions need is not a file of the code: it is missing, a link, or one of two for a module."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        hint = f"This installs the file again: {REPAIR}" if IS_INSTALLED else "See: git status functions"
+        super().__init__(f"functions/{name} {fault}. {hint}")
+
+
 def all_files(architecture: str) -> dict[str, Path]:
-    """The code of the functions by its names in the asset. Raises PackagesDiffer if setup must run first."""
+    """The code of the functions by its names in the asset.
+
+    Raises PackagesDiffer if setup must run first, and NotOfTheCode.
+    """
     return dict(sorted([*own_files(), *package_files(architecture)]))
 
 
 def own_files() -> Iterator[tuple[str, Path]]:
-    """The project's modules and data files: the handlers, and the package that they import."""
-    for name, path in regular_files(FUNCTIONS, CODE):
-        top, _, inside = name.partition("/")
-        if top == "exports" or (path.suffix == ".py" and not inside):
-            yield name, path
+    """The handlers, the modules of this project that they import, directly or not, and the data files."""
+    found: dict[str, Path] = {}
+    waiting = [*HANDLERS]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = regular_file(name)
+            waiting += imported_files(found[name])
+    yield from found.items()
+    yield from ((name, regular_file(name)) for name in DATA)
+
+
+def imported_files(path: Path) -> Iterator[str]:
+    """Names of the files of the package ``exports`` that the module imports, in any of its functions, too."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.Import():
+                modules = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(module), level=0):
+                modules = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+            case _:
+                continue
+        for module in modules:
+            parts = module.split(".")
+            if parts[0] == "exports":
+                yield from (file for end in range(len(parts)) if (file := file_of("/".join(parts[: end + 1]))))
+
+
+def file_of(module: str) -> str | None:
+    """The file of a module, ``exports/model`` or ``exports/aws``; None if it is only a name in a module."""
+    files = [name for name in (f"{module}.py", f"{module}/__init__.py") if os.path.lexists(FUNCTIONS / name)]
+    if len(files) > 1:
+        raise NotOfTheCode(files[1], f"hides {files[0]}")
+    return files[0] if files else None
+
+
+def regular_file(name: str) -> Path:
+    """The file in the folder of the functions. Raises NotOfTheCode if it is a link, or in one, or no file."""
+    path = FUNCTIONS / name
+    if not path.is_file() or path.resolve() != FUNCTIONS.resolve() / name:
+        raise NotOfTheCode(name, "is not a regular file")
+    return path
 
 
 def regular_files(folder: Path, suffixes: Set[str] | None) -> Iterator[tuple[str, Path]]:
@@ -63,7 +123,13 @@ def package_files(architecture: str) -> Iterator[tuple[str, Path]]:
     folder = PACKAGES / architecture
     if not is_equal(folder / LOCK.name, LOCK):
         raise PackagesDiffer(folder, f"does not have the packages of {LOCK.relative_to(ROOT)}")
+    locked = {
+        f"{name.replace('-', '_')}-{version}.dist-info"
+        for name, version in re.findall(r"^([\w.-]+)==([\w.!+]+)", LOCK.read_text("utf-8"), re.MULTILINE)
+    }
     for record in folder.glob("*.dist-info/RECORD"):
+        if record.parent.name not in locked:
+            raise PackagesDiffer(record.parent, f"is no package of {LOCK.relative_to(ROOT)}")
         for name, digest, _ in csv.reader(record.read_text("utf-8").splitlines()):
             path, top = folder / name, name.partition("/")[0]
             if path.suffix not in {*CODE, NATIVE} or top == "bin" or top.endswith(".dist-info"):

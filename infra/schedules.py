@@ -52,9 +52,13 @@ class Schedules(Construct):
             )
 
     def _role(self, state_machine: sfn.IStateMachine, key: kms.IKey | None) -> iam.Role:
-        """Scheduler may assume the role for schedules of this account only."""
-        schedules = f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule*/*"
-        conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": schedules}}
+        """Scheduler may assume the role for schedules of this account's default group only, which these are in.
+
+        The source is the group, never a schedule:
+        https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        """
+        group = f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule-group/default"
+        conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": group}}
         return make_role(
             self,
             "Role",

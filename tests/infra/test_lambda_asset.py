@@ -14,7 +14,7 @@ from typing import get_args
 
 import pytest
 
-from discovery_exports.locations import ROOT
+from discovery_exports.locations import FUNCTIONS, ROOT
 from infra import lambda_asset, lambda_files
 from infra.lambda_files import PackagesDiffer
 from infra.settings.settings import Architecture, Settings
@@ -160,21 +160,106 @@ def test_files_that_no_package_lists_are_left_out(packages: Path) -> None:
     assert dict(lambda_files.package_files("arm64")) == before
 
 
-def test_of_the_functions_only_the_handlers_and_their_package_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not what editors, tools and people leave: hidden files, links, environments, other folders."""
-    monkeypatch.setattr(lambda_files, "FUNCTIONS", tmp_path)
-    code = ["plan_run.py", "exports/model.py", "exports/datasets/tables.json"]
-    others = ["requirements.txt", ".cache/a.py", "venv/a.py", "exports/.a.py", "exports/.b/a.json", "exports/a.py.orig"]
-    for name in (*code, *others):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("1")
-    (tmp_path / "exports" / "link.py").symlink_to(tmp_path / "plan_run.py")
-    (tmp_path / "exports" / "more").symlink_to(tmp_path / "venv")
-    (tmp_path / "exports" / "folder.py").mkdir()
+@pytest.fixture
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for functions with all handlers, of which one imports two modules, and with all data files."""
+    folder = tmp_path / "functions"
+    files = {
+        **dict.fromkeys(
+            [*lambda_files.HANDLERS, *lambda_files.DATA, "exports/__init__.py", "exports/aws/__init__.py"], ""
+        ),
+        "plan_run.py": "import json\nfrom exports.model import Export",
+        "exports/model.py": "def lazy():\n    from exports.aws import discovery",
+        "exports/aws/discovery.py": "from __future__ import annotations",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(lambda_files, "FUNCTIONS", folder)
+    return folder
 
-    assert sorted(name for name, _ in lambda_files.own_files()) == sorted(code)
+
+def test_every_file_of_the_functions_in_git_is_taken() -> None:
+    """Nothing that the functions need is left out, and none of their files is unused."""
+    command = ["git", "ls-files", "--", "*.py", "*.json"]
+    listed = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=True)
+
+    assert {*listed.stdout.split()} - {name for name, _ in lambda_files.own_files()} == set()
+
+
+def test_attack_9_only_what_the_handlers_import_is_taken(functions: Path) -> None:
+    taken = {*lambda_files.HANDLERS, *lambda_files.DATA, "exports/__init__.py", "exports/aws/__init__.py"}
+
+    assert dict(lambda_files.own_files()) == {
+        name: functions / name for name in {*taken, "exports/model.py", "exports/aws/discovery.py"}
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "json.py",
+        "sitecustomize.py",
+        "boto3/__init__.py",
+        "exports/notes.py",
+        "exports/aws/backup.json",
+        "exports/aws/credentials",
+        "exports/model.py.orig",
+        "exports/.#model.py",
+        "exports/__pycache__/model.cpython-313.pyc",
+        ".venv/exports/model.py",
+    ],
+)
+@pytest.mark.parametrize("kind", ["file", "link", "fifo"])
+def test_attack_9_other_files_are_left_out(functions: Path, name: str, kind: str) -> None:
+    before = dict(lambda_files.own_files())
+    path = functions / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "file":
+        path.write_text("import os")
+    elif kind == "link":
+        path.symlink_to(functions / "plan_run.py")
+    else:
+        os.mkfifo(path)
+
+    assert dict(lambda_files.own_files()) == before
+
+
+@pytest.mark.parametrize("name", ["plan_run.py", "exports/model.py", "exports/aws/__init__.py", lambda_files.DATA[0]])
+@pytest.mark.parametrize("replaced", ["link", "folder", "fifo", "missing"])
+def test_attack_9_what_replaces_a_file_of_the_code_is_an_error(
+    functions: Path, tmp_path: Path, name: str, replaced: str
+) -> None:
+    path = functions / name
+    path.rename(tmp_path / "outside")
+    if replaced == "link":
+        path.symlink_to(tmp_path / "outside")
+    elif replaced == "folder":
+        path.mkdir()
+    elif replaced == "fifo":
+        os.mkfifo(path)
+    elif name.startswith("exports/") and name.endswith(".py"):
+        return  # not told from a name in a module; the test of the handlers' imports finds it
+
+    with pytest.raises(lambda_files.NotOfTheCode, match=rf"^functions/{re.escape(name)} is not a regular file"):
+        dict(lambda_files.own_files())
+
+
+def test_attack_9_a_link_to_a_folder_is_an_error(functions: Path, tmp_path: Path) -> None:
+    (functions / "exports" / "aws").rename(tmp_path / "aws")
+    (functions / "exports" / "aws").symlink_to(tmp_path / "aws")
+
+    with pytest.raises(lambda_files.NotOfTheCode, match="is not a regular file"):
+        dict(lambda_files.own_files())
+
+
+def test_attack_9_a_folder_that_hides_a_module_is_an_error(functions: Path) -> None:
+    """Python imports the folder and not the file."""
+    (functions / "exports" / "model").mkdir()
+    (functions / "exports" / "model" / "__init__.py").write_text("import os")
+
+    with pytest.raises(lambda_files.NotOfTheCode, match=r"^functions/exports/model/__init__.py hides exports/model.py"):
+        dict(lambda_files.own_files())
 
 
 # Packages that are not those of the lock file
@@ -196,6 +281,14 @@ def test_packages_of_another_lock_file_are_an_error(packages: Path) -> None:
     (packages / "requirements.txt").write_text("one==0")
 
     with pytest.raises(PackagesDiffer, match="arm64 does not have the packages of requirements"):
+        lambda_files.all_files("arm64")
+
+
+def test_attack_9_a_package_that_the_lock_file_does_not_have_is_an_error(packages: Path) -> None:
+    (packages / "more-1.dist-info").mkdir()
+    (packages / "more-1.dist-info" / "RECORD").write_text("more.py,,")
+
+    with pytest.raises(PackagesDiffer, match=r"^.lambda/arm64/more-1.dist-info is no package of requirements.txt"):
         lambda_files.all_files("arm64")
 
 

@@ -117,6 +117,41 @@ def test_services_assume_roles_only_for_this_account(template: Template, role: s
     assert template.text(trust["Condition"]["ArnLike"]["aws:SourceArn"]).endswith(source)
 
 
+def test_every_service_but_lambda_assumes_roles_only_for_this_account(everything: Template) -> None:
+    """Why not Lambda, and not for single resources: docs/decisions/0017-trusts-name-kinds-of-resources.md."""
+    trusts = [
+        statement
+        for role in everything.of_type("AWS::IAM::Role").values()
+        for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    ]
+    unlimited = [each["Principal"] for each in trusts if "Condition" not in each]
+    limited = [each["Condition"] for each in trusts if "Condition" in each]
+
+    assert unlimited == [{"Service": "lambda.amazonaws.com"}] * 4
+    assert len(limited) == 5
+    for condition in limited:
+        assert everything.text(condition["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
+        assert ":<AWS::Region>:<AWS::AccountId>:" in everything.text(condition["ArnLike"]["aws:SourceArn"])
+
+
+def test_no_role_can_read_or_change_the_access_logs(everything: Template) -> None:
+    granted = [line for role in everything.of_type("AWS::IAM::Role") for line in everything.permissions(role)]
+    statements = everything.properties("Storage/AccessLogs/Policy")["PolicyDocument"]["Statement"]
+
+    assert not [line for line in granted if "AccessLogs" in line]
+    assert not [line for line in granted if line.startswith("s3:") and " on <Storage/Bucket.Arn>" not in line]
+    assert [each["Principal"] for each in statements if each["Effect"] == "Allow"] == [
+        {"Service": "logging.s3.amazonaws.com"}
+    ]
+
+
+def test_no_function_can_delete_a_log(everything: Template) -> None:
+    roles = [role for role in everything.of_type("AWS::IAM::Role") if role.startswith("Functions/")]
+    granted = {line.partition(" ")[0] for role in roles for line in everything.permissions(role)}
+
+    assert {action for action in granted if action.startswith("logs:")} == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
 def logging(role: str) -> list[str]:
     """Permissions of the role of a function for its log."""
     if not role.startswith("Functions/"):

@@ -114,7 +114,7 @@ ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
         (
             "Schedules/Role",
             "scheduler",
-            f"scheduler{ANYWHERE}schedule*/*",
+            f"scheduler{ANYWHERE}schedule-group/default",
             [
                 "sqs:SendMessage on <Schedules/DeadLetters.Arn>",
                 "states:StartExecution on <Workflow/StateMachine>",
