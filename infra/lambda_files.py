@@ -30,6 +30,7 @@ DATA = (
     "exports/datasets/exports_table.json",
     "exports/datasets/tables.json",
     "exports/outcomes/export_event.schema.json",
+    "exports/outcomes/not_found_event.schema.json",
     "exports/workflow/run_input.schema.json",
 )
 CODE = {".py", ".json"}

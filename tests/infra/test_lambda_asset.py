@@ -180,7 +180,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_file_of_the_functions_in_git_is_taken() -> None:
-    """Nothing that the functions need is left out, and none of their files is unused."""
+    """Nothing that the functions need is left out: a new data file belongs into ``DATA``. None of them is unused."""
     command = ["git", "ls-files", "--", "*.py", "*.json"]
     listed = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=True)
 
