@@ -159,6 +159,7 @@ def test_a_recorded_manifest_settles_its_export() -> None:
         "rows": sum(file["rows"] or 0 for file in manifest["files"]),
         "files": len(manifest["files"]),
         "schemaNotes": 0,
+        "isTruncated": False,
     }
 
 
