@@ -9,18 +9,19 @@ from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, ServiceModel, Shape, StringShape, StructureShape
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exports.aws.discovery import DiscoveryService
 from exports.aws.error_codes import CODE, Meaning, meaning
+from exports.aws.export_info import MAX_BYTES, MAX_VALUES
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export
 from exports.runs import EXPORT_ID
 from exports.workflow.batch_state import Pending
 from exports.workflow.checking import BatchPoll
 from tests.unit.answers import Answer, answers
-from tests.unit.builders import NOW, batch
+from tests.unit.builders import NOW, batch, peak_memory
 from tests.unit.fakes import FakeRecords
 from tests.unit.workflow.test_checking import SETTINGS
 
@@ -181,6 +182,41 @@ def test_bad_input_39_any_answer_is_read_or_an_error_that_passes(answer: Any, da
     else:
         for export in found.values():
             assert_is_limited(export)
+
+
+@st.composite
+def bombs(draw: st.DrawFn) -> bytes:
+    """A few bytes, repeated up to the limits and above, in a member of an export or in the place of exports."""
+    before, piece, after = draw(
+        st.sampled_from(
+            [
+                ('"', "x", '"'),
+                ('"\N{GRINNING FACE}', "x", '"'),
+                ('"', r"\u00e9", '"'),
+                ('"', "\N{LATIN SMALL LETTER E WITH ACUTE}", '"'),
+                ("[", "0,", "0]"),
+                ("[", "1.5,", "0]"),
+                ("[", '"ab",', "0]"),
+                ("[", "{},", "0]"),
+                ("[", "[],", "0]"),
+                ("[", '{"":""},', "0]"),
+                ("[", '{"a":{"b":[{}]}},', "0]"),
+            ]
+        )
+    )
+    limit = draw(st.sampled_from([1_000, MAX_VALUES // 6, MAX_VALUES, MAX_BYTES // len(piece.encode())]))
+    value = before + piece * (limit * draw(st.integers(1, 11)) // 10) + after
+    inside = f'[{{"exportId": "export-1", "exportStatus": "SUCCEEDED", "statusMessage": {value}}}]'
+    return f'{{"exportsInfo": {inside if draw(st.booleans()) else value}}}'.encode()
+
+
+@settings(max_examples=max(10, settings().max_examples // 50))
+@given(bombs())
+def test_memory_for_any_response_is_limited(answer: bytes) -> None:
+    found: list[object] = []
+
+    assert peak_memory(lambda: found.append(described_or_error(answer))) < 150 << 20
+    assert isinstance(found[0], ServiceError) or found[0].keys() <= {"export-1"}  # type: ignore[attr-defined]
 
 
 ERRORS = st.fixed_dictionaries(

@@ -250,6 +250,8 @@ def test_several_names_of_an_error_are_treated_alike(names: tuple[str, ...]) -> 
         ("https://bucket.s3.amazonaws.com/key?X-Amz-Signature=s3cr3t", 500, "500"),
         ("Access\nDenied", 403, "403"),
         ("Zugriff verweigert", 400, "400"),
+        ("f00dface" * 8, 400, "400"),
+        ("XAmzSignature.f00d", 403, "403"),
         ("<script>", None, "Unknown"),
         ("", 400, "400"),
         (None, 404, "404"),
