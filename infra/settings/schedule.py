@@ -58,7 +58,7 @@ def _input_check() -> Any:
 
 def _validate_input(given: object) -> object:
     try:
-        return _input_check()(given)
+        return _input_check()({} if given is None else given)
     except fastjsonschema.JsonSchemaValuesException as error:
         faults = "; ".join(fault.message.replace("data", "input", 1) for fault in error.errors)
         raise ValueError(f"would be refused by the run: {faults}") from None

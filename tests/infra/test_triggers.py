@@ -206,6 +206,21 @@ def test_bad_input_31_an_invalid_schedule_is_rejected_by_name_at_synth(schedule:
     assert message in rejected.value.faults["schedules"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"exportIds": None, "deadlineMinutes": 30},
+        {"filters": None, "onFailure": None, "correlationId": None},
+        {"deadlineMinutes": None, "CONTEXT": {"x": 1}, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn"},
+        None,
+    ],
+)
+def test_bad_input_42_43_null_counts_as_left_out_in_the_input_of_a_schedule(given: object) -> None:
+    settings = Settings.from_context({"schedules": [{"expression": "rate(1 day)", "input": given}]})
+
+    assert settings.schedules[0].input == (given or {})
+
+
 @pytest.mark.parametrize("value", [5, "rate(1 hour)", '{"expression": "rate(1 hour)"}', {"expression": "rate(1 hour)"}])
 def test_bad_input_31_schedules_that_are_not_a_list_are_rejected(value: object) -> None:
     with pytest.raises(SettingsError, match="schedules: must be a list"):
