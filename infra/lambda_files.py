@@ -99,9 +99,12 @@ def file_of(module: str) -> str | None:
 
 
 def regular_file(name: str) -> Path:
-    """The file in the folder of the functions. Raises NotOfTheCode if it is a link, or in one, or no file."""
+    """The file in the folder of the functions. Raises NotOfTheCode if it is a link, or in one, or no file.
+
+    Installers may link all files of a package to those in a cache (``uv pip install --link-mode symlink``, Bazel).
+    """
     path = FUNCTIONS / name
-    if not path.is_file() or path.resolve() != FUNCTIONS.resolve() / name:
+    if not path.is_file() or (not IS_INSTALLED and path.resolve() != FUNCTIONS.resolve() / name):
         raise NotOfTheCode(name, "is not a regular file")
     return path
 

@@ -94,6 +94,21 @@ def test_the_installed_package_has_the_files_of_the_asset(python: Path, tmp_path
     assert installed == {name: sha256(path).hex() for name, path in all_files(architecture).items()}
 
 
+def test_an_installer_may_link_to_the_files_of_the_package(python: Path, tmp_path: Path) -> None:
+    """As ``uv pip install --link-mode symlink`` and Bazel do."""
+    script = (
+        "from discovery_exports.infra.lambda_files import FUNCTIONS, all_files;"
+        "print(FUNCTIONS.parents[1], all_files('arm64').keys())"
+    )
+    expected = run(python, tmp_path, "-c", script).stdout
+    (package,) = python.parents[1].glob("lib/python*/site-packages/discovery_exports")
+
+    shutil.copytree(package, tmp_path / package.name, copy_function=os.symlink)
+
+    found = run(python, tmp_path, "-c", script, PYTHONPATH=str(tmp_path)).stdout
+    assert found == expected.replace(str(package.parent), str(tmp_path))
+
+
 def test_an_incomplete_installation_is_an_error_that_has_the_command(python: Path, tmp_path: Path) -> None:
     script = (
         "from pathlib import Path; from discovery_exports.infra import lambda_files;"
