@@ -253,6 +253,18 @@ def test_attack_9_a_link_to_a_folder_is_an_error(functions: Path, tmp_path: Path
         dict(lambda_files.own_files())
 
 
+def test_files_of_the_installed_package_may_be_links(
+    functions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some installers link every file to a cache."""
+    before = dict(lambda_files.own_files())
+    (functions / "plan_run.py").rename(tmp_path / "cached")
+    (functions / "plan_run.py").symlink_to(tmp_path / "cached")
+    monkeypatch.setattr(lambda_files, "IS_INSTALLED", True)
+
+    assert dict(lambda_files.own_files()) == before
+
+
 def test_attack_9_a_folder_that_hides_a_module_is_an_error(functions: Path) -> None:
     """Python imports the folder and not the file."""
     (functions / "exports" / "model").mkdir()
