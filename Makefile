@@ -6,7 +6,7 @@ TESTS ?= tests/unit tests/infra
 CDK_FLAGS ?=
 PYTEST_FLAGS ?=
 LOCK_FLAGS ?=
-fuzz: FUZZ_EXAMPLES ?= 10000
+fuzz: FUZZ_EXAMPLES ?= 4000
 fuzz: SEED ?= 1
 
 VENV := .venv
