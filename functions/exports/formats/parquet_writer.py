@@ -8,7 +8,6 @@ columns have dictionaries.
 """
 
 import json
-import math
 import typing
 from array import array
 from collections import Counter
@@ -16,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from arro3.compute import cast, is_null
+from arro3.compute import cast
 from arro3.compute import max as highest
 from arro3.compute import min as lowest
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 from arro3.io import write_parquet
 
-from exports.datasets.column_types import CONVERTIBLE
+from exports.datasets.column_types import BOUNDS, CONVERTIBLE
 from exports.datasets.table_schemas import Columns, Origin
 from exports.formats.csv_reader import BATCH_ROWS, TEXT, Batch, CsvReader, Refused
 
@@ -216,17 +215,14 @@ def _of_type(cells: Array, kind: str) -> tuple[Array, Sequence[tuple[int, str]]]
     if kind == "string":
         return cells, ()
     values = cast(cells, TYPES[kind])
-    if values.null_count == cells.null_count and (kind != "double" or _is_finite(values)):
+    if values.null_count == cells.null_count and _are_in_bounds(values, kind):
         return values, ()
     return _read_again(cells, values, kind)
 
 
 def _read_again(cells: Array, values: Array, kind: str) -> tuple[Array, list[tuple[int, str]]]:
     """Write the cells that were not converted in another form, and convert all of them again."""
-    if kind == "double":
-        unread = [value is None or not math.isfinite(value) for value in values.to_pylist()]
-    else:
-        unread = is_null(values).to_pylist()
+    unread = [not _is_in_bounds(value, kind) for value in _plain(values, kind).to_pylist()]
     texts = cells.to_pylist()
     unfit = []
     for row, (cell, again) in enumerate(zip(texts, unread, strict=True)):
@@ -237,11 +233,22 @@ def _read_again(cells: Array, values: Array, kind: str) -> tuple[Array, list[tup
     return cast(Array(texts, TEXT), TYPES[kind]), unfit
 
 
-def _is_finite(values: Array) -> bool:
-    """Whether no value is infinite or NaN, which is above all others, or with a sign below."""
-    if values.null_count == len(values):
+def _are_in_bounds(values: Array, kind: str) -> bool:
+    """Whether all values but nulls are in the bounds of their type. To Arrow, NaN is above or below all others."""
+    if kind == "bigint" or values.null_count == len(values):
         return True
-    return math.isfinite(highest(values).as_py()) and math.isfinite(lowest(values).as_py())
+    plain = _plain(values, kind)
+    return _is_in_bounds(highest(plain).as_py(), kind) and _is_in_bounds(lowest(plain).as_py(), kind)
+
+
+def _is_in_bounds(value: float | None, kind: str) -> bool:
+    low, high = BOUNDS[kind]
+    return value is not None and low <= value <= high
+
+
+def _plain(values: Array, kind: str) -> Array:
+    """Times as microseconds: Python's datetime does not have all of them."""
+    return cast(values, TYPES["bigint"]) if kind == "timestamp" else values
 
 
 def _not_null(cells: Array) -> Iterator[tuple[int, str]]:

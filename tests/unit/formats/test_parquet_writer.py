@@ -140,6 +140,30 @@ def test_bad_input_36_a_leap_second_is_the_next_second() -> None:
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("0000-07-14 20:46:38", None),
+        ("0000-12-31 23:00:00-02:00", None),
+        ("9999-12-31 23:59:59-01:00", None),
+        ("9999-12-31 23:59:60", None),
+        ("0001-01-01 00:00:00", "0001-01-01"),
+        ("9999-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999"),
+        ("2020-07-14 20:46:60", "2020-07-14 20:47:00"),
+        ("2020-07-14 20:46:38.1234567891", "2020-07-14 20:46:38.123456"),
+    ],
+)
+def test_bad_input_36_a_time_has_the_same_result_in_each_form(read: Reader, cell: str, moment: str | None) -> None:
+    forms = [cell, f" {cell}", cell.replace(" ", "T")]
+
+    rows = table(csv_of(HEADER, *(["1", "", "", form] for form in forms), ["1", "", "", "2020-01-01"]), read)[:3]
+
+    expected = datetime.fromisoformat(moment) if moment else None
+    assert [row["timestamp"] for row in rows] == [expected] * 3
+    assert [row["other"] for row in rows] == [{} if moment else {"timestamp": form} for form in forms]
+
+
+@BOTH
 def test_a_file_with_a_header_only_has_an_empty_table_with_all_columns(read: Reader) -> None:
     _, parquet = write(read(csv_of(HEADER)))
 
