@@ -95,6 +95,11 @@ class CsvReader(Protocol):
     def batches(self) -> Iterator[Batch]: ...
 
 
+def max_batch_rows(columns: Iterable[str]) -> int:
+    """The rows of a batch: fewer below a long header, because the column ``other`` can repeat it in each row."""
+    return max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // sum(len(column.encode()) + 1 for column in columns)))
+
+
 class StrictReader:
     """Reads ``chunks`` of UTF-8, which begin with ``sample``.
 
@@ -155,7 +160,7 @@ class StrictReader:
     def _batch_rows(self) -> int:
         """The rows of a batch, from the length of the rows in the sample."""
         rows = max(1, self._sample.count(b"\n"), self._sample.count(b"\r"))
-        return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // len(self._sample)))
+        return max(1, min(max_batch_rows(self.columns), BATCH_BYTES * rows // len(self._sample)))
 
 
 class LenientReader:
@@ -182,11 +187,12 @@ class LenientReader:
     def batches(self) -> Iterator[Batch]:
         records: list[list[str]] = []
         size = cells = 0
+        max_rows = max_batch_rows(self.columns)
         for record in self._records:
             records.append(record)
             size += sum(map(len, record))
             cells += max(len(record), len(self.columns))
-            if len(records) == BATCH_ROWS or size >= BATCH_BYTES or cells >= BATCH_CELLS:
+            if len(records) == max_rows or size >= BATCH_BYTES or cells >= BATCH_CELLS:
                 yield self._batch(records)
                 records, size, cells = [], 0, 0
         if records:

@@ -44,8 +44,17 @@ POSITION = "column "
 COMPRESSION = "zstd(1)"
 DICTIONARY_BYTES = 32 << 10
 """A column with more different values is written without a dictionary from there on, which makes it smaller."""
-MAX_OTHER_CELLS = 50_000_000
-"""Cells of a file in ``other``: each needs a microsecond, far more than a cell of a typed column."""
+MAX_SLOW_SECONDS = 150
+"""Seconds of a file for the cells that Python converts or writes to ``other``, by the times below, which are those of
+docs/performance.md. All other cells of a file need less than 240 seconds, and an invocation has 870: so the table ends
+before the invocation, on a processor that is half as fast, too."""
+SLOW_COLUMN = 0.4e-6
+"""Seconds for each cell of a column in which a cell is not converted by Arrow."""
+SLOW_CELL = {"bigint": 0.8e-6, "double": 0.5e-6, "timestamp": 4.5e-6}
+"""Seconds for each cell that Arrow does not convert, by type."""
+OTHER_CELL, OTHER_BYTE = 0.6e-6, 2e-9
+"""Seconds for each cell in ``other``, and for each byte of ``other``, which repeats the header in each row."""
+_json = json.JSONEncoder(ensure_ascii=False).encode
 MAX_GROUP_BYTES = 128 << 20
 """Bytes of text of a row group, which is in memory until it is complete."""
 
@@ -110,7 +119,7 @@ class _Table:
         self._group_rows = group_rows
         self._group_bytes = 0
         self._max_bytes = max_bytes
-        self._other_cells = 0
+        self._slow_seconds = 0.0
         self._nulls = {kind: cast(_repeated(None), TYPES[kind]) for kind in TYPES}
         self._constants = {
             EXPORT_ID: _repeated(origin.export_id),
@@ -129,8 +138,10 @@ class _Table:
         """Find out early that the table needs too much time or memory."""
         if self._reader.bytes_read > self._max_bytes:
             self.written.too_large = f"more than {self._max_bytes} bytes"
-        elif self._other_cells > MAX_OTHER_CELLS:
-            self.written.too_large = f"more than {MAX_OTHER_CELLS} cells that fit no column"
+        elif self._slow_seconds > MAX_SLOW_SECONDS:
+            self.written.too_large = (
+                f"more than {MAX_SLOW_SECONDS} seconds for cells in other forms or without a column"
+            )
         self._group_bytes += sum(column.nbytes for column in batch.columns)
         if self._group_bytes > MAX_GROUP_BYTES:
             raise Refused(f"more than {MAX_GROUP_BYTES} bytes in a row group")
@@ -140,12 +151,13 @@ class _Table:
     def _converted(self, batch: Batch) -> RecordBatch:
         found: dict[str, Array] = {name: array.slice(0, batch.rows) for name, array in self._constants.items()}
         found[ROW_NUMBER] = _numbers(self.written.rows + 1, batch.rows)
-        others: dict[int, dict[str, str]] = {}
+        others: dict[int, list[str]] = {}
         for header, name, key, cells in zip(self._header, self._names, self._keys, batch.columns, strict=True):
             if name is None:
                 _add(others, key, _not_null(cells))
             else:
-                found[name], unfit = _of_type(cells, self.types[name])
+                found[name], unfit, seconds = _of_type(cells, self.types[name])
+                self._slow_seconds += seconds
                 _add(others, key, unfit)
                 if unfit:
                     self.written.not_of_type[header] += len(unfit)
@@ -154,9 +166,11 @@ class _Table:
                 if cell:
                     _add(others, _positional(index), [(row, cell)])
         if others:
-            found[OTHER] = Array([_json(others.get(row)) for row in range(batch.rows)], TEXT)
-            self._group_bytes += found[OTHER].nbytes
-            self._other_cells += sum(map(len, others.values()))
+            texts = [f"{{{', '.join(others[row])}}}" if row in others else None for row in range(batch.rows)]
+            found[OTHER] = Array(texts, TEXT)
+            size = found[OTHER].slice(0, batch.rows).nbytes  # without the slice, that of the larger buffer
+            self._group_bytes += size
+            self._slow_seconds += OTHER_CELL * sum(map(len, others.values())) + OTHER_BYTE * size
         arrays = [found.get(name) or self._nulls[kind].slice(0, batch.rows) for name, kind in self.types.items()]
         return RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -205,32 +219,37 @@ class _Target:
         raise OSError
 
 
-def _add(others: dict[int, dict[str, str]], key: str, cells: Iterable[tuple[int, str]]) -> None:
+def _add(others: dict[int, list[str]], key: str, cells: Iterable[tuple[int, str]]) -> None:
+    """Add members of JSON objects by row."""
+    start = f"{_json(key)}: "
     for row, cell in cells:
-        others.setdefault(row, {})[key] = cell
+        others.setdefault(row, []).append(start + _json(cell))
 
 
-def _of_type(cells: Array, kind: str) -> tuple[Array, Sequence[tuple[int, str]]]:
-    """The cells as values of the type, and row and text of those that have no such value."""
+def _of_type(cells: Array, kind: str) -> tuple[Array, Sequence[tuple[int, str]], float]:
+    """The cells as values of the type, row and text of those that have no such value, and the seconds it took."""
     if kind == "string":
-        return cells, ()
+        return cells, (), 0
     values = cast(cells, TYPES[kind])
     if values.null_count == cells.null_count and _are_in_bounds(values, kind):
-        return values, ()
+        return values, (), 0
     return _read_again(cells, values, kind)
 
 
-def _read_again(cells: Array, values: Array, kind: str) -> tuple[Array, list[tuple[int, str]]]:
+def _read_again(cells: Array, values: Array, kind: str) -> tuple[Array, list[tuple[int, str]], float]:
     """Write the cells that were not converted in another form, and convert all of them again."""
-    unread = [not _is_in_bounds(value, kind) for value in _plain(values, kind).to_pylist()]
+    low, high = BOUNDS[kind]
+    unread = [value is None or not low <= value <= high for value in _plain(values, kind).to_pylist()]
     texts = cells.to_pylist()
     unfit = []
+    seconds = SLOW_COLUMN * len(texts)
     for row, (cell, again) in enumerate(zip(texts, unread, strict=True)):
         if again and cell is not None:
+            seconds += SLOW_CELL[kind]
             texts[row] = CONVERTIBLE[kind](cell)
             if texts[row] is None:
                 unfit.append((row, cell))
-    return cast(Array(texts, TEXT), TYPES[kind]), unfit
+    return cast(Array(texts, TEXT), TYPES[kind]), unfit, seconds
 
 
 def _are_in_bounds(values: Array, kind: str) -> bool:
@@ -238,12 +257,8 @@ def _are_in_bounds(values: Array, kind: str) -> bool:
     if kind == "bigint" or values.null_count == len(values):
         return True
     plain = _plain(values, kind)
-    return _is_in_bounds(highest(plain).as_py(), kind) and _is_in_bounds(lowest(plain).as_py(), kind)
-
-
-def _is_in_bounds(value: float | None, kind: str) -> bool:
     low, high = BOUNDS[kind]
-    return value is not None and low <= value <= high
+    return bool(low <= lowest(plain).as_py() and highest(plain).as_py() <= high)
 
 
 def _plain(values: Array, kind: str) -> Array:
@@ -261,10 +276,6 @@ def _repeated(text: str | None) -> Array:
 
 def _numbers(first: int, count: int) -> Array:
     return Array.from_buffer(array("q", range(first, first + count)))
-
-
-def _json(others: Mapping[str, str] | None) -> str | None:
-    return json.dumps(others, ensure_ascii=False) if others else None
 
 
 def _column_names(header: Sequence[str], columns: Columns) -> list[str | None]:
