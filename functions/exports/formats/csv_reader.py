@@ -97,7 +97,7 @@ class CsvReader(Protocol):
 
 def max_batch_rows(columns: Iterable[str]) -> int:
     """The rows of a batch: fewer below a long header, because the column ``other`` can repeat it in each row."""
-    return max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // sum(len(column.encode()) + 1 for column in columns)))
+    return max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // (1 + sum(len(column.encode()) for column in columns))))
 
 
 class StrictReader:

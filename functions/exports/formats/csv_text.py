@@ -30,7 +30,8 @@ BYTE_ORDER_MARKS = {
 """That of UTF-32-LE begins with that of UTF-16-LE, so it is tried first."""
 MARK = "\ufeff"
 ZERO_SHARE = 0.3
-"""Text of ASCII letters in UTF-16 has a zero byte in each character. No text in another encoding has zero bytes."""
+"""Text of ASCII letters in UTF-16 has a zero byte in each character, at the same place. Text in another encoding has no
+zero bytes, or has them at any place."""
 
 csv.field_size_limit(CELL_CHARACTERS)
 
@@ -83,12 +84,9 @@ def encoding_of(sample: bytes) -> str:
     for mark, found in BYTE_ORDER_MARKS.items():
         if sample.startswith(mark):
             return found
-    pairs = len(sample) // 2
-    first, second = sample[: 2 * pairs : 2].count(0), sample[1 : 2 * pairs : 2].count(0)
-    if pairs and first == 0 and second > ZERO_SHARE * pairs:
-        return "utf-16-le"
-    if pairs and second == 0 and first > ZERO_SHARE * pairs:
-        return "utf-16-be"
+    first, second = sample[::2].count(0), sample[1::2].count(0)
+    if max(first, second) * 2 > ZERO_SHARE * len(sample) and min(first, second) * 2 < max(first, second):
+        return "utf-16-le" if first < second else "utf-16-be"
     return UTF_8
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from exports.datasets.detection import APPLE_DOUBLE, is_added_by_archiver
 from exports.errors import Rejected
 from exports.formats import sniffing, zip_reader
-from exports.formats.csv_text import read_sample
+from exports.formats.csv_text import encoding_of, in_utf_8, read_sample
 from exports.formats.zip_reader import Entry, ObjectSlice
 from exports.keys import Keys
 from exports.model import RawObject, Reason
@@ -24,8 +24,8 @@ MAX_NAME_CHARACTERS = 10_000_000
 """Characters of the names of all entries together, each with those of the zip files around it."""
 RATIO_FLOOR = 10_000_000
 """Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
-NOT_CSV = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
-"""The start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
+NOT_CSV = re.compile(rb"\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
+"""In UTF-8, the start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class MemberWalker:
             return zip_reader.gunzipped(content.read(0, content.size))
 
         sample = read_sample(self.counter.bounded(chunks(), content.size))
-        if depth == MAX_ZIP_DEPTH or not NOT_CSV.match(sample):
+        if depth == MAX_ZIP_DEPTH or _is_text(sample):
             yield self._member(name, lambda: _csv_only(chunks()), content.size)
             return
         key = self._work_key(f"{self.raw.crc32} {self.raw.bytes} {depth}", "gunzipped")
@@ -232,7 +232,12 @@ def consume(chunks: Iterator[bytes]) -> None:
 def _csv_only(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The chunks of an export of a single file. Raises Rejected for an error page or a damaged zip file."""
     sample = read_sample(chunks)
-    if NOT_CSV.match(sample):
+    if not _is_text(sample):
         raise Rejected(Reason.CORRUPT, "neither a zip file nor a CSV")
     yield sample
     yield from chunks
+
+
+def _is_text(sample: bytes) -> bool:
+    """Whether the bytes can be the start of a CSV, in any encoding that is read as one."""
+    return not NOT_CSV.match(b"".join(in_utf_8((sample,), encoding_of(sample))))

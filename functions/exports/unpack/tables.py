@@ -88,7 +88,7 @@ def read_table(
         size = reader.bytes_read + consume(chunks)
         if size > MAX_LENIENT_BYTES:
             reason = f"more than {MAX_LENIENT_BYTES} bytes with rows or text that the fast reader cannot read"
-            content, writer = CsvContent(header.columns, None, {"malformed": reason}), None
+            content, writer = CsvContent(header.columns, None, {"noTable": reason}), None
         else:
             if encoding == UTF_8 and not is_utf_8(again()):
                 encoding = WINDOWS_1252

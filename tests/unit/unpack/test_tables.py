@@ -182,16 +182,21 @@ def test_a_too_large_table_of_undeclared_size_is_omitted(bucket: FakeBucket, mon
     assert not bucket.pending
 
 
-def test_a_large_file_that_only_the_lenient_reader_reads_is_malformed(
+def test_a_large_file_that_only_the_lenient_reader_reads_has_no_table(
     bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "MAX_LENIENT_BYTES", 100)
+    monkeypatch.setattr("exports.formats.csv_reader.MAX_BATCH_BYTES", 1 << 20)
 
     ragged = stored(bucket, "1_osInfo.csv", written([OS_INFO, ROW, ["1"]]))
     regular = stored(bucket, "2_osInfo.csv", written([OS_INFO, ROW]))
+    longer_rows = [[*ROW[:5], "x" * 1_000, "", ""]] * 4_096
+    longer = stored(bucket, "3_osInfo.csv", written([OS_INFO, *[ROW] * 4_096, *longer_rows]))
 
     assert (ragged.rows, ragged.table_key, regular.rows) == (None, None, 1)
-    assert "more than 100 bytes" in str(ragged.notes["malformed"])
+    assert (longer.rows, longer.table_key) == (None, None)
+    assert set(ragged.notes) == set(longer.notes) == {"noTable"}
+    assert "more than 100 bytes with rows or text" in str(ragged.notes["noTable"])
 
 
 def test_tables_can_be_disabled(bucket: FakeBucket) -> None:

@@ -9,7 +9,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -107,6 +107,33 @@ def test_bad_input_19_a_zip_with_no_csv_is_stored(bucket: FakeBucket) -> None:
 def test_bad_input_20_an_error_page_is_corrupt(page: bytes) -> None:
     assert rejection(page, "csv") is Reason.CORRUPT
     assert rejection(gzip.compress(page), "csv.gz") is Reason.CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("encoding", "noted"),
+    [
+        ("utf-16", "utf-16-le"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("utf-32", "utf-32-le"),
+        ("utf-8-sig", "utf-8-sig"),
+        ("windows-1252", "windows-1252"),
+    ],
+)
+@pytest.mark.parametrize(("extension", "compress"), [("csv", bytes), ("csv.gz", gzip.compress)])
+def test_bad_input_35_an_export_of_one_file_can_have_any_encoding(
+    bucket: FakeBucket, encoding: str, noted: str, extension: str, compress: Callable[[bytes], bytes]
+) -> None:
+    body = (OS_INFO.decode() + "1,straße\r\n" * 2).encode(encoding)
+
+    (file,) = unpacked(bucket, bucket.holds(compress(body), extension)).files
+
+    assert (file.rows, file.bytes, file.notes["encoding"]) == (3, len(body), noted)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_bad_input_20_an_error_page_is_corrupt_in_any_encoding(encoding: str) -> None:
+    assert rejection("<html>straße</html>".encode(encoding), "csv") is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("at", range(4))
