@@ -45,9 +45,8 @@ COMPRESSION = "zstd(1)"
 DICTIONARY_BYTES = 32 << 10
 """A column with more different values is written without a dictionary from there on, which makes it smaller."""
 MAX_SLOW_SECONDS = 150
-"""Seconds of a file for the cells that Python converts or writes to ``other``, by the times below, which are those of
-docs/performance.md. All other cells of a file need less than 240 seconds, and an invocation has 870: so the table ends
-before the invocation, on a processor that is half as fast, too."""
+"""Seconds of a file for the cells that Python converts or writes to ``other``, by the times below. They were measured
+on the machine of docs/performance.md, so that the same file has the same result on a machine of any speed."""
 SLOW_COLUMN = 0.4e-6
 """Seconds for each cell of a column in which a cell is not converted by Arrow."""
 SLOW_CELL = {"bigint": 0.8e-6, "double": 0.5e-6, "timestamp": 4.5e-6}

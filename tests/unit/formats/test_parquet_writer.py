@@ -336,7 +336,7 @@ def test_a_row_group_that_needs_too_much_memory_is_refused(read: Reader, monkeyp
     assert written.rows == 10_000
 
 
-def test_the_memory_of_a_row_group_includes_the_cells_in_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_37_the_memory_of_a_row_group_includes_the_cells_in_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_writer, "MAX_GROUP_BYTES", 4 << 20)
     body = csv_of(HEADER, *(["", "", "", "", "x" * 1_000] for _ in range(10_000)))
 
@@ -348,7 +348,9 @@ def test_the_memory_of_a_row_group_includes_the_cells_in_other(monkeypatch: pyte
 
 @BOTH
 @pytest.mark.parametrize("letter", ["n", "\U0001f600"])
-def test_a_long_header_that_each_row_repeats_in_other_needs_little_memory(read: Reader, letter: str) -> None:
+def test_bad_input_37_a_long_header_that_each_row_repeats_in_other_needs_little_memory(
+    read: Reader, letter: str
+) -> None:
     """The column ``other`` has 16,000 letters, of 1 or 4 bytes, in each of 8,000 rows."""
     body = ",".join([*HEADER, letter * 16_000]).encode() + b"\r\n,,,,x" * 8_000
 
