@@ -292,7 +292,7 @@ def test_above_the_limit_rows_are_counted_and_the_table_is_not_complete(read: Re
         ["", "", "", "", "x" * 1_000],
     ],
 )
-def test_bad_input_37_a_table_with_too_many_cells_that_python_reads_is_too_large(
+def test_bad_input_46_a_table_with_too_many_cells_that_python_reads_is_too_large(
     read: Reader, row: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """20,000 of them need more than 5 ms by the times of the cells, whatever the speed of this machine is."""
@@ -305,7 +305,7 @@ def test_bad_input_37_a_table_with_too_many_cells_that_python_reads_is_too_large
     assert len(rows_of(parquet)) < 20_000
 
 
-def test_bad_input_37_a_table_with_too_many_cells_after_the_header_is_too_large(
+def test_bad_input_46_a_table_with_too_many_cells_after_the_header_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parquet_writer, "MAX_SLOW_SECONDS", 0.005)
@@ -336,7 +336,7 @@ def test_a_row_group_that_needs_too_much_memory_is_refused(read: Reader, monkeyp
     assert written.rows == 10_000
 
 
-def test_bad_input_37_the_memory_of_a_row_group_includes_the_cells_in_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_46_the_memory_of_a_row_group_includes_the_cells_in_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_writer, "MAX_GROUP_BYTES", 4 << 20)
     body = csv_of(HEADER, *(["", "", "", "", "x" * 1_000] for _ in range(10_000)))
 
@@ -348,7 +348,7 @@ def test_bad_input_37_the_memory_of_a_row_group_includes_the_cells_in_other(monk
 
 @BOTH
 @pytest.mark.parametrize("letter", ["n", "\U0001f600"])
-def test_bad_input_37_a_long_header_that_each_row_repeats_in_other_needs_little_memory(
+def test_bad_input_46_a_long_header_that_each_row_repeats_in_other_needs_little_memory(
     read: Reader, letter: str
 ) -> None:
     """The column ``other`` has 16,000 letters, of 1 or 4 bytes, in each of 8,000 rows."""
