@@ -24,8 +24,8 @@ from tests.unit.fakes import FakeBucket
 
 HEADER = "accountNumber,agentId,osName,osVersion,cpuType,hostName,hypervisor,timestamp\n"
 ROW = "1,o-1,Linux,7,x86,h,,2020-07-14 20:46:38\n"
-SHARE_OF_MEMORY = 1_769 * 10**6 // 2
-"""Bytes that a process may need, half of the memory of the function. Its own libraries need 110 MB more."""
+SHARE_OF_MEMORY = 400 * 10**6
+"""Bytes that a process may need. The function has 1,769 MB, of which its own libraries need 110 MB."""
 MEMBER = 1 << 20
 """Bytes that are compressed at once."""
 

@@ -12,7 +12,7 @@ cells.
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import IO, Protocol, cast
@@ -97,9 +97,11 @@ class CsvReader(Protocol):
     def batches(self) -> Iterator[Batch]: ...
 
 
-def max_batch_rows(columns: Iterable[str]) -> int:
-    """The rows of a batch: fewer below a long header, because the column ``other`` can repeat it in each row."""
-    return max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // (1 + sum(len(column.encode()) for column in columns))))
+def max_batch_rows(columns: Sequence[str]) -> int:
+    """The rows of a batch: fewer below a long header, because the column ``other`` can repeat it in each row, and below
+    many columns, because arro3 makes room for all cells."""
+    header_bytes = 1 + sum(len(column.encode()) for column in columns)
+    return max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // header_bytes, BATCH_CELLS // max(1, len(columns))))
 
 
 class StrictReader:

@@ -218,6 +218,16 @@ def test_a_batch_has_a_limited_number_of_bytes(
     assert max(batch.rows for batch in read(body).batches()) <= 41
 
 
+@BOTH
+def test_contents_10_a_batch_has_a_limited_number_of_cells(
+    read: Callable[[bytes], StrictReader | LenientReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_reader, "BATCH_CELLS", 4_000)
+    body = b"a," * 999 + b"b\n" + (b"," * 999 + b"\n") * 50
+
+    assert max(batch.rows for batch in read(body).batches()) <= 4
+
+
 def test_an_empty_chunk_is_not_the_end() -> None:
     chunks = [b"a,b\n", b"", b"1,2\n"]
 
