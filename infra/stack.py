@@ -9,6 +9,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from discovery_exports import __version__
+
 from .discovery_exports import DiscoveryExports
 from .settings.settings import Existing, Settings
 
@@ -51,6 +53,7 @@ class DiscoveryExportsStack(Stack):
             CfnOutput(self, "BusName", value=exports.announcements.bus.event_bus_name)
         if exports.monitoring:
             CfnOutput(self, "DashboardName", value=exports.monitoring.dashboard.dashboard_name)
+        CfnOutput(self, "Release", value=__version__)
 
     def _vpc(self, given: Existing) -> ec2.IVpc | None:
         """The CDK requires an Availability Zone, but does not use it, because the subnets are given."""

@@ -3,11 +3,11 @@
 import sys
 from io import TextIOWrapper
 
-from discovery_exports.cli import again, list_exports, outputs, show, status, store, watch
+from discovery_exports.cli import again, doctor, get, list_exports, outputs, query, show, status, store, watch
 from discovery_exports.cli.commands import PROGRAM, make_app
 
 app = make_app()
-for module in (status, list_exports, show, store, watch, again, outputs):
+for module in (status, list_exports, show, get, store, watch, again, query, doctor, outputs):
     module.register(app)
 
 

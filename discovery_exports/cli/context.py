@@ -63,9 +63,9 @@ class Context:
 
         return boto3.Session(profile_name=self.options.profile, region_name=self.options.region)
 
-    def client(self, service: str) -> Any:
-        """A new boto3 client; annotate the variable with its type."""
-        return self.session.client(service)  # type: ignore[call-overload]
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A new boto3 client, in the Region of the session by default; annotate the variable with its type."""
+        return self.session.client(service, region_name=region)  # type: ignore[call-overload]
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":

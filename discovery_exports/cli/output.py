@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Literal
 
 from discovery_exports.cli.text import cell, printable
@@ -81,7 +82,7 @@ class Output:
             case Form.TABLE:
                 self.table(rows, columns or [Column(name, name, number) for name in members])
             case Form.JSON:
-                self.json([self._of(row, members) for row in rows])
+                _print_list(self._of(row, members) for row in rows)
             case Form.JSONL:
                 for row in rows:
                     print(_json(self._of(row, members)))
@@ -158,6 +159,15 @@ def _least_width(rows: Sequence[Row], columns: Sequence[Column]) -> int:
 def _json(document: Any, indent: int | None = None) -> str:
     """In printable ASCII, so that no character of a value controls a terminal."""
     return json.dumps(document, indent=indent, default=str)
+
+
+def _print_list(documents: Iterable[Any]) -> None:
+    """Print a JSON list without holding it in memory, with the same characters as if it were printed at once."""
+    count = 0
+    for count, document in enumerate(documents, start=1):
+        print("[" if count == 1 else ",")
+        print(indent(_json(document, indent=2), "  "), end="")
+    print("\n]" if count else "[]")
 
 
 def _csv_cell(value: Any) -> Any:

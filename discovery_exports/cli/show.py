@@ -67,7 +67,14 @@ def manifest_of(context: Context, item: Item) -> dict[str, Any] | None:
     except context.s3.exceptions.NoSuchKey:
         context.say(f"The manifest s3://{context.bucket_name}/{key} was deleted.")
         return None
-    document: dict[str, Any] = json.loads(body)
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise NotStored(
+            f"s3://{context.bucket_name}/{key} is no manifest: it was changed. Look for its earlier versions."
+        )
     return document
 
 

@@ -1,6 +1,7 @@
 """The command on the deployed stack, as an operator runs it."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,10 @@ class Command:
         removed = [f"--unset={name}" for name, value in self._variables.items() if value is None]
         variables = [f"{name}={value}" for name, value in self._variables.items() if value is not None]
         return run_command(self._aws, "env", *removed, *variables, PROGRAM, *arguments)
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Another program, with the same variables."""
+        return run_command(self._aws, *command)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         done = self(*arguments)
@@ -164,7 +170,85 @@ def test_outputs_are_those_of_the_stack(aws: LocalAws, command: Command) -> None
     assert command("outputs", "BucketName").stdout == f"{aws.outputs['BucketName']}\n"
 
 
+def test_fault_46_files_of_an_export_are_downloaded_and_a_partial_file_is_continued(
+    command: Command, stack: Stack, service: Service, tmp_path: Path
+) -> None:
+    """A limit on the size of files ends the first download in the middle of a file."""
+    export_id = service.has(kind="agent", min_bytes=8_000_000)
+    assert command("store", export_id, "--wait").returncode == 0
+    files = {file["key"]: file for file in stack.manifest(export_id)["files"]}
+    get: list[str | Path] = [PROGRAM, "get", export_id, "-d", tmp_path / "out"]
+
+    stopped = command.run("bash", "-c", 'ulimit -f 4096; exec "$@"', "bash", *get)
+    (part,) = tmp_path.glob("out/*.part")
+    size = part.stat().st_size
+    rows = json.loads(command.run(*get).stdout)
+    again = json.loads(command.run(*get).stdout)
+
+    assert (stopped.returncode, stopped.stdout, size) == (253, "", 4096 * 1024)
+    assert "cannot be written: File too large" in stopped.stderr
+    assert [row["state"] for row in rows].count("resumed") == 1
+    assert {row["state"] for row in again} == {"here already"}
+    assert {row["key"] for row in rows} == set(files)
+    for row in rows:
+        assert hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() == files[row["key"]]["sha256"]
+    assert len(list((tmp_path / "out").iterdir())) == len(files)
+
+
+def test_the_export_as_received_is_downloaded(command: Command, service: Service, tmp_path: Path) -> None:
+    export_id = service.has(is_truncated=True, kind="agent")
+    command("store", export_id, "--wait")
+
+    done = command("get", export_id, "--raw", "-d", str(tmp_path))
+
+    assert done.returncode == 0
+    assert (tmp_path / f"{export_id}.zip").read_bytes() == service.download(export_id)
+    assert "The export is TRUNCATED" in done.stderr
+
+
+def test_queries_print_rows(command: Command, aws: LocalAws, service: Service, tmp_path: Path) -> None:
+    """The table has the exports of other tests, too, so the query selects this one."""
+    export_id = service.has(kind="agent")
+    command("store", export_id, "--wait")
+    sql = tmp_path / "query.sql"
+    sql.write_text(f"SELECT exportid, kind, istruncated, rawbytes FROM exports WHERE exportid = '{export_id}';\n")
+
+    own = command.run("bash", "-c", '"$1" query - < "$2"', "bash", PROGRAM, sql)
+    dependencies = command("query", "dependencies", "-o", "csv")
+
+    (row,) = json.loads(own.stdout)
+    assert (row["exportid"], row["kind"], row["istruncated"]) == (export_id, "agent", False)
+    assert isinstance(row["rawbytes"], int)
+    assert "1 rows" in own.stderr
+    assert dependencies.returncode == 0
+    header, *lines = list(csv.reader(io.StringIO(dependencies.stdout)))
+    assert header[:4] == ["client", "server", "destinationport", "connections"]
+    assert all(line[2].isdigit() for line in lines)
+
+
+def test_the_doctor_checks_the_stack(command: Command) -> None:
+    """Alarms and dead letters are not compared: other tests cause them."""
+    done = command("doctor", "-o", "json")
+    findings = json.loads(done.stdout)
+    results = {row["check"]: row["result"] for row in findings}
+
+    assert done.returncode == (1 if "FAIL" in results.values() else 0)
+    assert {results[name] for name in ("identity", "outputs", "release", "schedules", "trail", "key")} == {"OK"}
+    assert results["concurrency"] in {"OK", "WARN"}
+    unknown = {row["check"]: row["found"] for row in findings if row["result"] == "UNKNOWN"}
+    assert unknown == {
+        "Region": "GetHomeRegion is not available here: 400",
+        "Lake Formation": "ListPermissions is not available here: 400",
+    }
+
+
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "export that is unknown": (("get", "export-none"), 1, "Check the ID, or store the export"),
+    "raw and a dataset": (("get", "export-1", "--raw", "--dataset", "other"), 2, "Leave out --raw or --dataset"),
+    "unknown query": (("query", "dependncies"), 2, "Did you mean 'dependencies'?"),
+    "no SQL": (("query", "-"), 2, "Standard input has no SQL"),
+    "arguments of doctor": (("doctor", "all"), 2, "Got unexpected extra argument"),
+    "doctor of no stack": (("doctor", "--stack", "None"), 253, "There is no stack None"),
     "unknown command": (("lst",), 2, "Did you mean 'list'?"),
     "unknown option": (("list", "--state", "x"), 2, "No such option: --state"),
     "unknown value": (("list", "--status", "done"), 2, "'done' is not a status"),
@@ -261,7 +345,7 @@ def operator(aws: LocalAws, stack: Stack) -> Command:
 
 
 def test_an_operator_needs_the_policy_of_the_examples_and_no_more(
-    aws: LocalAws, operator: Command, service: Service
+    aws: LocalAws, operator: Command, service: Service, tmp_path: Path
 ) -> None:
     agent = f"o-{uuid.uuid4().hex[:16]}"
     stored, failed = service.has(kind="agent", agent_id=agent), service.has(outcome="FAILED")
@@ -274,9 +358,13 @@ def test_an_operator_needs_the_policy_of_the_examples_and_no_more(
         "show": operator("show", stored).returncode,
         "again": operator("again", run["runId"], "--wait").returncode,
         "outputs": operator("outputs").returncode,
+        "get": operator("get", stored, "-d", str(tmp_path / "files")).returncode,
+        "raw": operator("get", stored, "--raw", "-d", str(tmp_path / "raw")).returncode,
     }
 
-    assert codes == {"watch": 1, "status": 1, "list": 0, "show": 0, "again": 1, "outputs": 0}
+    ends = {"watch": 1, "status": 1, "list": 0, "show": 0, "again": 1, "outputs": 0, "get": 0, "raw": 0}
+    assert codes == ends
+    assert "no permission" not in operator("doctor").stdout
 
 
 def test_a_denied_call_names_the_call(aws: LocalAws) -> None:

@@ -108,6 +108,7 @@ class FakeStack:
         self.discovery = FakeDiscovery()
         self.events: list[Callable[[], object]] = []
         self.pauses: list[float] = []
+        self.others: dict[str, Any] = {}
         self.s3.create_bucket(Bucket=BUCKET)
         self.dynamodb.create_table(
             TableName=TABLE,
@@ -130,13 +131,14 @@ class FakeStack:
 
     # --- what replaces the parts of the context ---
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         return {
             "dynamodb": self.dynamodb,
             "s3": self.s3,
             "stepfunctions": self.steps,
             "cloudformation": self.cloudformation,
             "discovery": self.discovery,
+            **self.others,
         }[service]
 
     def clock(self) -> datetime:

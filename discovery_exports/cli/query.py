@@ -1,0 +1,60 @@
+"""``discovery-exports query``: runs a saved query, or SQL from standard input, in Athena."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from discovery_exports.cli.commands import command
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import Misused
+from discovery_exports.cli.output import Column
+
+QUERY_COLUMNS = (Column("number", "no."), Column("name", "query", whole=True), Column("question", "question"))
+MAX_BYTES = 262_144
+"""Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "query")(query)
+
+
+def query(
+    context: Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME|-", help="The name or number of a saved query; - reads SQL from standard input."),
+    ] = None,
+) -> None:
+    """Run a saved query, or SQL of your own, in Athena, and print its rows. Without NAME, list the saved queries.
+
+    Rows are printed as they are read, except in a table. An interrupt cancels the query.
+    """
+    if name is None:
+        from discovery_exports.cli.saved_queries import saved_queries
+
+        rows = [{"number": each.number, "name": each.name, "question": each.question} for each in saved_queries()]
+        context.output.rows(rows, ("number", "name", "question"), QUERY_COLUMNS)
+        return
+    sql = _from_standard_input() if name == "-" else _saved(name)
+    from discovery_exports.cli.athena import Athena
+
+    Athena(context).print_rows(sql)
+
+
+def _saved(name: str) -> str:
+    from discovery_exports.cli.saved_queries import find
+
+    return find(name).sql
+
+
+def _from_standard_input() -> str:
+    try:
+        sql = sys.stdin.read().strip().rstrip(";").strip()
+    except UnicodeDecodeError:
+        raise Misused("Standard input is not text in UTF-8.") from None
+    if not sql:
+        raise Misused("Standard input has no SQL. Example: echo 'SELECT * FROM exports' | discovery-exports query -")
+    if len(sql.encode("utf-8", "surrogateescape")) > MAX_BYTES:
+        raise Misused(f"The SQL has more than {MAX_BYTES:,} bytes, the limit of Athena.")
+    return sql
