@@ -210,5 +210,7 @@ def test_every_command_of_the_app_has_a_summary() -> None:
 
     group: Any = typer.main.get_command(app)
 
-    assert list(group.commands)[:7] == ["status", "list", "show", "store", "watch", "again", "outputs"]
+    assert list(group.commands)[:10] == [
+        "status", "list", "show", "get", "store", "watch", "again", "query", "doctor", "outputs",
+    ]  # fmt: skip
     assert all(each.help.splitlines()[0].endswith(".") for each in group.commands.values())
