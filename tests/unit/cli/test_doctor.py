@@ -157,6 +157,12 @@ WRONG: dict[str, tuple[str, str, Any, str, str, str]] = {
         {"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]},
         "trail", "FAIL", "Create a trail",
     ),
+    "a trail of reads of management events": (
+        "cloudtrail", "get_event_selectors",
+        {"AdvancedEventSelectors": [{"FieldSelectors": [
+            {"Field": "eventCategory", "Equals": ["Management"]}, {"Field": "readOnly", "Equals": ["true"]}]}]},
+        "trail", "FAIL", "Create a trail",
+    ),
     "a trail of management events": (
         "cloudtrail", "get_event_selectors",
         {"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}]},
