@@ -123,11 +123,17 @@ def test_a_run_can_be_left_and_followed_later(command: Command, service: Service
     assert outcomes(command.json("watch", export_id)) == {export_id: "STORED"}
 
 
+def obey_interrupts() -> None:
+    """A shell without job control starts what is in the background, such as all tests, with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_leaves_the_run(aws: LocalAws, stack: Stack, service: Service) -> None:
     with service.with_unfinished({"in_progress_seconds": 3600}) as (export_id,):
         process = subprocess.Popen(
             [PROGRAM, "store", export_id, "--wait"],
             env={**os.environ, **aws.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=obey_interrupts,
         )  # fmt: skip
         assert process.stderr
         lines = [process.stderr.readline(), process.stderr.readline()]
