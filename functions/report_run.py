@@ -18,7 +18,11 @@ logger = dependencies.logger
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """``event["batches"]`` has the output of each batch; ``failure`` in the result fails the run."""
+    """``event["batches"]`` has the output of each batch; ``failure`` in the result fails the run.
+
+    Raises ServiceError if the report is written and an event could not be published, as long as ``event["mayRetry"]``:
+    after the report, nothing would publish the event of an outcome that is not settled. The last attempt fails nothing.
+    """
     run_id, bucket = event["execution"]["Name"], dependencies.settings().bucket
     logger.append_keys(run_id=run_id)
     plan: Any = dependencies.bucket().read_json(plan_key(run_id))
@@ -36,16 +40,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         report.finish()
         dependencies.bucket().put_json_file(report_key(run_id), file)
     logger.info("run reported", requested=report.requested, counts=report.counts)
+    may_retry = event.get("mayRetry", False)
+    _raise_failure(publisher, may_retry)  # so that the retry does not publish the next event again
     if report.not_found:
         _announce_not_found(report, plan["run"].get("correlationId"), publisher)
+    _raise_failure(publisher, may_retry)
     result: dict[str, Any] = {"output": report.output()}
     if plan["run"].get("onFailure", "fail") == "fail" and not report.all_stored:
         result["failure"] = json.dumps({"counts": report.counts, "report": report.uri})
     return result
 
 
+def _raise_failure(publisher: EventPublisher, may_retry: bool) -> None:
+    """Raise the error of an event that was not published, if a retry is possible and may help."""
+    if publisher.failure and publisher.failure.repeatable and may_retry:
+        raise publisher.failure
+
+
 def _announce_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:
-    """A failure to publish fails nothing else: the report has the exports."""
     settings = dependencies.settings()
     found = NotFound(
         report.run_id,

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import CallAwsService, StepFunctionsStartExecution
+from aws_cdk.aws_stepfunctions_tasks import StepFunctionsStartExecution
 from constructs import Construct
 
 from .dead_letter_queue import dead_letter_queue
@@ -25,20 +25,21 @@ NAME = (
     "$match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
     "? $states.input.exportId : 'sha256_' & $hash($states.input.exportId, 'SHA-256')"
 )
-"""The execution name is the export id, hashed if it is not a valid name, so each export starts one run only."""
-SAME_INPUT = (
-    "{% $exists($states.result.Input) "
-    "? $string($parse($states.result.Input)) = $string({'exportIds': [$states.input.exportId]}) : false %}"
-)
-"""Whether the run of that name has the input that it would get here. Anybody who may start runs could have started it,
-for another export, with a deadline of a minute, or with an invalid input."""
+"""The name of the run is the export id, hashed if it is not a valid name."""
+OTHER_NAME = "'sha256_' & $hash($states.input.exportId & ' ' & $states.input.eventId, 'SHA-256')"
+"""The name of the run if there is an execution of the first name. Anybody who may start runs could have started that
+one, for another export, with a deadline of a minute, or with an invalid input. Its input is not compared: it may be so
+long that DescribeExecution fails with States.DataLimitExceeded, which no state can catch. CloudTrail chooses the
+eventID (a UUID) after the call, so nobody can use this name before, and it is the same when the event comes again.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+"""
 
 
 class CloudTrailTrigger(Construct):
     """A rule for successful StartExportTask calls in this account and Region, and the state machine that it starts.
 
     A rule cannot name the execution that it starts, so a small state machine starts the run by name. If there is an
-    execution of that name with another input, it starts the run under a name that Step Functions chooses. EventBridge
+    execution of that name, it starts one more run, whose name depends on the CloudTrail event, too. EventBridge
     receives API calls only if CloudTrail has a trail. ``sources`` is for tests: sources to match besides
     ``aws.discovery``, which only AWS can send.
     """
@@ -82,7 +83,12 @@ class CloudTrailTrigger(Construct):
     def _target(self) -> targets.SfnStateMachine:
         return targets.SfnStateMachine(
             self.starter,
-            input=events.RuleTargetInput.from_event_path("$.detail.responseElements"),
+            input=events.RuleTargetInput.from_object(
+                {
+                    "exportId": events.EventField.from_path("$.detail.responseElements.exportId"),
+                    "eventId": events.EventField.from_path("$.detail.eventID"),
+                }
+            ),
             role=self._rule_role().without_policy_updates(),
             dead_letter_queue=self.dead_letter_queue,
             max_event_age=Duration.hours(24),
@@ -95,18 +101,13 @@ class CloudTrailTrigger(Construct):
 
     def _starter(self, state_machine: sfn.StateMachine) -> sfn.StateMachine:
         machines = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:*"
-        describing = Permission(
-            actions=["states:DescribeExecution"],
-            resources=[f"{_executions(state_machine)}:*"],
-            reason="Limited to executions of the workflow, whose names are not known in advance.",
-        )
-        permissions = [self._start_permission(state_machine), describing, LOG_DELIVERY_PERMISSION]
+        permissions = [self._start_permission(state_machine), LOG_DELIVERY_PERMISSION]
         role = self._role("StarterRole", "states", machines, permissions)
         log = log_group(self, "Logs", days=self._log_days, key=self._key, prefix=STATE_MACHINES)
         starter = sfn.StateMachine(
             self,
             "Starter",
-            comment="Starts a run of Discovery Exports for one new export, once",
+            comment="Starts a run of Discovery Exports for one new export",
             definition_body=sfn.DefinitionBody.from_chainable(self._start(state_machine)),
             query_language=sfn.QueryLanguage.JSONATA,
             role=role.without_policy_updates(),
@@ -114,45 +115,37 @@ class CloudTrailTrigger(Construct):
             logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )
         acknowledge(starter, "AwsSolutions-SF1", "Its history keeps every event for 90 days; errors are logged.")
-        acknowledge(
-            starter, "AwsSolutions-SF2", "It makes up to three calls; the execution history has their duration."
-        )
+        acknowledge(starter, "AwsSolutions-SF2", "It makes up to two calls; the execution history has their duration.")
         return starter
 
     def _start(self, state_machine: sfn.StateMachine) -> sfn.IChainable:
-        start = self._start_run("Start run", state_machine, name=f"{{% {NAME} %}}")
         started = sfn.Succeed(self, "Started already", comment="CloudTrail and EventBridge may deliver a call twice")
-        same_input = (
-            sfn.Choice.jsonata(self, "Same input?")
-            .when(sfn.Condition.jsonata("{% $states.input.same %}"), started)
-            .otherwise(_retried(self._start_run("Start another run", state_machine)))
-        )
-        # A run that has started is not retried; every other error is, such as the account's limit of executions.
-        return _retried(start.add_retry(errors=ALREADY_STARTED, max_attempts=0)).add_catch(
-            _retried(self._describe_run(state_machine)).next(same_input),
-            errors=ALREADY_STARTED,
-            outputs={"exportId": EXPORT_ID},
-        )
+        another = self._start_run("Start another run", state_machine, name=OTHER_NAME, exists=started)
+        return self._start_run("Start run", state_machine, name=NAME, exists=another)
 
-    def _start_run(self, id: str, state_machine: sfn.StateMachine, name: str | None = None) -> sfn.TaskStateBase:
-        return StepFunctionsStartExecution.jsonata(
+    def _start_run(
+        self, id: str, state_machine: sfn.StateMachine, *, name: str, exists: sfn.IChainable
+    ) -> sfn.TaskStateBase:
+        """A start that goes to ``exists``, with the same input, if there is an execution of this name."""
+        start = StepFunctionsStartExecution.jsonata(
             self,
             id,
             state_machine=state_machine,
-            name=name,
+            name=f"{{% {name} %}}",
             input=sfn.TaskInput.from_object({"exportIds": [EXPORT_ID]}),
         )
-
-    def _describe_run(self, state_machine: sfn.StateMachine) -> sfn.TaskStateBase:
-        return CallAwsService.jsonata(
-            self,
-            "Describe run",
-            service="sfn",
-            action="describeExecution",
-            parameters={"ExecutionArn": f"{{% '{_executions(state_machine)}:' & ({NAME}) %}}"},
-            iam_resources=[f"{_executions(state_machine)}:*"],
-            iam_action="states:DescribeExecution",
-            outputs={"exportId": EXPORT_ID, "same": SAME_INPUT},
+        # Every other error is retried, such as the account's limit of executions.
+        return (
+            start.add_retry(errors=ALREADY_STARTED, max_attempts=0)
+            .add_retry(
+                errors=["States.TaskFailed", "States.Timeout"],
+                interval=Duration.seconds(5),
+                backoff_rate=2,
+                max_attempts=10,
+                max_delay=Duration.minutes(5),
+                jitter_strategy=sfn.JitterType.FULL,
+            )
+            .add_catch(exists, errors=ALREADY_STARTED, outputs="{% $states.input %}")
         )
 
     def _start_permission(self, state_machine: sfn.IStateMachine) -> Permission:
@@ -162,20 +155,3 @@ class CloudTrailTrigger(Construct):
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": source}}
         principal = iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions)
         return make_role(self, id, assumed_by=principal, permissions=permissions)
-
-
-def _executions(state_machine: sfn.StateMachine) -> str:
-    """The ARN of an execution of the workflow, without its name."""
-    name = state_machine.state_machine_name
-    return f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}"
-
-
-def _retried(task: sfn.TaskStateBase) -> sfn.TaskStateBase:
-    return task.add_retry(
-        errors=["States.TaskFailed", "States.Timeout"],
-        interval=Duration.seconds(5),
-        backoff_rate=2,
-        max_attempts=10,
-        max_delay=Duration.minutes(5),
-        jitter_strategy=sfn.JitterType.FULL,
-    )

@@ -19,6 +19,9 @@ PAYLOAD = "{% $states.result.Payload %}"
 EXECUTION = "{% $states.context.Execution %}"
 COUNTED_INPUT = '{% $merge([$states.input, {"retryCount": $states.context.State.RetryCount}]) %}'
 """The input with the number of retries of this task so far, as each retry adds events to the history of a batch."""
+REPORT_RETRIES = 4
+MAY_RETRY = f"{{% $states.context.State.RetryCount < {REPORT_RETRIES} ? true : false %}}"
+"""Whether an error of this attempt would be retried, whatever the errors of the attempts before it were."""
 BATCH_RESULTS = """{% [$states.result.{
   "batch": batch, "pending": pending, "error": error, "cause": cause,
   "Input": Input, "Status": Status, "Error": Error, "Cause": $substring($string(Cause), 0, 64)
@@ -235,9 +238,16 @@ class Workflow(Construct):
 
     def _report_run(self) -> sfn.TaskStateBase:
         """The payload has the run's name but not its input, which may be as large as the payload limit."""
-        payload = {"execution": {"Name": "{% $states.context.Execution.Name %}"}, "batches": INPUT}
+        payload = {
+            "execution": {"Name": "{% $states.context.Execution.Name %}"},
+            "batches": INPUT,
+            "mayRetry": MAY_RETRY,
+        }
         return self._task(
-            "Report run", self._functions.report_run, payload=sfn.TaskInput.from_object(payload), function_retries=4
+            "Report run",
+            self._functions.report_run,
+            payload=sfn.TaskInput.from_object(payload),
+            function_retries=REPORT_RETRIES,
         )
 
     def _all_stored(self) -> sfn.Choice:

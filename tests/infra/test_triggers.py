@@ -1,6 +1,7 @@
 """Triggers that start runs, and roles that only these triggers can assume."""
 
 import json
+import re
 
 import pytest
 
@@ -9,7 +10,7 @@ from infra.settings.schedule import Schedule
 from infra.settings.settings import Settings
 from tests.infra.synthesis import DAILY
 from tests.infra.template import Template, many
-from tests.infra.test_permissions import CHILDREN, LOG_DELIVERIES
+from tests.infra.test_permissions import LOG_DELIVERIES
 
 
 def test_there_are_no_triggers_by_default(template: Template) -> None:
@@ -49,19 +50,26 @@ def test_rule_matches_only_successful_calls_in_this_account_and_region(triggers:
         },
     }
     (target,) = rule["Targets"]
-    assert target["InputPath"] == "$.detail.responseElements"
+    transformer = target["InputTransformer"]
+    paths = {f"<{name}>": path for name, path in transformer["InputPathsMap"].items()}
+    template = json.loads(re.sub("<[^>]+>", lambda found: json.dumps(paths[found[0]]), transformer["InputTemplate"]))
+    assert template == {"exportId": "$.detail.responseElements.exportId", "eventId": "$.detail.eventID"}
     assert triggers.text(target["Arn"]) == "<CloudTrail/Starter>"
     assert triggers.text(target["DeadLetterConfig"]["Arn"]) == "<CloudTrail/DeadLetters.Arn>"
 
 
-def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Template) -> None:
+@pytest.mark.parametrize(
+    ("state", "then"), [("Start run", "Start another run"), ("Start another run", "Started already")]
+)
+def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Template, state: str, then: str) -> None:
     starter = json.loads(triggers.text(triggers.properties("CloudTrail/Starter")["DefinitionString"]))
 
-    start = starter["States"]["Start run"]
+    start = starter["States"][state]
     run_exists, retry = start["Retry"]
     (catch,) = start["Catch"]
     assert run_exists == {"ErrorEquals": catch["ErrorEquals"], "MaxAttempts": 0}
     assert {"StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"} == set(catch["ErrorEquals"])
+    assert (catch["Next"], catch["Output"]) == (then, "{% $states.input %}")
     assert set(retry["ErrorEquals"]) == {"States.TaskFailed", "States.Timeout"}
     assert retry["JitterStrategy"] == "FULL"
     intervals = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
@@ -69,23 +77,17 @@ def test_a_start_is_retried_with_backoff_unless_the_run_exists(triggers: Templat
     assert 20 * 60 < longest < starter["TimeoutSeconds"] / 2
 
 
-def test_attack_03_a_run_with_the_name_of_an_export_counts_as_started_only_with_the_same_input(
-    triggers: Template,
-) -> None:
+def test_attack_03_no_state_of_the_starter_reads_what_others_wrote(triggers: Template) -> None:
+    """An input of 256 KiB in the answer of DescribeExecution is States.DataLimitExceeded, which nothing catches."""
     states = json.loads(triggers.text(triggers.properties("CloudTrail/Starter")["DefinitionString"]))["States"]
-    start, describe, another = (states[name] for name in ("Start run", "Describe run", "Start another run"))
-    (choice,) = states["Same input?"]["Choices"]
+    start, another = (states[name] for name in ("Start run", "Start another run"))
 
-    assert start["Catch"][0]["Next"] == "Describe run"
-    assert describe["Arguments"]["ExecutionArn"].count(start["Arguments"]["Name"].strip("{% }")) == 1
-    assert (describe["Next"], choice["Next"], states["Same input?"]["Default"]) == (
-        "Same input?",
-        "Started already",
-        "Start another run",
-    )
+    assert set(states) == {"Start run", "Start another run", "Started already"}
+    assert start["Resource"] == another["Resource"]
+    assert start["Resource"].endswith(":states:startExecution")
     assert another["Arguments"]["Input"] == start["Arguments"]["Input"]
-    assert "Name" not in another["Arguments"], "Step Functions chooses a name that nobody can know before"
-    assert [task["Retry"][-1] for task in (describe, another)] == [start["Retry"][-1]] * 2
+    assert "$states.input.eventId" in another["Arguments"]["Name"], "nobody can know the name before"
+    assert "$states.input.eventId" not in start["Arguments"]["Name"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,6 @@ ANYWHERE = ":<AWS::Region>:<AWS::AccountId>:"
             f"states{ANYWHERE}stateMachine:*",
             [
                 *(f"logs:{action} on *" for action in LOG_DELIVERIES),
-                f"states:DescribeExecution on {CHILDREN}:*",
                 "states:StartExecution on <Workflow/StateMachine>",
             ],
         ),

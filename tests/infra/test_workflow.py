@@ -68,6 +68,14 @@ def test_fault_28_errors_of_lambda_are_retried_for_minutes(
     assert max(delays(retry)) <= 300
 
 
+def test_fault_47_report_run_is_told_to_fail_only_if_it_is_retried(definition: dict[str, Any]) -> None:
+    """After so many errors of Lambda, which have other retries, it may be told that it is the last attempt."""
+    report = states(definition)["Report run"]
+    may_retry = report["Arguments"]["Payload"]["mayRetry"]
+
+    assert may_retry == f"{{% $states.context.State.RetryCount < {report['Retry'][2]['MaxAttempts']} ? true : false %}}"
+
+
 def test_fault_28_export_whose_store_ends_with_an_error_of_lambda_stays_pending(definition: dict[str, Any]) -> None:
     for state in TASKS:
         assert set(states(definition)[state]["Retry"][1]["ErrorEquals"]) == LAMBDA_ERRORS

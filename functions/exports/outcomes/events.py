@@ -79,6 +79,8 @@ class EventPublisher:
         self._bucket = bucket
         self._catalog = catalog
         self._consecutive_failures = 0
+        self.failure: ServiceError | None = None
+        """Why the last event that was not published was not."""
 
     def publish(self, row: Row, outcome: Outcome) -> None:
         """Publish the outcome of the item.
@@ -107,6 +109,13 @@ class EventPublisher:
             "Resources": [self._catalog],
             "Detail": json.dumps(detail),
         }
+        try:
+            self._send(entry)
+        except ServiceError as error:
+            self.failure = error
+            raise
+
+    def _send(self, entry: Any) -> None:
         for failures in count(1):
             with aws_call():
                 response = self._client.put_events(Entries=[entry])
