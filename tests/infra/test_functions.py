@@ -2,10 +2,12 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from discovery_exports.locations import FUNCTIONS
+from exports.aws.discovery import DISCOVERY_CONFIG, MAX_SEARCH_SECONDS
 from infra.settings.settings import Settings
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
@@ -51,6 +53,16 @@ def test_store_budget_is_less_than_half_of_the_timeout(template: Template) -> No
     properties = template.properties("Functions/StoreExport")
 
     assert int(properties["Environment"]["Variables"]["STORE_BUDGET_SECONDS"]) < properties["Timeout"] / 2
+
+
+def test_fault_42_a_search_that_ends_with_a_call_without_an_answer_fits_into_a_poll(template: Template) -> None:
+    """The delays of botocore's standard mode are at most 1, 2, 4 and so on seconds."""
+    config: Any = DISCOVERY_CONFIG
+    attempts = config.retries["total_max_attempts"]
+    delays = sum(2**attempt for attempt in range(attempts - 1))
+    seconds = MAX_SEARCH_SECONDS + attempts * (config.connect_timeout + config.read_timeout) + delays
+
+    assert seconds < template.properties("Functions/CheckExports")["Timeout"] - 10
 
 
 def test_every_setting_that_the_code_reads_is_set(template: Template) -> None:

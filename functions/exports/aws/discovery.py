@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from exports.aws.client_errors import aws_call
-from exports.aws.error_codes import INVALID_REQUEST, canonical
+from exports.aws.error_codes import INVALID_REQUEST, INVALID_RESPONSE, canonical
 from exports.aws.export_info import read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
-DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again."""
+DISCOVERY_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=15)
+"""For DescribeExportTasks. If the last attempt fails, the next poll of the batch tries again.
+
+A call that is never answered takes 87 seconds. After MAX_SEARCH_SECONDS, it ends before Lambda ends CheckExports.
+"""
 MAX_PAGES = 10_000
 """More pages than this are treated as a listing that never ends. For given ids, two pages for each are the maximum."""
 MAX_ENTRIES = 1_000
 """Entries of a page that are read; the service lists at most 100."""
 MAX_EXPORTS = 500_000
 """More exports than this do not fit into the memory of a function."""
-MAX_SEARCH_SECONDS = 30
-"""Time after which a search for refused ids makes no further call. The next poll continues with the others."""
+MAX_SEARCH_SECONDS = 20
+"""Time since the first call after which a search for refused ids makes no other. The next poll continues."""
 MAX_LOGGED = 100
 _RANK: dict[str, int] = {Status.SUCCEEDED: 2, Status.FAILED: 1}
 
@@ -51,6 +54,9 @@ def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dic
 
     botocore raises ValueError, RuntimeError, AttributeError, TypeError or UnicodeDecodeError for the whole response if
     one time, type, member or byte in it is odd. It reads a body that is no JSON, such as an HTML page, as ``{}``.
+
+    An error below 500 without a JSON object gets the code INVALID_RESPONSE: a proxy has refused the call, not AWS. AWS
+    writes the message as ``message`` or ``Message``; botocore ignores the second one if the first one is there.
     """
     found = read_json(response_dict["body"] or b"")
     document = found if isinstance(found, dict) else {}
@@ -61,7 +67,10 @@ def parse_leniently(response_dict: dict[str, Any], customized_response_dict: dic
         response_dict["body"] = b"{}"
         return
     text = {name: value for name, value in document.items() if isinstance(value, str)}
-    response_dict["body"] = json.dumps({"message": "", **text}).encode()
+    text["message"] = text.get("message") or text.get("Message", "")
+    if not isinstance(found, dict) and response_dict["status_code"] < 500:
+        text["__type"] = INVALID_RESPONSE
+    response_dict["body"] = json.dumps(text).encode()
 
 
 class DiscoveryService:
@@ -80,12 +89,13 @@ class DiscoveryService:
         If it refuses the call because of some ids, those are ``refused`` in the result, and the others are described.
         If an id appears twice, the most advanced status wins, so that the result does not depend on the order of pages.
         """
+        ends_at = self._clock() + MAX_SEARCH_SECONDS
         try:
             return Described(self._describe(export_ids, filters))
         except NonRetryableError as error:
             if canonical(error.code) not in INVALID_REQUEST or not export_ids or (filters and len(export_ids) == 1):
                 raise
-            search = _Search(lambda ids: self._describe(ids, filters), error.code, self._clock)
+            search = _Search(lambda ids: self._describe(ids, filters), error.code, lambda: self._clock() < ends_at)
         described = search.run(export_ids)
         if filters and len(described.refused) == len(export_ids):
             raise NonRetryableError(search.code)  # the service refuses the filters
@@ -130,7 +140,7 @@ class DiscoveryService:
                 if number > max_pages:
                     raise ServiceError("TooManyPages")
                 if page.get("exportsInfo") is None:
-                    raise ServiceError("InvalidResponse")
+                    raise ServiceError(INVALID_RESPONSE)
                 yield from page["exportsInfo"]
 
 
@@ -142,12 +152,11 @@ class _Search:
     """
 
     def __init__(
-        self, describe: Callable[[Sequence[str]], dict[str, Export]], code: str, clock: Callable[[], float]
+        self, describe: Callable[[Sequence[str]], dict[str, Export]], code: str, has_time: Callable[[], bool]
     ) -> None:
         self.code = code
         self._describe = describe
-        self._clock = clock
-        self._ends_at = clock() + MAX_SEARCH_SECONDS
+        self._has_time = has_time
         self._found: dict[str, Export] = {}
         self._refused: dict[str, str] = {}
         self._answered: set[str] = set()
@@ -178,7 +187,7 @@ class _Search:
             return
 
     def _is_refused(self, group: Sequence[str]) -> bool:
-        if self._clock() >= self._ends_at:
+        if not self._has_time():
             raise ServiceError("SearchTimedOut")
         try:
             self._found |= self._describe(group)

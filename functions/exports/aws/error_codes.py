@@ -51,6 +51,9 @@ class ErrorClass:
 
 INVALID_REQUEST = ("InvalidInput", "InvalidParameter", "InvalidParameterValue", "Serialization", "Validation")
 """Codes for a member of the request that the service does not accept."""
+INVALID_RESPONSE = "InvalidResponse"
+"""The code of this project for a response that is not one of AWS."""
+KMS = "https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors"
 
 ERROR_CLASSES = (
     ErrorClass(
@@ -118,6 +121,18 @@ ERROR_CLASSES = (
         source=f"{BOTOCORE}, {COMMON}, {S3}",
     ),
     ErrorClass(
+        "A fault of AWS KMS, or of the key store of the key",
+        Meaning.PASSING,
+        codes=("DependencyTimeout", "KMSInternal", "KeyUnavailable"),
+        source=KMS,
+    ),
+    ErrorClass(
+        "The response is not one of AWS, such as the HTML page of a proxy",
+        Meaning.PASSING,
+        codes=(INVALID_RESPONSE,),
+        source="`exports/aws/discovery.py`",
+    ),
+    ErrorClass(
         "A permission, a policy or the account forbids the call",
         Meaning.REFUSED,
         codes=(
@@ -157,7 +172,7 @@ ERROR_CLASSES = (
         "The KMS key cannot be used",
         Meaning.REFUSED,
         codes=("Disabled", "InvalidKeyUsage", "KMSInvalidState", "NotFound"),
-        source="https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors",
+        source=KMS,
     ),
     ErrorClass(
         "A setting names something that does not exist, or the wrong Region",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from exports.datasets.detection import RESULTS
 from exports.errors import ClaimLost, NonRetryableError, Rejected, ServiceError, SourceDenied, SourceError
 from exports.keys import Keys
 from exports.model import Export, RawObject, Reason, Status, StoredFile
@@ -26,10 +27,12 @@ UNFINISHED = {"progress": "unfinished"}
 """The time budget of this invocation is spent; the next invocation resumes."""
 WAITING = {"progress": "waiting"}
 """Another run has claimed the export, or its download URL does not work yet. The next poll decides again."""
-MAX_RESULTS_BYTES = 1024 * 1024
-NOT_READ = "no JSON object of at most 1 MiB: whether the export is truncated, and its actual time range, are not known"
-MAX_RESULTS = 10
+MAX_RESULTS = 101
 """Files ``results.json`` of an export that are read. There is one, or one in each inner zip file."""
+MAX_RESULTS_BYTES = 1024 * 1024
+"""Of these files together; each has about 500 bytes."""
+UNKNOWN = "whether the export is truncated, and its actual time range, are not known"
+NOT_READ = f"no JSON object, or more than 1 MiB with the files before it: {UNKNOWN}"
 
 
 class Pipeline(Protocol):
@@ -151,8 +154,7 @@ class Storing:
 
     def _manifest(self, export: Export, keys: Keys, raw: RawObject, unpacked: Unpacked, row: Row) -> Any:
         """Write the manifest. If another writer was first, return its manifest."""
-        results = self._results(unpacked.files)
-        unread = [{"name": name, "malformed": NOT_READ} for name, result in results if result is None]
+        results, unread = self._results(unpacked.files)
         document = manifest(
             export,
             keys=keys,
@@ -160,7 +162,7 @@ class Storing:
             raw=raw,
             files=unpacked.files,
             notes=(*unpacked.notes, *unread),
-            results=[result for _, result in results if result],
+            results=results,
             first_seen_at=str(row.item.get("firstSeenAt", "")),
             run_id=self.batch.run_id,
             correlation_id=self.batch.correlation_id,
@@ -168,14 +170,25 @@ class Storing:
         )
         return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
 
-    def _results(self, files: Sequence[StoredFile]) -> list[tuple[str, Mapping[str, Any] | None]]:
-        """Name and content of each ``results.json`` of an agent export; None if it cannot be read."""
-        found = [file for file in files if file.dataset == "agent_results"]
-        return [(file.name, self._result(file)) for file in found[:MAX_RESULTS]]
+    def _results(self, files: Sequence[StoredFile]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        """The contents of the files ``results.json`` of an agent export, and notes on those that are not read."""
+        found = [file for file in files if file.dataset == RESULTS]
+        results: list[Mapping[str, Any]] = []
+        unread: list[Mapping[str, Any]] = []
+        left = MAX_RESULTS_BYTES
+        for file in found[:MAX_RESULTS]:
+            result = self._result(file) if file.bytes <= left else None
+            if result is None:
+                unread.append({"name": file.name, "malformed": NOT_READ})
+            else:
+                results.append(result)
+                left -= file.bytes
+        if others := found[MAX_RESULTS:]:  # one note, so that the manifest does not grow
+            text = f"not read, with {len(others) - 1} other results.json: {UNKNOWN}"
+            unread.append({"name": others[0].name, "malformed": text})
+        return results, unread
 
     def _result(self, file: StoredFile) -> Mapping[str, Any] | None:
-        if file.bytes > MAX_RESULTS_BYTES:
-            return None
         try:
             document = self.bucket.read_json(file.key)
         except (ValueError, RecursionError):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from exports.aws.discovery import MAX_SEARCH_SECONDS, DiscoveryService
 from exports.errors import NonRetryableError, ServiceError
 from exports.runs import Described
-from tests.unit.answers import Answer, AnsweredClient, listing
+from tests.unit.answers import Answer, AnsweredClient, answers, listing
 
 REQUESTED = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -127,6 +127,40 @@ def test_fault_17_permanent_error_is_not_retryable(stubbed: Any, code: str) -> N
 
     with pytest.raises(NonRetryableError, match=f"^{code}$"):
         service.describe()
+
+
+@pytest.mark.parametrize("member", ["message", "Message"])
+@pytest.mark.parametrize("text", ["Signature expired: 20261129T000000Z", "Signature not yet current: 2026"])
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "com.amazonaws#SignatureDoesNotMatch"])
+@pytest.mark.parametrize("more", [{}, {"message": ""}, {"Message": None}])
+def test_fault_41_a_clock_that_differs_is_retried_under_both_names_of_the_message(
+    member: str, text: str, code: str, more: dict[str, Any]
+) -> None:
+    body = json.dumps({"__type": code, **more, member: text}).encode()
+
+    with pytest.raises(ServiceError) as failed:
+        DiscoveryService(answers((400, body)).client).describe(["a"])
+
+    assert not isinstance(failed.value, NonRetryableError)
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 407, 413, 451])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>Blocked</html>", b"Forbidden", b"[]", b"null", b'{"__type": "Acc', b"\xff", b"[" * 200_000],
+    ids=range(8),
+)
+def test_fault_41_a_refusal_that_is_not_of_aws_is_retried(status: int, body: bytes) -> None:
+    with pytest.raises(ServiceError, match=r"^InvalidResponse$") as failed:
+        DiscoveryService(answers((status, body)).client).describe(["a"])
+
+    assert not isinstance(failed.value, NonRetryableError)
+
+
+@pytest.mark.parametrize("body", [{"__type": "AccessDeniedException"}, {"message": "Forbidden"}, {}])
+def test_fault_41_a_refusal_in_json_is_not_retried(body: dict[str, str]) -> None:
+    with pytest.raises(NonRetryableError, match=r"^AccessDenied"):
+        DiscoveryService(answers((403, json.dumps(body).encode())).client).describe(["a"])
 
 
 @dataclass
@@ -240,9 +274,14 @@ def test_fault_42_a_search_ends_after_its_time() -> None:
 
     found = service.describe(IDS)
 
-    assert service.calls == 1 + MAX_SEARCH_SECONDS / 2
-    assert len(found.refused) == 13
-    assert len(found.unanswered) == 87
+    assert service.calls == MAX_SEARCH_SECONDS / 2
+    assert len(found.refused) == 7
+    assert len(found.unanswered) == 93
+
+
+def test_fault_42_the_time_of_a_search_includes_the_call_that_was_refused() -> None:
+    with pytest.raises(ServiceError, match=r"^SearchTimedOut$"):
+        Refusing(frozenset(IDS), seconds_for_a_call=MAX_SEARCH_SECONDS).describe(IDS)
 
 
 def test_a_filter_that_the_service_rejects_is_an_error() -> None:

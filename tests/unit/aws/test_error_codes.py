@@ -51,6 +51,10 @@ WAITING_HELPS = {
     ("TokenRefreshRequired", 400),
     ("OperationAborted", 409),
     ("TransactionConflictException", 400),
+    ("KeyUnavailableException", 400),
+    ("DependencyTimeoutException", 400),
+    ("KMSInternalException", 400),
+    ("InvalidResponse", 403),
     ("AnyOtherCode", 500),
     ("AnyOtherCode", 503),
     ("AnyOtherCode", 599),
@@ -234,10 +238,17 @@ def test_a_signature_is_refused_unless_the_message_says_that_the_clocks_differ(
         ("InternalServerError", "InternalServerException", "InternalServerErrorException"),
         ("ServiceUnavailable", "ServiceUnavailableException", "ServiceUnavailableError"),
         ("RequestTimeout", "RequestTimeoutException"),
+        ("KeyUnavailableException", "KMS.KeyUnavailableException"),
     ],
 )
 def test_several_names_of_an_error_are_treated_alike(names: tuple[str, ...]) -> None:
     assert len({meaning(name, status) for name in names for status in (None, 200, 400)}) == 1
+
+
+@pytest.mark.parametrize("name", ["KeyUnavailable", "DependencyTimeout", "KMSInternal"])
+def test_fault_41_a_fault_of_kms_with_status_400_is_passing(name: str) -> None:
+    """Amazon S3 passes the errors of AWS KMS on, with their status."""
+    assert meaning(f"KMS.{name}Exception", 400) is Meaning.PASSING
 
 
 @pytest.mark.parametrize(

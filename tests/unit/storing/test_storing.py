@@ -13,7 +13,15 @@ from exports.model import Export, Kind, RawObject, Reason, StoredFile, utc_text
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Write
 from exports.runs import Item, Unfinished
-from exports.storing.storing import SETTLED, UNFINISHED, WAITING, Storing
+from exports.storing.storing import (
+    MAX_RESULTS,
+    MAX_RESULTS_BYTES,
+    NOT_READ,
+    SETTLED,
+    UNFINISHED,
+    WAITING,
+    Storing,
+)
 from exports.unpack.unpacking import Unpacked
 from tests.unit.builders import NOW, batch, export, row
 from tests.unit.fakes import FakeBucket, FakePipeline, FakeRecords, FakeService
@@ -463,6 +471,54 @@ def test_contents_13_one_of_several_results_files_is_enough() -> None:
 
     assert harness.records.settled[0][0] is Outcome.TRUNCATED
     assert harness.bucket.read_json("manifests/export-1.json")["actualStartTime"] == "2026-11-20 00:00:03"
+
+
+def with_results(*contents: bytes) -> StoringHarness:
+    """An export with these files ``results.json``."""
+    harness = StoringHarness(export())
+    files = []
+    for number, content in enumerate(contents):
+        key = f"data/agent_results/r{number}.json"
+        harness.bucket.objects[key] = content
+        files.append(replace(FILES[1], name=f"{number}/1_results.json", key=key, bytes=len(content)))
+    harness.pipeline.unpacks = lambda: Unpacked(tuple(files), Kind.AGENT)
+    return harness
+
+
+NOT_TRUNCATED, TRUNCATED = b'{"isTruncated": false}', b'{"isTruncated": true}'
+
+
+@pytest.mark.parametrize("number", [2, 11, 12, MAX_RESULTS])
+def test_contents_13_the_last_of_many_results_files_is_read(number: int) -> None:
+    harness = with_results(*[NOT_TRUNCATED] * (number - 1), TRUNCATED)
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is Outcome.TRUNCATED
+    assert harness.bucket.read_json("manifests/export-1.json")["schemaNotes"] == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 500])
+def test_contents_13_results_files_above_the_limit_have_one_note(number: int) -> None:
+    harness = with_results(*[NOT_TRUNCATED] * MAX_RESULTS, *[TRUNCATED] * number)
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is Outcome.STORED
+    (note,) = harness.bucket.read_json("manifests/export-1.json")["schemaNotes"]
+    assert note["name"] == f"{MAX_RESULTS}/1_results.json"
+    assert note["malformed"].startswith(f"not read, with {number - 1} other results.json: ")
+
+
+def test_contents_13_results_files_have_a_limit_in_all() -> None:
+    half = b'{"a": "' + b"x" * (MAX_RESULTS_BYTES // 2) + b'"}'
+    harness = with_results(half, half, TRUNCATED)
+
+    harness.store()
+
+    assert harness.records.settled[0][0] is Outcome.TRUNCATED
+    (note,) = harness.bucket.read_json("manifests/export-1.json")["schemaNotes"]
+    assert (note["name"], note["malformed"]) == ("1/1_results.json", NOT_READ)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 10_000, b"\xff", b"1" * 5_000])
