@@ -58,24 +58,33 @@ _ENCODED = re.compile(
     "|".join(
         (
             r"(?P<bytes>(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:(?<!\\)\\++[xX][0-9A-Fa-f]{2})++)",
-            r"(?<!\\)\\++(?:U(?P<long>[0-9A-Fa-f]{8})|[uU](?P<code>[0-9A-Fa-f]{4})|(?P<char>[/'\"nrtNRT]))",
-            r"&(?:amp;)*+(?:#[xX](?P<hex>[0-9A-Fa-f]{1,6})|#(?P<decimal>[0-9]{1,7})|(?P<entity>[A-Za-z]{2,31}));",
+            r"(?<!\\)\\++(?:U(?P<long>[0-9A-Fa-f]{8})|[uU](?P<code>[0-9A-Fa-f]{4})|[uU]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
+            r"|0{2,4}(?P<padded>[0-9A-Fa-f]{2})|(?P<octal>[0-3][0-7]{2})|(?P<css>[0-9A-Fa-f]{2})|(?P<char>[/'\"nrtNRT]))",
+            r"&(?:amp;)*+(?:(?:#[xX](?P<hex>[0-9A-Fa-f]{1,6})|#(?P<decimal>[0-9]{1,7}));?|(?P<entity>[A-Za-z]{2,31});)",
             r"(?P<wide>[^\x00-\x7f])",
         )
     )
 )
-"""What stands for another character."""
+"""What stands for another character. CSS has two hexadecimal digits or more after a backslash, other languages three
+octal ones."""
 _PUNCTUATION = re.compile("[^A-Za-z0-9]+")
-_URL = re.compile(r"(?:https?|ftps?)://|signature\W{0,8}[=:]", re.IGNORECASE)
-"""In a text without white space."""
+_URL = re.compile(
+    r"(?:https?|ftps?)://|(?:signature|awsaccesskeyid)\W{0,8}[=:]"
+    "|aHR0cHM6Ly|h0dHBzOi8v|odHRwczovL|aHR0cDovL|h0dHA6Ly|odHRwOi8v|68747470(?:73)?3a2f2f",
+    re.IGNORECASE,
+)
+"""In a text without white space. The second line is ``https://`` and ``http://`` in base64, from each of three bytes
+on, and in hexadecimal."""
 _NAME = re.compile(
-    r"(?:xamz(?:algorithm|credential|expires|securitytoken|signature|signedheaders)|awsaccesskeyid)(?!b?hidden)",
+    r"xamz(?:algorithm|credential|expires|securitytoken|signature|signedheaders)(?!b?hidden)|awsaccesskeyid(?=akia|asia)",
     re.IGNORECASE,
 )
 """A parameter of a signed URL whose value is not hidden yet, in a text of letters and digits only."""
 _BASE64 = "[A-Za-z0-9+/=]"
-_OPAQUE = re.compile(rf"(?<!{_BASE64})(?=[A-Za-z+/=]*[0-9]){_BASE64}{{32,}}")
-"""A signature without a name, or a URL in base64, in a text with its spaces."""
+_OPAQUE = re.compile(rf"(?<!{_BASE64})(?=(?:[A-Za-z+/=]*[0-9]){{3}}){_BASE64}{{32,}}")
+"""A signature without a name, or a URL in base64, in a text with its spaces. Names of roles have fewer digits."""
+_OPAQUE_IN_PIECES = re.compile(rf"(?<!{_BASE64})(?=(?:[A-Za-z+/=]*[0-9]){{12}}){_BASE64}{{150,}}")
+"""The same in a text without spaces, in which sentences are long words, but with few digits."""
 
 
 class Redacted(Exception):
@@ -113,7 +122,7 @@ def _hide_from_sign(text: str, *, opaque: bool = False) -> str:
     if words is None or spaced is None:
         return REDACTED
     signs = [words.first(_URL), words.replaced(_PUNCTUATION, lambda _: "").first(_NAME)]
-    signs += [spaced.first(_OPAQUE)] if opaque else []
+    signs += [spaced.first(_OPAQUE), words.first(_OPAQUE_IN_PIECES)] if opaque else []
     position = min((sign for sign in signs if sign is not None), default=None)
     if position is None:
         return text
@@ -172,8 +181,8 @@ def _character(found: re.Match[str]) -> str:
         case "bytes":
             encoded = re.findall("[%xX][0-9A-Fa-f]*([0-9A-Fa-f]{2})", found[0])
             return bytes.fromhex("".join(encoded)).decode(errors="ignore")
-        case "code" | "long" | "hex" | "decimal":
-            code = int(found[found.lastgroup], 10 if found.lastgroup == "decimal" else 16)
+        case "code" | "long" | "hex" | "braced" | "padded" | "css" | "decimal" | "octal":
+            code = int(found[found.lastgroup], {"decimal": 10, "octal": 8}.get(found.lastgroup, 16))
             return chr(code) if code < 0x110000 else ""
         case "entity":
             return html.unescape(f"&{found['entity'].lower()};")

@@ -63,6 +63,10 @@ ENCODINGS: Sequence[Callable[[str], str]] = (
     html.escape,
     lambda text: "".join(f"&#{ord(each)};" for each in text),
     lambda text: "".join(f"&#x{ord(each):X};" for each in text),
+    lambda text: "".join(f"&#{ord(each)}" for each in text),
+    lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    lambda text: "".join(f"\\u{{{ord(each):x}}}" for each in text),
+    lambda text: "".join(f"\\{byte:02x} " for byte in text.encode()),
     lambda text: text.replace(":", "&colon;").replace("/", "&sol;").replace("=", "&equals;"),
     lambda text: "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in text),
     str.upper,
@@ -117,7 +121,9 @@ def printable(text: str) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"\\+(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", lambda found: chr(int(found[1] or found[2], 16)), text)
+    found = re.sub(r"\\+([0-3][0-7]{2})", lambda octal: chr(int(octal[1], 8)), text)
+    pattern = r"\\+(?:u([0-9a-f]{4})|u\{([0-9a-f]+)\}|x?([0-9a-f]{2}) ?)"
+    return re.sub(pattern, lambda code: chr(int(code[1] or code[2] or code[3], 16)), found)
 
 
 def _decoded(text: str) -> str:

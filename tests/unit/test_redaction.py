@@ -115,6 +115,10 @@ def test_url_is_redacted_in_any_text(before: str, secret: str, after: str) -> No
         "url: ",
         "\u200b",
         "&#",
+        "&#1",
+        "\\0",
+        "\\u{",
+        "a1",
         "\uff41",
     ],
 )
@@ -145,7 +149,25 @@ SPLIT_FORMS = {
     "HTML in JSON": json.dumps({"message": "".join(f"&#x{ord(each):x};" for each in URL)}),
     "quoted-printable": quopri.encodestring(URL.encode()).decode(),
     "full-width": "".join(chr(ord(each) + 0xFEE0) for each in URL),
+    "HTML without semicolons": "".join(f"&#{ord(each)}" for each in URL),
+    "HTML without semicolons, hexadecimal": "".join(f"&#x{ord(each):x}" for each in URL),
+    "octal": "".join(f"\\{ord(each):03o}" for each in URL),
+    "octal signs": URL.replace(":", "\\072").replace("/", "\\057").replace("=", "\\075"),
+    "in braces": "".join(f"\\u{{{ord(each):x}}}" for each in URL),
+    "in braces, in JSON": json.dumps({"message": "".join(f"\\u{{{ord(each):04X}}}" for each in URL)}),
+    "CSS": "".join(f"\\{ord(each):x} " for each in URL),
+    "CSS with zeros": "".join(f"\\{ord(each):06x}" for each in URL),
+    "hexadecimal": URL.encode().hex(),
+    "hexadecimal in pieces": " ".join(textwrap.wrap(URL.encode().hex(), 8)),
     "base64": base64.b64encode(URL.encode()).decode(),
+    "base64 in pieces": " ".join(textwrap.wrap(base64.b64encode(URL.encode()).decode(), 20)),
+    "base64 of a path in pieces": " ".join(textwrap.wrap(base64.b64encode(TARGET.encode()).decode(), 20)),
+    "base64 in pieces, from the second byte on": "\n".join(
+        textwrap.wrap(base64.b64encode(f"({URL}".encode()).decode(), 7)
+    ),
+    "base64 in pieces, from the third byte on": "\n".join(
+        textwrap.wrap(base64.b64encode(f"'({URL}".encode()).decode(), 7)
+    ),
     "base64, wrapped": base64.encodebytes(URL.encode()).decode(),
     "base64 in JSON": json.dumps({"link": base64.encodebytes(URL.encode()).decode()}),
     "encoded more often than is read": functools.reduce(
@@ -170,6 +192,15 @@ def test_bad_input_33_url_is_hidden_in_a_message_however_it_is_split_or_encoded(
         "its query as a dict",
         "its query as JSON",
         "HTML",
+        "HTML without semicolons",
+        "octal",
+        "in braces",
+        "CSS",
+        "CSS with zeros",
+        "hexadecimal",
+        "base64",
+        "base64 in pieces",
+        "base64 in pieces, from the third byte on",
     ],
 )
 def test_bad_input_33_url_is_hidden_in_a_log_however_it_is_encoded(logged: io.StringIO, form: str) -> None:
@@ -177,6 +208,7 @@ def test_bad_input_33_url_is_hidden_in_a_log_however_it_is_encoded(logged: io.St
 
     assert_redacted(logged.getvalue())
     assert logged.getvalue().startswith("answer: ")
+    assert "<hidden>" in logged.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -197,6 +229,12 @@ def test_bad_input_33_value_of_a_secret_member_is_hidden(logged: io.StringIO, na
         "No data from 2024-01-03T00:00:00Z to 2024-01-04T00:00:00Z (72 h); 3 &lt; 4, a = b, C:\\new",
         "arn:aws:discovery:us-west-2:123456789012:agent/o-1 is not authorized to perform discovery:StartExportTask",
         "キャンセルされました, überprüfen",
+        "The AWS Access Key Id you provided does not exist in our records.",
+        "arn:aws:iam::123456789012:role/service-role/AWSApplicationDiscoveryServiceContinuousExport2 lacks s3:Put",
+        "Internal error at com/amazonaws/discovery/export/v2/ExportTaskHandler line 5",
+        "C:\\2024\\backup\\068 is full &#8211 try again",
+        "The export could not be written because the agent with the number 17 has sent no data for 3 days and the "
+        "other 12 agents have sent data for less than 24 hours so that no file could be made",
     ],
 )
 def test_message_without_a_url_is_unchanged(text: str) -> None:
