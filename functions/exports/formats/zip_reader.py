@@ -9,6 +9,7 @@ it reads them, keeps names as bytes, and rejects every inconsistency; zlib infla
 Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (section 4.3 for the records, 4.4.4 for the flags).
 """
 
+import re
 import stat
 import struct
 import zlib
@@ -42,6 +43,7 @@ MARKER_BYTES = 4
 FOLDER_ATTRIBUTE = 0x10
 """Of MS-DOS, in the low byte of the external attributes; the mode of Unix is in the two high bytes."""
 
+_NOT_PADDING = re.compile(rb"[^\0]")
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -169,8 +171,8 @@ def stored_slice(zipped: ObjectSlice, entry: Entry) -> ObjectSlice:
 def gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The content of a gzip file of one or more members, at most 256 KiB at a time. Raises Rejected(CORRUPT).
 
-    zlib checks CRC-32 and length of each member. Bytes after the last member that are not a member are rejected, and
-    more than MAX_GZIP_MEMBERS are TOO_LARGE.
+    zlib checks CRC-32 and length of each member. Zeros after a member are padding, as for Python and gzip. Other bytes
+    after the last member are rejected, and more than MAX_GZIP_MEMBERS are TOO_LARGE.
     """
     inflater = zlib.decompressobj(wbits=31)
     members, step = 1, MIN_STEP
@@ -179,6 +181,10 @@ def gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
             at = 0
             while at < len(chunk):
                 if inflater.eof:
+                    following = _NOT_PADDING.search(chunk, at)
+                    if following is None:
+                        break
+                    at = following.start()
                     inflater = zlib.decompressobj(wbits=31)
                     members, step = members + 1, MIN_STEP
                     if members > MAX_GZIP_MEMBERS:

@@ -389,6 +389,15 @@ def test_a_gzip_file_of_several_members_is_read_as_one(bodies: list[bytes], chun
     assert b"".join(gunzipped(in_chunks(compressed, chunk))) == b"".join(bodies)
 
 
+@pytest.mark.parametrize("padding", [1, 7, 512, 20_000])
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("chunk", [13, 1 << 20])
+def test_zeros_after_a_gzip_member_are_padding(padding: int, members: int, chunk: int) -> None:
+    padded = (gzip.compress(CSV) + bytes(padding)) * members
+
+    assert b"".join(gunzipped(in_chunks(padded, chunk))) == CSV * members == gzip.decompress(padded)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -396,11 +405,21 @@ def test_a_gzip_file_of_several_members_is_read_as_one(bodies: list[bytes], chun
         lambda data: data[:5],
         lambda data: b"",
         lambda data: data + b"garbage",
-        lambda data: data + b"\0",
+        lambda data: data + b"\0garbage",
+        lambda data: b"\0" + data,
         lambda data: data[:-8] + b"\0\0\0\0" + data[-4:],
         lambda data: data + data[:-1],
     ],
-    ids=["cut", "header only", "nothing", "garbage", "padding", "crc", "second member cut"],
+    ids=[
+        "cut",
+        "header only",
+        "nothing",
+        "garbage",
+        "padding and garbage",
+        "padding in front",
+        "crc",
+        "second member cut",
+    ],
 )
 @pytest.mark.parametrize("chunk", [1, 1 << 20])
 def test_bad_input_21_damaged_gzip_is_corrupt(damage: Callable[[bytes], bytes], chunk: int) -> None:
