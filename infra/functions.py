@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Aws, Duration, Size
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -146,9 +146,11 @@ class Functions(Construct):
         )
 
     def _report_run(self) -> lambda_.Function:
+        """The report is a file in the storage, as it may be larger than the memory."""
         return self._function(
             "ReportRun",
             "Writes the report of a run and returns its output",
+            storage=Size.gibibytes(1),
             timeout=Duration.minutes(5),
             environment=self._event_environment(),
             permissions=[
@@ -167,6 +169,7 @@ class Functions(Construct):
         environment: Mapping[str, str],
         permissions: Sequence[Permission],
         memory: int = 512,
+        storage: Size | None = None,
     ) -> lambda_.Function:
         """A function with the common settings. From 512 MB on, importing boto3 is no longer most of a cold start.
 
@@ -185,6 +188,7 @@ class Functions(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=ARCHITECTURES[self._settings.architecture],
             memory_size=memory,
+            ephemeral_storage_size=storage,
             timeout=timeout,
             environment=variables,
             role=make_role(

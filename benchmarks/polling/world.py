@@ -67,6 +67,9 @@ class World:
     def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
         """Not recorded here."""
 
+    def keep_waiting(self, export_ids: Iterable[str]) -> None:
+        """Not recorded here."""
+
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:
         raise AssertionError("no export fails here")
 

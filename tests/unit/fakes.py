@@ -76,6 +76,7 @@ class FakeRecords:
     outcomes: dict[str, tuple[Outcome, str | None]] = field(default_factory=dict)
     settled: list[tuple[Outcome, Mapping[str, Any]]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    renewed: list[list[str]] = field(default_factory=list)
     overdue: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
@@ -86,6 +87,9 @@ class FakeRecords:
         self.seen.append(export.id)
         if without_url:
             self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=NO_URL_SINCE)
+
+    def keep_waiting(self, export_ids: Iterable[str]) -> None:
+        self.renewed.append([*export_ids])
 
     def claim(self, export: Export, duration: timedelta) -> Write:
         self.journal.append("claim")
@@ -122,6 +126,7 @@ class FakeCatalog:
     announced_ids: list[str] = field(default_factory=list)
     unsettled: list[Outcome] = field(default_factory=list)
     released: list[tuple[str, str | None]] = field(default_factory=list)
+    held_back: list[tuple[Outcome, str | None]] = field(default_factory=list)
 
     def settle(self, *_: Any, **__: Any) -> Write:
         return self.answer
@@ -129,6 +134,9 @@ class FakeCatalog:
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> Write:
         self.unsettled.append(outcome)
         return self.answer
+
+    def hold_back(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None) -> None:
+        self.held_back.append((outcome, reason))
 
     def announced(self, row: Row) -> None:
         self.announced_ids.append(row.export_id)

@@ -3,8 +3,10 @@
 STORED and TRUNCATED are final. FAILED and REJECTED are settled too, but a run that requests the export by id may settle
 it again if the item was settled before that run started.
 
-``pendingBy`` and ``pendingUntil`` are the run that has the export in progress until its deadline; of several, the one
-with the latest deadline. Until then, no other run records an outcome that is not settled.
+``pendingBy`` is the run that waits for the export, unless it is a sweep; of several, the one with the latest deadline,
+``pendingUntil``. Until ``pendingLease``, which its polls renew, no other run records an outcome that is not settled.
+``pendingBy`` stays until an outcome is recorded. So the end of any later run, a sweep included, shows that the run in
+``pendingBy`` was stopped or could not record its outcome, and records one for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +35,9 @@ MAX_KEYS_PER_READ = 100
 """Items that one BatchGetItem call may read."""
 NOT_FOUND_KEPT = timedelta(days=30)
 """How long an item of NOT_FOUND is kept: anybody who may start runs can make items with any id."""
+WAITING = timedelta(hours=4)
+"""How long a run counts as waiting after it has shown that it does. It does so at the first poll of each half hour, and
+polls are up to 50 minutes apart. The rest is for a long round of storing, during which a batch does not poll."""
 READ_RETRY = RetryPolicy(attempts=8, base_seconds=0.05)
 """For UnprocessedKeys, about six seconds in all; botocore retries calls that fail as a whole."""
 
@@ -52,14 +57,15 @@ _MAY_RECORD_UNSETTLED = (
     f"({_NOT_SETTLED}"
     " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
-_LATEST_DEADLINE = "(attribute_not_exists(pendingUntil) OR pendingUntil <= :pendingUntil OR pendingBy = :pendingBy)"
-_NOT_PENDING = (
-    "(attribute_not_exists(pendingUntil) OR pendingUntil < :now OR pendingBy = :runId)"
-    " AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :runId)"
+_NO_OTHER_WAITS = "(attribute_not_exists(pendingLease) OR pendingLease < :now OR pendingBy = :runId)"
+_NO_LONGER_RUN_WAITS = f"({_NO_OTHER_WAITS} OR pendingUntil <= :pendingUntil)"
+_NO_OTHER_STORES = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :runId)"
+_NOT_RECORDED = "NOT (#status = :status AND runId = :runId)"
+_PENDING = ("pendingBy", "pendingUntil", "pendingLease")
+_CLAIM = (
+    *("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError"),
+    "unrecorded",
 )
-"""No other run has the export in progress, or stores it."""
-_PENDING = ("pendingBy", "pendingUntil")
-_CLAIM = ("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError")
 """Attributes that a settled outcome removes, unless it sets them."""
 _UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
 
@@ -110,14 +116,17 @@ class Catalog:
     def mark_in_progress(self, batch: Batch, export: Export) -> Write:
         """Record that the service lists the export and has not finished it.
 
-        Not applied if the item is settled, or in progress for a run with a later deadline.
+        Not applied if the item is settled, or if a run with a later deadline waits; by a sweep, if any run waits.
         """
         own, outdated = _run_attributes(batch)
-        values = {**self._export_attributes(export), **own, **_pending(batch), "status": IN_PROGRESS}
+        values = {**self._export_attributes(export), **own, **self._pending(batch), "status": IN_PROGRESS}
         remove = ("reason", "announcedAt", "expiresAt", *outdated)
-        return self._write(
-            batch, export.id, values, condition=f"({_NOT_SETTLED}) AND {_LATEST_DEADLINE}", remove=remove
-        )
+        free = "attribute_not_exists(pendingBy)" if batch.is_sweep else _NO_LONGER_RUN_WAITS
+        return self._write(batch, export.id, values, condition=f"({_NOT_SETTLED}) AND {free}", remove=remove)
+
+    def keep_waiting(self, batch: Batch, export_id: str) -> None:
+        """Record that the run still waits for the export, unless a run with a later deadline does."""
+        self._write(batch, export_id, self._pending(batch), condition=f"({_NOT_SETTLED}) AND {_NO_LONGER_RUN_WAITS}")
 
     def mark_no_url(self, batch: Batch, export: Export) -> Write:
         """Record since when the service gives no download URL for the finished export. The outcome is unchanged."""
@@ -128,22 +137,23 @@ class Catalog:
         """Claim the export for the batch's run for ``duration``, so that concurrent runs download it once.
 
         Not applied if the item is settled or another run's claim has not expired. An outcome in the item remains that
-        of the run that recorded it, and an export in progress for a run with a later deadline stays that run's.
+        of the run that recorded it, and the run with the latest deadline that waits for the export stays in it.
         """
         until = utc_text(self._clock() + duration)
         values = {**self._export_attributes(export), "claimedBy": batch.run_id, "claimedUntil": until}
         condition = f"{_MAY_SETTLE} AND {_NOT_CLAIMED}"
         remove = ("lastError", "expiresAt")
-        latest = self._write(
-            batch,
-            export.id,
-            {**values, **_pending(batch)},
-            condition=f"{condition} AND {_LATEST_DEADLINE}",
-            remove=remove,
-            keep_status=True,
-        )
-        if latest.applied:
-            return latest
+        if not batch.is_sweep:
+            latest = self._write(
+                batch,
+                export.id,
+                {**values, **self._pending(batch)},
+                condition=f"{condition} AND {_NO_LONGER_RUN_WAITS}",
+                remove=remove,
+                keep_status=True,
+            )
+            if latest.applied:
+                return latest
         return self._write(batch, export.id, values, condition=condition, remove=remove, keep_status=True)
 
     def save_progress(
@@ -175,23 +185,59 @@ class Catalog:
 
         It replaces a settled outcome only if the export was requested again at ``requested_at``: a REJECTED, or a
         FAILED that the service no longer reports. Not applied if this run has already recorded the same outcome, or if
-        another run still has the export in progress or stores it.
+        another run still waits for the export or stores it. A sweep records TIMED_OUT only for a run that has stopped.
+
+        An item of NOT_FOUND expires if the service has never listed the export.
         """
         own, outdated = _run_attributes(batch)
-        expires_at = int((self._clock() + NOT_FOUND_KEPT).timestamp()) if outcome is Outcome.NOT_FOUND else None
-        given = {name: value for name, value in {"reason": reason, "expiresAt": expires_at}.items() if value}
-        values = {**self._origin, **own, "status": outcome, **given}
+        given = {"reason": reason} if reason else {}
         earlier = {"announcedAt", "settledAt", "lastError", "deniedSince", "reason", "expiresAt", *outdated, *_PENDING}
-        condition = f"{_MAY_RECORD_UNSETTLED} AND {_NOT_PENDING} AND NOT (#status = :status AND runId = :runId)"
-        # A repeated call writes equal values, so equal values do not show which call was applied.
-        return self._write(
-            batch,
-            export_id,
-            values,
-            condition=condition,
-            remove=tuple(sorted(earlier - given.keys())),
-            treat_equal_as_applied=False,
-        )
+        condition = f"{_MAY_RECORD_UNSETTLED} AND {_NO_OTHER_WAITS} AND {_NO_OTHER_STORES} AND {_NOT_RECORDED}"
+        if batch.is_sweep and outcome is Outcome.TIMED_OUT:
+            condition += " AND attribute_exists(pendingBy)"
+
+        def write(given: Mapping[str, Any], condition: str) -> Write:
+            # A repeated call writes equal values, so equal values do not show which call was applied.
+            return self._write(
+                batch,
+                export_id,
+                {**self._origin, **own, "status": outcome, **given},
+                condition=condition,
+                remove=tuple(sorted(earlier - given.keys())),
+                treat_equal_as_applied=False,
+            )
+
+        if outcome is Outcome.NOT_FOUND:
+            expires_at = int((self._clock() + NOT_FOUND_KEPT).timestamp())
+            never_listed = write(
+                {**given, "expiresAt": expires_at}, f"{condition} AND attribute_not_exists(exportStatus)"
+            )
+            if never_listed.applied:
+                return never_listed
+        return write(given, condition)
+
+    def hold_back(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
+        """Keep an outcome that is not recorded because of another run, for this run's report; end this run's wait.
+
+        If no other run waits for the export, ``pendingBy`` is this run, without a lease: the end of a later run records
+        an outcome. Nothing is kept if the item is settled, or if this run has recorded the outcome.
+        """
+        held = {"runId": batch.run_id, "outcome": str(outcome), **({"reason": reason} if reason else {})}
+        names = {"#status": "status"}
+        condition = f"({_NOT_SETTLED}) AND {_NOT_RECORDED}"
+        arguments = {":status": outcome, ":runId": batch.run_id, **{f":{each}": each for each in SETTLED}}
+        with suppress(ConditionFailed):
+            self._update(export_id, "SET unrecorded = :held", condition, names, {**arguments, ":held": held})
+        if batch.is_sweep:
+            return
+        with suppress(ConditionFailed):
+            self._update(
+                export_id,
+                "SET pendingBy = :runId, pendingUntil = :until REMOVE pendingLease",
+                f"{condition} AND {_NO_OTHER_WAITS}",
+                names,
+                {**arguments, ":until": utc_text(batch.deadline), ":now": utc_text(self._clock())},
+            )
 
     def release(self, batch: Batch, export_id: str, error: str | None = None, *, denied: bool = False) -> None:
         """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt.
@@ -217,6 +263,13 @@ class Catalog:
         condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
         with suppress(ConditionFailed):
             self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, arguments)
+
+    def _pending(self, batch: Batch) -> dict[str, str]:
+        """Attributes that show that the run waits; none for a sweep, as the next sweep takes its exports up."""
+        if batch.is_sweep:
+            return {}
+        lease = utc_text(self._clock() + WAITING)
+        return {"pendingBy": batch.run_id, "pendingUntil": utc_text(batch.deadline), "pendingLease": lease}
 
     def _export_attributes(self, export: Export) -> dict[str, Any]:
         """Every member of ExportInfo except the download URL."""
@@ -247,6 +300,8 @@ class Catalog:
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
         arguments = {f":{name}": value for name, value in values.items()}
         arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in SETTLED}
+        if ":runId" in condition:
+            arguments[":runId"] = batch.run_id
         if ":requested_at" in condition:  # DynamoDB rejects unused values
             arguments[":requested_at"] = utc_text(batch.requested_at) if batch.requested_at else ""
         if keep_status:
@@ -298,10 +353,6 @@ def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
     if batch.correlation_id:
         return {"runId": batch.run_id, "correlationId": batch.correlation_id}, ()
     return {"runId": batch.run_id}, ("correlationId",)
-
-
-def _pending(batch: Batch) -> dict[str, str]:
-    return {"pendingBy": batch.run_id, "pendingUntil": utc_text(batch.deadline)}
 
 
 def _record(part: Upload | RawObject | None) -> dict[str, Any] | None:

@@ -46,6 +46,12 @@ class OutcomeRecorder:
         else:
             self.catalog.mark_in_progress(self.batch, export)
 
+    def keep_waiting(self, export_ids: Iterable[str]) -> None:
+        """Show that this run still waits for the exports; a sweep does not, as the next sweep takes them up."""
+        if not self.batch.is_sweep:
+            for export_id in export_ids:
+                self.catalog.keep_waiting(self.batch, export_id)
+
     def claim(self, export: Export, duration: timedelta) -> Write:
         """Claim the export for this run for ``duration``; not applied if it is settled or claimed by another run."""
         return self.catalog.claim(self.batch, export, duration)
@@ -69,12 +75,15 @@ class OutcomeRecorder:
     def record_unsettled(self, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         """Record and announce an outcome that is not settled.
 
-        A sweep records no TIMED_OUT, because the next sweep polls what is still in progress. Nothing is recorded while
-        another run has the export in progress; ``reason`` is then kept as the last error, for the report of this run.
+        A sweep records TIMED_OUT only in place of another run that has stopped, because the next sweep polls what is
+        still in progress. Nothing is recorded while another run waits for the export or stores it; the outcome is then
+        kept for the report of this run.
         """
-        if self.batch.is_sweep and outcome is Outcome.TIMED_OUT:
-            return
         write = self.catalog.record_unsettled(self.batch, export_id, outcome, reason)
+        if not write.applied:
+            if self.batch.is_sweep and outcome is Outcome.TIMED_OUT:
+                return
+            self.catalog.hold_back(self.batch, export_id, outcome, reason)
         self.catalog.release(self.batch, export_id, None if write.applied else reason)
         self._announce(write.row) if write.applied else self.announce_overdue(write.row)
 

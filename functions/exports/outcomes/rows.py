@@ -71,6 +71,17 @@ class Row:
         return self.text("lastError")
 
     @property
+    def was_listed(self) -> bool:
+        """Whether the service has ever listed the export."""
+        return "exportStatus" in self.item
+
+    def unrecorded(self, run_id: str) -> tuple[Outcome, str | None] | None:
+        """The outcome of the run, and its reason, that was not recorded because of another run."""
+        held = Row(value) if isinstance(value := self.item.get("unrecorded"), Mapping) else None
+        outcome = Outcome.__members__.get(held.text("outcome") or "") if held and held.run_id == run_id else None
+        return (outcome, held.reason) if held and outcome else None
+
+    @property
     def denied_since(self) -> datetime | None:
         """Time of the first denied download; every attempt of this run since then was denied, too."""
         return self.time("deniedSince")
@@ -140,6 +151,7 @@ class Records(Protocol):
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
     def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None: ...
+    def keep_waiting(self, export_ids: Iterable[str]) -> None: ...
     def claim(self, export: Export, duration: timedelta) -> Write: ...
     def release(self, export_id: str, error: str, *, denied: bool = False) -> None: ...
     def save_progress(self, export_id: str, *, upload: Upload | None = None, raw: RawObject | None = None) -> None: ...

@@ -22,6 +22,8 @@ ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
 NO_RESULT: Mapping[str, Any] = {}
 CLOCK_SKEW = timedelta(seconds=1)
 """Tolerance for the function's clock: Step Functions ends a wait by its own clock."""
+RENEWAL = timedelta(minutes=30)
+"""A run that waits shows about this often that it still does."""
 LAMBDA_ERRORS = frozenset(
     {
         "Lambda.TooManyRequestsException",
@@ -111,6 +113,8 @@ class BatchPoll:
     def _poll(self, pending: Pending) -> Pending:
         """Describe the pending exports and sort them by status. The poll at the deadline is the last."""
         last = self.now >= self.batch.deadline
+        if self._renewal_is_due(pending):
+            self.records.keep_waiting((*pending.waiting, *(item.export_id for item in pending.ready)))
         ids = (*pending.unlisted, *pending.waiting)
         try:
             listed = self.service.describe(ids, self.batch.filters) if ids else Described({})
@@ -118,7 +122,8 @@ class BatchPoll:
             raise
         except ServiceError as error:
             return self._end(pending, Outcome.NOT_STORED, error.code) if last else self._poll_failed(pending)
-        rows = self.records.rows(export.id for export in listed.values() if export.status in ENDED)
+        ended = (export.id for export in listed.values() if export.status in ENDED)
+        rows = self.records.rows((*ended, *listed.refused))
         sorted_ = self._sort(pending, listed, rows)
         self.measure(self._detection_delays(pending, listed, rows), self._ages(listed, rows, sorted_))
         if last:
@@ -137,6 +142,13 @@ class BatchPoll:
             attempts=pending.attempts,
         )
         return _assign_items(after, (*(() if last else pending.ready), *sorted_.ready))
+
+    def _renewal_is_due(self, pending: Pending) -> bool:
+        """Whether a multiple of RENEWAL since the start of the run has passed since the last answered poll."""
+        if pending.last_polled_at is None:
+            return False
+        before, now = (moment - self.batch.started_at for moment in (pending.last_polled_at, self.now))
+        return before // RENEWAL < now // RENEWAL
 
     def _detection_delays(
         self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]
@@ -188,7 +200,8 @@ class BatchPoll:
             export = listed.get(export_id)
             row = rows.get(export_id)
             if export_id in listed.refused:
-                outcome = Outcome.NOT_FOUND if export_id in new else Outcome.NOT_STORED
+                unknown = export_id in new and self.batch.retries_rejected and not (row and row.was_listed)
+                outcome = Outcome.NOT_FOUND if unknown else Outcome.NOT_STORED
                 self.records.record_unsettled(export_id, outcome, listed.refused[export_id])
             elif export is None:
                 (unlisted if export_id in new else waiting).append(export_id)
@@ -202,6 +215,7 @@ class BatchPoll:
                 waiting.append(export_id)
                 if self._without_url(export) and not (row and row.no_url_since):
                     self.records.mark_in_progress(export, without_url=True)
+                    self.records.keep_waiting([export_id])
                 elif export_id in new:
                     self.records.mark_in_progress(export)
         return Pending(self._still_unlisted(unlisted, listed.unanswered), tuple(waiting), tuple(ready))

@@ -34,7 +34,7 @@ class Report:
     _output_full: bool = False
 
     def __post_init__(self) -> None:
-        self.file.write(b'{"runId": %s, "exports": [' % _utf_8(self.run_id))
+        self.file.write(b'{"runId": %s, "exports": [' % _ascii(self.run_id))
 
     @property
     def requested(self) -> int:
@@ -49,13 +49,13 @@ class Report:
         return all(outcome in WITH_DATA for outcome in self.counts)
 
     def add(self, export: Mapping[str, Any]) -> None:
-        self.file.write((b",\n" if self.requested else b"\n") + _utf_8(export))
+        self.file.write((b",\n" if self.requested else b"\n") + _ascii(export))
         self.counts[export["outcome"]] += 1
         if export["outcome"] == Outcome.NOT_FOUND and len(self.not_found) < MAX_EXPORTS_IN_OUTPUT:
             self.not_found.append(export["exportId"])
         if not self._output_full:
             # With escapes, the longest form of the text that a runtime may write.
-            self._output_bytes += len(json.dumps(export)) + len(", ")
+            self._output_bytes += len(_ascii(export)) + len(", ")
             self._output_full = self._output_bytes > MAX_OUTPUT_BYTES or len(self._exports) == MAX_EXPORTS_IN_OUTPUT
         if not self._output_full:
             self._exports.append(export)
@@ -63,7 +63,7 @@ class Report:
     def finish(self) -> None:
         """Complete the document in ``file``."""
         members = {"requested": self.requested, "counts": self.counts, "report": self.uri}
-        self.file.write(b"\n], " + _utf_8(members)[1:])
+        self.file.write(b"\n], " + _ascii(members)[1:])
 
     def output(self) -> dict[str, Any]:
         """The output of the run, with its first exports: at most MAX_EXPORTS_IN_OUTPUT, and what fits."""
@@ -76,8 +76,9 @@ class Report:
         }
 
 
-def _utf_8(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False).encode()
+def _ascii(document: Any) -> bytes:
+    """A terminal that prints it obeys no control or bidirectional character of a text."""
+    return json.dumps(document).encode()
 
 
 def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
@@ -126,6 +127,9 @@ def batch_results(
         if row and _is_this_runs_outcome(row, batch):
             records.announce_pending(row)
             yield _entry(row, bucket)
+        elif row and (unrecorded := row.unrecorded(batch.run_id)):
+            outcome, reason = unrecorded
+            yield {"exportId": export_id, "outcome": outcome, **({"reason": reason} if reason else {})}
         elif failure:
             code = failure_code(failure)
             records.record_unsettled(export_id, Outcome.NOT_STORED, code)
@@ -133,8 +137,8 @@ def batch_results(
         elif row and _changed_by_other_run(row, batch):
             yield _entry(row, bucket)
         else:
-            reason = {"reason": row.last_error} if row and row.last_error else {}
-            yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT, **reason}
+            error = {"reason": row.last_error} if row and row.last_error else {}
+            yield {"exportId": export_id, "outcome": Outcome.TIMED_OUT, **error}
 
 
 def _is_this_runs_outcome(row: Row, batch: Batch) -> bool:

@@ -95,6 +95,7 @@ def test_attack_05_outcome_that_is_not_recorded_is_not_announced_and_its_reason_
 
     assert (harness.publisher.published, harness.measured) == ([], [])
     assert harness.catalog.released == [("export-1", "AccessDenied")]
+    assert harness.catalog.held_back == [(Outcome.NOT_STORED, "AccessDenied")]
 
 
 def test_bad_input_29_item_that_was_written_manually_is_counted(
@@ -126,12 +127,12 @@ def test_an_unsettled_outcome_of_another_run_is_not_announced() -> None:
     assert harness.publisher.published == []
 
 
-def test_a_sweep_does_not_record_or_announce_timeouts() -> None:
-    harness = RecorderHarness(Write(pending("TIMED_OUT", run_id="run-1"), applied=True), is_sweep=True)
+def test_a_sweep_does_not_announce_timeouts() -> None:
+    harness = RecorderHarness(Write(pending("IN_PROGRESS", run_id="run-2"), applied=False), is_sweep=True)
 
     harness.recorder.record_unsettled("export-1", Outcome.TIMED_OUT)
 
-    assert (harness.catalog.unsettled, harness.publisher.published) == ([], [])
+    assert (harness.catalog.held_back, harness.catalog.released, harness.publisher.published) == ([], [], [])
 
 
 def test_a_run_for_the_export_announces_its_timeout() -> None:

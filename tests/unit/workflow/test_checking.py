@@ -61,6 +61,14 @@ def test_a_finished_export_is_ready_and_one_in_progress_waits() -> None:
     assert harness.records.seen == ["running"]
 
 
+def test_attack_05_an_export_without_a_url_counts_as_waited_for_at_once() -> None:
+    harness = check_harness(export("linkless", download_url=None))
+
+    harness.check()
+
+    assert harness.records.renewed == [["linkless"]]
+
+
 def test_one_describe_call_has_the_whole_batch_and_the_filters() -> None:
     filters = ({"name": "agentIds", "condition": "EQUALS", "values": ["o-1"]},)
     harness = check_harness(*(export(f"e{n}", "IN_PROGRESS") for n in range(100)), filters=filters)
@@ -306,6 +314,54 @@ def test_fault_42_id_that_the_service_listed_and_then_refuses_is_not_stored() ->
 
     assert harness.check(pending, now=NOW + timedelta(minutes=5)).ids == ()
     assert harness.records.outcomes == {"odd": (Outcome.NOT_STORED, "InvalidParameterValueException")}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [{"is_sweep": True, "retries_rejected": False}, {"filters": ({"name": "agentIds"},), "retries_rejected": False}],
+    ids=["sweep", "filters"],
+)
+def test_fault_42_id_that_the_service_listed_for_the_run_and_refuses_is_not_stored(run: Mapping[str, Any]) -> None:
+    """The ids of such a run are from the list of the service."""
+    harness = check_harness(ids=["odd"], **run)
+    harness.service.refused = {"odd": "InvalidParameterValueException"}
+
+    harness.check()
+
+    assert harness.records.outcomes == {"odd": (Outcome.NOT_STORED, "InvalidParameterValueException")}
+
+
+def test_fault_42_id_that_the_service_listed_for_another_run_and_refuses_is_not_stored() -> None:
+    harness = check_harness(ids=["odd", "junk"])
+    harness.records.known = {
+        "odd": row("odd", "TIMED_OUT", exportStatus="IN_PROGRESS"),
+        "junk": row("junk", "NOT_FOUND"),
+    }
+    harness.service.refused = dict.fromkeys(["odd", "junk"], "InvalidParameterValueException")
+
+    harness.check()
+
+    assert harness.records.outcomes == {
+        "odd": (Outcome.NOT_STORED, "InvalidParameterValueException"),
+        "junk": (Outcome.NOT_FOUND, "InvalidParameterValueException"),
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "the service fails"])
+def test_attack_05_a_run_shows_every_half_hour_that_it_waits(fails: bool) -> None:
+    harness = check_harness(export("running", "IN_PROGRESS"), ids=["running", "unlisted"])
+    pending = harness.check()
+    harness.service.error = ServiceError("ServerInternalErrorException") if fails else None
+    for minute in range(5, 9):
+        pending = harness.check(replace(pending, next_poll_at=None), now=NOW + timedelta(minutes=minute))
+    assert harness.records.renewed == []
+
+    for minute in range(15, 25 if fails else 85):
+        pending = harness.check(replace(pending, next_poll_at=None), now=NOW + timedelta(minutes=minute))
+    assert harness.records.renewed == ([] if fails else [["running"], ["running"]])
+
+    harness.check(replace(pending, next_poll_at=None), now=NOW + timedelta(minutes=100))
+    assert harness.records.renewed[-1] == ["running"]
 
 
 def test_fault_42_ids_without_an_answer_are_asked_for_again_after_the_grace_period() -> None:

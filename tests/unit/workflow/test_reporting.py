@@ -55,6 +55,32 @@ def test_an_export_without_an_outcome_of_this_run_has_timed_out() -> None:
     assert [each["outcome"] for each in reported] == ["TIMED_OUT"] * 3
 
 
+def test_attack_05_an_outcome_that_was_not_recorded_because_of_another_run_is_reported() -> None:
+    held = {"runId": "run-1", "outcome": "NOT_STORED", "reason": "AccessDenied"}
+    reported, records = results(
+        row("held", "IN_PROGRESS", unrecorded=held, lastError="busy"),
+        row("recorded", "NOT_FOUND", runId="run-2", unrecorded={"runId": "run-1", "outcome": "NOT_FOUND"}),
+        row("of-another", "IN_PROGRESS", unrecorded={**held, "runId": "run-2"}),
+        failure={"error": "States.Timeout"},
+    )
+
+    assert reported == [
+        {"exportId": "held", "outcome": "NOT_STORED", "reason": "AccessDenied"},
+        {"exportId": "recorded", "outcome": "NOT_FOUND"},
+        {"exportId": "of-another", "outcome": "NOT_STORED", "reason": "States.Timeout"},
+    ]
+    assert [*records.outcomes] == ["of-another"]
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;x\x07", "\u202e", "\u009b31m", "\u2066", "\U0001f600"])
+def test_report_is_ascii_so_that_a_terminal_obeys_no_character(text: str) -> None:
+    made = report_of([{"exportId": "a", "outcome": "FAILED", "statusMessage": text}])
+
+    assert document(made)["exports"][0]["statusMessage"] == text
+    made.file.seek(0)
+    assert all(byte in b"\n" or 32 <= byte < 127 for byte in made.file.read())
+
+
 def test_an_outcome_that_another_run_recorded_meanwhile_is_reported() -> None:
     """The other run has replaced the outcome in the item, and its reason holds for this run, too."""
     meanwhile = "2026-11-23T12:00:00.000Z"
