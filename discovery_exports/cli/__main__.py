@@ -1,5 +1,5 @@
 """The same as the command: ``python -m discovery_exports.cli``."""
 
-from discovery_exports.cli.app import main
+from discovery_exports.command import main
 
 main()

@@ -31,7 +31,7 @@ def again(
     The new run reads a FAILED export from the service again, downloads a REJECTED export again, and resumes any other.
     Exit codes are those of store.
     """
-    from discovery_exports.cli.results import start_and_report
+    from discovery_exports.cli.results import nothing_started, start_and_report
     from discovery_exports.cli.unstored import exports_of, not_stored
 
     limit = timeout_of(wait, timeout)
@@ -39,5 +39,5 @@ def again(
     missing = not_stored(context, export_ids)
     if not missing:
         context.say(f"Nothing to do: all exports ({len(export_ids):,}) are stored.")
-        return ExitCode.DONE
+        return nothing_started(context, wait=wait)
     return start_and_report(context, "again", inputs_for_ids(missing), wait=wait, timeout=limit)

@@ -1,10 +1,13 @@
 """The command ``discovery-exports`` with all its commands."""
 
+import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 
 from discovery_exports.cli import again, doctor, get, list_exports, outputs, query, show, status, store, watch
-from discovery_exports.cli.commands import PROGRAM, make_app
+from discovery_exports.cli.commands import PROGRAM, make_app, report
+from discovery_exports.cli.failures import ExitCode
 
 app = make_app()
 for module in (status, list_exports, show, get, store, watch, again, query, doctor, outputs):
@@ -13,6 +16,13 @@ for module in (status, list_exports, show, get, store, watch, again, query, doct
 
 def main() -> None:
     """The entry point of the package."""
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115
+    if sys.stderr is None:  # print() would write the notes to standard output
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stdout is None:  # closed, as by `>&-`
+        report("Cannot write the output: standard output is closed.")
+        sys.exit(ExitCode.CONFIGURATION)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows its escape
             stream.reconfigure(errors="backslashreplace")

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from discovery_exports.cli.failures import CallRefused, ExitCode, Misused
+from discovery_exports.cli.failures import ExitCode, Misused, Throttled
 from exports.model import IN_PROGRESS, utc_text
 from exports.outcomes.outcome import Outcome
 
@@ -78,13 +78,34 @@ class Catalog:
         """Keys that DynamoDB leaves out, because it is throttled, are read again after longer and longer pauses."""
         requested: Any = {self._table: {"Keys": keys}}
         for attempt in range(MAX_ATTEMPTS):
+            if attempt:
+                self._sleep(0.1 * 2 ** (attempt - 1))
             response = self._client.batch_get_item(RequestItems=requested)
             yield from map(_plain, response["Responses"].get(self._table, ()))
             requested = response.get("UnprocessedKeys")
             if not requested:
                 return
-            self._sleep(0.1 * 2**attempt)
-        raise CallRefused("DynamoDB throttles the reads of the catalog. Try again later.")
+        raise Throttled("DynamoDB throttles the reads of the catalog. Try again later.")
+
+    def current(self, statuses: Iterable[str], *, kind: str | None = None, since: datetime | None = None) -> list[Item]:
+        """Items with one of these statuses, each once, also if an export gets another status between the queries.
+
+        One with two of them is read by its ID. Those in progress are read again at the end: an export that was
+        requested again has left a status that was not read yet for one that was.
+        """
+        queries = list(dict.fromkeys(statuses))
+        if len(queries) > 1 and IN_PROGRESS in queries:
+            queries.append(IN_PROGRESS)
+        found: dict[str, Item] = {}
+        moved: set[str] = set()
+        for status in queries:
+            for item in self.with_status(status, kind=kind, since=since):
+                export_id = str(item["exportId"])
+                if export_id in found and found[export_id]["status"] != status:
+                    moved.add(export_id)
+                found[export_id] = item
+        found |= self.items(moved)
+        return [item for name, item in found.items() if name not in moved or item["status"] in queries]
 
     def with_status(self, status: str, *, kind: str | None = None, since: datetime | None = None) -> Iterator[Item]:
         """Items with this status, those that were seen first at the end. ``since``: recorded or first seen since."""

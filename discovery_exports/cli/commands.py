@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from discovery_exports import __version__
 from discovery_exports.cli.context import STACK, STACK_VARIABLE, Context, Options
-from discovery_exports.cli.failures import ExitCode, Failure, failure_of, one_line, sentence
+from discovery_exports.cli.failures import ExitCode, Failure, failure_of, sentence
 from discovery_exports.cli.output import Form
 from discovery_exports.cli.text import printable
 
@@ -56,7 +56,7 @@ _VERSION = inspect.Parameter(
 )
 EXIT_CODES = (
     "Exit codes: 0 done; 1 an export is not stored; 2 wrong use; 3 an export or a run is pending; 130 interrupted; "
-    "253 no credentials, Region, stack or connection; 254 AWS refused a call."
+    "253 no credentials, Region, stack, connection or space; 254 AWS refused a call; 255 a defect."
 )
 
 Command = Callable[..., ExitCode | None]
@@ -67,15 +67,24 @@ class Group(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         extra["standalone_mode"] = False
+        main = super().main
+        sys.exit(guarded(lambda: self._run(main, *args, **extra), debug=False))
+
+    @staticmethod
+    def _run(main: Callable[..., Any], *args: Any, **extra: Any) -> Any:
         try:
-            sys.exit(super().main(*args, **extra))
+            return main(*args, **extra)
+        except SystemExit as ended:  # of Typer, which exits with 1 if the reader of the help has enough
+            if isinstance(ended.__context__, BrokenPipeError):
+                raise ended.__context__ from None
+            raise
         except typer.TyperException as error:
             context = getattr(error, "ctx", None)
             path = context.command_path if context else PROGRAM
             report(f"{sentence(error.format_message())} See: {path} --help")
-            sys.exit(error.exit_code)
+            return error.exit_code
         except typer.Abort:
-            sys.exit(ExitCode.INTERRUPTED)
+            return ExitCode.INTERRUPTED
 
 
 def make_app() -> typer.Typer:
@@ -141,6 +150,7 @@ def _with_parameters(function: Callable[..., None], own: list[inspect.Parameter]
 
 def guarded(work: Callable[[], ExitCode | None], *, debug: bool) -> int:
     """The exit code of ``work``. An error becomes one line on standard error."""
+    code: int | None = None
     try:
         code = work()
         sys.stdout.flush()
@@ -151,10 +161,19 @@ def guarded(work: Callable[[], ExitCode | None], *, debug: bool) -> int:
         report(str(interrupt) or "Interrupted.")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:  # the reader of the output has enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
+        _drop_output()
+        return int(code or ExitCode.DONE)
     except Exception as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return _failed(error, debug)
+
+
+def _drop_output() -> None:
+    """Python would write what is left in the buffer when it exits, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception, debug: bool) -> int:
@@ -165,7 +184,7 @@ def _failed(error: Exception, debug: bool) -> int:
 
         print(printable(redact("".join(traceback.format_exception(error))), keep="\n"), end="", file=sys.stderr)
     failure = failure_of(error) or Failure(
-        f"{type(error).__name__}: {one_line(str(error))} This is a defect: report it with what --debug prints."
+        f"{type(error).__name__}: {sentence(error)} This is a defect: report it with what --debug prints."
     )
     report(str(failure))
     return int(failure.exit_code)

@@ -3,13 +3,14 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from discovery_exports.cli.failures import Misconfigured
+from discovery_exports.cli.failures import Misconfigured, failure_of, sentence
 from discovery_exports.cli.output import Form, Output, make_console
 from discovery_exports.cli.text import printable
 
@@ -41,6 +42,17 @@ class Options:
         return replace(before, **given)
 
 
+@contextmanager
+def _configuration() -> Iterator[None]:
+    """boto3 raises a ValueError for a setting of another type, such as ``AWS_MAX_ATTEMPTS=x``."""
+    try:
+        yield
+    except ValueError as error:
+        raise failure_of(error) or Misconfigured(
+            f"{sentence(error)} Correct the AWS_ variables of your environment, and your AWS configuration files."
+        ) from error
+
+
 class Context:
     """Imports and calls nothing before a command needs it, so that wrong use is answered at once."""
 
@@ -61,11 +73,13 @@ class Context:
         """Profile, Region, credentials and endpoints are found as boto3 finds them."""
         import boto3
 
-        return boto3.Session(profile_name=self.options.profile, region_name=self.options.region)
+        with _configuration():
+            return boto3.Session(profile_name=self.options.profile, region_name=self.options.region)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A new boto3 client, in the Region of the session by default; annotate the variable with its type."""
-        return self.session.client(service, region_name=region)  # type: ignore[call-overload]
+        with _configuration():
+            return self.session.client(service, region_name=region)  # type: ignore[call-overload]
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":

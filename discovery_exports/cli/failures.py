@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """The last four are those of the AWS CLI: https://docs.aws.amazon.com/cli/latest/topic/return-codes.html"""
+    """The last five are those of the AWS CLI: https://docs.aws.amazon.com/cli/latest/topic/return-codes.html"""
 
     DONE = 0
     NOT_STORED = 1
@@ -24,16 +24,19 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     CONFIGURATION = 253
     REFUSED = 254
+    DEFECT = 255
 
 
 class Failure(Exception):
     """A command cannot do its work. The message is one line, and says what to do."""
 
-    exit_code = ExitCode.NOT_STORED
+    exit_code = ExitCode.DEFECT
 
 
 class NotStored(Failure):
     """What was asked for is not stored, or the stack does not know it."""
+
+    exit_code = ExitCode.NOT_STORED
 
 
 class Pending(Failure):
@@ -49,7 +52,7 @@ class Misused(Failure):
 
 
 class Misconfigured(Failure):
-    """There are no credentials, no Region or no such stack, or AWS cannot be reached."""
+    """No credentials, Region or stack, AWS cannot be reached, or the computer cannot read or write a file."""
 
     exit_code = ExitCode.CONFIGURATION
 
@@ -58,6 +61,10 @@ class CallRefused(Failure):
     """AWS refused a call."""
 
     exit_code = ExitCode.REFUSED
+
+
+class Throttled(CallRefused):
+    """AWS refused a call that may succeed later."""
 
 
 CREDENTIAL_CODES = frozenset(
@@ -84,11 +91,13 @@ https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and the s
 """
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErrorException", "403"})
 SIGN_IN = "Sign in again, or choose other credentials with --profile or AWS_PROFILE."
+NOT_AWS = "What answered is not AWS. Check AWS_ENDPOINT_URL, HTTPS_PROXY, and the credentials."
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """The failure that an error of boto3 stands for; None for any other error."""
+    """The failure that an error of boto3 or of the operating system stands for; None for any other error."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
     match error:
         case Failure():
@@ -102,21 +111,30 @@ def failure_of(error: Exception) -> Failure | None:
         case boto.ConnectionError() | boto.HTTPClientError():
             return Misconfigured(
                 f"There is no connection to {_host(error)}. Check --region, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, "
-                "and your network."
+                "HTTPS_PROXY, and your network."
             )
         case boto.InvalidRegionError():
             return Misconfigured(f"{sentence(error)} Correct --region.")
         case boto.BotoCoreError():
             return Misconfigured(f"{sentence(error)} {SIGN_IN}")
+        case ResponseParserError():
+            return Misconfigured(NOT_AWS)
         case ValueError() if str(error).startswith("Invalid endpoint"):
             return Misconfigured(f"{sentence(error)} Correct AWS_ENDPOINT_URL.")
+        case OSError() if error.filename:
+            return Misconfigured(f"{one_line(str(error.filename))} cannot be used: {sentence(error.strerror)}")
+        case OSError():  # a command writes without a name only to standard output
+            return Misconfigured(f"Cannot write the output: {sentence(error.strerror or error)}")
     return None
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same call may succeed a minute later: no connection, throttling, or a fault of AWS."""
+    """Whether the same call may succeed a minute later: no connection, throttling, or a fault of AWS or of a proxy."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
+    if isinstance(error, Throttled | ResponseParserError):
+        return True
     if isinstance(error, boto.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return (
@@ -139,9 +157,10 @@ def _refusal(error: "ClientError") -> Failure:
 
 
 def _host(error: Exception) -> str:
-    """The scheme and the host that could not be reached, without the rest of the URL."""
+    """The scheme, host and port that could not be reached. The rest of the URL may have a password."""
     url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
-    return f"{url.scheme}://{url.netloc}" if url.netloc else "AWS"
+    host = url.netloc.rpartition("@")[2]
+    return f"{url.scheme}://{host}" if host else "AWS"
 
 
 def sentence(text: object) -> str:

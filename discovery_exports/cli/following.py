@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Any, TypeVar
 
 from discovery_exports.cli.catalog import Catalog, Item, outcome_of
@@ -149,7 +150,7 @@ def polled(context: Context, poll: Callable[[], T], clock: "Clock") -> T:
                 raise
             if first:
                 context.say(f"{failure_of(error)} Trying again for {short_duration(TOLERATED)}.")
-            context.sleep(LAST_PAUSE_SECONDS)
+            context.sleep(min(LAST_PAUSE_SECONDS, clock.left))
 
 
 class Clock:
@@ -165,18 +166,21 @@ class Clock:
         return self._context.now() - self._started
 
     @property
+    def left(self) -> float:
+        """Seconds until the timeout; infinite without one."""
+        return (self._ends - self._context.now()).total_seconds() if self._ends is not None else inf
+
+    @property
     def is_over(self) -> bool:
-        return self._ends is not None and self._context.now() >= self._ends
+        return self.left <= 0
 
     def pause(self) -> bool:
         """Wait until the next poll is due. False if the timeout has passed: do not poll again."""
+        left = self.left
+        if left <= 0:
+            return False
         pause = min(LAST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, self.passed.total_seconds() / 30))
-        if self._ends is not None:
-            left = (self._ends - self._context.now()).total_seconds()
-            if left <= 0:
-                return False
-            pause = min(pause, left)
-        self._context.sleep(pause)
+        self._context.sleep(min(pause, left))
         return True
 
 
@@ -222,8 +226,11 @@ class _RunFollower:
         return self._execution
 
     def _is_final(self, item: Item) -> bool:
-        recorded_here = outcome_of(item) is not None and item.get("runId") == self._execution.run_id
-        return recorded_here or Row(item).is_final_for(self._plan.requested_at if self._plan else None)
+        """An outcome that this run has recorded or would keep; once the run has ended, every outcome."""
+        is_own = not self._execution.running or item.get("runId") == self._execution.run_id
+        return (outcome_of(item) is not None and is_own) or Row(item).is_final_for(
+            self._plan.requested_at if self._plan else None
+        )
 
     def show(self, progress: Progress, clock: Clock) -> None:
         title, status = f"Run {self._execution.run_id}, {short_duration(clock.passed)}", self._execution.status

@@ -47,8 +47,7 @@ def list_exports(
     catalog = Catalog(context.dynamodb, context.table_name)
     items = [
         item
-        for each in dict.fromkeys(statuses)
-        for item in catalog.with_status(each, kind=kind, since=moment)
+        for item in catalog.current(statuses, kind=kind, since=moment)
         if of_agents is None or item["exportId"] in of_agents
     ]
     context.output.rows(map(listing.with_why, newest_first(items)), MEMBERS, listing.COLUMNS)

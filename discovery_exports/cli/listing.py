@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from discovery_exports.cli.catalog import Item, exit_code_of, public, why
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import ExitCode
+from discovery_exports.cli.failures import NOT_AWS, ExitCode, Misconfigured
 from discovery_exports.cli.output import Column, number
 from discovery_exports.cli.run_input import agents_filter, checked_agents
 from discovery_exports.cli.times import short_bytes, short_time
@@ -45,4 +45,7 @@ def ids_of_agents(context: Context, agents: Sequence[str]) -> set[str]:
     pages = client.get_paginator("describe_export_tasks").paginate(
         filters=[agents_filter(checked_agents(agents))]  # type: ignore[list-item]
     )
-    return {info["exportId"] for page in pages for info in page["exportsInfo"]}
+    try:
+        return {info["exportId"] for page in pages for info in page["exportsInfo"]}
+    except (AttributeError, KeyError, TypeError):  # HTML, or JSON of another shape, which boto3 does not check
+        raise Misconfigured(NOT_AWS) from None

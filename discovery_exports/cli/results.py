@@ -8,11 +8,12 @@ from discovery_exports.cli import listing
 from discovery_exports.cli.catalog import exit_code_of
 from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import ExitCode, Failure, NotStored, one_line
+from discovery_exports.cli.failures import ExitCode, Failure, NotStored, failure_of, one_line
 from discovery_exports.cli.following import Clock, follow_run
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.runs import Execution, Runs
 
+RUN_MEMBERS = ("runId", "status", "executionArn")
 RUN_COLUMNS = (Column("runId", "run", whole=True), Column("status", "status"), Column("executionArn", "ARN"))
 RESULT_MEMBERS = ("exportId", "outcome", "kind", "reason", "statusMessage", "manifest", "runId")
 RESULT_COLUMNS = (
@@ -27,14 +28,27 @@ def start_and_report(
     context: Context, name: str, inputs: Iterable[Mapping[str, Any]], *, wait: bool, timeout: timedelta | None
 ) -> ExitCode:
     """Start a run for each input. Without ``wait``, print the runs; otherwise, their results."""
-    started = [Runs(context).start(name, each) for each in inputs]
-    for execution in started:
-        context.say(f"Started the run {execution.run_id}.")
+    started: list[Execution] = []
+    for each in inputs:
+        try:
+            started.append(Runs(context).start(name, each))
+        except Exception as error:
+            if started and (failure := failure_of(error)):
+                raise type(failure)(f"{failure} {_go_on(started)}") from error
+            raise
+        context.say(f"Started the run {started[-1].run_id}.")
     if wait:
         return wait_for(context, started, timeout)
     rows = [{"runId": each.run_id, "status": each.status, "executionArn": each.arn} for each in started]
-    context.output.rows(rows, ("runId", "status", "executionArn"), RUN_COLUMNS)
+    context.output.rows(rows, RUN_MEMBERS, RUN_COLUMNS)
     context.say(f"To follow it: {PROGRAM} watch {started[0].run_id}")
+    return ExitCode.DONE
+
+
+def nothing_started(context: Context, *, wait: bool) -> ExitCode:
+    """Print that there are no runs, or no results, in the forms that programs read."""
+    if not context.output.is_table:
+        context.output.rows([], RESULT_MEMBERS if wait else RUN_MEMBERS)
     return ExitCode.DONE
 
 
@@ -42,16 +56,30 @@ def wait_for(context: Context, executions: Sequence[Execution], timeout: timedel
     """Follow the runs until all have ended, and print every export with its outcome."""
     clock = Clock(context, timeout)
     ended = [follow_run(context, each, clock) for each in executions]
-    results = [result for each in ended if not each.running for result in _results(context, each)]
+    results: list[dict[str, Any]] = []
+    failures: list[Failure] = []
+    for each in ended:
+        try:
+            results += [] if each.running else _results(context, each)
+        except NotStored as failure:
+            failures.append(failure)
+    if failures and len(ended) == 1:
+        raise failures[0]
     running = [each.run_id for each in ended if each.running]
     if results or not context.output.is_table:
         context.output.rows(results, RESULT_MEMBERS, RESULT_COLUMNS)
     if running:
         context.say(f"Not done yet. To follow it: {PROGRAM} watch {running[0]}")
-    elif not results:
+    elif not results and not failures:
         context.say("There was nothing to store.")
+    if failures:
+        raise NotStored(" ".join(map(str, failures)))
     code = exit_code_of(result["outcome"] for result in results)
     return ExitCode.PENDING if running and code is ExitCode.DONE else code
+
+
+def _go_on(started: Sequence[Execution]) -> str:
+    return f"These runs go on: {', '.join(each.run_id for each in started)}."
 
 
 def _results(context: Context, execution: Execution) -> list[dict[str, Any]]:

@@ -92,17 +92,16 @@ def show_status(
 def grouped(catalog: Catalog, *, since: datetime, late_before: datetime) -> Groups:
     """An export is late if it is not settled and was requested before ``late_before``, whenever that was recorded."""
     groups, since_text, late_text = Groups(), utc_text(since), utc_text(late_before)
-    for status in STATUSES:
-        for item in catalog.with_status(status):
-            groups.counts[status] += 1
-            outcome = outcome_of(item)
-            unsettled = outcome is None or not outcome.settled
-            if unsettled and str(item.get("exportRequestTime") or late_text) < late_text:
-                groups.late.append(item)
-            elif outcome is None:
-                groups.pending.append(item)
-            elif recorded_at(item) >= since_text:
-                (groups.stored if outcome.has_data else groups.not_stored).append(item)
+    for item in catalog.current(STATUSES):
+        groups.counts[str(item["status"])] += 1
+        outcome = outcome_of(item)
+        unsettled = outcome is None or not outcome.settled
+        if unsettled and str(item.get("exportRequestTime") or late_text) < late_text:
+            groups.late.append(item)
+        elif outcome is None:
+            groups.pending.append(item)
+        elif recorded_at(item) >= since_text:
+            (groups.stored if outcome.has_data else groups.not_stored).append(item)
     return groups
 
 

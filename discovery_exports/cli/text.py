@@ -25,15 +25,17 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-_FORMULA = re.compile(r"[\s'\"]*[=+\-@＝＋－＠]")  # noqa: RUF001  # spreadsheets also take the full-width forms
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+# Spreadsheets also take the full-width forms.
+_FORMULA = re.compile(rf"(^|[;|])(?!{_NUMBER}([;|]|$))(?=[\s'\"]*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
 def cell(value: str) -> str:
     """``value`` as a cell of a CSV file that people open in a spreadsheet.
 
-    A spreadsheet runs a cell that begins with one of ``=+-@``, also after spaces, as a formula. The cell gets a leading
-    apostrophe, unless it is a number. https://owasp.org/www-community/attacks/CSV_Injection
+    A spreadsheet runs a cell that begins with one of ``=+-@``, also after spaces, as a formula. It gets an apostrophe
+    before it, unless it is a number. In some countries, spreadsheets begin a cell after each ``;``, also in quotes.
+    Tabs and line breaks are escaped for this reason; a comma is in quotes.
+    https://owasp.org/www-community/attacks/CSV_Injection
     """
-    text = printable(value, keep="\n\t")
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return _FORMULA.sub(r"\1'", printable(value))

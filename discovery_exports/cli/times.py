@@ -5,19 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 from discovery_exports.cli.failures import Misused
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+LONGEST = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw])")
 
 
 def read_duration(text: str) -> timedelta:
-    """``90s``, ``10m``, ``2h``, ``7d`` or ``1w``. Raises Misused."""
+    """``90s``, ``10m``, ``2h``, ``7d`` or ``1w``, at most :data:`LONGEST`. Raises Misused."""
     found = _DURATION.fullmatch(text.strip())
-    try:
-        if found:
-            return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    except OverflowError:
-        pass
-    raise Misused(f"{text!r} is not a duration. Write a number and a unit, for example 90s, 10m, 2h or 7d.")
+    if found and (seconds := int(found[1]) * _SECONDS[found[2]]) <= LONGEST.total_seconds():
+        return timedelta(seconds=seconds)
+    raise Misused(
+        f"{text!r} is not a duration. Write a number and a unit, for example 90s, 10m, 2h or 7d, "
+        f"at most {LONGEST.days}d."
+    )
 
 
 def read_since(text: str, now: datetime) -> datetime:

@@ -56,6 +56,29 @@ def test_a_missing_package_is_one_line_that_has_the_extra() -> None:
     assert done.stderr.splitlines() == [command.EXTRA]
 
 
+def test_the_module_of_the_command_also_says_what_is_missing() -> None:
+    script = (
+        "import sys, runpy; sys.modules['typer'] = None; runpy.run_module('discovery_exports.cli', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=locations.ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr.splitlines()) == (253, [command.EXTRA])
+
+
+def test_an_interrupt_of_the_imports_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("discovery_exports.cli.app.main", interrupt)
+
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+
+    assert ended.value.code == 130
+
+
 def test_a_missing_module_of_this_package_is_not_taken_for_a_missing_extra() -> None:
     done = run_command_without("discovery_exports.cli.app")
 

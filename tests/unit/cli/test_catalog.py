@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from discovery_exports.cli.catalog import Catalog
-from discovery_exports.cli.failures import CallRefused
+from discovery_exports.cli.catalog import MAX_ATTEMPTS, STATUSES, Catalog
+from discovery_exports.cli.failures import CallRefused, is_transient
 from tests.unit.cli.stack import TABLE, FakeStack
 
 
@@ -48,5 +48,62 @@ def test_keys_that_are_left_out_are_read_again(stack: FakeStack) -> None:
 def test_a_table_that_stays_throttled_is_a_refusal(stack: FakeStack) -> None:
     client: Any = Throttled(stack.dynamodb, calls=100)
 
-    with pytest.raises(CallRefused, match="DynamoDB throttles"):
-        Catalog(client, TABLE, lambda _: None).items([stack.has("export-1")])
+    pauses: list[float] = []
+
+    with pytest.raises(CallRefused, match="DynamoDB throttles") as raised:
+        Catalog(client, TABLE, pauses.append).items([stack.has("export-1")])
+
+    assert is_transient(raised.value)
+    assert len(pauses) == MAX_ATTEMPTS - 1
+
+
+class Moving:
+    """A client on which exports get other statuses, before the numbered query."""
+
+    def __init__(self, stack: FakeStack, moves: dict[int, tuple[str, str]]) -> None:
+        self._stack, self._moves, self._queries = stack, moves, 0
+        self.batch_get_item = stack.dynamodb.batch_get_item
+
+    def get_paginator(self, operation: str) -> Any:
+        if move := self._moves.get(self._queries):
+            self._stack.has(*move)
+        self._queries += 1
+        return self._stack.dynamodb.get_paginator(operation)  # type: ignore[call-overload]
+
+
+FIRST, SECOND, LAST = STATUSES.index("STORED"), STATUSES.index("FAILED"), len(STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("before", "moves", "expected"),
+    [
+        ("IN_PROGRESS", {FIRST: ("export-1", "STORED")}, "STORED"),
+        ("REJECTED", {SECOND: ("export-1", "IN_PROGRESS")}, "IN_PROGRESS"),
+        ("STORED", {LAST: ("export-1", "IN_PROGRESS")}, "IN_PROGRESS"),
+        ("IN_PROGRESS", {FIRST: ("export-1", "STORED"), SECOND: ("export-1", "FAILED")}, "FAILED"),
+    ],
+)
+def test_an_export_that_changes_its_status_is_read_once_and_not_lost(
+    stack: FakeStack, before: str, moves: dict[int, tuple[str, str]], expected: str
+) -> None:
+    stack.has("export-1", before)
+    stack.has("export-2", "TIMED_OUT")
+    client: Any = Moving(stack, moves)
+
+    items = Catalog(client, TABLE).current(STATUSES)
+
+    assert sorted((item["exportId"], item["status"]) for item in items) == [
+        ("export-1", expected),
+        ("export-2", "TIMED_OUT"),
+    ]
+
+
+def test_an_export_that_has_left_the_statuses_is_left_out(stack: FakeStack) -> None:
+    stack.has("export-1", "STORED")
+    client: Any = Moving(stack, {1: ("export-1", "FAILED")})
+    client.batch_get_item = lambda **arguments: (
+        stack.has("export-1", "IN_PROGRESS"),
+        stack.dynamodb.batch_get_item(**arguments),
+    )[1]
+
+    assert Catalog(client, TABLE).current(["STORED", "FAILED"]) == []

@@ -1,8 +1,11 @@
 """The frame of every command: global options, wrong use, errors, and what help imports."""
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +79,14 @@ WRONG = {
     "IDs and all": (("store", "export-1", "--all"), "one of the three"),
     "IDs and an agent": (("store", "export-1", "--agent", "o-1"), "one of the three"),
     "no agent ID": (("store", "--agent", "o 1"), "'o 1' is not an agent ID"),
+    "too long a timeout": (
+        ("store", "export-1", "--wait", "--timeout", "999999999d"),
+        "'999999999d' is not a duration",
+    ),
+    "too long a wait": (("watch", "export-1", "--timeout", "3651d"), "at most 3650d"),
+    "too late": (("status", "--late-after", "999999999d"), "'999999999d' is not a duration"),
+    "too long ago": (("list", "--since", "999999999d"), "'999999999d' is not a duration"),
+    "empty output": (("outputs", ""), "has no output ''. It has BucketName,"),
     "timeout without wait": (("store", "export-1", "--timeout", "1h"), "Add --wait"),
     "unknown output": (("outputs", "Bucket"), "has no output 'Bucket'. It has BucketName,"),
 }
@@ -116,7 +127,7 @@ def raising(error: BaseException) -> Callable[[], ExitCode]:
         (Pending("not yet"), ExitCode.PENDING),
         (client_error("AccessDenied"), ExitCode.REFUSED),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),
-        (KeyError("x"), ExitCode.NOT_STORED),
+        (KeyError("x"), ExitCode.DEFECT),
     ],
 )
 def test_an_error_is_one_line_without_a_traceback(
@@ -142,17 +153,72 @@ def test_debug_shows_where_an_error_was_raised_without_links(capsys: pytest.Capt
     assert "\x1b" not in err
 
 
-def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
-    program = "from discovery_exports.cli.app import main; main()"
-    done = subprocess.run(
-        ["bash", "-c", f'"{sys.executable}" -c "{program}" --help | true; echo "${{PIPESTATUS[0]}}"'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_a_reader_that_has_enough_does_not_change_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Closed(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
 
-    assert done.stderr == ""
+    with (tmp_path / "output").open("w") as opened:
+        closed = Closed()
+        monkeypatch.setattr(closed, "fileno", opened.fileno, raising=False)
+        monkeypatch.setattr(sys, "stdout", closed)
+
+        assert guarded(lambda: ExitCode.PENDING, debug=False) == ExitCode.PENDING
+
+
+def in_shell(line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which ``$it`` is the command."""
+    variables = {**os.environ, "it": f"{sys.executable} -m discovery_exports.cli", **env}
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("--help", 0), ("--version", 0), ("query", 0)])
+def test_a_reader_that_closes_the_pipe_is_no_error(arguments: str, code: int) -> None:
+    # The reader is gone before the command writes.
+    done = in_shell(f"exec 3> >(exit); wait $!; $it {arguments} >&3")
+
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "query", "query -o csv", "query -o table", ""])
+@pytest.mark.parametrize("target", [">/dev/full", ">&-"])
+def test_an_output_that_cannot_be_written_is_one_line(arguments: str, target: str) -> None:
+    done = in_shell(f"$it {arguments} {target}")
+
+    assert (done.returncode, done.stdout) == (ExitCode.CONFIGURATION, "")
+    assert done.stderr.startswith("discovery-exports: Cannot write the output: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_notes_are_not_written_to_the_output_if_standard_error_is_closed() -> None:
+    done = in_shell("$it show a/b 2>&-; $it query - <&-")
+
+    assert done.stdout == ""
+    assert "Standard input has no SQL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "env", [{"AWS_MAX_ATTEMPTS": "x"}, {"AWS_RETRY_MODE": "x"}, {"AWS_ENDPOINT_URL": "x"}], ids=str
+)
+def test_a_wrong_setting_of_boto3_is_one_line(env: dict[str, str]) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}
+    done = in_shell("$it outputs", **keys, **env)
+
+    assert (done.returncode, done.stderr.count("\n")) == (ExitCode.CONFIGURATION, 1)
+    assert "defect" not in done.stderr
+
+
+def test_an_answer_that_is_not_of_aws_is_no_defect(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages: list[Any] = [{}, {"exportsInfo": None}, {"exportsInfo": [{}]}, {"exportsInfo": ["x"]}, []]
+    for page in pages:
+        monkeypatch.setattr(stack.discovery, "paginate", lambda _page=page, **_: [_page])
+
+        answer = run("list", "--agent", "o-1")
+
+        assert answer.code == ExitCode.CONFIGURATION
+        assert "What answered is not AWS" in answer.err
 
 
 def test_help_imports_neither_boto3_nor_the_cdk_nor_rich() -> None:

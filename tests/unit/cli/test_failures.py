@@ -2,8 +2,17 @@
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
-from discovery_exports.cli.failures import ExitCode, NotStored, failure_of, one_line
+from discovery_exports.cli.failures import (
+    CallRefused,
+    ExitCode,
+    NotStored,
+    Throttled,
+    failure_of,
+    is_transient,
+    one_line,
+)
 from tests.unit.cli.stack import client_error
 
 URL = "https://bucket.s3.amazonaws.com/key?X-Amz-Signature=s3cr3t"
@@ -27,6 +36,10 @@ URL = "https://bucket.s3.amazonaws.com/key?X-Amz-Signature=s3cr3t"
         boto.ReadTimeoutError(endpoint_url=URL),
         boto.ProxyConnectionError(proxy_url="http://user:password@proxy"),
         ValueError("Invalid endpoint: nonsense"),
+        ResponseParserError("Unable to parse response (not well-formed), invalid XML received: <html>"),
+        OSError(28, "No space left on device"),
+        PermissionError(13, "Permission denied", "/home/me/.aws/config"),
+        boto.EndpointConnectionError(endpoint_url="https://user:password@host:8080/path"),
         *(client_error(code) for code in ("ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch")),
     ],
     ids=lambda error: f"{type(error).__name__}-{error}"[:40],
@@ -56,6 +69,30 @@ def test_a_message_of_aws_is_one_printable_line_without_urls() -> None:
     failure = failure_of(client_error("Odd", f"line 1\nline 2\x1b[31m {URL}"))
 
     assert str(failure).endswith(r"line 1 line 2\x1b[31m <hidden>")
+
+
+def test_the_host_and_port_of_an_endpoint_are_named_without_credentials() -> None:
+    failure = failure_of(boto.EndpointConnectionError(endpoint_url="https://user:password@host:8080/path"))
+
+    assert "There is no connection to https://host:8080. " in str(failure)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Throttled("x"),
+        ResponseParserError("x"),
+        client_error("ThrottlingException"),
+        boto.ProxyConnectionError(proxy_url="x"),
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_transient(error: Exception) -> None:
+    assert is_transient(error)
+
+
+def test_a_refusal_and_a_defect_are_not_transient() -> None:
+    assert not any(map(is_transient, (CallRefused("x"), client_error("AccessDenied"), KeyError("x"))))
 
 
 def test_an_own_failure_stays_and_another_error_is_none() -> None:

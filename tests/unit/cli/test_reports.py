@@ -266,3 +266,18 @@ def test_json_lines_are_one_document_each(fleet: FakeStack) -> None:
 
     assert len([json.loads(line) for line in lines]) == 11
     assert len(run("outputs", "-o", "jsonl").out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [
+        ((), "bucket\n"),
+        (("-o", "table"), "bucket\n"),
+        (("-o", "json"), '"bucket"\n'),
+        (("-o", "jsonl"), '"bucket"\n'),
+    ],
+)
+def test_one_output_is_bare_text_unless_json_is_asked_for(
+    stack: FakeStack, arguments: tuple[str, ...], out: str
+) -> None:
+    assert run("outputs", "BucketName", *arguments).out == out

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from discovery_exports.cli.catalog import MAX_ATTEMPTS
 from exports.settings import Settings
 from exports.workflow.run_input import read_run
 from tests.unit.cli.stack import BUCKET, EXECUTION, FakeStack, client_error, run
@@ -43,6 +44,40 @@ class TestStore:
         run("store", *(f"export-{index}" for index in range(5_001)))
 
         assert [len(each["exportIds"]) for each in stack.steps.inputs] == [5_000, 1]
+
+    @pytest.mark.parametrize("wait", [(), ("--wait",)])
+    def test_runs_that_were_started_before_one_is_refused_are_named(
+        self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, wait: tuple[str, ...]
+    ) -> None:
+        start, error = stack.steps.start_execution, client_error("ThrottlingException", "", "StartExecution")
+
+        def limited(**arguments: Any) -> Any:
+            if len(stack.steps.executions) == 2:
+                raise error
+            return start(**arguments)
+
+        monkeypatch.setattr(stack.steps, "start_execution", limited)
+
+        answer = run("store", *(f"export-{index}" for index in range(10_001)), *wait)
+
+        first, second = stack.steps.executions
+        assert answer.code == 254
+        assert answer.err.count("Started the run ") == 2
+        assert answer.err.endswith(f"These runs go on: {first}, {second}.\n")
+
+    def test_results_are_printed_although_one_run_has_no_report(self, stack: FakeStack) -> None:
+        def end() -> None:
+            first, second = stack.steps.executions
+            stack.steps.executions[first] = {"status": "ABORTED"}
+            stack.ends(second, STORED)
+
+        stack.events = [end]
+
+        answer = run("store", *(f"export-{index}" for index in range(5_001)), "--wait")
+
+        assert answer.code == 1
+        assert [each["exportId"] for each in answer.json] == ["export-1"]
+        assert "ended as ABORTED without a report" in answer.err
 
     def test_agents_become_a_filter_and_all_is_a_sweep(self, stack: FakeStack) -> None:
         run("store", "--agent", "o-1", "--agent", "o-2")
@@ -183,6 +218,34 @@ class TestLostConnection:
 
         assert (run("watch", "run-1").code, stack.pauses) == (253, [])
 
+    def test_a_timeout_is_kept_to_the_second(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        stack.ends("run-1", STORED)
+        self.lose(stack, monkeypatch, client_error("ThrottlingException"), polls=100)
+
+        run("watch", "run-1", "--timeout", "14s")
+
+        assert sum(stack.pauses) == 14
+
+    def test_throttled_reads_of_the_catalog_do_not_end_the_wait(
+        self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left = iter(range(3 * MAX_ATTEMPTS))
+        read = stack.dynamodb.batch_get_item
+        stack.has("export-1")
+
+        def throttled(*, RequestItems: Any) -> Any:  # noqa: N803
+            if next(left, None) is not None:
+                return {"Responses": {}, "UnprocessedKeys": RequestItems}
+            return read(RequestItems=RequestItems)
+
+        monkeypatch.setattr(stack.dynamodb, "batch_get_item", throttled)
+
+        answer = run("watch", "export-1")
+
+        assert answer.code == 0
+        assert stack.pauses.count(10) == 3
+        assert answer.err.count("Trying again for 5 min.") == 1
+
     def test_a_timeout_is_not_extended(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
         stack.ends("run-1", STORED)
         self.lose(stack, monkeypatch, client_error("ThrottlingException"), polls=100)
@@ -223,6 +286,18 @@ class TestProgress:
         stack.plans("run-1", "stored", "rejected", "not-found", "own")
 
         assert "2 of 4 exports done: 1 STORED, 1 TIMED_OUT; waiting" in run("watch", "run-1", "--timeout", "0s").err
+
+    @pytest.mark.parametrize("status", ["FAILED", "REJECTED", "NOT_FOUND"])
+    def test_once_the_run_has_ended_the_progress_says_what_the_result_says(self, stack: FakeStack, status: str) -> None:
+        stack.has("export-1", status, hours=50, runId="earlier")
+        stack.plans("run-1", "export-1")
+        stack.ends("run-1", {"exportId": "export-1", "outcome": status})
+
+        answer = run("watch", "run-1")
+
+        assert answer.code == 1
+        assert f"1 of 1 exports done: 1 {status}" in answer.err
+        assert "waiting" not in answer.err
 
     def test_a_sweep_does_not_process_what_is_settled(self, stack: FakeStack) -> None:
         stack.has("rejected", "REJECTED", hours=50, runId="earlier")
@@ -347,6 +422,22 @@ class TestAgain:
 
         assert (answer.code, stack.steps.inputs) == (0, [])
         assert answer.err == "Nothing to do: all exports (1) are stored.\n"
+
+    @pytest.mark.parametrize(
+        ("arguments", "out"),
+        [
+            ((), "[]\n"),
+            (("-o", "json", "--wait"), "[]\n"),
+            (("-o", "jsonl"), ""),
+            (("-o", "csv"), "runId,status,executionArn\n"),
+            (("-o", "csv", "--wait"), "exportId,outcome,kind,reason,statusMessage,manifest,runId\n"),
+            (("-o", "table"), ""),
+        ],
+    )
+    def test_nothing_to_do_is_an_empty_list(self, stack: FakeStack, arguments: tuple[str, ...], out: str) -> None:
+        stack.has("export-1")
+
+        assert run("again", "export-1", *arguments).out == out
 
     def test_a_run_that_has_not_ended_is_pending(self, stack: FakeStack) -> None:
         stack.steps.executions["run-1"] = {"status": "RUNNING"}

@@ -44,10 +44,29 @@ def test_bad_input_41_no_text_has_a_character_that_is_not_shown(text: str) -> No
 
 @pytest.mark.parametrize(
     "formula",
-    ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", " =1", "\t=1", "\n=1", "'=1", '"=1', "\uff1d1", "-"],
+    ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", " =1", "'=1", '"=1', "\uff1d1", "-"],
 )
 def test_bad_input_26_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(formula: str) -> None:
     assert cell(formula).startswith("'")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x;=HYPERLINK(1)", "x;'=HYPERLINK(1)"),
+        ("x; @SUM(1)", "x;' @SUM(1)"),
+        ("a|+1+1", "a|'+1+1"),
+        ("x;=1;=2", "x;'=1;'=2"),
+        ('["a;=1", "-x"]', '["a;\'=1", "-x"]'),
+        ("x\n=1", r"x\n=1"),
+        ("x\t=1", r"x\t=1"),
+        ("\t=1", r"\t=1"),
+        ("a;-5;b", "a;-5;b"),
+        ("C:\\x, -Xmx1g", "C:\\x, -Xmx1g"),
+    ],
+)
+def test_bad_input_26_what_a_spreadsheet_splits_into_cells_has_no_formula(text: str, expected: str) -> None:
+    assert cell(text) == expected
 
 
 @pytest.mark.parametrize("number", ["-5", "+0.5", "-1.5e-3", "-.5", "12", "1.0"])
@@ -59,6 +78,7 @@ def test_a_number_stays_a_number(number: str) -> None:
 def test_bad_input_26_no_cell_is_a_formula_or_controls_a_terminal(text: str) -> None:
     result = cell(text)
 
-    assert not re.match(r"\s*[=@＝＋－＠]", result)  # noqa: RUF001
-    assert not re.match(r"\s*[+-](?![\d.])", result)
-    assert {each for each in result if unicodedata.category(each) == "Cc"} <= {"\n", "\t"}
+    for part in re.split("[;|]", result):
+        assert not re.match(r"\s*[=@＝＋－＠]", part)  # noqa: RUF001
+        assert not re.match(r"\s*[+-](?![\d.])", part)
+    assert not [each for each in result if unicodedata.category(each) == "Cc"]

@@ -35,10 +35,14 @@ def test_another_text_is_no_time(text: str) -> None:
         read_since(text, NOW)
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "-5h", "1.5h", "999999999w"])
+@pytest.mark.parametrize("text", ["", "5", "h", "-5h", "1.5h", "999999999w", "999999999d", "3651d", "99999h"])
 def test_another_text_is_no_duration(text: str) -> None:
     with pytest.raises(Misused, match="is not a duration"):
         read_duration(text)
+
+
+def test_the_longest_duration_can_be_added_to_and_taken_from_any_time_of_now() -> None:
+    assert NOW - read_duration("3650d") < NOW < NOW + read_duration("3650d")
 
 
 def test_durations_show_their_two_largest_units() -> None:
