@@ -73,8 +73,9 @@ class Context:
         """Profile, Region, credentials and endpoints are found as boto3 finds them."""
         import boto3
 
+        region = self.options.region or os.environ.get("AWS_REGION")  # boto3 reads only AWS_DEFAULT_REGION
         with _configuration():
-            return boto3.Session(profile_name=self.options.profile, region_name=self.options.region)
+            return boto3.Session(profile_name=self.options.profile, region_name=region)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A new boto3 client, in the Region of the session by default; annotate the variable with its type."""

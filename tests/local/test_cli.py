@@ -161,7 +161,7 @@ def test_what_a_run_did_not_store_is_requested_again(command: Command, stack: St
 
     assert outcomes(results) == {failed: "STORED", rejected: "STORED"}
     nothing = command("again", first.arn, stored)
-    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert (nothing.returncode, nothing.stdout) == (0, "[]\n")
     assert "all exports (3) are stored" in nothing.stderr
 
 

@@ -13,7 +13,7 @@ import pytest
 from discovery_exports import __version__
 from discovery_exports.cli.app import app
 from discovery_exports.cli.commands import command, guarded, make_app
-from discovery_exports.cli.context import Context
+from discovery_exports.cli.context import Context, Options
 from discovery_exports.cli.failures import ExitCode, Pending
 from discovery_exports.cli.output import Form
 from local.stack.servers import ROOT
@@ -203,11 +203,31 @@ def test_notes_are_not_written_to_the_output_if_standard_error_is_closed() -> No
     "env", [{"AWS_MAX_ATTEMPTS": "x"}, {"AWS_RETRY_MODE": "x"}, {"AWS_ENDPOINT_URL": "x"}], ids=str
 )
 def test_a_wrong_setting_of_boto3_is_one_line(env: dict[str, str]) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}
     done = in_shell("$it outputs", **keys, **env)
 
     assert (done.returncode, done.stderr.count("\n")) == (ExitCode.CONFIGURATION, 1)
     assert "defect" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "expected"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, Options(), "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, Options(), "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, Options(), "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1"}, Options(region="eu-west-3"), "eu-west-3"),
+    ],
+)
+def test_the_region_is_that_of_the_option_then_of_the_variables(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], options: Options, expected: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    assert Context(options).session.region_name == expected
 
 
 def test_an_answer_that_is_not_of_aws_is_no_defect(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
