@@ -176,7 +176,8 @@ def why(item: Item) -> str:
     if outcome is Outcome.FAILED:
         return str(item.get("statusMessage") or "")
     if outcome is not None:
-        return str(item.get("reason") or "")
+        unlisted = "the service does not list it" if outcome is Outcome.NOT_FOUND else ""
+        return str(item.get("reason") or unlisted)
     if error := item.get("lastError"):
         return f"the last attempt to store it ended with {error}"
     if item.get("claimedBy"):

@@ -113,6 +113,8 @@ def failure_of(error: Exception) -> Failure | None:
                 f"There is no connection to {_host(error)}. Check --region, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, "
                 "HTTPS_PROXY, and your network."
             )
+        case boto.InvalidRetryModeError() | boto.InvalidRetryConfigurationError():
+            return Misconfigured(f"{sentence(error)} Correct the AWS_ variables or your AWS configuration files.")
         case boto.InvalidRegionError():
             return Misconfigured(f"{sentence(error)} Correct --region.")
         case boto.BotoCoreError():
@@ -152,8 +154,12 @@ def _refusal(error: "ClientError") -> Failure:
     code, message = str(details.get("Code", "Unknown")), one_line(str(details.get("Message", "")))
     if code in CREDENTIAL_CODES:
         return Misconfigured(f"AWS does not accept the credentials: {code}: {message} {SIGN_IN}")
-    advice = " Ask for this permission, or use another --profile." if code in DENIED_CODES else ""
-    return CallRefused(f"AWS refused {error.operation_name}: {code}: {message}{advice}")
+    refusal = f"AWS refused {error.operation_name}: {code}: {message}"
+    if code in DENIED_CODES:
+        refusal = f"{refusal} Ask for this permission, or use another --profile."
+    if code == "HomeRegionNotSetException":
+        refusal = f"{sentence(refusal)} Choose the home Region of AWS Migration Hub with --region (docs/accounts.md)."
+    return CallRefused(refusal)
 
 
 def _host(error: Exception) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from discovery_exports.cli.catalog import Catalog
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import NotStored
 from exports.keys import batch_key, plan_key, report_key
 
 EXECUTION_NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
+OWN_NAME = re.compile(r"(store|again)-\d{8}T\d{6}-\w+")
+"""The names of :meth:`Runs.start`."""
 READERS = 8
 """Batch files that are read at the same time; a sweep can have 1,000."""
 
@@ -41,7 +44,6 @@ class Execution:
     run_id: str
     arn: str
     status: str
-    started_at: datetime
     error: str = ""
     cause: str = ""
 
@@ -63,10 +65,10 @@ class Runs:
         started = self._context.steps.start_execution(
             stateMachineArn=self._context.state_machine_arn, name=name, input=json.dumps(run_input)
         )
-        return Execution(name, started["executionArn"], "RUNNING", now)
+        return Execution(name, started["executionArn"], "RUNNING")
 
     def find(self, name: str) -> Execution | None:
-        """The run with this ID or ARN; None if the stack has none."""
+        """The run with this ID or ARN; None if the stack has none, and for an export whose run has been deleted."""
         steps = self._context.steps
         prefix = self._context.state_machine_arn.replace(":stateMachine:", ":execution:", 1)
         if name.startswith("arn:") and not name.startswith(f"{prefix}:"):
@@ -77,15 +79,20 @@ class Runs:
         try:
             found: Any = steps.describe_execution(executionArn=f"{prefix}:{name}")
         except (steps.exceptions.ExecutionDoesNotExist, steps.exceptions.InvalidArn):
-            return None
+            return self._past(name, f"{prefix}:{name}")
         return Execution(
             found["name"],
             found["executionArn"],
             found["status"],
-            found["startDate"],
             found.get("error", ""),
             found.get("cause", ""),
         )
+
+    def _past(self, run_id: str, arn: str) -> Execution | None:
+        """A run that Step Functions has deleted, 90 days after its end, by its report. An export comes first."""
+        if Catalog(self._context.dynamodb, self._context.table_name).item(run_id) or not self.report(run_id):
+            return None
+        return Execution(run_id, arn, "SUCCEEDED")
 
     def plan(self, run_id: str) -> Plan | None:
         """What the run is for; None until it has planned its batches, or if its input was not valid."""

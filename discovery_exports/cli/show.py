@@ -8,7 +8,7 @@ import typer
 from discovery_exports.cli.catalog import MEMBERS, Catalog, Item, exit_code_of, outcome_of, public, why
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import ExitCode, NotStored
+from discovery_exports.cli.failures import ExitCode, Misused, NotStored
 from discovery_exports.cli.output import Column, number
 from discovery_exports.cli.run_input import valid_export_id
 from discovery_exports.cli.times import short_bytes
@@ -48,11 +48,19 @@ def show(
 
 def item_of(context: Context, export_id: str, *, or_run: bool = False) -> Item:
     """The item of the export. Raises NotStored if the catalog has none. ``or_run``: nor is there a run with this ID."""
-    item = Catalog(context.dynamodb, context.table_name).item(valid_export_id(export_id))
+    from discovery_exports.cli.runs import OWN_NAME
+
+    try:
+        item = Catalog(context.dynamodb, context.table_name).item(valid_export_id(export_id))
+    except Misused:
+        if or_run:
+            raise Misused(f"{export_id!r} is neither the ID or ARN of a run nor the ID of an export.") from None
+        raise
     if item is None:
+        advice = f", or store the export: discovery-exports store {export_id}"
         raise NotStored(
             f"The stack {context.stack} knows no {'run and no ' if or_run else ''}export {export_id}. "
-            f"Check the ID, or store the export: discovery-exports store {export_id}"
+            f"Check the ID{'.' if OWN_NAME.fullmatch(export_id) else advice}"
         )
     return item
 

@@ -28,6 +28,7 @@ URL = "https://bucket.s3.amazonaws.com/key?X-Amz-Signature=s3cr3t"
         boto.TokenRetrievalError(provider="sso", error_msg="expired"),
         boto.NoRegionError(),
         boto.InvalidRegionError(region_name="us east"),
+        boto.InvalidRetryModeError(provided_retry_mode="x", valid_modes="standard"),
         boto.ProfileNotFound(profile="none"),
         boto.ConfigParseError(path="config"),
         boto.EndpointConnectionError(endpoint_url=URL),
@@ -93,6 +94,16 @@ def test_what_may_pass_is_transient(error: Exception) -> None:
 
 def test_a_refusal_and_a_defect_are_not_transient() -> None:
     assert not any(map(is_transient, (CallRefused("x"), client_error("AccessDenied"), KeyError("x"))))
+
+
+def test_advice_fits_the_error() -> None:
+    home, retry = (
+        client_error("HomeRegionNotSetException", "none"),
+        boto.InvalidRetryModeError(provided_retry_mode="x", valid_modes="standard"),
+    )
+
+    assert "Choose the home Region of AWS Migration Hub with --region" in str(failure_of(home))
+    assert "Sign in" not in str(failure_of(retry))
 
 
 def test_an_own_failure_stays_and_another_error_is_none() -> None:

@@ -62,7 +62,7 @@ class TestStatus:
             "failed": "no agents \x1b[31m",
             "rejected": "CORRUPT",
             "denied": "AccessDenied",
-            "unknown": "",
+            "unknown": "the service does not list it",
             "waiting": "in progress in the service",
             "stuck": "the last attempt to store it ended with SlowDown",
             "timed-out": "",

@@ -385,6 +385,29 @@ class TestWatch:
         assert "knows no run and no export run-9." in run("watch", "run-9").err
         assert run("watch", "run-9").code == 1
 
+    def test_a_run_that_step_functions_has_deleted_is_found_by_its_report(self, stack: FakeStack) -> None:
+        for run_id in ("store-20260101T120000-0a1b2c3d", "5b0d7c1e-run", "again-20260101T120000-0a1b2c3d"):
+            stack.ends(run_id, STORED, FAILED)
+            del stack.steps.executions[run_id]
+
+            for name in (run_id, f"{EXECUTION}:{run_id}"):
+                answer = run("watch", name)
+
+                assert (answer.code, [each["outcome"] for each in answer.json]) == (1, ["STORED", "FAILED"])
+
+    def test_of_an_export_with_a_deleted_run_the_catalog_is_shown(self, stack: FakeStack) -> None:
+        stack.ends("export-1", FAILED)
+        del stack.steps.executions["export-1"]
+        stack.has("export-1")
+
+        assert run("watch", "export-1").json[0]["status"] == "STORED"
+
+    def test_what_can_be_neither_is_wrong_use(self, stack: FakeStack) -> None:
+        answer = run("watch", "a/b")
+
+        assert answer.code == 2
+        assert "'a/b' is neither the ID or ARN of a run nor the ID of an export." in answer.err
+
     def test_a_run_of_another_stack_is_refused(self, stack: FakeStack) -> None:
         answer = run("watch", "arn:aws:states:us-east-1:123456789012:execution:Other:run-1")
 
@@ -460,6 +483,23 @@ class TestAgain:
         stack.events = [lambda: stack.ends(stack.run_id, STORED)]
 
         assert run("again", "export-1", "--wait").code == 0
+
+    def test_a_run_that_step_functions_has_deleted_is_requested_again(self, stack: FakeStack) -> None:
+        stack.plans("run-1", "export-1", "export-2")
+        stack.ends("run-1", STORED, FAILED)
+        del stack.steps.executions["run-1"]
+        stack.has("export-1")
+
+        assert run("again", "run-1").code == 0
+        assert stack.steps.inputs[0]["exportIds"] == ["export-2"]
+
+    def test_the_name_of_a_run_is_not_advised_as_an_export(self, stack: FakeStack) -> None:
+        for name in ("store-20261123T120000-0a1b2c3d", "again-20261123T120000-0a1b2c3d"):
+            for command in ("watch", "again", "show"):
+                answer = run(command, name)
+
+                assert answer.code == 1
+                assert "discovery-exports store" not in answer.err
 
     def test_a_misspelled_run_is_not_taken_for_an_export(self, stack: FakeStack) -> None:
         answer = run("again", "store-20261123T120000-typo")
