@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import CallRefused, Failure, one_line
@@ -48,17 +50,20 @@ class Athena:
 
     def print_rows(self, sql: str) -> None:
         """Run the query to its end and print its rows. Raises CallRefused if it fails."""
-        query = self._client.start_query_execution(
-            QueryString=sql, WorkGroup=self._work_group, QueryExecutionContext={"Database": self._database}
-        )["QueryExecutionId"]
+        start = partial(
+            self._client.start_query_execution,
+            QueryString=sql,
+            WorkGroup=self._work_group,
+            QueryExecutionContext={"Database": self._database},
+            ClientRequestToken=str(uuid4()),
+        )
         clock = Clock(self._context, None)
+        query = ""
         try:
+            query = start()["QueryExecutionId"]
             execution = self._followed(query, clock)
         except KeyboardInterrupt:
-            with suppress(Exception):
-                self._client.stop_query_execution(QueryExecutionId=query)
-                raise KeyboardInterrupt("Interrupted. The query was cancelled.") from None
-            raise KeyboardInterrupt(f"Interrupted. The query {query} could not be cancelled, and goes on.") from None
+            raise KeyboardInterrupt(f"Interrupted. {self._cancel(query, start)}") from None
         if execution["Status"]["State"] != "SUCCEEDED":
             raise _failure(execution)
         members, rows = self._result(query)
@@ -66,7 +71,22 @@ class Athena:
         if members:
             self._context.output.rows(printed, members, [_column(name) for name in members])
         scanned = short_bytes(_scanned(execution))
-        self._context.say(f"{printed.count:,} rows, {scanned} scanned, {short_duration(clock.passed)}")
+        rows_text = "1 row" if printed.count == 1 else f"{printed.count:,} rows"
+        self._context.say(f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}")
+
+    def _cancel(self, query: str, start: Callable[[], Any]) -> str:
+        """Cancel the query, and say what became of it.
+
+        Without its ID, the start was interrupted. The same start again, with its token, returns the ID: it starts a
+        query only if the first request did not arrive.
+        """
+        with suppress(Exception):
+            query = query or start()["QueryExecutionId"]
+            self._client.stop_query_execution(QueryExecutionId=query)
+            return "The query was cancelled."
+        if query:
+            return f"The query {query} could not be cancelled, and goes on."
+        return "The query may have been started, and could not be cancelled."
 
     def _followed(self, query: str, clock: Clock) -> Any:
         with Progress(self._context) as progress:

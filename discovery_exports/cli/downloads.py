@@ -326,4 +326,7 @@ def _unwritable(error: OSError, folder: Path) -> Failure:
         return Misconfigured(f"There is no space left for {place}. Make room, and run the same command: it continues.")
     if error.errno == errno.ELOOP:
         return Misused(f"{place} is a symbolic link. Remove it, or choose another folder with -d.")
+    no_folder = next((each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()), None)
+    if no_folder:
+        return Misused(f"{printable(str(no_folder))} is not a folder. Choose another one with -d.")
     return Misconfigured(f"{place} cannot be written: {error.strerror or error}. Choose another folder with -d.")

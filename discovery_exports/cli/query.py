@@ -1,5 +1,6 @@
 """``discovery-exports query``: runs a saved query, or SQL from standard input, in Athena."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from discovery_exports.cli.output import Column
 QUERY_COLUMNS = (Column("number", "no."), Column("name", "query", whole=True), Column("question", "question"))
 MAX_BYTES = 262_144
 """Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
+_NO_SQL = re.compile(r"(?:[\s;]++|--[^\n]*+|(?>/\*.*?\*/))*+", re.DOTALL)
+"""Blanks and comments. Nothing is tried twice, so the time is proportional to the length."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,11 +53,12 @@ def _saved(name: str) -> str:
 
 def _from_standard_input() -> str:
     try:
-        sql = sys.stdin.read().strip().rstrip(";").strip()
+        # Not sys.stdin.read(): in some locales it reads any bytes, as text that no request can contain.
+        sql = sys.stdin.buffer.read().decode("utf-8").strip().rstrip(";").strip()
     except UnicodeDecodeError:
         raise Misused("Standard input is not text in UTF-8.") from None
-    if not sql:
+    if _NO_SQL.fullmatch(sql):
         raise Misused("Standard input has no SQL. Example: echo 'SELECT * FROM exports' | discovery-exports query -")
-    if len(sql.encode("utf-8", "surrogateescape")) > MAX_BYTES:
+    if len(sql.encode()) > MAX_BYTES:
         raise Misused(f"The SQL has more than {MAX_BYTES:,} bytes, the limit of Athena.")
     return sql

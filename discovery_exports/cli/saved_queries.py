@@ -48,5 +48,9 @@ def find(text: str) -> SavedQuery:
         if wanted in {each.name, each.path.stem, each.path.name} or re.fullmatch(f"0*{each.number}", wanted):
             return each
     close = get_close_matches(wanted, [each.name for each in queries], n=1)
+    if not close and len(text.split()) > 1:
+        raise Misused(
+            f"There is no saved query {text!r}. SQL comes from standard input: echo '…' | discovery-exports query -"
+        )
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise Misused(f"There is no saved query {text!r}.{hint} To list them: discovery-exports query")

@@ -423,11 +423,28 @@ class TestPlaces:
         assert "discovery-exports: There is no space left for out. Make room" in answer.err
         assert (folder / "out" / "z.csv.part").read_bytes() == BODY[: 1 << 20]
 
-    def test_a_folder_that_cannot_be_written_is_one_line(self, exported: Exported, folder: Path) -> None:
+    @pytest.mark.parametrize("directory", ["file", "file/x", "file/x/y"])
+    def test_a_file_in_place_of_the_folder_is_wrong_use(self, exported: Exported, folder: Path, directory: str) -> None:
         exported.stores(("data/a/x.csv", SMALL))
         (folder / "file").write_bytes(b"")
 
-        answer = run("get", "export-1", "-d", "file/x")
+        answer = run("get", "export-1", "-d", directory)
+
+        assert (answer.code, answer.err) == (
+            2,
+            "discovery-exports: file is not a folder. Choose another one with -d.\n",
+        )
+
+    def test_a_folder_that_cannot_be_written_is_one_line(
+        self, exported: Exported, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(path: Path, **_: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        exported.stores(("data/a/x.csv", SMALL))
+        monkeypatch.setattr(Path, "mkdir", refused)
+
+        answer = run("get", "export-1", "-d", "x")
 
         assert (answer.code, answer.err.count("\n")) == (253, 1)
-        assert "Choose another folder with -d" in answer.err
+        assert "x cannot be written: Permission denied. Choose another folder with -d" in answer.err

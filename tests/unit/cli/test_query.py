@@ -1,7 +1,9 @@
 """``query``: saved queries and SQL from standard input, rows of any number, and failures of Athena."""
 
+import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,11 +32,14 @@ class FakeAthena:
         self.has_header = True
         self.pages_read = 0
         self.start_error: Exception | None = None
+        self.interrupted_starts = 0
 
     def start_query_execution(self, **request: Any) -> Any:
         if self.start_error:
             raise self.start_error
         self.started.append(request)
+        if len(self.started) <= self.interrupted_starts:
+            raise KeyboardInterrupt
         return {"QueryExecutionId": "q-1"}
 
     def stop_query_execution(self, *, QueryExecutionId: str) -> None:  # noqa: N803
@@ -102,6 +107,7 @@ class TestSavedQueries:
             ("../secrets", "To list them: discovery-exports query"),
             ("\x1b[31m", r"There is no saved query '\x1b[31m'."),
             ("", "There is no saved query ''."),
+            ("SELECT 1", "SQL comes from standard input: echo '…' | discovery-exports query -"),
         ],
     )
     def test_an_unknown_query_is_wrong_use(self, athena: FakeAthena, name: str, message: str) -> None:
@@ -124,6 +130,11 @@ class TestRows:
         ]
         assert re.search(r"Query q-1, \d s: QUEUED, 1.5 kB scanned\n", answer.err)
         assert "2 rows, 1.5 kB scanned" in answer.err
+
+    def test_one_row_is_counted_in_the_singular(self, athena: FakeAthena) -> None:
+        athena.pages = [[["a", "443", "0.5", "true"]]]
+
+        assert "1 row, 1.5 kB scanned" in query("SELECT 1").err
 
     def test_csv_guards_formulas_and_not_numbers(self, athena: FakeAthena) -> None:
         athena.pages = [[["=1+1", "-5", "-0.5", None]]]
@@ -215,11 +226,31 @@ class TestStandardInput:
 
         assert athena.started[0]["QueryString"] == "SELECT 1"
 
+    @pytest.mark.parametrize("sql", ["/* a */ SELECT 1 -- b", "SELECT '--'", "-- a\nSELECT 1", "/* a */ x /* b */"])
+    def test_sql_with_comments_is_run_as_it_is(self, athena: FakeAthena, sql: str) -> None:
+        query(sql)
+
+        assert athena.started[0]["QueryString"] == sql
+
+    def test_bytes_that_are_no_text_are_wrong_use_in_any_locale(
+        self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfeSELECT 1"), "utf-8", errors="surrogateescape")
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+        with pytest.raises(SystemExit) as ended:
+            app(["query", "-"], prog_name="discovery-exports")
+
+        assert (ended.value.code, athena.started) == (2, [])
+        assert "Standard input is not text in UTF-8." in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("sql", "message"),
         [
             ("", "Standard input has no SQL."),
             (" \n;", "Standard input has no SQL."),
+            ("-- nothing", "Standard input has no SQL."),
+            ("/* a;\n * b */ ;\n-- c; SELECT 1\n;", "Standard input has no SQL."),
             ("x" * 262_145, "more than 262,144 bytes"),
             ("ü" * 131_073, "more than 262,144 bytes"),
         ],
@@ -279,6 +310,31 @@ class TestFailures:
 
         assert (answer.code, athena.stopped) == (130, ["q-1"])
         assert "Interrupted. The query was cancelled." in answer.err
+
+    def test_an_interrupt_during_the_start_cancels_the_query(self, athena: FakeAthena) -> None:
+        athena.interrupted_starts = 1
+
+        answer = query("SELECT 1")
+
+        assert (answer.code, athena.stopped) == (130, ["q-1"])
+        assert "Interrupted. The query was cancelled." in answer.err
+        assert athena.started[0] == athena.started[1], "the same token starts no second query"
+        assert len(athena.started[0]["ClientRequestToken"]) >= 32
+
+    def test_an_interrupt_during_the_start_says_if_the_query_is_unknown(
+        self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = iter([KeyboardInterrupt(), client_error("InternalServerException")])
+
+        def fails(**_: object) -> None:
+            raise next(answers)
+
+        monkeypatch.setattr(athena, "start_query_execution", fails)
+
+        answer = query("SELECT 1")
+
+        assert (answer.code, "may have been started, and could not be cancelled" in answer.err) == (130, True)
+        assert not athena.stopped
 
     def test_an_interrupt_says_if_the_query_could_not_be_cancelled(
         self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch
