@@ -257,7 +257,7 @@ class TestOutcomes:
         [
             ("FAILED", {"statusMessage": "no data."}, 1, "is FAILED (no data). To request it again: "),
             ("REJECTED", {"reason": "GONE"}, 1, "is REJECTED (GONE). To request it again: discovery-exports again"),
-            ("NOT_FOUND", {}, 1, "is NOT_FOUND. To request it again: discovery-exports again export-1"),
+            ("NOT_FOUND", {}, 1, "is NOT_FOUND (the service does not list it). To request it again: "),
             ("IN_PROGRESS", {}, 3, "is IN_PROGRESS (in progress in the service). To follow it: "),
             ("TIMED_OUT", {}, 3, "is TIMED_OUT. To follow it: discovery-exports watch export-1"),
             ("STORED", {"manifestKey": "manifests/gone.json"}, 1, "but its manifest is gone"),
