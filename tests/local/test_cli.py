@@ -226,7 +226,7 @@ def test_queries_print_rows(command: Command, aws: LocalAws, service: Service, t
     (row,) = json.loads(own.stdout)
     assert (row["exportid"], row["kind"], row["istruncated"]) == (export_id, "agent", False)
     assert isinstance(row["rawbytes"], int)
-    assert "1 rows" in own.stderr
+    assert "1 row, " in own.stderr
     assert dependencies.returncode == 0
     header, *lines = list(csv.reader(io.StringIO(dependencies.stdout)))
     assert header[:4] == ["client", "server", "destinationport", "connections"]
