@@ -38,7 +38,7 @@ ODD: Mapping[str, tuple[Mapping[str, Any], str | None, str | None]] = {
     "body-a-page": ({}, "REJECTED", "CORRUPT"),
     "status-null": ({"info": {"exportStatus": None}}, "TIMED_OUT", None),
     "status-long": ({"info": {"exportStatus": LONG}}, "TIMED_OUT", None),
-    "id-refused": ({"refused_id": True}, "NOT_FOUND", "InvalidParameterValueException"),
+    "id-refused": ({"refused_id": True}, "NOT_STORED", "InvalidParameterValueException"),
     "id-missing": ({"info_without": ["exportId"]}, None, None),
     "entry-null": ({"entry": "null"}, None, None),
     "entry-a-list": ({"entry": '[{"exportId": "export-1"}]'}, None, None),

@@ -105,6 +105,7 @@ def test_outputs_are_those_that_callers_use(assembly: Path) -> None:
     outputs = read(assembly / "Second.template.json")["Outputs"]
 
     assert set(outputs) == {
+        "Release",
         "StateMachineArn",
         "BucketName",
         "TableName",
