@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exports.errors import Rejected
-from exports.storing.manifest import manifest
 from exports.unpack import unpacking as unpack_module
 from tests.slow.hostile import SHARE_OF_MEMORY
-from tests.unit.builders import KEYS, NOW, export, unpacked, zipped
+from tests.unit.builders import manifest_of, unpacked, zipped
 from tests.unit.fakes import FakeBucket
 
 CHILD = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -53,18 +52,6 @@ def test_contents_08_manifest_of_any_names_and_headers_has_a_limited_size(files:
             stored = unpacked(bucket, raw, with_tables=True)
         except Rejected:
             return
-    document = manifest(
-        export(),
-        keys=KEYS,
-        kind=stored.kind,
-        raw=raw,
-        files=stored.files,
-        notes=stored.notes,
-        results=[],
-        first_seen_at="",
-        run_id="run-1",
-        correlation_id=None,
-        now=NOW,
-    )
+    document = manifest_of(stored, raw)
 
     assert len(json.dumps(document)) < LIMIT + 1_500

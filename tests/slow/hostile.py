@@ -17,9 +17,8 @@ from pathlib import Path
 from exports.datasets.exports_table import exports_row
 from exports.errors import Rejected
 from exports.runs import Unfinished
-from exports.storing.manifest import manifest
 from exports.unpack.members import Limits
-from tests.unit.builders import KEYS, NOW, export, unpacking
+from tests.unit.builders import manifest_of, unpacking
 from tests.unit.fakes import FakeBucket
 
 HEADER = "accountNumber,agentId,osName,osVersion,cpuType,hostName,hypervisor,timestamp\n"
@@ -161,19 +160,7 @@ def main(name: str) -> None:
     try:
         unpacked = unpacking(bucket, raw, with_tables=True, limits=Limits(max_ratio=10**9))
         assert not isinstance(unpacked, Unfinished)
-        document = manifest(
-            export(),
-            keys=KEYS,
-            kind=unpacked.kind,
-            raw=raw,
-            files=unpacked.files,
-            notes=unpacked.notes,
-            results=[],
-            first_seen_at="",
-            run_id="run-1",
-            correlation_id=None,
-            now=NOW,
-        )
+        document = manifest_of(unpacked, raw)
         size, files = len(json.dumps(document)), len(unpacked.files)
         exports_row(document)
     except Rejected as rejected:

@@ -13,6 +13,7 @@ from exports.model import Export, RawObject
 from exports.outcomes.rows import Row
 from exports.runs import Batch, Unfinished
 from exports.s3.multipart import ObjectStore
+from exports.storing.manifest import manifest
 from exports.unpack.members import Limits
 from exports.unpack.unpacking import Unpacked, unpack
 
@@ -117,6 +118,23 @@ def unpacked(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked:
     result = unpacking(bucket, raw, **options)
     assert isinstance(result, Unpacked)
     return result
+
+
+def manifest_of(stored: Unpacked, raw: RawObject) -> dict[str, Any]:
+    """The manifest of the export, as the pipeline writes it."""
+    return manifest(
+        export(),
+        keys=KEYS,
+        kind=stored.kind,
+        raw=raw,
+        files=stored.files,
+        notes=stored.notes,
+        results=[],
+        first_seen_at="",
+        run_id="run-1",
+        correlation_id=None,
+        now=NOW,
+    )
 
 
 def peak_memory(action: Callable[[], object]) -> int:
