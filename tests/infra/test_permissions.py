@@ -118,7 +118,7 @@ def test_services_assume_roles_only_for_this_account(template: Template, role: s
 
 
 def test_every_service_but_lambda_assumes_roles_only_for_this_account(everything: Template) -> None:
-    """Why not Lambda, and not for single resources: docs/decisions/0017-trusts-name-kinds-of-resources.md."""
+    """Why not Lambda, and not for single resources: docs/decisions/0012-trusts-name-kinds-of-resources.md."""
     trusts = [
         statement
         for role in everything.of_type("AWS::IAM::Role").values()

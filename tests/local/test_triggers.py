@@ -155,7 +155,7 @@ def test_fault_27_an_execution_with_the_name_of_an_export_starts_once(stack: Sta
 
 
 @pytest.mark.parametrize(
-    "squatted",
+    "taken",
     [
         {"exportIds": ["export-another"], "onFailure": "report"},
         {"deadlineMinutes": 0},
@@ -166,11 +166,11 @@ def test_fault_27_an_execution_with_the_name_of_an_export_starts_once(stack: Sta
     ids=["another export", "invalid input", "a filter", "256 KiB"],
 )
 def test_attack_03_a_run_with_the_name_of_an_export_and_another_input_does_not_prevent_its_run(
-    second: Stack, service: Service, cloud_trail: CloudTrail, squatted: dict[str, Any]
+    second: Stack, service: Service, cloud_trail: CloudTrail, taken: dict[str, Any]
 ) -> None:
     export_id = service.has(kind="agent")
-    ids = [export_id if each is ... else each for each in squatted.get("exportIds", [])]
-    run_input = json.dumps({**squatted, **({"exportIds": ids} if ids else {})})
+    ids = [export_id if each is ... else each for each in taken.get("exportIds", [])]
+    run_input = json.dumps({**taken, **({"exportIds": ids} if ids else {})})
     second.steps.start_execution(stateMachineArn=second.machine, name=export_id, input=run_input)
 
     cloud_trail.send(export_id)
