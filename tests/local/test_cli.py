@@ -165,13 +165,6 @@ def test_what_a_run_did_not_store_is_requested_again(command: Command, stack: St
     assert "all exports (3) are stored" in nothing.stderr
 
 
-def test_a_sweep_can_be_started(command: Command, service: Service) -> None:
-    """The exit code is not compared: a sweep also stores the exports of other tests, some of which fail."""
-    export_id = service.has()
-
-    assert outcomes(json.loads(command("store", "--all", "--wait").stdout))[export_id] == "STORED"
-
-
 def test_outputs_are_those_of_the_stack(aws: LocalAws, command: Command) -> None:
     assert command.json("outputs") == aws.outputs
     assert command("outputs", "BucketName").stdout == f"{aws.outputs['BucketName']}\n"

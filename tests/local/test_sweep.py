@@ -1,5 +1,6 @@
 """A run without ids or filters, for all exports of the service that are not settled in the catalog."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.stack.aws import LocalAws
+from tests.local.commands import run_command
 from tests.local.inbox import Inbox
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -47,6 +49,18 @@ def test_fault_39_a_sweep_stores_what_is_new_and_skips_what_is_settled(
     assert {settled, failed}.isdisjoint(export["exportId"] for export in (sweep.report or {})["exports"])
     assert service.gets(settled) == gets
     assert [len(events.of(export_id)) for export_id in new] == [1, 1]
+
+
+def test_the_command_starts_a_sweep(aws: LocalAws, service: Service) -> None:
+    """Here and not with the other tests of the command, some of which run beside tests that count downloads.
+
+    The exit code is not compared: the sweep also stores the exports of other tests, some of which fail.
+    """
+    export_id = service.has(kind="agent")
+
+    rows = json.loads(run_command(aws, "discovery-exports", "store", "--all", "--wait").stdout)
+
+    assert {row["exportId"]: row["outcome"] for row in rows}[export_id] == "STORED"
 
 
 def test_a_sweep_that_finds_nothing_new_does_nothing(stack: Stack, service: Service) -> None:
