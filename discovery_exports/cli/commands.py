@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from discovery_exports import __version__
 from discovery_exports.cli.context import STACK, STACK_VARIABLE, Context, Options
@@ -81,10 +81,23 @@ class Group(TyperGroup):
         except typer.TyperException as error:
             context = getattr(error, "ctx", None)
             path = context.command_path if context else PROGRAM
-            report(f"{sentence(error.format_message())} See: {path} --help")
+            message = error.format_message().replace(": Value error, ", ": ", 1)  # of Pydantic, since Typer 0.29
+            report(f"{sentence(message)} See: {path} --help")
             return error.exit_code
         except typer.Abort:
             return ExitCode.INTERRUPTED
+
+
+class HelpfulCommand(TyperCommand):
+    """Names its own help in every error of its options. Typer does not say whose option lacks a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if getattr(error, "ctx", None) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
 
 def make_app() -> typer.Typer:
@@ -126,7 +139,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
             raise typer.Exit(guarded(lambda: function(Context(options), **values), debug=options.debug))
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        app.command(name)(_with_parameters(run, own))
+        app.command(name, cls=HelpfulCommand)(_with_parameters(run, own))
         return function
 
     return register

@@ -76,12 +76,14 @@ CREDENTIAL_CODES = frozenset(
         "IncompleteSignatureException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "InvalidIdentityToken",
         "InvalidSignatureException",
         "InvalidToken",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "RequestExpired",
         "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
         "UnrecognizedClientException",
     }
 )
@@ -90,6 +92,8 @@ CREDENTIAL_CODES = frozenset(
 https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and the same list of S3
 """
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErrorException", "403"})
+_CLOCK_DIFFERS = re.compile(r"RequestTimeTooSkewed|RequestInTheFuture|.*: Signature (expired|not yet current)")
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
 SIGN_IN = "Sign in again, or choose other credentials with --profile or AWS_PROFILE."
 NOT_AWS = "What answered is not AWS. Check AWS_ENDPOINT_URL, HTTPS_PROXY, and the credentials."
 
@@ -152,13 +156,17 @@ def _refusal(error: "ClientError") -> Failure:
     """The code and the message of AWS, which names the permission that is missing, if one is."""
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "Unknown")), one_line(str(details.get("Message", "")))
+    if _CLOCK_DIFFERS.match(f"{code}: {message}"):
+        return Misconfigured(
+            f"{sentence(f'AWS does not accept the time: {code}: {message}')} Set this computer's clock."
+        )
     if code in CREDENTIAL_CODES:
-        return Misconfigured(f"AWS does not accept the credentials: {code}: {message} {SIGN_IN}")
-    refusal = f"AWS refused {error.operation_name}: {code}: {message}"
+        return Misconfigured(f"{sentence(f'AWS does not accept the credentials: {code}: {message}')} {SIGN_IN}")
+    refusal = sentence(f"AWS refused {error.operation_name}: {code}: {message}")
     if code in DENIED_CODES:
         refusal = f"{refusal} Ask for this permission, or use another --profile."
     if code == "HomeRegionNotSetException":
-        refusal = f"{sentence(refusal)} Choose the home Region of AWS Migration Hub with --region (docs/accounts.md)."
+        refusal = f"{refusal} Choose the home Region of AWS Migration Hub with --region (docs/accounts.md)."
     return CallRefused(refusal)
 
 

@@ -48,7 +48,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         if await request.is_signed():
             await ministack(scope, request.receive, send)
         else:
-            await refuse(send)
+            await refuse(request, send)
 
 
 class Request:
@@ -65,6 +65,11 @@ class Request:
             self._headers[key] = f"{self._headers[key]},{text}" if key in self._headers else text
         self._receive = receive
         self._read: list[Message] = []
+
+    @property
+    def has_json(self) -> bool:
+        """Whether its error is JSON: those of the query protocol and of S3 are XML."""
+        return "x-amz-target" in self._headers
 
     async def receive(self) -> Message:
         """The messages of the server, from the first one on."""
@@ -117,9 +122,14 @@ def secret_of(access_key_id: str) -> str | None:
     return getattr(credential, "secret_access_key", None)
 
 
-async def refuse(send: Send) -> None:
-    """In the forms of an error that the SDKs read: a header, and JSON, which is also shown where XML is expected."""
-    headers = [(b"content-type", b"application/json"), (b"x-amzn-errortype", b"InvalidSignatureException")]
-    body = json.dumps({"__type": "InvalidSignatureException", "message": ADVICE}).encode()
+async def refuse(request: Request, send: Send) -> None:
+    """In the form and with the code of AWS, so that an SDK reads the advice. REST JSON has its code in a header."""
+    if request.has_json:
+        content_type, code = b"application/x-amz-json-1.1", "InvalidSignatureException"
+        body = json.dumps({"__type": code, "message": ADVICE})
+    else:
+        content_type, code = b"text/xml", "SignatureDoesNotMatch"
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{ADVICE}</Message></Error></ErrorResponse>"
+    headers = [(b"content-type", content_type), (b"x-amzn-errortype", code.encode())]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body.encode()})

@@ -106,6 +106,31 @@ def test_attack_1_an_unsigned_sdk_is_refused(stranger: Stranger) -> None:
         anonymous.list_buckets()
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("cloudformation", "describe_stacks", "SignatureDoesNotMatch"),
+        ("s3", "list_buckets", "SignatureDoesNotMatch"),
+        ("dynamodb", "list_tables", "InvalidSignatureException"),
+        ("lambda", "list_functions", "SignatureDoesNotMatch"),
+    ],
+)
+def test_an_sdk_with_another_secret_reads_what_to_do(
+    stranger: Stranger, service: str, operation: str, code: str
+) -> None:
+    session = boto3.Session("test", "wrong", region_name=REGION)
+    client: Any = session.client(  # type: ignore[call-overload]
+        service, endpoint_url=stranger.endpoint, verify=False, config=Config(proxies={})
+    )
+
+    with pytest.raises(ClientError) as refused:
+        getattr(client, operation)()
+
+    error = refused.value.response["Error"]
+    assert error["Code"] == code
+    assert ". .local/env" in error["Message"]
+
+
 def test_attack_1_credentials_of_functions_cannot_be_computed_from_names(
     aws: LocalAws, stack: Stack, stranger: Stranger
 ) -> None:

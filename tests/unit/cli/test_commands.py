@@ -64,9 +64,27 @@ def test_the_stack_is_that_of_the_option_then_of_the_variable_then_the_default(s
 WRONG = {
     "no command": ((), ""),
     "unknown command": (("lst",), "No such command 'lst'. Did you mean 'list'? See: discovery-exports --help"),
-    "unknown option": (("list", "--stat", "x"), "No such option: --stat"),
-    "option without a value": (("list", "--kind"), "Option '--kind' requires an argument"),
-    "unknown form": (("list", "-o", "xml"), "'xml' is not one of"),
+    "unknown option": (("list", "--stat", "x"), "See: discovery-exports list --help"),
+    "option without a value": (
+        ("list", "--kind"),
+        "Option '--kind' requires an argument. See: discovery-exports list --help",
+    ),
+    "global option without a value": (
+        ("list", "-o"),
+        "Option '-o' requires an argument. See: discovery-exports list --help",
+    ),
+    "global option of no command without a value": (
+        ("--stack",),
+        "Option '--stack' requires an argument. See: discovery-exports --help",
+    ),
+    "flag with a value": (
+        ("store", "--wait=1"),
+        "Option '--wait' does not take a value. See: discovery-exports store --help",
+    ),
+    "unknown form": (
+        ("list", "-o", "xml"),
+        "Invalid value for '--output' / '-o': 'xml' is not one of 'table', 'json', 'jsonl', 'csv'.",
+    ),
     "unknown kind": (("list", "--kind", "server"), "'server' is not one of"),
     "unknown status": (("list", "--status", "done"), "'done' is not a status. Statuses are IN_PROGRESS, STORED,"),
     "no time": (("status", "--since", "soon"), "'soon' is not a time"),

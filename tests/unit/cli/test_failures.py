@@ -69,7 +69,7 @@ def test_a_refused_call_names_the_call_the_code_and_the_message(code: str) -> No
 def test_a_message_of_aws_is_one_printable_line_without_urls() -> None:
     failure = failure_of(client_error("Odd", f"line 1\nline 2\x1b[31m {URL}"))
 
-    assert str(failure).endswith(r"line 1 line 2\x1b[31m <hidden>")
+    assert str(failure).endswith(r"line 1 line 2\x1b[31m <hidden>.")
 
 
 def test_the_host_and_port_of_an_endpoint_are_named_without_credentials() -> None:
