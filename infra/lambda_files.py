@@ -24,11 +24,12 @@ REPAIR = (
     if IS_INSTALLED
     else f"rm -rf {PACKAGES.name} && make setup"
 )
-HANDLERS = ("check_exports.py", "plan_run.py", "report_run.py", "store_export.py")
+HANDLERS = ("check_exports.py", "collect_exports.py", "plan_run.py", "report_run.py", "store_export.py")
 DATA = (
     "exports/datasets/datasets.json",
     "exports/datasets/exports_table.json",
     "exports/datasets/tables.json",
+    "exports/outcomes/coverage_event.schema.json",
     "exports/outcomes/export_event.schema.json",
     "exports/outcomes/not_found_event.schema.json",
     "exports/workflow/run_input.schema.json",

@@ -18,8 +18,10 @@ def _validator(name: str) -> Callable[[Any], object]:
 
 
 _of_export, _of_run = _validator("export_event.schema.json"), _validator("not_found_event.schema.json")
+_of_agent = _validator("coverage_event.schema.json")
 
 
 def validate_event(event: Any) -> None:
     """Raises JsonSchemaException for an event, as EventBridge delivers it, that violates its schema."""
-    (_of_run if event["detail-type"] == NOT_FOUND_EVENT else _of_export)(event)
+    others = {NOT_FOUND_EVENT: _of_run, "Agent Covered": _of_agent, "Coverage Gap": _of_agent}
+    others.get(event["detail-type"], _of_export)(event)

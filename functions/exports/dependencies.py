@@ -99,13 +99,17 @@ def cached_client(connect: Callable[[], T]) -> Callable[[], T]:
     return connected
 
 
+def discovery_session() -> boto3.Session:
+    """With the permissions in the account that the exports belong to."""
+    config = settings()
+    role, external_id = config.discovery_role, config.discovery_external_id
+    return session_as(role, name=config.function_name, external_id=external_id) if role else session()
+
+
 @cached_client
 def service() -> DiscoveryService:
     """In the account and Region that the exports belong to."""
-    config = settings()
-    role, external_id = config.discovery_role, config.discovery_external_id
-    caller = session_as(role, name=config.function_name, external_id=external_id) if role else session()
-    client = discovery_client(caller, config.discovery_region)
+    client = discovery_client(discovery_session(), settings().discovery_region)
     client.meta.events.register("response-received.discovery.DescribeExportTasks", record_call)
     return DiscoveryService(client)
 

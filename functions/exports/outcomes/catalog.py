@@ -133,6 +133,27 @@ class Catalog:
         values = {**self._export_attributes(export), "linklessSince": utc_text(self._clock())}
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=("expiresAt",), keep_status=True)
 
+    def ask_for(self, export_id: str, asked_for: Mapping[str, str]) -> None:
+        """Record what the export was requested for, in an item that may not exist yet. Changes nothing else in it.
+
+        ``asked_for`` has ``kind`` and, of an agent export, ``agentId``, ``from`` and ``to``.
+        """
+        expression = (
+            "SET askedFor = :asked_for, accountId = if_not_exists(accountId, :account), #region ="
+            " if_not_exists(#region, :region), firstSeenAt = if_not_exists(firstSeenAt, :now),"
+            " #status = if_not_exists(#status, :in_progress)"
+        )
+        arguments = {
+            ":asked_for": dict(asked_for),
+            ":account": self._origin["accountId"],
+            ":region": self._origin["region"],
+            ":now": utc_text(self._clock()),
+            ":in_progress": IN_PROGRESS,
+        }
+        names = {"#status": "status", "#region": "region"}
+        with suppress(ConditionFailed):
+            self._update(export_id, expression, "attribute_not_exists(askedFor)", names, arguments)
+
     def claim(self, batch: Batch, export: Export, duration: timedelta) -> Write:
         """Claim the export for the batch's run for ``duration``, so that concurrent runs download it once.
 

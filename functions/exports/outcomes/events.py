@@ -101,6 +101,11 @@ class EventPublisher:
         """Publish one event for all exports of a run that were not found. Raises ServiceError."""
         self._put(NOT_FOUND_EVENT, found.detail())
 
+    def publish_coverage(self, detail_type: str, data: Mapping[str, Any], *, account: str, region: str) -> None:
+        """Publish an event of collecting, which is of an agent and of no run. Raises ServiceError."""
+        metadata = {"account": account, "region": region}
+        self._put(detail_type, {"version": VERSION, "metadata": metadata, "data": data})
+
     def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         entry: Any = {
             "EventBusName": self._event_bus,
@@ -135,6 +140,7 @@ def detail(row: Row, outcome: Outcome, *, bucket: str) -> dict[str, Any]:
         "manifest": row.manifest_uri(bucket),
         **{name: row.count(name) for name in ("bytes", "rows", "files", "schemaNotes")},
         "statusMessage": row.text("statusMessage"),
+        "askedFor": row.asked_for,
     }
     return {
         "version": VERSION,

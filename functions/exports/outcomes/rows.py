@@ -87,6 +87,17 @@ class Row:
         return self.time("deniedSince")
 
     @property
+    def asked_for(self) -> Mapping[str, str] | None:
+        """What the collector requested the export for: ``kind`` and, of an agent, ``agentId``, ``from`` and ``to``."""
+        value = self.item.get("askedFor")
+        asked = Row(value) if isinstance(value, Mapping) else None
+        if asked is None or asked.kind is None:
+            return None
+        times = {name: utc_text(time) for name in ("from", "to") if (time := asked.time(name))}
+        agent_id = asked.text("agentId")
+        return {"kind": asked.kind, **({"agentId": agent_id} if agent_id else {}), **times}
+
+    @property
     def announced(self) -> bool:
         return bool(self.item.get("announcedAt"))
 

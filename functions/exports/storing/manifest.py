@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from exports.datasets.column_types import timestamp_text
 from exports.keys import Keys
 from exports.model import Export, Kind, RawObject, StoredFile, utc_text
 from exports.redaction import redact_message
@@ -24,8 +25,9 @@ def manifest(
     run_id: str,
     correlation_id: str | None,
     now: datetime,
+    asked_for: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The document. ``notes`` are on zip files.
+    """The document. ``notes`` are on zip files. ``asked_for`` is what the collector requested the export for.
 
     ``results`` are the contents of an agent export's ``results.json``, usually one. They are the only source of the
     actual time range, and say whether the export is truncated, which the service may leave out.
@@ -52,11 +54,13 @@ def manifest(
         "timings": {"firstSeenAt": first_seen_at, "storedAt": utc_text(now)},
         "runId": run_id,
         "correlationId": correlation_id,
+        "askedFor": asked_for,
     }
 
 
 def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Attributes of the catalog item of a stored export, derived from its manifest."""
+    times = {name: timestamp_text(document.get(name) or "") for name in ("actualStartTime", "actualEndTime")}
     return {
         "kind": document["kind"],
         "isTruncated": document["isTruncated"],
@@ -66,6 +70,7 @@ def details(document: Mapping[str, Any], key: str) -> dict[str, Any]:
         "rows": sum(file["rows"] or 0 for file in document["files"]),
         "files": len(document["files"]),
         "schemaNotes": len(document.get("schemaNotes", ())),
+        **{name: utc_text(datetime.fromisoformat(f"{time}+00:00")) for name, time in times.items() if time},
     }
 
 

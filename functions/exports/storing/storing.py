@@ -167,6 +167,7 @@ class Storing:
             run_id=self.batch.run_id,
             correlation_id=self.batch.correlation_id,
             now=self.clock(),
+            asked_for=row.asked_for,
         )
         return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
 

@@ -116,6 +116,7 @@ def test_the_item_has_the_values_of_the_manifest() -> None:
                 "rows": 2,
                 "files": 2,
                 "schemaNotes": 1,
+                "actualStartTime": "2026-11-20T00:00:03.000Z",
                 "polls": 3,
             },
         )
@@ -168,6 +169,7 @@ def test_the_manifest_has_all_members_but_not_the_download_url() -> None:
         "timings": {"firstSeenAt": "first", "storedAt": "2026-11-23T12:00:00.000Z"},
         "runId": "run-1",
         "correlationId": "job-7",
+        "askedFor": None,
     }
 
 

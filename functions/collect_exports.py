@@ -1,0 +1,86 @@
+"""Collect exports: start the exports that are due within the service's limits, and say which ones need a run."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from exports import dependencies
+from exports.collecting.metrics import record_tick
+from exports.collecting.service import START_CONFIG, AgentService
+from exports.collecting.setting import Kind, read_collect
+from exports.collecting.table import CollectingTable
+from exports.collecting.tick import Tick
+from exports.model import utc_text
+
+logger = dependencies.logger
+
+SHUTDOWN_MARGIN = timedelta(seconds=60)
+"""Reserved at the end of an invocation to finish the call in progress and to record its result."""
+DUE = {"summary": Kind.SUMMARY, "recommendations": Kind.RECOMMENDATIONS}
+
+
+@dependencies.cached_client
+def table() -> CollectingTable:
+    client = dependencies.session().client("dynamodb", config=dependencies.CONFIG)
+    return CollectingTable(client, dependencies.settings().collecting_table)
+
+
+@dependencies.cached_client
+def agent_service() -> AgentService:
+    region = dependencies.settings().discovery_region
+    client = dependencies.discovery_session().client("discovery", region_name=region, config=START_CONFIG)
+    return AgentService(client)
+
+
+@dependencies.lambda_handler
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """One tick. ``event`` may say that a ``summary`` or ``recommendations`` are ``due`` since ``scheduledAt``.
+
+    The result has the ``exportIds`` that a run is to be started for. Raises NonRetryableError if a permission is
+    missing and there are none.
+    """
+    now, left = dependencies.utc_now(), dependencies.time_left(context)
+    if event.get("due") in DUE:
+        table().mark_due(DUE[event["due"]], datetime.fromisoformat(event["scheduledAt"]))
+    holder = str(uuid4())
+    if not table().lock(holder, now + left, now):
+        logger.info("tick skipped, another one runs")
+        return {"exportIds": [], "skipped": "LOCKED"}
+    try:
+        return _tick(context, now)
+    finally:
+        table().unlock(holder)
+
+
+def _tick(context: LambdaContext, now: datetime) -> dict[str, Any]:
+    settings, publisher = dependencies.settings(), dependencies.publisher()
+    tick = Tick(
+        table=table(),
+        service=dependencies.service(),
+        starting=agent_service(),
+        catalog=dependencies.catalog(),
+        publish=lambda name, data: publisher.publish_coverage(
+            name, data, account=settings.discovery_account, region=settings.discovery_region
+        ),
+        setting=read_collect(settings.collect),
+        now=now,
+        grace=settings.not_found_grace,
+        has_time=lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN,
+        log=logger.warning,
+    )
+    found = tick.run()
+    record_tick(found, started=tick.started, refused=tick.refused, since=tick.observed_since)
+    result: dict[str, Any] = {
+        "exportIds": tick.export_ids,
+        "started": tick.started,
+        "refused": tick.refused,
+        "blocked": tick.blocked,
+        "share": found.share,
+    }
+    expected = utc_text(found.expected_at) if found.expected_at else None
+    logger.info("tick finished", **result, gaps=found.gaps, stopped=found.stopped, expected_at=expected)
+    if tick.error and not tick.export_ids:
+        raise tick.error
+    return result

@@ -1,0 +1,208 @@
+"""What is known of the account as a whole: items of the collecting table whose ids no agent can have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from exports.collecting.agent_state import Asked
+from exports.collecting.setting import Kind
+from exports.model import utc_text
+
+LOCK = "account: lock"
+"""An agent id has no space."""
+STARTS = "account: starts"
+PROGRESS = "account: progress"
+ITEMS: Mapping[Kind, str] = {
+    Kind.SUMMARY: "account: summary",
+    Kind.AGENT: "account: agents",
+    Kind.RECOMMENDATIONS: "account: recommendations",
+}
+DUE: Mapping[Kind, str] = {
+    Kind.SUMMARY: "account: summary due",
+    Kind.RECOMMENDATIONS: "account: recommendations due",
+}
+FIRST_BLOCK = timedelta(hours=1)
+LONGEST_BLOCK = timedelta(hours=24)
+DAY = timedelta(hours=24)
+SNAPSHOTS = 8
+"""One a day: the rate of the last week."""
+
+
+def is_agent(item: Mapping[str, Any]) -> bool:
+    return " " not in str(item["agentId"])
+
+
+@dataclass(frozen=True, slots=True)
+class KindState:
+    """The exports of one kind: whether the service refuses them, and the summary or the recommendations in progress.
+
+    ``blocked_by`` is the service's text. ``asked``, ``failures``, ``tried`` and ``done_for`` (the due time of the last
+    export that was done) are of summaries and recommendations. ``since`` and ``servers_at`` (when the servers
+    were last listed) are of agents.
+    """
+
+    kind: Kind
+    version: int = 0
+    blocked_until: datetime | None = None
+    blocked_since: datetime | None = None
+    block: timedelta = timedelta()
+    blocked_by: str = ""
+    asked: Asked | None = None
+    failures: int = 0
+    tried: tuple[str, ...] = ()
+    done_for: datetime | None = None
+    last_error: str = ""
+    since: datetime | None = None
+    servers_at: datetime | None = None
+
+    def is_blocked(self, now: datetime) -> bool:
+        return self.blocked_until is not None and now < self.blocked_until
+
+    def with_block(self, text: str, now: datetime) -> "KindState":
+        """No start of this kind for an hour, and twice as long after each refusal, up to a day."""
+        block = min(max(2 * self.block, FIRST_BLOCK), LONGEST_BLOCK)
+        since = self.blocked_since or now
+        return replace(self, blocked_until=now + block, blocked_since=since, block=block, blocked_by=text)
+
+    def without_block(self) -> "KindState":
+        return replace(self, blocked_until=None, blocked_since=None, block=timedelta(), blocked_by="")
+
+    def to_json(self) -> dict[str, Any]:
+        members: dict[str, Any] = {
+            "agentId": ITEMS[self.kind],
+            "blockedUntil": _text(self.blocked_until),
+            "blockedSince": _text(self.blocked_since),
+            "blockSeconds": int(self.block.total_seconds()) or None,
+            "blockedBy": self.blocked_by,
+            "asked": self.asked.to_json() if self.asked else None,
+            "failures": self.failures or None,
+            "tried": list(self.tried) or None,
+            "doneFor": _text(self.done_for),
+            "lastError": self.last_error,
+            "since": _text(self.since),
+            "serversAt": _text(self.servers_at),
+        }
+        return {name: value for name, value in members.items() if value not in (None, "")}
+
+    @classmethod
+    def from_json(cls, kind: Kind, item: Mapping[str, Any] | None) -> "KindState":
+        item = item or {}
+        return cls(
+            kind=kind,
+            version=item.get("version", 0),
+            blocked_until=_time(item.get("blockedUntil")),
+            blocked_since=_time(item.get("blockedSince")),
+            block=timedelta(seconds=item.get("blockSeconds", 0)),
+            blocked_by=item.get("blockedBy", ""),
+            asked=Asked.from_json(item["asked"]) if item.get("asked") else None,
+            failures=item.get("failures", 0),
+            tried=tuple(item.get("tried", ())),
+            done_for=_time(item.get("doneFor")),
+            last_error=item.get("lastError", ""),
+            since=_time(item.get("since")),
+            servers_at=_time(item.get("serversAt")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """The starts of the last 24 hours. A limit over any 24 hours holds for every day, whenever the service's begins."""
+
+    recent: tuple[datetime, ...] = ()
+    version: int = 0
+
+    def within_day(self, now: datetime) -> int:
+        return sum(now - each < DAY for each in self.recent)
+
+    def with_start(self, now: datetime) -> "Starts":
+        return replace(self, recent=(*(each for each in self.recent if now - each < DAY), now))
+
+    def without_start(self, at: datetime) -> "Starts":
+        """After a refusal, which uses up nothing."""
+        kept = list(self.recent)
+        if at in kept:
+            kept.remove(at)
+        return replace(self, recent=tuple(kept))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"agentId": STARTS, "recent": [utc_text(each) for each in self.recent]}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any] | None) -> "Starts":
+        item = item or {}
+        return cls(tuple(map(datetime.fromisoformat, item.get("recent", ()))), item.get("version", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was missing at a time."""
+
+    at: datetime
+    uncovered: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the missing times have changed. ``last_progress_at`` is when an export last added something."""
+
+    snapshots: tuple[Snapshot, ...] = ()
+    last_progress_at: datetime | None = None
+    version: int = 0
+
+    def with_snapshot(self, at: datetime, uncovered: timedelta) -> "Progress":
+        """At most one snapshot a day."""
+        if self.snapshots and at - self.snapshots[-1].at < DAY:
+            return self
+        return replace(self, snapshots=(*self.snapshots, Snapshot(at, uncovered))[-SNAPSHOTS:])
+
+    def to_json(self) -> dict[str, Any]:
+        snapshots = [
+            {"at": utc_text(each.at), "uncoveredSeconds": int(each.uncovered.total_seconds())}
+            for each in self.snapshots
+        ]
+        last = {"lastProgressAt": utc_text(self.last_progress_at)} if self.last_progress_at else {}
+        return {"agentId": PROGRESS, "snapshots": snapshots, **last}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any] | None) -> "Progress":
+        item = item or {}
+        return cls(
+            snapshots=tuple(map(_snapshot, item.get("snapshots", ()))),
+            last_progress_at=_time(item.get("lastProgressAt")),
+            version=item.get("version", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """All items of the account except the lock."""
+
+    kinds: Mapping[Kind, KindState]
+    due: Mapping[Kind, datetime]
+    starts: Starts
+    progress: Progress
+
+    @classmethod
+    def from_items(cls, items: Sequence[Mapping[str, Any]]) -> "AccountState":
+        by_id = {item["agentId"]: item for item in items}
+        return cls(
+            kinds={kind: KindState.from_json(kind, by_id.get(name)) for kind, name in ITEMS.items()},
+            due={
+                kind: datetime.fromisoformat(by_id[name]["scheduledAt"]) for kind, name in DUE.items() if name in by_id
+            },
+            starts=Starts.from_json(by_id.get(STARTS)),
+            progress=Progress.from_json(by_id.get(PROGRESS)),
+        )
+
+
+def _snapshot(document: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(datetime.fromisoformat(document["at"]), timedelta(seconds=document["uncoveredSeconds"]))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return utc_text(moment) if moment else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,211 @@
+"""What share of the agents' history is stored, what is missing and why, and when the rest is to be expected.
+
+The page, the command and the metrics all use :func:`coverage`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from exports.collecting.account_state import AccountState, KindState, Progress, is_agent
+from exports.collecting.agent_state import AgentState
+from exports.collecting.ranges import TimeRange, subtract, total
+from exports.collecting.setting import Kind
+from exports.model import utc_text
+
+MIN_OBSERVED = timedelta(days=1)
+"""An estimate needs at least this much time between two snapshots."""
+
+
+class AgentProgress(StrEnum):
+    """What is being done for an agent."""
+
+    COVERED = "COVERED"
+    """Nothing is due: everything is stored or given up, except data of the last day."""
+    IN_PROGRESS = "IN_PROGRESS"
+    """An export is requested."""
+    WAITING = "WAITING"
+    """It has its turn when the limits of the service permit."""
+    STOPPED = "STOPPED"
+    """The service refuses its exports, or they keep failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCoverage:
+    """``wanted`` is None while it is not known since when the agent has data; it then counts in no share."""
+
+    agent_id: str
+    host_name: str
+    progress: AgentProgress
+    stopped: str
+    wanted: TimeRange | None
+    covered: tuple[TimeRange, ...]
+    gaps: Sequence[tuple[TimeRange, str]]
+    export_id: str | None
+
+    @property
+    def covered_length(self) -> timedelta:
+        return total(self.covered)
+
+    @property
+    def share(self) -> float | None:
+        """The share that is stored, 0 to 1; 1 if the agent has no times that are wanted."""
+        if self.wanted is None:
+            return None
+        return self.covered_length / self.wanted.length if self.wanted.length else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        start, end = self.wanted.to_json() if self.wanted else (None, None)
+        members: dict[str, Any] = {
+            "agentId": self.agent_id,
+            "hostName": self.host_name or None,
+            "state": self.progress,
+            "stopped": self.stopped or None,
+            "from": start,
+            "to": end,
+            "share": rounded(self.share),
+            "covered": [each.to_json() for each in self.covered],
+            "gaps": [{"from": gap.to_json()[0], "to": gap.to_json()[1], "reason": reason} for gap, reason in self.gaps],
+            "inProgress": self.export_id,
+        }
+        return members
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of all agents at ``now``. ``expected_at`` is None if nothing is missing, or if no rate was observed."""
+
+    now: datetime
+    agents: Sequence[AgentCoverage]
+    wanted: timedelta
+    covered: timedelta
+    uncovered: timedelta
+    expected_at: datetime | None
+    blocked: Sequence[KindState]
+    last_progress_at: datetime | None
+
+    @property
+    def share(self) -> float | None:
+        """The share of all times that is stored; None if nothing is wanted."""
+        return self.covered / self.wanted if self.wanted else None
+
+    @property
+    def gaps(self) -> int:
+        return sum(len(agent.gaps) for agent in self.agents)
+
+    @property
+    def stopped(self) -> int:
+        return sum(agent.progress is AgentProgress.STOPPED for agent in self.agents)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "asOf": utc_text(self.now),
+            "share": rounded(self.share),
+            "wantedSeconds": int(self.wanted.total_seconds()),
+            "coveredSeconds": int(self.covered.total_seconds()),
+            "uncoveredSeconds": int(self.uncovered.total_seconds()),
+            "gaps": self.gaps,
+            "stopped": self.stopped,
+            "blocked": [_block(each) for each in self.blocked],
+            "expectedAt": utc_text(self.expected_at) if self.expected_at else None,
+            "lastProgressAt": utc_text(self.last_progress_at) if self.last_progress_at else None,
+            "agents": [agent.to_json() for agent in self.agents],
+        }
+
+
+def coverage(items: Iterable[Mapping[str, Any]], now: datetime) -> Coverage:
+    """The coverage that the items of the collecting table show. An item of an agent that cannot be read is left out."""
+    all_items = list(items)
+    account = AccountState.from_items([item for item in all_items if not is_agent(item)])
+    states = (read_agent(item) for item in all_items if is_agent(item))
+    return coverage_of([state for state in states if state], account, now)
+
+
+def read_agent(item: Mapping[str, Any]) -> AgentState | None:
+    try:
+        return AgentState.from_json(item)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def coverage_of(states: Iterable[AgentState], account: AccountState, now: datetime) -> Coverage:
+    since = account.kinds[Kind.AGENT].since
+    agents: list[AgentCoverage] = []
+    uncovered = timedelta()
+    for state in sorted(states, key=lambda each: each.agent_id):
+        wanted = state.wanted(since, now)
+        if wanted:
+            uncovered += total(state.uncovered(wanted))
+        agents.append(_agent(state, wanted, now))
+    wanted_length = sum((agent.wanted.length for agent in agents if agent.wanted), timedelta())
+    return Coverage(
+        now=now,
+        agents=agents,
+        wanted=wanted_length,
+        covered=sum((agent.covered_length for agent in agents if agent.wanted), timedelta()),
+        uncovered=uncovered,
+        expected_at=expected_at(account.progress, uncovered, now),
+        blocked=[each for each in account.kinds.values() if each.blocked_since],
+        last_progress_at=account.progress.last_progress_at,
+    )
+
+
+def expected_at(progress: Progress, uncovered: timedelta, now: datetime) -> datetime | None:
+    """When nothing is missing any more, if it goes on as since the oldest snapshot.
+
+    New data of the agents counts: None if it comes faster than it is exported.
+    """
+    if not progress.snapshots or not uncovered:
+        return None
+    oldest = progress.snapshots[0]
+    elapsed, gained = now - oldest.at, oldest.uncovered - uncovered
+    if elapsed < MIN_OBSERVED or gained <= timedelta():
+        return None
+    try:
+        return now + elapsed * (uncovered / gained)
+    except OverflowError:
+        return None
+
+
+def rounded(share: float | None) -> float | None:
+    """Four digits, rounded down: 1 is said only if nothing is missing."""
+    return None if share is None else int(share * 10_000) / 10_000
+
+
+def _agent(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentCoverage:
+    return AgentCoverage(
+        agent_id=state.agent_id,
+        host_name=state.host_name,
+        progress=_progress(state, wanted, now),
+        stopped=state.stopped.reason if state.stopped else "",
+        wanted=wanted,
+        covered=_within(state.covered, wanted) if wanted else state.covered,
+        gaps=[(gap.range, gap.reason) for gap in state.gaps],
+        export_id=state.asked.export_id if state.asked else None,
+    )
+
+
+def _progress(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentProgress:
+    if state.asked:
+        return AgentProgress.IN_PROGRESS
+    if state.stopped:
+        return AgentProgress.STOPPED
+    if wanted and not state.due(wanted, now):
+        return AgentProgress.COVERED
+    return AgentProgress.WAITING
+
+
+def _within(ranges: Iterable[TimeRange], wanted: TimeRange) -> tuple[TimeRange, ...]:
+    missing = subtract(wanted, ranges)
+    return subtract(wanted, missing)
+
+
+def _block(kind: KindState) -> dict[str, Any]:
+    return {
+        "kind": kind.kind,
+        "since": utc_text(kind.blocked_since) if kind.blocked_since else None,
+        "until": utc_text(kind.blocked_until) if kind.blocked_until else None,
+        "text": kind.blocked_by,
+    }

@@ -1,0 +1,116 @@
+"""What an export that has come to an outcome changes in the state of its agent."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from exports.collecting.agent_state import MAX_WINDOW, MIN_WINDOW, AgentState, Asked, Gap, Stopped
+from exports.collecting.ranges import TimeRange, normalized, subtract, total, whole_second
+from exports.outcomes.outcome import Outcome
+from exports.outcomes.rows import Row
+
+ATTEMPTS = 3
+"""Exports of one range that may fail; the range is then a gap."""
+MAX_FAILED_IN_A_ROW = 9
+"""Failed exports of an agent without a stored one between them; the agent is then given up for a time."""
+NO_PROGRESS = "NO_PROGRESS"
+"""Reason of a gap: even the export of the shortest range was truncated before its first moment of data."""
+ALREADY_PRESENT = "ALREADY_PRESENT"
+"""Reason of a gap: instead of exporting the range, the service names exports that do not cover it."""
+NO_START = "NO_START"
+"""Reason of a stop: the agent has no time of registration, and its export does not show when its data begins."""
+
+
+def is_settled(row: Row, asked: Asked) -> bool:
+    """Whether the outcome answers the request; FAILED and REJECTED of an adopted export may be older than it."""
+    return row.is_final_for(asked.intent_at) or row.outcome is Outcome.NOT_FOUND
+
+
+def settle(state: AgentState, row: Row, now: datetime) -> AgentState:
+    """The state after the requested export has been settled as ``row`` says."""
+    asked = state.asked
+    assert asked
+    if row.outcome is None or not row.outcome.has_data:
+        reason = str(row.outcome or "UNKNOWN") if not row.reason else f"{row.outcome} {row.reason}"
+        return failed(state, reason, now)
+    first, last = row.time("actualStartTime"), row.time("actualEndTime")
+    truncated = row.outcome is Outcome.TRUNCATED
+    if asked.adopted is None and asked.start is None:
+        return _without_start(state, asked, first, last, truncated=truncated, now=now)
+    stored = _stored(asked, first, last, truncated=truncated)
+    gained = stored is not None and bool(total(subtract(stored, state.covered)))
+    if stored is not None and (gained or not (asked.adopted or truncated)):
+        return _progressed(state, stored)
+    if asked.adopted is None and truncated:
+        return _narrowed(state)
+    # An export that existed already and has nothing new: one second more makes the next request a different one.
+    return replace(failed(state, ALREADY_PRESENT, now), end_shift=state.end_shift + 1)
+
+
+def failed(state: AgentState, reason: str, now: datetime) -> AgentState:
+    """The state after a failed export: the range is tried again, and after ``ATTEMPTS`` failures it is a gap."""
+    asked = state.asked
+    assert asked
+    in_a_row = state.failed_in_a_row + 1
+    tried = (*state.tried, asked.export_id)[-MAX_FAILED_IN_A_ROW:] if asked.export_id else state.tried
+    after = replace(state, asked=None, failures=state.failures + 1, failed_in_a_row=in_a_row, tried=tried)
+    if after.failures < ATTEMPTS:
+        return after
+    if asked.range is None:
+        return replace(after, failures=0, stopped=Stopped(reason, now))
+    stopped = Stopped(reason, now) if in_a_row >= MAX_FAILED_IN_A_ROW else after.stopped
+    return replace(_with_gap(after, asked.range, reason), stopped=stopped)
+
+
+def _stored(asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool) -> TimeRange | None:
+    """The times that the stored export has; None if they are not known.
+
+    An export without actual times has no rows, and covers what was requested. A truncated one ends at its actual end.
+    """
+    start, end = asked.adopted if asked.adopted else (asked.start, asked.end)
+    start, end = start or first, end or last
+    if truncated:
+        end = min(last, end) if last and end else None
+    return TimeRange(whole_second(start), whole_second(end)) if start and end and start < end else None
+
+
+def _progressed(state: AgentState, stored: TimeRange) -> AgentState:
+    return replace(
+        state,
+        asked=None,
+        covered=normalized([*state.covered, stored]),
+        window=min(MAX_WINDOW, 2 * state.window),
+        failures=0,
+        failed_in_a_row=0,
+        end_shift=0,
+        tried=(),
+        stopped=None,
+    )
+
+
+def _narrowed(state: AgentState) -> AgentState:
+    """The state after an export that was truncated at its beginning: half of the range is tried next."""
+    asked = state.asked
+    assert asked
+    assert asked.range
+    length = asked.range.length
+    if length.total_seconds() - state.end_shift <= MIN_WINDOW.total_seconds():
+        return _with_gap(replace(state, asked=None), asked.range, NO_PROGRESS)
+    window = max(MIN_WINDOW, min(state.window, length) // 2)
+    return replace(state, asked=None, window=timedelta(seconds=int(window.total_seconds())))
+
+
+def _with_gap(state: AgentState, range_: TimeRange, reason: str) -> AgentState:
+    return replace(state, gaps=(*state.gaps, Gap(range_, reason)), failures=0, end_shift=0, tried=())
+
+
+def _without_start(
+    state: AgentState, asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool, now: datetime
+) -> AgentState:
+    """The state after an export from the first data on: from now on, the start is known."""
+    if not truncated:
+        start = whole_second(first) if first and first < asked.end else asked.end
+        return replace(_progressed(state, TimeRange(start, asked.end)), first_data_at=start)
+    if first and last and first < last <= asked.end:
+        start = whole_second(first)
+        return replace(_progressed(state, TimeRange(start, whole_second(last))), first_data_at=start)
+    return replace(state, asked=None, stopped=Stopped(NO_START, now))
