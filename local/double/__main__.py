@@ -8,27 +8,32 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 
+from local.double.agents import Agent
 from local.double.data.data_center import DataCenter
 from local.double.export_bucket import ACCOUNT, BUCKET, REGION, SECRET, Location
+from local.double.protocol import OPERATIONS
 from local.double.scenario import Addition, Scenario, Settings
 from local.double.server import TOKEN, Server, serving, tls_context
 from local.stack.environment import ACCOUNT as CUSTOMER_ACCOUNT
 
 EPILOG = f"""
 requests, below the printed URL, except downloads (see docs/local-aws.md):
-  POST   /                      service calls, JSON 1.1: StartExportTask, DescribeExportTasks
+  POST   /                      service calls, JSON 1.1: {", ".join(OPERATIONS)}
   GET, HEAD /BUCKET/KEY?X-Amz-… a download, which is counted and forwarded to --s3
   GET    /_double/counts        numbers of calls, errors and downloads; DELETE sets them to zero
   GET    /_double/signatures    signatures of all download URLs
   PUT    /_double/scenarios     {{"next": [SCENARIO, …], "default": SCENARIO}}: for the next exports; see also GET
   PATCH  /_double/settings      SETTINGS: the behavior of the service; see also GET
   POST   /_double/exports       {{"exports": [ADDITION, …]}} or {{"count": N, "each": ADDITION}}: adds exports
-  GET    /_double/agents        the ids of the agents
-  POST   /_double/reset         removes exports, scenarios and counts; resets settings except home_region
+  GET    /_double/exports       what was requested, and the status of each
+  PUT    /_double/agents        {{"agents": [AGENT, …]}}: replaces all agents; GET returns their ids
+  POST   /_double/rows          {{"agent_id": …, "start": …, "end": …}}: all rows of an agent with sample_seconds
+  POST   /_double/reset         removes exports, scenarios and counts; resets agents and settings except home_region
 
 SCENARIO: {Scenario.__doc__}
 SETTINGS: {Settings.__doc__}
 ADDITION: {Addition.__doc__}
+AGENT: {Agent.__doc__}
 """
 
 

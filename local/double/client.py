@@ -65,11 +65,31 @@ class Double:
         return sum(counts["gets"] for name, counts in exports.items() if export_ids is None or name in export_ids)
 
     def agents(self) -> list[str]:
-        """The ids of all agents of the double."""
+        """The ids of all agents of the double, without connectors and collectors."""
         return list(self._request("GET", "agents")["agents"])
 
+    def set_agents(self, *agents: Document) -> list[str]:
+        """Replace all agents, connectors and collectors, and return the ids of the new ones, in the same order.
+
+        `local.double.agents.Agent` defines the members. A later call with changed members changes the same agents.
+        """
+        return list(self._request("PUT", "agents", {"agents": list(agents)})["ids"])
+
+    def true_rows(self, agent_id: str, start: float, end: float) -> dict[str, list[list[str]]]:
+        """All rows of an agent with ``sample_seconds`` from start to end, both included, by file (``osInfo.csv``).
+
+        Times are seconds since the epoch. Exports of windows that cover the range have these rows together; those of
+        a second that two windows share are in both.
+        """
+        body = {"agent_id": agent_id, "start": start, "end": end}
+        return dict(self._request("POST", "rows", body)["files"])
+
+    def exports(self) -> list[dict[str, Any]]:
+        """All exports, in the order in which they were started or added, with what was requested and their status."""
+        return list(self._request("GET", "exports")["exports"])
+
     def reset(self) -> None:
-        """Remove all exports, scenarios and counts, and reset all settings except ``home_region``."""
+        """Remove all exports, scenarios and counts, and reset the agents and all settings except ``home_region``."""
         self._request("POST", "reset")
 
     def close(self) -> None:

@@ -1,11 +1,15 @@
-"""The control API under ``/_double/``: counts, scenarios, settings, and exports to add."""
+"""The control API under ``/_double/``: counts, scenarios, settings, agents, and exports to add."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
+from local.double.agents import Agent
 from local.double.call_counts import Counts
-from local.double.data.data_center import DataCenter
+from local.double.data.agent_files import true_rows
+from local.double.data.data_center import MAX_SERVERS, DataCenter
+from local.double.data.samples import Span
 from local.double.dataclass_json import InvalidControlRequest, replace_from_json
 from local.double.scenario import Addition, Scenario, Settings
 from local.double.service import Service
@@ -30,6 +34,9 @@ class Control:
             ("GET", "scenarios"): self._show_scenarios,
             ("PUT", "scenarios"): self._set_scenarios,
             ("GET", "agents"): self._show_agents,
+            ("PUT", "agents"): self._set_agents,
+            ("POST", "rows"): self._true_rows,
+            ("GET", "exports"): lambda _: {"exports": service.exports()},
             ("POST", "exports"): self._add_exports,
             ("POST", "reset"): self._reset,
         }
@@ -65,13 +72,31 @@ class Control:
         return self._show_scenarios(document)
 
     def _show_agents(self, _: Document) -> dict[str, Any]:
-        agents = [server.agent_id for server in self._data_center.servers()]
         return {
             "seed": self._data_center.seed,
             "size": self._data_center.size,
             "account": self._data_center.account,
-            "agents": agents,
+            "agents": self._service.agents.ids(with_exports=True),
+            "others": self._service.agents.ids(with_exports=False),
         }
+
+    def _set_agents(self, document: Document) -> dict[str, Any]:
+        if document.keys() != {"agents"}:
+            raise InvalidControlRequest("the body is not {agents: [...]}")
+        documents = _list("agents", document["agents"])[:MAX_SERVERS]
+        agents = [replace_from_json(Agent(), _object("agents", each)) for each in documents]
+        return {"ids": self._service.agents.set(agents)}
+
+    def _true_rows(self, document: Document) -> dict[str, Any]:
+        try:
+            agent_id, (start, end) = str(document["agent_id"]), (float(document[name]) for name in ("start", "end"))
+            span = Span(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise InvalidControlRequest("the body is not {agent_id: text, start: number, end: number}") from None
+        server, history = self._data_center.server_of(agent_id), self._service.agents.history(agent_id, end)
+        if not server or not history:
+            raise InvalidControlRequest(f"agent_id: {agent_id} has no sample_seconds")
+        return {"files": true_rows(self._data_center, server, history, span)}
 
     def _add_exports(self, document: Document) -> dict[str, Any]:
         if document.keys() == {"exports"}:
@@ -85,6 +110,7 @@ class Control:
 
     def _reset(self, _: Document) -> dict[str, Any]:
         self._service.tasks.clear()
+        self._service.agents.reset()
         self._service.set_scenarios([], Scenario())
         self._service.configure(Settings(home_region=self._service.settings.home_region))
         self._counts.reset()

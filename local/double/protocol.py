@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from botocore.loaders import Loader
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
-OPERATIONS = ("StartExportTask", "DescribeExportTasks")
+OPERATIONS = ("StartExportTask", "DescribeExportTasks", "DescribeAgents", "ListConfigurations")
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request")
 
 
@@ -34,11 +35,12 @@ class WrongAnswer(AssertionError):
     """The service model does not allow the response that the double was about to return."""
 
 
-def _service_model() -> ServiceModel:
+@cache
+def service_model() -> ServiceModel:
     return ServiceModel(Loader().load_service_model("discovery", "service-2"), "discovery")
 
 
-INFO_MEMBERS = tuple(cast(StructureShape, _service_model().shape_for("ExportInfo")).members)
+INFO_MEMBERS = tuple(cast(StructureShape, service_model().shape_for("ExportInfo")).members)
 """The names of the members of an ExportInfo."""
 
 
@@ -46,7 +48,7 @@ class Protocol:
     """Validates requests and responses with botocore's model of the service."""
 
     def __init__(self) -> None:
-        self._model = _service_model()
+        self._model = service_model()
         self._validator = ParamValidator()
 
     def operation(self, target: str) -> str:
@@ -94,6 +96,10 @@ def value_faults(value: Any, shape: Shape, *, enums: bool = True, path: str = ""
         case ListShape():
             for number, member in enumerate(value):
                 yield from value_faults(member, shape.member, enums=enums, path=f"{path}[{number}]")
+        case MapShape():
+            for name, member in value.items():
+                yield from value_faults(name, shape.key, enums=enums, path=f"{path}.{name}")
+                yield from value_faults(member, shape.value, enums=enums, path=f"{path}.{name}")
         case StringShape():
             yield from _text_faults(value, shape, path, enums=enums)
         case _:

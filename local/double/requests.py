@@ -1,4 +1,4 @@
-"""Reads the parameters of the two operations. The service model has already validated their members."""
+"""Reads the parameters of the operations. The service model has already validated their members."""
 
 import base64
 import json
@@ -8,11 +8,10 @@ from typing import Any
 from local.double.data.contents import Kind
 from local.double.protocol import ServiceException
 from local.double.scenario import Addition
-from local.double.tasks import Task
 
 Parameters = Mapping[str, Any]
 MAX_EXPORTS = 100
-"""Maximum number of ids in a DescribeExportTasks call, and of exports in its response."""
+"""Maximum number of ids in a DescribeExportTasks call, and of items in any page."""
 
 LAST_SECOND = 4_102_444_800
 """The first second of the year 2100."""
@@ -27,12 +26,15 @@ def read_json(body: bytes) -> Any:
 
 def requested_export(parameters: Parameters) -> Addition:
     """The export that a StartExportTask call requests. Start and end apply to agent exports only."""
-    recommend = parameters.get("preferences", {}).get("ec2RecommendationsPreferences", {}).get("enabled", False)
+    preferences = parameters.get("preferences", {}).get("ec2RecommendationsPreferences", {})
+    recommend = preferences.get("enabled", False)
     agents = _agents(parameters.get("filters", []))
     if agents and recommend:
         raise ServiceException("InvalidParameterException", "filters and preferences exclude each other")
+    if recommend:
+        return Addition(kind=Kind.EC2_RECOMMENDATIONS, preferences=dict(preferences))
     if not agents:
-        return Addition(kind=Kind.EC2_RECOMMENDATIONS if recommend else Kind.SUMMARY)
+        return Addition(kind=Kind.SUMMARY)
     if len(agents) != 1:
         raise ServiceException("InvalidParameterValueException", "filters: exactly one agentId is supported")
     start, end = parameters.get("startTime"), parameters.get("endTime")
@@ -60,27 +62,43 @@ def _agents(filters: Sequence[Parameters]) -> list[str]:
     return [value for one in filters for value in one["values"]]
 
 
-def query_of(parameters: Parameters) -> tuple[dict[str, Any], tuple[bytes, str] | None]:
-    """Ids and filters, and the position to continue at. A token contains its query; a request can repeat it unchanged.
+def exports_query(parameters: Parameters) -> tuple[dict[str, Any], str | None]:
+    """Ids and filters of a DescribeExportTasks call, and the id of the last export of the page before.
 
     Empty lists select all exports, like missing ones. The API reference leaves this open; this is the stricter reading.
     """
-    query = {name: parameters[name] for name in ("exportIds", "filters") if parameters.get(name)}
-    if len(query.get("exportIds", [])) > MAX_EXPORTS:
+    if len(parameters.get("exportIds", [])) > MAX_EXPORTS:
         raise ServiceException("InvalidParameterValueException", f"exportIds: more than {MAX_EXPORTS}")
-    _agents(query.get("filters", []))
+    _agents(parameters.get("filters", []))
+    return query_of(parameters, "exportIds", "filters")
+
+
+def query_of(parameters: Parameters, *names: str) -> tuple[dict[str, Any], str | None]:
+    """The named parameters, and the id of the last item of the page before.
+
+    A token contains its query; a request can repeat it unchanged.
+    """
+    query = {name: parameters[name] for name in names if parameters.get(name)}
     if "nextToken" not in parameters:
         return query, None
     try:
-        first, digest, export_id = json.loads(base64.urlsafe_b64decode(parameters["nextToken"]))
-        position = bytes.fromhex(digest), str(export_id)
+        first, last = json.loads(base64.urlsafe_b64decode(parameters["nextToken"]))
+        first, last = dict(first), str(last)
     except (ValueError, TypeError):
         raise ServiceException("InvalidParameterValueException", "nextToken: invalid") from None
     if query and query != first:
         raise ServiceException("InvalidParameterValueException", "nextToken: belongs to another request")
-    return first, position
+    return first, last
 
 
-def token_after(last: Task, query: Parameters) -> str:
-    digest, export_id = last.position
-    return base64.urlsafe_b64encode(json.dumps([query, digest.hex(), export_id]).encode()).decode()
+def token_after(last: str, query: Parameters) -> str:
+    """The token of the page after the item with the id ``last``."""
+    return base64.urlsafe_b64encode(json.dumps([query, last]).encode()).decode()
+
+
+def page_size(parameters: Parameters, maximum: int) -> int:
+    """``maxResults``, but at most ``maximum``."""
+    size = parameters.get("maxResults", maximum)
+    if size < 1:
+        raise ServiceException("InvalidParameterValueException", "maxResults: less than 1")
+    return int(min(size, maximum))

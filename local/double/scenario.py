@@ -8,7 +8,8 @@ from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNeg
 from pydantic.dataclasses import dataclass
 
 from local.double.data.contents import Compression, Container, Contents, Kind
-from local.double.data.data_center import DataCenter, Span
+from local.double.data.data_center import DataCenter
+from local.double.data.samples import History, Span
 from local.double.dataclass_json import replace_from_json
 from local.double.protocol import INFO_MEMBERS
 
@@ -106,12 +107,13 @@ class Scenario:
         """Whether the file takes so long that it is generated before the export is finished, not at its download."""
         return self.min_bytes >= LARGE_BYTES or self.rows >= LARGE_ROWS
 
-    def contents(self, kind: Kind, agent_id: str | None, span: Span) -> Contents:
+    def contents(self, kind: Kind, agent_id: str | None, span: Span, history: History | None) -> Contents:
         return Contents(
             kind=kind,
             agent_id=agent_id,
             span=span,
-            is_truncated=self.is_truncated,
+            history=history,
+            cut_in_half=self.is_truncated,
             rows=self.rows,
             min_bytes=self.min_bytes,
             connection_columns=self.connection_columns,
@@ -132,8 +134,12 @@ class Settings:
       ServerInternalErrorException. The same ``fault_seed`` gives the same order of faults.
     - ``busy_rate``: share of downloads, 0 to 1, that return 503 SlowDown.
     - ``body``: text that every call returns with status 200 instead of its response, for example an HTML page.
-    - ``page_size``: maximum number of exports in a page, 1 to 100. A lower maxResults of the request has precedence.
+    - ``page_size``: maximum number of items in a page, 1 to 100. A lower maxResults of the request has precedence.
     - ``concurrent_agent_exports``: number of agent exports that can be in progress.
+    - ``daily_limit``: number of exports that can be requested in 24 hours. null: no limit.
+    - ``daily_limit_kinds``: the kinds that the daily limit counts and refuses, added exports included.
+    - ``daily_limit_message``: the text of the refusal. That of the service is unknown.
+    - ``data_delay_seconds``: age from which on the data of an agent with ``sample_seconds`` is in its exports.
     - ``marker``: secret text in the path and in a signed parameter of every download URL: letters, digits and ``-``.
     """
 
@@ -146,6 +152,10 @@ class Settings:
     fault_seed: int = 0
     page_size: Annotated[int, Field(ge=1, le=100)] = 100
     concurrent_agent_exports: int = 5
+    daily_limit: NonNegativeInt | None = None
+    daily_limit_kinds: list[Kind] = Field(default_factory=lambda: [Kind.AGENT])
+    daily_limit_message: str = "The double permits no more exports in 24 hours."
+    data_delay_seconds: NonNegativeFloat = 900.0
     marker: Annotated[str, Field(pattern="^[A-Za-z0-9-]+$")] = "unmarked"
 
 
@@ -157,6 +167,7 @@ class Addition:
     - ``agent_id``: the agent of an agent export. Default: an agent of the double.
     - ``age_seconds``: time since the request. ``in_progress_seconds`` also counts from the request.
     - ``requested_start``, ``requested_end``: the requested time range, in epoch seconds.
+    - ``preferences``: the ec2RecommendationsPreferences of the request.
     """
 
     kind: Kind = Kind.SUMMARY
@@ -164,12 +175,13 @@ class Addition:
     age_seconds: float = 0.0
     requested_start: float | None = None
     requested_end: float | None = None
+    preferences: dict[str, Any] = Field(default_factory=dict)
     scenario: Scenario = Scenario()
 
     @classmethod
     def read(cls, document: Mapping[str, Any], data_center: DataCenter, number: int) -> "Addition":
         """Read one object with the members of the addition and of its scenario. ``id`` means ``export_id``."""
-        own = {"kind", "agent_id", "age_seconds", "requested_start", "requested_end"}
+        own = {"kind", "agent_id", "age_seconds", "requested_start", "requested_end", "preferences"}
         rest = {"export_id" if name == "id" else name: value for name, value in document.items() if name not in own}
         addition = replace_from_json(
             cls(scenario=replace_from_json(Scenario(), rest)), {name: document[name] for name in own & document.keys()}

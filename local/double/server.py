@@ -15,6 +15,7 @@ from typing import Any
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.double.agents import Agents
 from local.double.call_counts import Counts
 from local.double.control_api import Control
 from local.double.data.data_center import DataCenter
@@ -63,7 +64,11 @@ class Server(ThreadingHTTPServer):
         self.counts = Counts()
         self.bucket = ExportBucket(location, data_center)
         self.service = Service(
-            clock=clock, counts=self.counts, download_url=self.bucket.download_url, make=self._generate_large
+            clock=clock,
+            counts=self.counts,
+            agents=Agents(data_center),
+            download_url=self.bucket.download_url,
+            make=self._generate_large,
         )
         self.service.configure(settings)
         self.control = Control(self.service, self.counts, data_center)

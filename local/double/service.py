@@ -1,4 +1,4 @@
-"""StartExportTask and DescribeExportTasks, with the responses of the service."""
+"""The operations, with the responses of the service."""
 
 import json
 import random
@@ -10,12 +10,14 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
+from local.double.agents import Agents
 from local.double.call_counts import Counts
 from local.double.data.contents import Kind
+from local.double.listing import describe_agents, list_configurations
 from local.double.protocol import Protocol, ServiceException, signing_region
-from local.double.requests import MAX_EXPORTS, Parameters, query_of, read_json, requested_export, token_after
+from local.double.requests import Parameters, exports_query, page_size, read_json, requested_export, token_after
 from local.double.scenario import Addition, Scenario, Settings
-from local.double.tasks import Clock, Task, Tasks
+from local.double.tasks import Clock, Task, Tasks, position_of
 
 CONCURRENT_EXPORTS = (
     "You have reached limit of maximum allowed concurrent exports. "
@@ -24,15 +26,23 @@ CONCURRENT_EXPORTS = (
 """The full message, as a public script of 2017 quotes it."""
 CONFIGURED_ERROR = "The double is configured to return this error."
 EXISTING_EXPORT = "A successful export is already present Export ID: {}"
+DAY_SECONDS = 86_400.0
 
 
 class Service:
-    """The two operations. ``download_url`` returns a new URL for a task, ``make`` generates a large export."""
+    """The operations. ``download_url`` returns a new URL for a task, ``make`` generates a large export."""
 
     def __init__(
-        self, *, clock: Clock, counts: Counts, download_url: Callable[[Task, str], str], make: Callable[[Task], None]
+        self,
+        *,
+        clock: Clock,
+        counts: Counts,
+        agents: Agents,
+        download_url: Callable[[Task, str], str],
+        make: Callable[[Task], None],
     ) -> None:
         self.tasks = Tasks()
+        self.agents = agents
         self.settings = Settings()
         self.next_scenarios: deque[Scenario] = deque()
         self.default_scenario = Scenario()
@@ -66,7 +76,7 @@ class Service:
             self._raise_configured_errors(signing_region(authorization))
             parameters = read_json(body)
             self._protocol.check_request(operation, parameters)
-            answer = self._start(parameters) if operation == "StartExportTask" else self._describe(parameters)
+            answer = self._answer(operation, parameters)
             self._protocol.check_answer(operation, answer)
             if "exportsInfo" in answer:
                 answer["exportsInfo"] = [self._scripted(info) for info in answer["exportsInfo"]]
@@ -82,6 +92,24 @@ class Service:
         tasks = [self._task(addition) for addition in additions]
         self._add_tasks(tasks)
         return [task.id for task in tasks]
+
+    def exports(self) -> list[dict[str, Any]]:
+        """All exports as they were requested or added, and their status."""
+        now = self._clock()
+        return [
+            {
+                "id": task.id,
+                "kind": task.kind,
+                "agent_id": task.agent_id,
+                "requested_start": task.requested_start,
+                "requested_end": task.requested_end,
+                "preferences": task.preferences,
+                "requested_at": task.requested_at,
+                "status": task.status(now),
+                "is_truncated": task.is_truncated,
+            }
+            for task in self.tasks.all()
+        ]
 
     def _raise_configured_errors(self, region: str) -> None:
         settings = self.settings
@@ -104,36 +132,72 @@ class Service:
             self._counts.failed("SlowDown")
         return busy
 
+    def _answer(self, operation: str, parameters: Parameters) -> dict[str, Any]:
+        match operation:
+            case "StartExportTask":
+                return self._start(parameters)
+            case "DescribeAgents":
+                size = self.settings.page_size
+                return describe_agents(self.agents, parameters, now=self._clock(), max_items=size)
+            case "ListConfigurations":
+                return list_configurations(self.agents, parameters, max_items=self.settings.page_size)
+            case _:
+                return self._describe(parameters)
+
     def _start(self, parameters: Parameters) -> dict[str, Any]:
         addition = requested_export(parameters)
+        of_agent = self.agents.scenario(addition.agent_id) if addition.agent_id else None
         with self._starting:
-            if addition.kind is Kind.AGENT and self._agent_quota_is_used():
-                raise ServiceException("OperationNotPermittedException", CONCURRENT_EXPORTS)
-            scenario = self.next_scenarios.popleft() if self.next_scenarios else self.default_scenario
+            self._refuse_beyond_limits(addition)
+            scenario = self.next_scenarios.popleft() if self.next_scenarios else of_agent or self.default_scenario
             if scenario.error_code:
                 raise ServiceException(scenario.error_code, scenario.error_message or CONFIGURED_ERROR)
-            if scenario.existing_id:
-                self._counts.count("starts", [scenario.existing_id])
-                raise ServiceException("OperationNotPermittedException", EXISTING_EXPORT.format(scenario.existing_id))
+            if existing := scenario.existing_id or self._existing(addition):
+                self._counts.count("starts", [existing])
+                raise ServiceException("OperationNotPermittedException", EXISTING_EXPORT.format(existing))
             task = self._task(replace(addition, scenario=scenario))
             self._add_tasks([task])
         self._counts.count("starts", [task.id])
         return {"exportId": task.id}
 
-    def _agent_quota_is_used(self) -> bool:
-        return self.tasks.agent_exports_in_progress(self._clock()) >= self.settings.concurrent_agent_exports
+    def _refuse_beyond_limits(self, addition: Addition) -> None:
+        """Added exports count, too: the limits belong to the account."""
+        now, settings, tasks = self._clock(), self.settings, self.tasks.all()
+        if addition.kind is Kind.AGENT:
+            in_progress = sum(task.kind is Kind.AGENT and task.in_progress(now) for task in tasks)
+            if in_progress >= settings.concurrent_agent_exports:
+                raise ServiceException("OperationNotPermittedException", CONCURRENT_EXPORTS)
+        if settings.daily_limit is not None and addition.kind in settings.daily_limit_kinds:
+            of_the_day = [task.kind for task in tasks if now - DAY_SECONDS < task.requested_at <= now]
+            if sum(kind in settings.daily_limit_kinds for kind in of_the_day) >= settings.daily_limit:
+                raise ServiceException("OperationNotPermittedException", settings.daily_limit_message)
+
+    def _existing(self, addition: Addition) -> str | None:
+        """The id of a successful export of the same agent and range. A range with an open end has new data later."""
+        if addition.requested_start is None or addition.requested_end is None:
+            return None
+        wanted, now = (addition.agent_id, addition.requested_start, addition.requested_end), self._clock()
+        found = (
+            task.id
+            for task in self.tasks.all()
+            if (task.agent_id, task.requested_start, task.requested_end) == wanted and task.status(now) == "SUCCEEDED"
+        )
+        return next(found, None)
 
     def _task(self, addition: Addition) -> Task:
         now = self._clock()
+        requested_at = now - addition.age_seconds
         task = Task(
             id=addition.scenario.export_id or f"export-{uuid4()}",
             kind=addition.kind,
             scenario=addition.scenario,
-            requested_at=now - addition.age_seconds,
+            requested_at=requested_at,
             appears_at=now + addition.scenario.appears_after_seconds,
             agent_id=addition.agent_id,
             requested_start=addition.requested_start,
             requested_end=addition.requested_end,
+            history=self.agents.history(addition.agent_id or "", requested_at - self.settings.data_delay_seconds),
+            preferences=addition.preferences,
             refused_gets=addition.scenario.refused_gets,
         )
         if not addition.scenario.large:
@@ -147,17 +211,15 @@ class Service:
                 self._make(task)
 
     def _describe(self, parameters: Parameters) -> dict[str, Any]:
-        query, position = query_of(parameters)
+        query, last = exports_query(parameters)
         for task in self.tasks.among(query.get("exportIds", [])):
             if task.scenario.refused_id:
                 raise ServiceException("InvalidParameterValueException", f"exportIds: {task.id!r} is not valid")
-        size = min(parameters.get("maxResults", MAX_EXPORTS), self.settings.page_size)
-        if size < 1:
-            raise ServiceException("InvalidParameterValueException", "maxResults: less than 1")
-        page = list(islice(self._matching(query, position), size + 1))
+        size = page_size(parameters, self.settings.page_size)
+        page = list(islice(self._matching(query, None if last is None else position_of(last)), size + 1))
         found = page[:size]
         self._counts.count("describes", [*query.get("exportIds", []), *(task.id for task in found)])
-        token = {"nextToken": token_after(found[-1], query)} if len(page) > size else {}
+        token = {"nextToken": token_after(found[-1].id, query)} if len(page) > size else {}
         return {"exportsInfo": [self._info(task) for task in found], **token}
 
     def _matching(self, query: Parameters, position: tuple[bytes, str] | None) -> Iterator[Task]:
@@ -191,7 +253,7 @@ class Service:
             "exportStatus": status,
             "statusMessage": task.status_message(now),
             "exportRequestTime": round(task.requested_at, 3),
-            "isTruncated": task.scenario.is_truncated and status != "IN_PROGRESS",
+            "isTruncated": task.is_truncated and status != "IN_PROGRESS",
         }
         if status == "SUCCEEDED" and not task.scenario.no_download_url:
             scripted = task.scenario.download_url

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from threading import Event, Lock
+from typing import Any
 
 from local.double.data.contents import Contents, Kind
-from local.double.data.data_center import Span
+from local.double.data.samples import LATEST, History, Span
 from local.double.scenario import Scenario
 
 Clock = Callable[[], float]
@@ -18,7 +19,10 @@ FAILED_MESSAGE = "The export failed due to an internal error. Start a new export
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One export task. Times are epoch seconds; ``requested_start`` and ``requested_end`` come from the request."""
+    """One export task. Times are epoch seconds; ``requested_start`` and ``requested_end`` come from the request.
+
+    ``history`` is the data of the agent at the time of the request, if it depends on the time.
+    """
 
     id: str
     kind: Kind
@@ -28,6 +32,9 @@ class Task:
     agent_id: str | None = None
     requested_start: float | None = None
     requested_end: float | None = None
+    history: History | None = None
+    preferences: dict[str, Any] = field(default_factory=dict)
+    is_truncated: bool = field(init=False)
     made: Event = field(default_factory=Event)
     """Set when a large export is generated, which is in progress until then. Others are generated at download."""
     broken: str = ""
@@ -36,15 +43,19 @@ class Task:
     made_keys: set[str] = field(default_factory=set)
     making: Lock = field(default_factory=Lock)
 
+    def __post_init__(self) -> None:
+        self.is_truncated = self.contents.is_truncated
+
     @property
     def contents(self) -> Contents:
-        span = Span.asked_for(_datetime(self.requested_start), _datetime(self.requested_end))
-        return self.scenario.contents(self.kind, self.agent_id, span)
+        latest = _datetime(self.history.end) if self.history else LATEST
+        span = Span.asked_for(_datetime(self.requested_start), _datetime(self.requested_end), latest or LATEST)
+        return self.scenario.contents(self.kind, self.agent_id, span, self.history)
 
     @property
     def position(self) -> tuple[bytes, str]:
-        """The position in listings, which have neither the order of the requests nor that of time."""
-        return blake2b(self.id.encode(), digest_size=8).digest(), self.id
+        """The position in listings."""
+        return position_of(self.id)
 
     def refuse_get(self) -> bool:
         """Whether to refuse this GET. Each call counts as one GET."""
@@ -67,6 +78,11 @@ class Task:
         if status == "IN_PROGRESS":
             return status
         return self.broken or self.scenario.status_message or (FAILED_MESSAGE if status == "FAILED" else status)
+
+
+def position_of(export_id: str) -> tuple[bytes, str]:
+    """The position in listings, which have neither the order of the requests nor that of time."""
+    return blake2b(export_id.encode(), digest_size=8).digest(), export_id
 
 
 class Tasks:
@@ -99,9 +115,10 @@ class Tasks:
             order = self._order[bisect_right(self._order, position) if position else 0 :]
         return (task for _, export_id in order if (task := self._by_id.get(export_id)))
 
-    def agent_exports_in_progress(self, now: float) -> int:
+    def all(self) -> list[Task]:
+        """All tasks, in the order in which they were added."""
         with self._lock:
-            return sum(task.kind is Kind.AGENT and task.in_progress(now) for task in self._by_id.values())
+            return list(self._by_id.values())
 
     def clear(self) -> None:
         with self._lock:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from local.double.data.data_center import DataCenter, Server, Span
+from local.double.data.data_center import DataCenter, Server
+from local.double.data.samples import Span
 from local.stack.aws import LocalAws
 from tests.local.athena import Cells, Database, sql_of
 from tests.local.commands import run_command
@@ -219,7 +220,7 @@ def test_05_dependencies_have_host_names_or_else_agent_ids(results: Results) -> 
     by_ip = {server.ip: server for server in SERVERS}
     expected: Counter[Cells] = Counter()
     for client in SERVERS:
-        for connection in CENTER.outgoing(client, Span(), SAMPLES):
+        for connection in CENTER.outgoing(client, Span().samples(SAMPLES)):
             server = by_ip[connection.destination_ip]
             names = client.host_name or client.agent_id, server.host_name or server.agent_id
             expected[(*names, str(connection.destination_port), client.agent_id, server.agent_id)] += 1
@@ -249,7 +250,9 @@ def test_05_an_address_that_several_agents_have_identifies_no_server(own: Databa
 
 def test_06_listeners(results: Results) -> None:
     clients = {
-        server.agent_id: {c.source_ip for c in CENTER.incoming(server, Span(), SAMPLES) if c.destination_port == 5432}
+        server.agent_id: {
+            c.source_ip for c in CENTER.incoming(server, Span().samples(SAMPLES)) if c.destination_port == 5432
+        }
         for server in SERVERS
     }
     expected = {
@@ -285,7 +288,9 @@ def test_08_instances_and_prices(results: Results) -> None:
 
 
 def test_10_data_age(results: Results) -> None:
-    last = {server.agent_id: list(CENTER.performance(server, Span(), SAMPLES))[-1].sampled_at for server in SERVERS}
+    last = {
+        server.agent_id: list(CENTER.performance(server, Span().samples(SAMPLES)))[-1].sampled_at for server in SERVERS
+    }
     requested = datetime.now(UTC).date()
 
     found = {row[0]: (row[1], int(row[2] or 0)) for row in results(10)}
@@ -299,7 +304,7 @@ def test_10_data_age(results: Results) -> None:
 def test_11_peaks(results: Results) -> None:
     expected = {}
     for server in SERVERS:
-        samples = list(CENTER.performance(server, Span(), SAMPLES))
+        samples = list(CENTER.performance(server, Span().samples(SAMPLES)))
         highest = max(sample.cpu_percent for sample in samples)
         expected[server.agent_id] = (SAMPLES, highest, max(sample.ram_mb - sample.free_ram_mb for sample in samples))
 
@@ -355,7 +360,9 @@ def test_truncated_summaries_and_recommendations_change_no_result(
 
 def test_results_from_a_truncated_export_of_an_agent_say_so(own: Database, stack: Stack, service: Service) -> None:
     whole = [service.has(kind="agent", agent_id=server.agent_id, age_seconds=DAY) for server in SERVERS]
-    cut = next(s for s in SERVERS if any(c.destination_port == 5432 for c in CENTER.incoming(s, Span(), SAMPLES)))
+    cut = next(
+        s for s in SERVERS if any(c.destination_port == 5432 for c in CENTER.incoming(s, Span().samples(SAMPLES)))
+    )
     truncated = service.has(kind="agent", agent_id=cut.agent_id, is_truncated=True)
     stack.run(exportIds=[*whole, truncated])
 

@@ -11,8 +11,9 @@ from typing import IO, BinaryIO, cast
 
 from local.double.data.agent_files import results
 from local.double.data.contents import Compression, Container, Contents, CsvFile, Kind, member_name
-from local.double.data.data_center import LATEST, DataCenter
+from local.double.data.data_center import DataCenter
 from local.double.data.files import csv_files, main_file
+from local.double.data.samples import LATEST
 
 EXTENSIONS = {Container.CSV: "csv", Container.GZIP: "csv.gz"}
 """File extensions of the containers that are not a zip."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, islice
 
-from local.double.data.data_center import LATEST, PAD_BYTES, DataCenter, Span, time_text
+from local.double.data.data_center import PAD_BYTES, DataCenter
 from local.double.data.headers import HEADERS
+from local.double.data.samples import LATEST, SAMPLES_PER_INVENTORY, History, Sample, Span, time_text
 
 Row = Sequence[object]
 ROWS_PER_CHUNK = 200
@@ -44,15 +45,17 @@ class Compression(StrEnum):
 class Contents:
     """The contents of an export. With a data center, they determine every byte.
 
-    ``rows`` is the number of samples, and of connections to each peer, in an agent export. ``min_bytes`` adds rows
-    until the CSV files together have that size before compression. ``folder`` and ``name_prefix`` (instead of the
-    account) change the names of the files.
+    ``rows`` is the number of samples, and of connections to each peer, in an agent export; those of an agent with a
+    history depend on the time instead. ``min_bytes`` adds rows until the CSV files together have that size before
+    compression. ``folder`` and ``name_prefix`` (instead of the account) change the names of the files.
     """
 
     kind: Kind = Kind.SUMMARY
     agent_id: str | None = None
     span: Span = field(default_factory=Span)
-    is_truncated: bool = False
+    history: History | None = None
+    cut_in_half: bool = False
+    """Whether the rows cover only the first half of the range."""
     rows: int = 24
     min_bytes: int = 0
     connection_columns: int = 12
@@ -61,9 +64,28 @@ class Contents:
     folder: str = ""
     name_prefix: str = ""
 
-    def covered(self) -> Span:
-        """The time range that the rows cover: half of the requested range if the export is truncated."""
-        return self.span.first_half if self.is_truncated else self.span
+    @property
+    def is_truncated(self) -> bool:
+        return self.cut_in_half or (self.history is not None and self.history.truncates(self.span))
+
+    def samples(self) -> Iterator[Sample]:
+        """The samples of an agent export."""
+        span = self.span.first_half if self.cut_in_half else self.span
+        return self.history.exported(span) if self.history else span.samples(self.rows)
+
+    def inventory_times(self) -> Iterator[str]:
+        """The times at which an agent export has rows of the system, its network interfaces and its processes."""
+        if self.history is None:
+            return iter([time_text(self.span.start)])
+        return (sample.at for sample in self.samples() if sample.number % SAMPLES_PER_INVENTORY == 0)
+
+    def covered(self) -> tuple[str, str] | None:
+        """Start and end of the exported data, or None without data."""
+        if self.history is None:
+            span = self.span.first_half if self.cut_in_half else self.span
+            return time_text(span.start), time_text(span.end)
+        times = [sample.at for sample in self.samples()]
+        return (times[0], times[-1]) if times else None
 
     @property
     def padding(self) -> int:

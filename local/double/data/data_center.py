@@ -5,17 +5,16 @@ needs no memory, the same seed always gives the same bytes, and tests can compar
 center. Names are as odd as in real data centers: quotes, commas, line breaks, formulas, UTF-8, empty names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b, shake_256
 from typing import NamedTuple
 
-LATEST = datetime(2026, 1, 15, tzinfo=UTC)
-"""The time of the agents' last data, unless an export requests another range."""
-DETAIL_HOURS = 72
-"""An agent export holds at most 72 hours of detail (API reference of StartExportTask)."""
-SAMPLE_SECONDS = 900
+from local.double.data.samples import LATEST, Sample
+
+MAX_SERVERS = 1 << 20
+"""Agents of servers beyond the size of a data center have data, too, so that tests can have more agents."""
 PAD_BYTES = 2048
 """Minimum size of a padding row. Padding rows make exports of gigabytes."""
 
@@ -143,32 +142,6 @@ class Performance(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """The time range that the detail of an agent export covers."""
-
-    start: datetime = LATEST - timedelta(hours=DETAIL_HOURS)
-    end: datetime = LATEST
-
-    @classmethod
-    def asked_for(cls, start: datetime | None, end: datetime | None) -> "Span":
-        """The range that an export covers for this request: at most 72 hours from its start."""
-        maximum = timedelta(hours=DETAIL_HOURS)
-        if start is None:
-            return cls((end or LATEST) - maximum, end or LATEST)
-        return cls(start, min(end or start + maximum, start + maximum))
-
-    def at(self, number: int, count: int) -> str:
-        """The time of event ``number`` of ``count``: every 15 minutes, or more often if they would not fit."""
-        step = min(float(SAMPLE_SECONDS), (self.end - self.start).total_seconds() / max(count, 1))
-        return time_text(self.start + timedelta(seconds=int(number * step)))
-
-    @property
-    def first_half(self) -> "Span":
-        """The range that a truncated export covers."""
-        return Span(self.start, self.start + (self.end - self.start) / 2)
-
-
-@dataclass(frozen=True, slots=True)
 class DataCenter:
     """``size`` servers of one account, generated from ``seed``."""
 
@@ -210,7 +183,7 @@ class DataCenter:
         except ValueError:
             return None
         index = (scattered - self._key("agent")) * _INVERSE % _WORD
-        if index >= self.size or self.server(index).agent_id != agent_id:
+        if index >= max(self.size, MAX_SERVERS) or self.server(index).agent_id != agent_id:
             return None
         return self.server(index)
 
@@ -230,35 +203,35 @@ class DataCenter:
     def applications(self) -> Iterator[Application]:
         return map(self.application, range(self.application_count))
 
-    def processes(self, server: Server, span: Span, padding: int = 0) -> Iterator[Process]:
+    def processes(self, server: Server, seen_at: str, padding: int = 0) -> Iterator[Process]:
         """The processes of the server, then ``padding`` rows with long command lines that do not compress well."""
-        seen = time_text(span.start)
         for number, (name, command, path) in enumerate(_programs(server)):
-            system = "true" if number < 2 else "false"
-            yield Process(self.account, server.agent_id, _process_id(server, name), system, name, command, path, seen)
+            system, process_id = "true" if number < 2 else "false", _process_id(server, name)
+            yield Process(self.account, server.agent_id, process_id, system, name, command, path, seen_at)
         for number in range(padding):
             command = f"java -Dbuild={self._noise(server.index, number)} -jar worker.jar"
             process_id = f"{_process_id(server, 'worker')}-{number}"
-            yield Process(self.account, server.agent_id, process_id, "false", "worker", command, "/usr/bin/java", seen)
+            path = "/usr/bin/java"
+            yield Process(self.account, server.agent_id, process_id, "false", "worker", command, path, seen_at)
 
-    def outgoing(self, server: Server, span: Span, count: int) -> Iterator[Connection]:
-        """``count`` connections to each server that this one is a client of."""
-        for offset in self._offsets():
-            peer = self.server((server.index + offset) % self.size)
-            for number in range(count):
-                yield self._connection(server, peer, "curl", server, span, number, count)
+    def outgoing(self, server: Server, samples: Iterable[Sample]) -> Iterator[Connection]:
+        """A connection in each sample to each server that this one is a client of."""
+        peers = [self.server((server.index + offset) % self.size) for offset in self._offsets()]
+        for sample in samples:
+            for peer in peers:
+                yield self._connection(server, peer, "curl", server, sample)
 
-    def incoming(self, server: Server, span: Span, count: int) -> Iterator[Connection]:
+    def incoming(self, server: Server, samples: Iterable[Sample]) -> Iterator[Connection]:
         """The other end of the ``outgoing`` connections of this server's clients."""
-        for offset in self._offsets():
-            peer = self.server((server.index - offset) % self.size)
-            for number in range(count):
-                yield self._connection(peer, server, _service(server)[0], server, span, number, count)
+        peers = [self.server((server.index - offset) % self.size) for offset in self._offsets()]
+        for sample in samples:
+            for peer in peers:
+                yield self._connection(peer, server, _service(server)[0], server, sample)
 
-    def performance(self, server: Server, span: Span, count: int) -> Iterator[Performance]:
-        """``count`` samples. A test can compute the same figures."""
-        for number in range(count):
-            load = (number * 37 + server.index * 11) % 1000
+    def performance(self, server: Server, samples: Iterable[Sample]) -> Iterator[Performance]:
+        """The figures of each sample. A test can compute the same."""
+        for sample in samples:
+            load = (sample.number * 37 + server.index * 11) % 1000
             yield Performance(
                 account=self.account,
                 agent_id=server.agent_id,
@@ -278,7 +251,7 @@ class DataCenter:
                 disk_free_gb=server.disk_gb / 2,
                 ram_mb=server.ram_mb,
                 free_ram_mb=server.ram_mb * (1000 - load) // 1000,
-                sampled_at=span.at(number, count),
+                sampled_at=sample.at,
             )
 
     def long_tags(self, count: int) -> Iterator[tuple[Server, str, str]]:
@@ -287,22 +260,20 @@ class DataCenter:
             server = self.server(number % self.size)
             yield server, f"inventory-{number}", self._noise(server.index, number)
 
-    def _connection(
-        self, client: Server, host: Server, program: str, seen_by: Server, span: Span, number: int, count: int
-    ) -> Connection:
+    def _connection(self, client: Server, host: Server, program: str, seen_by: Server, sample: Sample) -> Connection:
         return Connection(
             account=self.account,
             agent_id=seen_by.agent_id,
             source_ip=client.ip,
-            source_port=32768 + (number * 7 + client.index) % 28000,
+            source_port=32768 + (sample.number * 7 + client.index) % 28000,
             destination_ip=host.ip,
             destination_port=_service(host)[1],
             ip_version="IPv4",
             protocol="TCP",
             process_id=_process_id(seen_by, program),
-            created_at=span.at(number, count),
+            created_at=sample.at,
             command_path=f"/usr/bin/{program}",
-            command_parameters='--header "A: b, c"' if number % 2 else "",
+            command_parameters='--header "A: b, c"' if sample.number % 2 else "",
         )
 
     def _offsets(self) -> list[int]:
@@ -317,11 +288,6 @@ class DataCenter:
 
     def _noise(self, index: int, number: int) -> str:
         return shake_256(f"{self.seed}/{index}/{number}".encode()).hexdigest(PAD_BYTES // 2)
-
-
-def time_text(moment: datetime) -> str:
-    """The format of times in real exports: UTC to the second, ``2020-07-14 20:46:38``."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _draw(seed: int, what: str, index: int) -> int:

@@ -8,8 +8,8 @@ from local.double.data.summary_files import summary_files
 
 
 def csv_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:
-    """The CSV files of the export in the order of the user guide; none for an unknown agent."""
-    if contents.container is Container.NONE:
+    """The CSV files of the export in the order of the user guide; none for an unknown agent or without data."""
+    if contents.container is Container.NONE or not contents.covered():
         return []
     match contents.kind:
         case Kind.SUMMARY:

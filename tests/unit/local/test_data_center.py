@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.double.data.data_center import LATEST, DataCenter, Span
+from local.double.data.data_center import DataCenter
+from local.double.data.samples import LATEST, Span
 
 DATA_CENTER = DataCenter(seed=7, size=12)
 SPAN = Span()
+AT = "2026-01-15 00:00:00"
 
 
 def test_the_seed_determines_the_servers() -> None:
@@ -46,7 +48,7 @@ def test_every_connection_is_on_both_sides(size: int) -> None:
         {
             (row.source_ip, row.source_port, row.destination_ip, row.destination_port, row.created_at)
             for server in data_center.servers()
-            for row in side(server, SPAN, 5)
+            for row in side(server, SPAN.samples(5))
         }
         for side in (data_center.outgoing, data_center.incoming)
     ]
@@ -57,9 +59,9 @@ def test_every_connection_is_on_both_sides(size: int) -> None:
 
 def test_a_connection_belongs_to_a_process_of_the_server_that_saw_it() -> None:
     for server in DATA_CENTER.servers():
-        processes = {row.process_id: row.path for row in DATA_CENTER.processes(server, SPAN)}
+        processes = {row.process_id: row.path for row in DATA_CENTER.processes(server, AT)}
 
-        for row in (*DATA_CENTER.outgoing(server, SPAN, 2), *DATA_CENTER.incoming(server, SPAN, 2)):
+        for row in (*DATA_CENTER.outgoing(server, SPAN.samples(2)), *DATA_CENTER.incoming(server, SPAN.samples(2))):
             assert row.agent_id == server.agent_id
             assert processes[row.process_id] == row.command_path
 
@@ -84,7 +86,7 @@ def test_names_contain_special_characters() -> None:
 def test_samples_are_within_the_span() -> None:
     span = Span(LATEST - timedelta(hours=1), LATEST)
 
-    times = [row.sampled_at for row in DATA_CENTER.performance(DATA_CENTER.server(0), span, 1000)]
+    times = [row.sampled_at for row in DATA_CENTER.performance(DATA_CENTER.server(0), span.samples(1000))]
 
     assert times == sorted(times)
     assert times[0] == "2026-01-14 23:00:00"

@@ -136,7 +136,7 @@ def test_results_file_has_the_number_and_size_of_the_files() -> None:
 
 
 def test_a_truncated_export_has_its_actual_end_time() -> None:
-    data = members(written(replace(AGENT, is_truncated=True, rows=1_000)))
+    data = members(written(replace(AGENT, cut_in_half=True, rows=1_000)))
     results = json.loads(data["123456789012_results.json"])
     sampled = [row[-1] for row in rows(data["123456789012_systemPerformance.csv"])[1:]]
 

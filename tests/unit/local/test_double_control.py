@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from local.double import __main__
+from local.double.agents import Agent
 from local.double.scenario import Addition, Scenario, Settings
 from local.stack.certificate import make_certificate
 from tests.unit.doubles import START, Running, discovery_client
@@ -134,6 +135,10 @@ def test_invalid_settings_are_rejected(running: Running, changes: dict[str, Any]
         ("POST", "exports", '{"exports": [1]}'),
         ("PUT", "scenarios", '{"next": {}}'),
         ("PUT", "scenarios", '{"coming": []}'),
+        ("PUT", "agents", "{}"),
+        ("PUT", "agents", '{"agents": [{"health": "ILL"}]}'),
+        ("POST", "rows", '{"agent_id": "o-0123456789abcdef0"}'),
+        ("POST", "rows", '{"agent_id": "o-0123456789abcdef0", "start": 0, "end": 1}'),
         ("PATCH", "settings", "[]"),
         ("PATCH", "settings", "{"),
     ],
@@ -162,7 +167,15 @@ def test_help_lists_options_requests_and_members(capsys: pytest.CaptureFixture[s
         __main__.main(["--help"])
 
     text = capsys.readouterr().out
-    for word in ("--s3", "/_double/counts", "in_progress_seconds", "refused_gets", "throttle_rate", "age_seconds"):
+    for word in (
+        "--s3",
+        "/_double/counts",
+        "in_progress_seconds",
+        "refused_gets",
+        "throttle_rate",
+        "age_seconds",
+        "last_ping",
+    ):
         assert word in text
 
 
@@ -170,11 +183,11 @@ def test_the_docs_list_every_control_request_and_every_member(running: Running) 
     page = (Path(__file__).parents[3] / "docs" / "local-aws.md").read_text("utf-8")
     refusal = running.http.request("GET", f"{running.server.url}/_double/nothing").json()["error"]
     requests = set(re.findall(r"/_double/\w+", refusal)) - {"/_double/nothing"}
-    members = {member.name for part in (Scenario, Settings, Addition) for member in fields(part)} - {"scenario"}
+    members = {member.name for part in (Scenario, Settings, Addition, Agent) for member in fields(part)} - {"scenario"}
 
     assert {request for request in requests if f" {request}`" not in page} == set()
     assert {member for member in members if f"`{member}`" not in page} == set()
-    assert (len(requests), len(members)) == (7, 39)
+    assert (len(requests), len(members)) == (8, 54)
 
 
 def test_a_missing_certificate_is_named(capsys: pytest.CaptureFixture[str]) -> None:
