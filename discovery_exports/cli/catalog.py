@@ -1,7 +1,8 @@
 """Reads the catalog: one item for each export."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,48 @@ class Catalog:
                 return
         raise Throttled("DynamoDB throttles the reads of the catalog. Try again later.")
 
-    def current(self, statuses: Iterable[str], *, kind: str | None = None, since: datetime | None = None) -> list[Item]:
-        """Items with one of these statuses, each once, also if an export gets another status between the queries.
+    def current(
+        self,
+        statuses: Iterable[str],
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        ids: Set[str] | None = None,
+        limit: int | None = None,
+    ) -> list[Item]:
+        """Items with one of these statuses, of this kind, recorded or first seen ``since``, among ``ids``.
+
+        ``limit``: of each status, at most this many, those that were first seen last; no more pages are read.
+        """
+
+        def read(status: str) -> Iterator[Item]:
+            items = (
+                item for page in self._pages(status, kind=kind, since=since) for item in map(_plain, page["Items"])
+            )
+            return islice((item for item in items if ids is None or item["exportId"] in ids), limit)
+
+        return self._each_once(statuses, read)
+
+    def recent_and_unsettled(self, since: datetime) -> tuple[list[Item], dict[str, int]]:
+        """Items recorded or first seen ``since``, all that are not settled, and the number of all by status.
+
+        Old settled items are counted by DynamoDB, and not transferred. One whose status changes meanwhile may be
+        counted twice.
+        """
+        counts: Counter[str] = Counter()
+
+        def read(status: str) -> Iterator[Item]:
+            counts[status] = 0
+            outcome = Outcome.__members__.get(status)
+            for page in self._pages(status, since=since if outcome and outcome.settled else None):
+                counts[status] += page["ScannedCount"]
+                yield from map(_plain, page["Items"])
+
+        items = self._each_once(STATUSES, read)
+        return items, {status: count for status, count in counts.items() if count}
+
+    def _each_once(self, statuses: Iterable[str], read: Callable[[str], Iterator[Item]]) -> list[Item]:
+        """What ``read`` returns for each status; each item once, also if it gets another status between the queries.
 
         One with two of them is read by its ID. Those in progress are read again at the end: an export that was
         requested again has left a status that was not read yet for one that was.
@@ -99,7 +140,7 @@ class Catalog:
         found: dict[str, Item] = {}
         moved: set[str] = set()
         for status in queries:
-            for item in self.with_status(status, kind=kind, since=since):
+            for item in read(status):
                 export_id = str(item["exportId"])
                 if export_id in found and found[export_id]["status"] != status:
                     moved.add(export_id)
@@ -107,13 +148,13 @@ class Catalog:
         found |= self.items(moved)
         return [item for name, item in found.items() if name not in moved or item["status"] in queries]
 
-    def with_status(self, status: str, *, kind: str | None = None, since: datetime | None = None) -> Iterator[Item]:
-        """Items with this status, those that were seen first at the end. ``since``: recorded or first seen since."""
+    def _pages(self, status: str, *, kind: str | None = None, since: datetime | None = None) -> Iterator[Any]:
+        """Pages of the items with this status, those that were first seen last at the beginning."""
         conditions = {":kind": "kind = :kind"} if kind else {}
         conditions |= {":since": f"({_RECENT})"} if since else {}
         values = {":status": status, ":kind": kind, ":since": utc_text(since) if since else None}
         filtered: Any = {"FilterExpression": " AND ".join(conditions.values())} if conditions else {}
-        pages = self._client.get_paginator("query").paginate(
+        yield from self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="ByStatus",
             KeyConditionExpression="#status = :status",
@@ -122,8 +163,6 @@ class Catalog:
             ScanIndexForward=False,
             **filtered,
         )
-        for page in pages:
-            yield from map(_plain, page["Items"])
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """``discovery-exports status``: what has landed, what is late, and what broke."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -11,7 +10,6 @@ import typer
 from discovery_exports.cli import listing
 from discovery_exports.cli.catalog import (
     MEMBERS,
-    STATUSES,
     Catalog,
     Item,
     exit_code_of,
@@ -47,7 +45,7 @@ class Groups:
     late: list[Item] = field(default_factory=list)
     not_stored: list[Item] = field(default_factory=list)
     pending: list[Item] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def all(self) -> Iterator[tuple[str, Item]]:
         for name in ("stored", "late", "notStored", "pending"):
@@ -92,8 +90,8 @@ def show_status(
 def grouped(catalog: Catalog, *, since: datetime, late_before: datetime) -> Groups:
     """An export is late if it is not settled and was requested before ``late_before``, whenever that was recorded."""
     groups, since_text, late_text = Groups(), utc_text(since), utc_text(late_before)
-    for item in catalog.current(STATUSES):
-        groups.counts[str(item["status"])] += 1
+    items, groups.counts = catalog.recent_and_unsettled(since)
+    for item in items:
         outcome = outcome_of(item)
         unsettled = outcome is None or not outcome.settled
         if unsettled and str(item.get("exportRequestTime") or late_text) < late_text:

@@ -1,11 +1,13 @@
 """Reads of the catalog that only a busy table shows."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from discovery_exports.cli.catalog import MAX_ATTEMPTS, STATUSES, Catalog
 from discovery_exports.cli.failures import CallRefused, is_transient
+from tests.unit.builders import NOW
 from tests.unit.cli.stack import TABLE, FakeStack
 
 
@@ -96,6 +98,49 @@ def test_an_export_that_changes_its_status_is_read_once_and_not_lost(
         ("export-1", expected),
         ("export-2", "TIMED_OUT"),
     ]
+
+
+class Pages:
+    """A client that returns pages of items, and notes how many it has returned."""
+
+    def __init__(self, stack: FakeStack, size: int) -> None:
+        self._stack, self._size, self.items = stack, size, 0
+
+    def get_paginator(self, _: str) -> "Pages":
+        return self
+
+    def paginate(self, **arguments: Any) -> Any:
+        pages = self._stack.dynamodb.get_paginator("query").paginate(
+            **arguments, PaginationConfig={"PageSize": self._size}
+        )
+        for page in pages:
+            self.items += len(page["Items"])
+            yield page
+
+
+def test_old_settled_items_are_counted_and_not_transferred(stack: FakeStack) -> None:
+    for index in range(30):
+        stack.has(f"old-{index}", hours=100)
+    stack.has("old-and-unsettled", "NOT_STORED", hours=100)
+    stack.has("new", hours=1)
+    client: Any = Pages(stack, size=4)
+
+    items, counts = Catalog(client, TABLE).recent_and_unsettled(NOW - timedelta(hours=24))
+
+    assert sorted(str(item["exportId"]) for item in items) == ["new", "old-and-unsettled"]
+    assert counts == {"STORED": 31, "NOT_STORED": 1}
+    assert client.items == 2
+
+
+def test_a_limit_ends_the_reading_with_the_newest(stack: FakeStack) -> None:
+    for index in range(30):
+        stack.has(f"export-{index}", hours=index + 1)
+    client: Any = Pages(stack, size=4)
+
+    items = Catalog(client, TABLE).current(["STORED"], limit=5)
+
+    assert [item["exportId"] for item in items] == [f"export-{index}" for index in range(5)]
+    assert client.items == 8
 
 
 def test_an_export_that_has_left_the_statuses_is_left_out(stack: FakeStack) -> None:

@@ -85,6 +85,7 @@ WRONG = {
         ("list", "-o", "xml"),
         "Invalid value for '--output' / '-o': 'xml' is not one of 'table', 'json', 'jsonl', 'csv'.",
     ),
+    "no exports": (("list", "--limit", "0"), "Invalid value for '--limit': 0 is not in the range x>=1."),
     "unknown kind": (("list", "--kind", "server"), "'server' is not one of"),
     "unknown status": (("list", "--status", "done"), "'done' is not a status. Statuses are IN_PROGRESS, STORED,"),
     "no time": (("status", "--since", "soon"), "'soon' is not a time"),

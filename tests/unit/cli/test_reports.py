@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -148,6 +149,28 @@ class TestList:
 
         assert ids(run("list", "--agent", "o-1").json) == ["stored"]
         assert set(ids(run("list", "--agent", "o-1", "--agent", "o-2").json)) == {"stored", "failed"}
+
+    def test_limit_selects_the_newest_and_says_that_there_are_more(self, fleet: FakeStack) -> None:
+        cut, whole = run("list", "--limit", "2", "--kind", "agent", "--kind", "agent"), run("list", "--limit", "11")
+
+        assert ids(cut.json) == ["stored", "old"]
+        assert ids(run("list", "--limit", "8").json) == ids(whole.json)[:8]
+        assert (len(whole.json), whole.err) == (11, "")
+        assert "These are the newest 8; there are more." in run("list", "--limit", "8").err
+        assert (
+            run("list", "--limit", "1", "--status", "not-found", "--status", "failed").json[0]["exportId"] == "unknown"
+        )
+
+    def test_a_table_has_the_newest_thousand(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("discovery_exports.cli.list_exports.MAX_SHOWN", 3)
+        for index in range(5):
+            stack.has(f"export-{index}", hours=index + 1)
+
+        table, document = run("list", "-o", "table"), run("list")
+
+        assert re.findall(r"export-\d", table.out) == ["export-0", "export-1", "export-2"]
+        assert "These are the newest 3; there are more. To list all: discovery-exports list -o csv" in table.err
+        assert len(document.json) == 5
 
     def test_a_table_says_why(self, fleet: FakeStack) -> None:
         lines = [line.split() for line in run("list", "-o", "table").out.splitlines()]
