@@ -17,7 +17,7 @@ COLUMNS = (
     Column("dataset", "dataset", whole=True, spare=2),
     Column("bytes", "size", short_bytes, right=True, whole=True),
     Column("rows", "rows", number, right=True, spare=1),
-    Column("path", "file"),
+    Column("path", "file", lambda path: Path(path).name),
 )
 MAX_REMARKS = 10
 """Remarks that are printed; ``show`` has all of them."""

@@ -267,6 +267,11 @@ SET_UP_WRONG: dict[str, tuple[dict[str, str | None], int, str]] = {
     ),
     "no endpoint": ({"AWS_ENDPOINT_URL": "local"}, 253, "Correct AWS_ENDPOINT_URL"),
     "no region": ({"AWS_DEFAULT_REGION": None, "AWS_REGION": None}, 253, "There is no Region. Add --region"),
+    "wrong secret key": (
+        {"AWS_SECRET_ACCESS_KEY": "wrong"},
+        253,
+        "signed with its credentials. `. .local/env` sets them.",
+    ),
     "untrusted certificate": ({"AWS_CA_BUNDLE": f"{ROOT}/LICENSE"}, 253, "AWS_CA_BUNDLE"),
 }
 
