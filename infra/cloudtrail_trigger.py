@@ -15,11 +15,10 @@ from constructs import Construct
 from .dead_letter_queue import dead_letter_queue
 from .logs import STATE_MACHINES, log_group
 from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, make_role
+from .tasks import ALREADY_STARTED, retry_start
 
 EVENT_SOURCE = "discovery.amazonaws.com"
 """Application Discovery Service in CloudTrail; Amazon RDS has an operation of the same name."""
-ALREADY_STARTED = ["StepFunctions.ExecutionAlreadyExistsException", "ExecutionAlreadyExists"]
-"""The error name of the Step Functions integration, and that of the local AWS."""
 EXPORT_ID = "{% $states.input.exportId %}"
 NAME = (
     "$match($states.input.exportId, /^[A-Za-z0-9_-]{1,80}$/) "
@@ -134,19 +133,7 @@ class CloudTrailTrigger(Construct):
             name=f"{{% {name} %}}",
             input=sfn.TaskInput.from_object({"exportIds": [EXPORT_ID]}),
         )
-        # Every other error is retried, such as the account's limit of executions.
-        return (
-            start.add_retry(errors=ALREADY_STARTED, max_attempts=0)
-            .add_retry(
-                errors=["States.TaskFailed", "States.Timeout"],
-                interval=Duration.seconds(5),
-                backoff_rate=2,
-                max_attempts=10,
-                max_delay=Duration.minutes(5),
-                jitter_strategy=sfn.JitterType.FULL,
-            )
-            .add_catch(exists, errors=ALREADY_STARTED, outputs="{% $states.input %}")
-        )
+        return retry_start(start).add_catch(exists, errors=ALREADY_STARTED, outputs="{% $states.input %}")
 
     def _start_permission(self, state_machine: sfn.IStateMachine) -> Permission:
         return Permission(actions=["states:StartExecution"], resources=[state_machine.state_machine_arn])

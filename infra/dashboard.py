@@ -16,7 +16,12 @@ WIDTH, HEIGHT = 8, 6
 
 
 def make_dashboard(
-    scope: Construct, *, functions: Functions, state_machine: sfn.StateMachine, alarms: Sequence[cloudwatch.IAlarm]
+    scope: Construct,
+    *,
+    functions: Functions,
+    state_machine: sfn.StateMachine,
+    alarms: Sequence[cloudwatch.IAlarm],
+    collecting: bool,
 ) -> cloudwatch.Dashboard:
     """The name has ``scope`` and the Region, because dashboard names are unique per account across all Regions.
 
@@ -33,6 +38,7 @@ def make_dashboard(
             [_outcomes(), _stored_bytes(), _seconds_to_stored()],
             [_heading("What is late?")],
             [_oldest_unsettled(), _detection_delay(), _describe_calls()],
+            *([[_heading("What is covered?")], [_covered_share(), _starts(), _blocked()]] if collecting else []),
             [_heading("What failed?")],
             [_alarm_status(alarms), _runs(state_machine), _function_errors(functions)],
         ],
@@ -71,6 +77,26 @@ def _detection_delay() -> cloudwatch.IWidget:
 def _describe_calls() -> cloudwatch.IWidget:
     calls = [own_metric(name, "Sum") for name in ("DescribeCalls", "DescribeThrottles")]
     return _graph("DescribeExportTasks calls", calls)
+
+
+def _covered_share() -> cloudwatch.IWidget:
+    share = own_metric("CoveredShare", "Minimum")
+    return _graph("Percent of the agents' history stored (left), gaps (right)", [share], right=[_state("CoverageGaps")])
+
+
+def _starts() -> cloudwatch.IWidget:
+    return _graph("Starts of exports", [own_metric(name, "Sum") for name in ("ExportsStarted", "StartsRefused")])
+
+
+def _blocked() -> cloudwatch.IWidget:
+    seconds = [_state(name) for name in ("BlockedSeconds", "SecondsWithoutProgress")]
+    return _graph(
+        "Seconds blocked and without progress (left), agents given up (right)", seconds, right=[_state("AgentsStopped")]
+    )
+
+
+def _state(name: str) -> cloudwatch.IMetric:
+    return own_metric(name, "Maximum")
 
 
 def _alarm_status(alarms: Sequence[cloudwatch.IAlarm]) -> cloudwatch.IWidget:

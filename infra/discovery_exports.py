@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .cloudtrail_trigger import CloudTrailTrigger
+from .collector import Collector
 from .encryption import allow_services
 from .functions import Functions
 from .glue_tables import Tables
@@ -29,11 +30,12 @@ class DiscoveryExports(Construct):
     """Stores exports of AWS Application Discovery Service in a bucket, catalogs them, and announces their outcomes.
 
     Creates a bucket, a table and a topic unless they are given. A given table needs the partition key ``exportId`` (a
-    string) and the index ``ByStatus``. Events go to the account's default bus unless ``bus`` is given, or the setting
-    ``own_bus`` creates one. ``key`` encrypts
-    the created resources, and the functions may use it for the given ones. The functions run outside of a VPC unless
-    ``vpc`` is given: in its private subnets or ``vpc_subnets``, with ``security_groups`` or one that allows outbound
-    HTTPS only. Raises SettingsError if settings contradict the stack's account and Region or the given resources.
+    string) and the index ``ByStatus``. With the setting ``collect``, it also starts exports, and has a
+    ``collecting_table``, whose partition key is ``agentId`` (a string). Events go to the account's default bus unless
+    ``bus`` is given, or the setting ``own_bus`` creates one. ``key`` encrypts the created resources, and the functions
+    may use it for the given ones. The functions run outside of a VPC unless ``vpc`` is given: in its private subnets or
+    ``vpc_subnets``, with ``security_groups`` or one that allows outbound HTTPS only. Raises SettingsError if settings
+    contradict the stack's account and Region or the given resources.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class DiscoveryExports(Construct):
         *,
         bucket: s3.IBucket | None = None,
         table: dynamodb.ITable | None = None,
+        collecting_table: dynamodb.ITable | None = None,
         key: kms.IKey | None = None,
         bus: events.IEventBus | None = None,
         topic: sns.ITopic | None = None,
@@ -64,6 +67,8 @@ class DiscoveryExports(Construct):
             "Storage",
             bucket=bucket,
             table=table,
+            collecting=settings.collect is not None,
+            collecting_table=collecting_table,
             key=key,
             raw_days=settings.raw_retention_days,
             data_days=settings.data_retention_days,
@@ -104,9 +109,10 @@ class DiscoveryExports(Construct):
         )
         self.schedules = self._schedules(settings, key)
         self.cloud_trail = self._cloud_trail(settings, key)
+        self.collector = self._collector(settings, key)
         # The roles of a trigger, too: until they exist, IAM has applied the policy, which is not immediate.
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-        for trigger in filter(None, (self.schedules, self.cloud_trail)):
+        for trigger in filter(None, (self.schedules, self.cloud_trail, self.collector)):
             trigger.node.add_dependency(self.workflow.children_policy)
         self.monitoring = self._monitoring(settings)
         for name, value in settings.tags.items():
@@ -131,17 +137,37 @@ class DiscoveryExports(Construct):
             key=key,
         )
 
+    def _collector(self, settings: Settings, key: kms.IKey | None) -> Collector | None:
+        function = self.functions.collect_exports
+        if settings.collect is None or function is None:
+            return None
+        return Collector(
+            self,
+            "Collector",
+            collect=settings.collect,
+            function=function,
+            state_machine=self.workflow.state_machine,
+            log_days=settings.log_retention_days,
+            key=key,
+        )
+
     def _monitoring(self, settings: Settings) -> Monitoring | None:
         """Each construct with a dead-letter queue gets an alarm for the queue."""
         if not settings.watching:
             return None
-        senders = {"Announcements": self.announcements, "Schedules": self.schedules, "CloudTrail": self.cloud_trail}
+        senders = {
+            "Announcements": self.announcements,
+            "Schedules": self.schedules,
+            "CloudTrail": self.cloud_trail,
+            "Collector": self.collector,
+        }
         return Monitoring(
             self,
             "Watching",
             functions=self.functions,
             state_machine=self.workflow.state_machine,
             starter=self.cloud_trail.starter if self.cloud_trail else None,
+            collector=self.collector.state_machine if self.collector else None,
             queues={name: sender.dead_letter_queue for name, sender in senders.items() if sender},
             announcements=self.announcements,
             late_after=Duration.hours(settings.late_after_hours),

@@ -1,9 +1,10 @@
-"""The four functions of the workflow, each with its permissions, environment, memory and timeout."""
+"""The functions, each with its permissions, environment, memory and timeout."""
 
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, Duration, Size
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -38,7 +39,10 @@ POWERTOOLS = {
 
 
 class Functions(Construct):
-    """One function per task of the workflow, each with its own role that lists the actions it uses."""
+    """One function per task of the workflow and of the collector, each with a role that lists the actions it uses.
+
+    ``collect_exports`` exists only with a table for it.
+    """
 
     def __init__(
         self,
@@ -62,16 +66,20 @@ class Functions(Construct):
             self.check_exports = self._check_exports()
             self.store_export = self._store_export()
             self.report_run = self._report_run()
+            self.collect_exports = self._collect_exports(storage.collecting_table) if storage.collecting_table else None
+
+    @property
+    def of_workflow(self) -> tuple[lambda_.Function, ...]:
+        return (self.plan_run, self.check_exports, self.store_export, self.report_run)
 
     @property
     def all(self) -> tuple[lambda_.Function, ...]:
-        return (self.plan_run, self.check_exports, self.store_export, self.report_run)
+        return (*self.of_workflow, *([self.collect_exports] if self.collect_exports else []))
 
     @property
     def publishers(self) -> list[iam.IRole]:
         """The roles of the functions that publish events."""
-        functions = (self.check_exports, self.store_export, self.report_run)
-        return [function.role for function in functions if function.role]
+        return [function.role for function in self.all if function.role and function is not self.plan_run]
 
     def _plan_run(self) -> lambda_.Function:
         """The timeout is Lambda's maximum, because the first sweep of an account pages through all its exports."""
@@ -160,6 +168,30 @@ class Functions(Construct):
             ],
         )
 
+    def _collect_exports(self, table: dynamodb.ITable) -> lambda_.Function:
+        """One invocation at a time works: it locks the table for the time that it has left."""
+        return self._function(
+            "CollectExports",
+            "Starts exports within the limits of the service, and keeps account of what is stored of each agent",
+            timeout=Duration.minutes(5),
+            environment={
+                **self._event_environment(),
+                "COLLECTING_TABLE_NAME": table.table_name,
+                "NOT_FOUND_GRACE_SECONDS": str(self._settings.not_found_grace_seconds),
+            },
+            permissions=[
+                self._discovery_permission(
+                    "StartExportTask", "DescribeAgents", "ListConfigurations", "DescribeExportTasks"
+                ),
+                self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+                Permission(
+                    actions=["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                    resources=[table.table_arn],
+                ),
+                self._publish_permission(),
+            ],
+        )
+
     def _function(
         self,
         id: FunctionName,
@@ -225,13 +257,16 @@ class Functions(Construct):
         return {"EVENT_BUS_NAME": self._bus.event_bus_name, "TABLE_ARN": self._storage.table.table_arn}
 
     def _describe_permission(self) -> Permission:
-        """DescribeExportTasks in the stack's own account, or AssumeRole for a role in another account."""
+        return self._discovery_permission("DescribeExportTasks")
+
+    def _discovery_permission(self, *actions: str) -> Permission:
+        """The actions in the stack's own account, or AssumeRole for a role in another account."""
         if role := self._settings.discovery_role_arn:
             return Permission(actions=["sts:AssumeRole"], resources=[role])
         return Permission(
-            actions=["discovery:DescribeExportTasks"],
+            actions=[f"discovery:{action}" for action in actions],
             resources=["*"],
-            reason="DescribeExportTasks does not support resource-level permissions.",
+            reason=f"The service supports no resource-level permissions for {', '.join(actions)}.",
         )
 
     def _on_table(self, *actions: str) -> Permission:

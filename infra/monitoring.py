@@ -55,6 +55,7 @@ class Monitoring(Construct):
         functions: Functions,
         state_machine: sfn.StateMachine,
         starter: sfn.StateMachine | None,
+        collector: sfn.StateMachine | None,
         queues: Mapping[str, sqs.Queue],
         announcements: Announcements,
         late_after: Duration,
@@ -65,12 +66,19 @@ class Monitoring(Construct):
         specs = [
             *self._run_alarms(starter),
             self._late_export_alarm(late_after),
+            *(self._collector_alarms(collector) if collector else []),
             *(self._dead_letter_alarm(name, queue) for name, queue in queues.items()),
             *self._function_alarms(),
         ]
         self.alarms = [self._alarm(each) for each in specs]
         self._forward_to_topic(announcements)
-        self.dashboard = make_dashboard(self, functions=functions, state_machine=state_machine, alarms=self.alarms)
+        self.dashboard = make_dashboard(
+            self,
+            functions=functions,
+            state_machine=state_machine,
+            alarms=self.alarms,
+            collecting=collector is not None,
+        )
 
     def _run_alarms(self, starter: sfn.StateMachine | None) -> list[AlarmSpec]:
         machine = self._machine
@@ -113,6 +121,43 @@ class Monitoring(Construct):
             within=LATE_PERIODS,
             missing=cloudwatch.TreatMissingData.IGNORE,
         )
+
+    def _collector_alarms(self, collector: sfn.StateMachine) -> list[AlarmSpec]:
+        """The collector measures a state in each tick, so between two ticks, and without ticks, the state stays."""
+        ignore = cloudwatch.TreatMissingData.IGNORE
+        return [
+            AlarmSpec(
+                name="CollectorFailed",
+                section="the-collector-fails",
+                summary="The collector failed twice within an hour. Until it works again, it starts no exports.",
+                metric=collector.metric_failed(period=METRICS_PERIOD, statistic="Sum"),
+                of=2,
+                within=12,
+            ),
+            AlarmSpec(
+                name="CollectingBlocked",
+                section="the-service-starts-no-exports",
+                summary="For more than a day, the service has refused to start exports.",
+                metric=own_metric("BlockedSeconds", "Maximum"),
+                above=Duration.days(1).to_seconds(),
+                missing=ignore,
+            ),
+            AlarmSpec(
+                name="AgentsStopped",
+                section="an-agent-is-given-up",
+                summary="The collector has given up an agent: the service refuses its exports, or they keep failing.",
+                metric=own_metric("AgentsStopped", "Maximum"),
+                missing=ignore,
+            ),
+            AlarmSpec(
+                name="CollectingStalled",
+                section="collecting-makes-no-progress",
+                summary="For more than a week, no export has added to what is stored of the agents.",
+                metric=own_metric("SecondsWithoutProgress", "Maximum"),
+                above=Duration.days(7).to_seconds(),
+                missing=ignore,
+            ),
+        ]
 
     def _dead_letter_alarm(self, name: str, queue: sqs.Queue) -> AlarmSpec:
         return AlarmSpec(

@@ -29,11 +29,15 @@ class DiscoveryExportsStack(Stack):
         )
         given = existing or Existing()
         bucket, table, key = given.bucket_name, given.table_name, given.key_arn
+        collecting = given.collecting_table_name
         exports = DiscoveryExports(
             self,
             "Exports",
             bucket=s3.Bucket.from_bucket_name(self, "Bucket", bucket) if bucket else None,
             table=dynamodb.Table.from_table_name(self, "Table", table) if table else None,
+            collecting_table=dynamodb.Table.from_table_name(self, "CollectingTable", collecting)
+            if collecting
+            else None,
             key=kms.Key.from_key_arn(self, "Key", key) if key else None,
             bus=events.EventBus.from_event_bus_name(self, "Bus", given.bus_name) if given.bus_name else None,
             topic=sns.Topic.from_topic_arn(self, "Topic", given.topic_arn) if given.topic_arn else None,
@@ -49,6 +53,11 @@ class DiscoveryExportsStack(Stack):
             CfnOutput(self, "DatabaseName", value=exports.tables.database.ref)
             CfnOutput(self, "WorkGroupName", value=exports.tables.work_group.ref)
         CfnOutput(self, "TopicArn", value=exports.announcements.topic.topic_arn)
+        if exports.collector and exports.storage.collecting_table:
+            machine = exports.collector.state_machine
+            CfnOutput(self, "CollectorStateMachineArn", value=machine.state_machine_arn)
+            name = exports.storage.collecting_table.table_name
+            CfnOutput(self, "CollectingTableName", value=name, description=RETAINED)
         if settings.own_bus:
             CfnOutput(self, "BusName", value=exports.announcements.bus.event_bus_name)
         if exports.monitoring:

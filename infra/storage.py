@@ -1,6 +1,6 @@
-"""The bucket for exports and the catalog table; both are retained when the stack is deleted."""
+"""The bucket for exports, the catalog and the table of the collector; all are retained when the stack is deleted."""
 
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -22,6 +22,7 @@ EXPIRES_AT = "expiresAt"
 class Storage(Construct):
     """The bucket and the catalog, created unless given. A given bucket keeps its own lifecycle rules.
 
+    ``collecting_table`` has what is known of each agent; with ``collecting``, it is created unless given.
     Objects expire after ``raw_days`` and ``data_days``; noncurrent versions are kept for ``noncurrent_days`` more.
     """
 
@@ -32,6 +33,8 @@ class Storage(Construct):
         *,
         bucket: s3.IBucket | None = None,
         table: dynamodb.ITable | None = None,
+        collecting: bool = False,
+        collecting_table: dynamodb.ITable | None = None,
         key: kms.IKey | None = None,
         raw_days: int | None = None,
         data_days: int | None = None,
@@ -43,7 +46,8 @@ class Storage(Construct):
         # Access logs by bucket policy, whatever the feature flags of the app, because the buckets have no ACLs.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.bucket = bucket or self._bucket(key)
-        self.table = table or self._table(key)
+        self.table = table or self._catalog(key)
+        self.collecting_table = (collecting_table or self._collecting_table(key)) if collecting else None
 
     def _bucket(self, key: kms.IKey | None) -> s3.Bucket:
         return s3.Bucket(
@@ -111,7 +115,20 @@ class Storage(Construct):
             removal_policy=RETAINED,
         )
 
-    def _table(self, key: kms.IKey | None) -> dynamodb.TableV2:
+    def _catalog(self, key: kms.IKey | None) -> dynamodb.TableV2:
+        return self._table(
+            "Catalog",
+            "exportId",
+            key,
+            time_to_live_attribute=EXPIRES_AT,
+            global_secondary_indexes=[self._by_status()],
+        )
+
+    def _collecting_table(self, key: kms.IKey | None) -> dynamodb.TableV2:
+        """An item for each agent, and a few of the account. Without it, all agents would be exported again."""
+        return self._table("Collecting", "agentId", key)
+
+    def _table(self, id: str, partition_key: str, key: kms.IKey | None, **options: Any) -> dynamodb.TableV2:
         """Without deletion protection: CloudFormation could not roll back a first deployment that fails.
 
         DynamoDB rejects DeleteTable for a protected table, from CloudFormation too, and the stack would end as
@@ -120,15 +137,14 @@ class Storage(Construct):
         """
         table = dynamodb.TableV2(
             self,
-            "Catalog",
-            partition_key=dynamodb.Attribute(name="exportId", type=dynamodb.AttributeType.STRING),
+            id,
+            partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
             billing=dynamodb.Billing.on_demand(),
-            time_to_live_attribute=EXPIRES_AT,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            global_secondary_indexes=[self._by_status()],
             removal_policy=RETAINED,
+            **options,
         )
         if key:
             encrypt(table, key)

@@ -1,21 +1,17 @@
 """The workflow: polls every export until it is settled, stores what is ready, reports. See ``_path`` at the end."""
 
-from collections.abc import Sequence
-
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import LambdaInvoke
 from constructs import Construct
 
 from .functions import Functions
 from .logs import STATE_MACHINES, log_group
 from .permissions import LOG_DELIVERY_PERMISSION, Permission, acknowledge, acknowledge_wildcards, make_role
+from .tasks import FUNCTION_RETRIES, invoke
 
 INPUT = "{% $states.input %}"
-PAYLOAD = "{% $states.result.Payload %}"
 EXECUTION = "{% $states.context.Execution %}"
 COUNTED_INPUT = '{% $merge([$states.input, {"retryCount": $states.context.State.RetryCount}]) %}'
 """The input with the number of retries of this task so far, as each retry adds events to the history of a batch."""
@@ -35,33 +31,8 @@ LABEL = "batch"
 """Label of the child executions, one per batch; part of their ARNs."""
 TIME_LIMIT = Duration.days(7).plus(Duration.hours(6))
 """The longest deadline, plus the time of the last tasks before it with all their retries."""
-LAMBDA_ERRORS = [
-    "Lambda.TooManyRequestsException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.ResourceConflictException",
-    "Lambda.ResourceNotReadyException",
-    "Lambda.EC2ThrottledException",
-    "Lambda.EC2UnexpectedException",
-    "Lambda.ENILimitReachedException",
-    "Lambda.ENINotReadyException",
-    "Lambda.SubnetIPAddressLimitReachedException",
-]
-"""Throttling and faults of Lambda: the function has not run, or its result is lost. They pass without a change here.
-
-The first five: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
-The others, most of them of functions in a VPC: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-"""
-LAMBDA_RETRIES = 15
-"""After delays of up to 2, 4, 8 … 256 and then 300 seconds: 43 minutes at most, half of it on average."""
 STORE_LAMBDA_RETRIES = 8
 """After delays of up to 2, 4, 8 … 256 seconds: 8 minutes at most. Then the export waits for its next poll."""
-FUNCTION_ERRORS = ["States.TaskFailed", "States.Timeout"]
-"""All other errors, as expected outcomes are data, not errors."""
-FUNCTION_RETRIES = 2
-"""Few, far apart, as a poll or a store of a batch may be one of hundreds."""
 
 
 def failure(length: int) -> dict[str, str]:
@@ -124,7 +95,7 @@ class Workflow(Construct):
         )
 
     def _invoke_permission(self) -> Permission:
-        functions = [function.function_arn for function in self._functions.all]
+        functions = [function.function_arn for function in self._functions.of_workflow]
         return Permission(actions=["lambda:InvokeFunction"], resources=functions)
 
     def _allow_child_executions(self) -> iam.Policy:
@@ -156,7 +127,7 @@ class Workflow(Construct):
 
     def _plan_run(self) -> sfn.TaskStateBase:
         payload = sfn.TaskInput.from_object({"execution": EXECUTION})
-        return self._task("Plan run", self._functions.plan_run, payload=payload, function_retries=4)
+        return invoke(self, "Plan run", self._functions.plan_run, payload=payload, function_retries=4)
 
     def _input_accepted(self, *, invalid: sfn.IChainable, accepted: sfn.IChainable) -> sfn.Choice:
         """Pass the array of batches as the whole state, the simplest input of a Distributed Map."""
@@ -187,8 +158,8 @@ class Workflow(Construct):
         ).item_processor(batch)
 
     def _check_exports(self) -> sfn.TaskStateBase:
-        check = self._task(
-            "Check exports", self._functions.check_exports, payload=sfn.TaskInput.from_text(COUNTED_INPUT)
+        check = invoke(
+            self, "Check exports", self._functions.check_exports, payload=sfn.TaskInput.from_text(COUNTED_INPUT)
         )
         return check.add_catch(
             sfn.Pass.jsonata(self, "Batch not settled"),
@@ -219,7 +190,8 @@ class Workflow(Construct):
 
     def _store_export(self) -> sfn.TaskStateBase:
         """A failure counts as if it had used all retries."""
-        store = self._task(
+        store = invoke(
+            self,
             "Store export",
             self._functions.store_export,
             payload=sfn.TaskInput.from_text(COUNTED_INPUT),
@@ -243,7 +215,8 @@ class Workflow(Construct):
             "batches": INPUT,
             "mayRetry": MAY_RETRY,
         }
-        return self._task(
+        return invoke(
+            self,
             "Report run",
             self._functions.report_run,
             payload=sfn.TaskInput.from_object(payload),
@@ -262,49 +235,6 @@ class Workflow(Construct):
                 sfn.Succeed(self, "Run done"),
                 outputs="{% $states.input.output %}",
             )
-        )
-
-    def _task(
-        self,
-        name: str,
-        function: lambda_.Function,
-        *,
-        payload: sfn.TaskInput,
-        lambda_retries: int = LAMBDA_RETRIES,
-        function_retries: int = FUNCTION_RETRIES,
-        final: Sequence[str] = (),
-    ) -> sfn.TaskStateBase:
-        """A task that invokes a function. Errors of Lambda and errors of the function have separate retries.
-
-        ``final`` names errors of the function that are not retried.
-        """
-        limit = function.timeout or Duration.minutes(15)
-        task = LambdaInvoke.jsonata(
-            self,
-            name,
-            lambda_function=function,
-            payload=payload,
-            outputs=PAYLOAD,
-            task_timeout=sfn.Timeout.duration(limit.plus(Duration.seconds(30))),
-            retry_on_service_exceptions=False,
-        )
-        # Step Functions keeps the error name, so it does not retry NonRetryableError.
-        task.add_retry(errors=["NonRetryableError", *final], max_attempts=0)
-        task.add_retry(
-            errors=LAMBDA_ERRORS,
-            interval=Duration.seconds(2),
-            backoff_rate=2,
-            max_attempts=lambda_retries,
-            max_delay=Duration.minutes(5),
-            jitter_strategy=sfn.JitterType.FULL,
-        )
-        return task.add_retry(
-            errors=FUNCTION_ERRORS,
-            interval=Duration.seconds(3),
-            backoff_rate=8 if function_retries == FUNCTION_RETRIES else 2,
-            max_attempts=function_retries,
-            max_delay=Duration.seconds(60),
-            jitter_strategy=sfn.JitterType.FULL,
         )
 
     def _batch(self) -> sfn.IChainable:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
-REUSE_CONTEXT = {"BucketName": "bucketName", "TableName": "tableName"}
+REUSE_CONTEXT = {"BucketName": "bucketName", "TableName": "tableName", "CollectingTableName": "collectingTableName"}
 """Outputs of the stack, and the context values with which another deployment reuses the named resources."""
 
 
@@ -42,7 +42,7 @@ def reuse_flags(cloudformation: "CloudFormationClient", stack: str) -> str:
     """The CDK flags of a deployment that reuses the retained resources."""
     (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in description.get("Outputs", ())}
-    return " ".join(f"-c {name}={outputs[output]}" for output, name in REUSE_CONTEXT.items())
+    return " ".join(f"-c {name}={outputs[output]}" for output, name in REUSE_CONTEXT.items() if output in outputs)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from types import UnionType
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
@@ -123,10 +124,20 @@ class ContextModel(BaseModel):
             raise SettingsError({name: "; ".join(each) for name, each in faults.items()}) from None
 
 
+def _nested(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field has as its value, perhaps as an alternative to None."""
+    alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return next((each for each in alternatives if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
 def _fault(model: type[BaseModel], loc: tuple[int | str, ...], error: ErrorDetails) -> str:
     """What the field at ``loc`` must be, and what it is. Items of a list are named after it and counted from 1."""
     field, found = model.model_fields.get(str(loc[0]), Field()), f"not {error['input']!r}"
     match loc[1:], error["type"]:
+        case (str(member), *rest), _ if nested := _nested(field.annotation):
+            return f"{to_camel(member)} {_fault(nested, (member, *rest), error)}"
+        case _, "model_type" if nested := _nested(field.annotation):
+            return f"must hold {', '.join(map(to_camel, nested.model_fields))}, {found}"
         case (int(number), *member), kind if member or kind == "model_type":
             item, where = get_args(field.annotation)[0], f"{str(loc[0]).removesuffix('s')} {number + 1}:"
             if member:

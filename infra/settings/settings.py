@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field, model_validator
 
+from .collect import Collect
 from .dataset import CustomDataset, reject_equal_names
 from .rules import JSON, NAMES, NONE, OBJECT, ContextModel, Flag, Number, SettingsError, integer, text
 from .schedule import Schedule
@@ -36,7 +37,7 @@ TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 MAX_TAGS = 50
 """Of a resource: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"""
 Architecture = Literal["arm64", "x86_64"]
-FunctionName = Literal["PlanRun", "CheckExports", "StoreExport", "ReportRun"]
+FunctionName = Literal["PlanRun", "CheckExports", "StoreExport", "ReportRun", "CollectExports"]
 MINUTES = integer(1, 7 * 24 * 60)
 """Of a deadline; the workflow's timeout allows a week."""
 RETENTION_DAYS = integer(30, 36_500)
@@ -97,6 +98,7 @@ class Settings(ContextModel):
         JSON,
         Field(description="a list whose items hold expression, perhaps timezone and input"),
     ] = ()
+    collect: Annotated[Collect | None, JSON, NONE, Field(description="an object or null")] = None
     cloud_trail_trigger: Flag = False
     cloud_trail_sources: Annotated[
         tuple[Annotated[str, text("[A-Za-z0-9._-]{1,256}", "a name")], ...],
@@ -151,12 +153,14 @@ class Settings(ContextModel):
 class Existing(ContextModel):
     """Existing resources in the stack's own account, each by name or ARN, that a deployment uses and does not create.
 
-    A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``. Lambda allows 16 subnets and 5
+    A table needs the partition key ``exportId`` (a string) and the index ``ByStatus``, that of the collector the
+    partition key ``agentId`` (a string). Lambda allows 16 subnets and 5
     security groups: https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html
     """
 
     bucket_name: Annotated[str | None, text(BUCKET_NAME, "the name of a bucket"), NONE] = None
     table_name: Annotated[str | None, text(r"[\w.-]{3,255}", "the name of a table"), NONE] = None
+    collecting_table_name: Annotated[str | None, text(r"[\w.-]{3,255}", "the name of a table"), NONE] = None
     key_arn: Annotated[str | None, text(KEY_ARN, "the ARN of a KMS key, not of an alias"), NONE] = None
     bus_name: Annotated[str | None, text(r"[\w./-]{1,256}", "the name of an event bus"), NONE] = None
     topic_arn: Annotated[str | None, text(TOPIC_ARN, "the ARN of a topic that is not FIFO"), NONE] = None

@@ -24,8 +24,13 @@ SETTINGS = {"kms": "keyArn", "ec2": "vpcId", "sts": "discoveryRoleArn"}
 """Which setting adds the permissions of a service, to roles that exist without it, too."""
 OWN_BUS = "ownBus"
 """The setting that changes on which bus events are published."""
-ROLE_SETTINGS = {"Schedules": "schedules", "CloudTrail": "cloudTrailTrigger"}
-"""Which setting adds a role, by the first part of its name."""
+ROLE_SETTINGS = {
+    "Schedules": "schedules",
+    "CloudTrail": "cloudTrailTrigger",
+    "Collector": "collect",
+    "Functions/CollectExportsRole": "collect",
+}
+"""Which setting adds a role, by its name or the first part of it."""
 SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas/resources")))
 """Of CloudFormation, as cfn-lint has them (its import takes seconds): https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html"""
 USED = {
@@ -49,7 +54,7 @@ def roles(default: Template, everything: Template) -> str:
     lines.append(f"| each of the functions | lambda.amazonaws.com | {'<br>'.join(_lines(common))} |")
     for role, granted in found.items():
         trust = everything.properties(role)["AssumeRolePolicyDocument"]["Statement"]
-        setting = ROLE_SETTINGS.get(role.partition("/")[0])
+        setting = ROLE_SETTINGS.get(role) or ROLE_SETTINGS.get(role.partition("/")[0])
         name = f"`{role}`" + (f" (with `{setting}`)" if setting else "")
         shown = granted - common if role in functions else granted
         lines.append(f"| {name} | {trust[0]['Principal']['Service']} | {'<br>'.join(_lines(shown))} |")

@@ -33,5 +33,11 @@ def triggers() -> Template:
 
 
 @pytest.fixture(scope="session")
+def collecting() -> Template:
+    """A stack that starts exports of its own account."""
+    return synthesis.of_stack(Settings(collect=synthesis.EVERYTHING.collect))
+
+
+@pytest.fixture(scope="session")
 def definition(template: Template) -> dict[str, Any]:
     return template.definition()

@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 
 from infra.discovery_exports import DiscoveryExports
+from infra.settings.collect import Agents, Collect, Preferences, Recommendations
 from infra.settings.dataset import CustomDataset
 from infra.settings.schedule import Schedule
 from infra.settings.settings import Existing, Settings
@@ -25,6 +26,12 @@ EVERYTHING = Settings(
     download_hosts=("localhost:*",),
     datasets=(CustomDataset(name="disks", pattern="*_disk.csv", columns={"size": "bigint"}),),
     schedules=(Schedule(expression="rate(1 hour)"),),
+    collect=Collect(
+        summary="rate(7 days)",
+        recommendations=Recommendations(schedule="cron(0 3 1 * ? *)", preferences=Preferences(tenancy="SHARED")),
+        agents=Agents(since="2026-01-01"),
+        max_starts_per_day=2,
+    ),
     cloud_trail_trigger=True,
     cloud_trail_sources=("tests",),
     discovery_role_arn=f"arn:aws:iam::{ACCOUNT}:role/exports-reader",
@@ -34,7 +41,7 @@ EVERYTHING = Settings(
     data_retention_days=365,
     log_retention_days=365,
     own_bus=True,
-    reserved_concurrency={"PlanRun": 5, "CheckExports": 50, "StoreExport": 400, "ReportRun": 5},
+    reserved_concurrency={"PlanRun": 5, "CheckExports": 50, "StoreExport": 400, "ReportRun": 5, "CollectExports": 2},
     tags={"team": "migration"},
 )
 """All optional features, and all settings whose environment variables are absent by default."""

@@ -54,14 +54,14 @@ def conditions(lines: list[str]) -> list[Any]:
 def test_log_groups_are_encrypted_with_the_key(everything: Template) -> None:
     groups = everything.of_type("AWS::Logs::LogGroup")
 
-    assert len(groups) == 6
+    assert len(groups) == 8
     assert {group["Properties"].get("KmsKeyId") for group in groups.values()} == {KEY_ARN}
 
 
 def test_queues_are_encrypted_with_the_key(everything: Template) -> None:
     queues = everything.of_type("AWS::SQS::Queue")
 
-    assert len(queues) == 3
+    assert len(queues) == 4
     assert {queue["Properties"].get("KmsMasterKeyId") for queue in queues.values()} == {KEY_ARN}
 
 
@@ -135,7 +135,7 @@ def test_every_role_has_the_permissions_boundary_of_the_context() -> None:
 
     roles = stack.of_type("AWS::IAM::Role")
     boundaries = {name: stack.text(role["Properties"].get("PermissionsBoundary")) for name, role in roles.items()}
-    assert len(boundaries) == 7
+    assert len(boundaries) == 10
     assert {each.rpartition(":")[2] for each in boundaries.values()} == {"policy/our-boundary"}
 
 

@@ -127,8 +127,8 @@ def test_every_service_but_lambda_assumes_roles_only_for_this_account(everything
     unlimited = [each["Principal"] for each in trusts if "Condition" not in each]
     limited = [each["Condition"] for each in trusts if "Condition" in each]
 
-    assert unlimited == [{"Service": "lambda.amazonaws.com"}] * 4
-    assert len(limited) == 5
+    assert unlimited == [{"Service": "lambda.amazonaws.com"}] * 5
+    assert len(limited) == 7
     for condition in limited:
         assert everything.text(condition["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
         assert ":<AWS::Region>:<AWS::AccountId>:" in everything.text(condition["ArnLike"]["aws:SourceArn"])
