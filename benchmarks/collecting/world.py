@@ -16,6 +16,7 @@ from exports.collecting.agents import (
     RequestRefused,
     SlotsTaken,
 )
+from exports.collecting.coverage import Coverage
 from exports.collecting.setting import CollectSetting, Kind
 from exports.collecting.table import SaveConflict
 from exports.collecting.tick import Tick
@@ -90,6 +91,8 @@ class World:
     catalog: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
+    found: Coverage | None = None
+    """What the last tick found."""
     refusals: int = 0
     handed_over: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda call: None
@@ -272,7 +275,7 @@ class World:
             has_time=lambda: True,
             log=lambda message, **_: self.logged.append(message),
         )
-        tick.run()
+        self.found = tick.run()
         if tick.export_ids:
             self.run(tick.export_ids)
         return tick

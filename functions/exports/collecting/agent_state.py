@@ -1,10 +1,11 @@
 """What is known of an agent: an item of the collecting table, and which of its times are to be exported."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exports.collecting.agents import Agent
 from exports.collecting.ranges import TimeRange, normalized, subtract, total, whole_second
 from exports.model import utc_text
 
@@ -113,6 +114,17 @@ class AgentState:
     asked: Asked | None = None
     stopped: Stopped | None = None
     announced_covered: bool = False
+
+    def described_by(self, agent: Agent) -> "AgentState":
+        """The state with what the service says of the agent now."""
+        return replace(
+            self,
+            host_name=agent.host_name,
+            health=agent.health,
+            collection_status=agent.collection_status,
+            registered_at=agent.registered_at,
+            last_ping_at=agent.last_ping_at,
+        )
 
     def start(self, since: datetime | None) -> datetime | None:
         """The first moment to export; None if it is not known."""

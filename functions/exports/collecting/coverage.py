@@ -136,8 +136,8 @@ def coverage_of(states: Iterable[AgentState], account: AccountState, now: dateti
     uncovered = timedelta()
     for state in sorted(states, key=lambda each: each.agent_id):
         wanted = state.wanted(since, now)
-        if wanted:
-            uncovered += total(state.uncovered(wanted))
+        missing = state.uncovered(wanted) if wanted else ()
+        uncovered += total(missing)
         agents.append(_agent(state, wanted, now))
     wanted_length = sum((agent.wanted.length for agent in agents if agent.wanted), timedelta())
     return Coverage(

@@ -24,7 +24,7 @@ from exports.collecting.agents import (
     StartingService,
 )
 from exports.collecting.choosing import next_range, queue
-from exports.collecting.coverage import Coverage, coverage_of, read_agent
+from exports.collecting.coverage import Coverage, coverage_of, expected_at, read_agent
 from exports.collecting.ranges import whole_second
 from exports.collecting.setting import CollectSetting, Kind
 from exports.collecting.settling import ALREADY_PRESENT, ATTEMPTS, failed, is_settled, settle
@@ -276,14 +276,7 @@ class Tick:
 
     def _update(self, agent: Agent) -> None:
         known = self._agents.get(agent.id)
-        state = replace(
-            known or AgentState(agent.id, seen_at=self.now),
-            host_name=agent.host_name,
-            health=agent.health,
-            collection_status=agent.collection_status,
-            registered_at=agent.registered_at,
-            last_ping_at=agent.last_ping_at,
-        )
+        state = (known or AgentState(agent.id, seen_at=self.now)).described_by(agent)
         self._agents[agent.id] = state
         if known is None or _differs(known, state):
             self._unsaved[agent.id] = None
@@ -475,7 +468,8 @@ class Tick:
             progress = replace(progress, last_progress_at=self.now)
         if progress != account.progress:
             self.table.save(progress.to_json(), progress.version)
-        return coverage_of(self._agents.values(), replace(account, progress=progress), self.now)
+        expected = expected_at(progress, found.uncovered, self.now)
+        return replace(found, expected_at=expected, last_progress_at=progress.last_progress_at)
 
 
 def asked_for(state: AgentState | KindState) -> dict[str, str]:
