@@ -33,12 +33,15 @@ def read_since(text: str, now: datetime) -> datetime:
         if _DURATION.fullmatch(text.strip()):
             return now - read_duration(text)
         moment = datetime.fromisoformat(text.strip())
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Misused(
             f"{text!r} is not a time. Write a duration such as 24h or 7d, today, yesterday, or a time such as "
             "2026-11-28 or 2026-11-28T09:30Z."
         ) from None
+    if moment > now:
+        raise Misused(f"{text!r} is in the future: it is {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC now.")
+    return moment
 
 
 def short_time(text: object) -> str:

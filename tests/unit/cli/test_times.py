@@ -35,6 +35,12 @@ def test_another_text_is_no_time(text: str) -> None:
         read_since(text, NOW)
 
 
+@pytest.mark.parametrize("text", ["2026-11-30", "2026-11-29T12:31Z", "9999-12-31"])
+def test_a_time_of_the_future_is_refused(text: str) -> None:
+    with pytest.raises(Misused, match="is in the future: it is 2026-11-29 12:30 UTC now"):
+        read_since(text, NOW)
+
+
 @pytest.mark.parametrize("text", ["", "5", "h", "-5h", "1.5h", "999999999w", "999999999d", "3651d", "99999h"])
 def test_another_text_is_no_duration(text: str) -> None:
     with pytest.raises(Misused, match="is not a duration"):
