@@ -1,6 +1,6 @@
 """Collect exports: start the exports that are due within the service's limits, and say which ones need a run."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from exports import dependencies
 from exports.collecting.metrics import record_tick
 from exports.collecting.service import START_CONFIG, AgentService
-from exports.collecting.setting import Kind, read_collect
+from exports.collecting.setting import CollectSetting, Kind, read_collect
 from exports.collecting.table import CollectingTable
 from exports.collecting.tick import Tick
 from exports.model import utc_text
@@ -36,25 +36,37 @@ def agent_service() -> AgentService:
 
 @dependencies.lambda_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One tick. ``event`` may say that a ``summary`` or ``recommendations`` are ``due`` since ``scheduledAt``.
+    """One tick. ``event`` has the setting ``collect``, and the ``input`` of the execution.
 
-    The result has the ``exportIds`` that a run is to be started for. Raises NonRetryableError if a permission is
-    missing and there are none.
+    The input may say that a ``summary`` or ``recommendations`` are ``due`` since ``scheduledAt``. The result has the
+    ``exportIds`` that a run is to be started for. Raises NonRetryableError without any if a permission is missing.
     """
     now, left = dependencies.utc_now(), dependencies.time_left(context)
-    if event.get("due") in DUE:
-        table().mark_due(DUE[event["due"]], datetime.fromisoformat(event["scheduledAt"]))
+    kind, due_at = _due(event.get("input"), now)
+    if kind:
+        table().mark_due(kind, due_at)
     holder = str(uuid4())
     if not table().lock(holder, now + left, now):
         logger.info("tick skipped, another one runs")
         return {"exportIds": [], "skipped": "LOCKED"}
     try:
-        return _tick(context, now)
+        return _tick(read_collect(event["collect"]), context, now)
     finally:
         table().unlock(holder)
 
 
-def _tick(context: LambdaContext, now: datetime) -> dict[str, Any]:
+def _due(given: Any, now: datetime) -> tuple[Kind | None, datetime]:
+    """What is due, and since when: now if the input of the execution, which anybody may have started, says no time."""
+    given = given if isinstance(given, dict) else {}
+    try:
+        time = datetime.fromisoformat(given["scheduledAt"])
+    except (KeyError, TypeError, ValueError):
+        time = now
+    kind = DUE.get(str(given.get("due")))
+    return kind, min(time if time.tzinfo else time.replace(tzinfo=UTC), now)
+
+
+def _tick(setting: CollectSetting, context: LambdaContext, now: datetime) -> dict[str, Any]:
     settings, publisher = dependencies.settings(), dependencies.publisher()
     tick = Tick(
         table=table(),
@@ -64,7 +76,7 @@ def _tick(context: LambdaContext, now: datetime) -> dict[str, Any]:
         publish=lambda name, data: publisher.publish_coverage(
             name, data, account=settings.discovery_account, region=settings.discovery_region
         ),
-        setting=read_collect(settings.collect),
+        setting=setting,
         now=now,
         grace=settings.not_found_grace,
         has_time=lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN,

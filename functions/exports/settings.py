@@ -97,8 +97,6 @@ class Settings:
     store_budget = _Variable("STORE_BUDGET_SECONDS", _seconds)
     download_hosts = _Variable("DOWNLOAD_HOSTS", _names, "")
     collecting_table = _Variable("COLLECTING_TABLE_NAME", str)
-    collect = _Variable("COLLECT", str)
-    """The JSON text that :func:`exports.collecting.setting.read_collect` reads."""
     max_files = _Variable("MAX_FILES", _integer)
     max_file_bytes = _Variable("MAX_FILE_BYTES", _integer)
     max_total_bytes = _Variable("MAX_TOTAL_BYTES", _integer)

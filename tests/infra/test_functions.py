@@ -65,11 +65,11 @@ def test_fault_42_a_search_that_ends_with_a_call_without_an_answer_fits_into_a_p
     assert seconds < template.properties("Functions/CheckExports")["Timeout"] - 10
 
 
-def test_every_setting_that_the_code_reads_is_set(template: Template) -> None:
-    """For at least one function, by the stack or by Lambda. A sweep has no maximum age, and nothing is collected."""
+def test_every_setting_that_the_code_reads_is_set(template: Template, collecting: Template) -> None:
+    """For at least one function, by the stack or by Lambda. A sweep has no maximum age."""
     source = (FUNCTIONS / "exports" / "settings.py").read_text("utf-8")
     read = set(re.findall(r'_Variable\("([A-Z_]+)", \w+\)', source))
-    given = {variable for name in NAMES for variable in template.properties(name)["Environment"]["Variables"]}
+    functions = [template.properties(name) for name in NAMES] + [collecting.properties("Functions/CollectExports")]
+    given = {variable for function in functions for variable in function["Environment"]["Variables"]}
 
-    of_lambda, off = {"AWS_LAMBDA_FUNCTION_NAME"}, {"SWEEP_MAX_AGE_DAYS", "COLLECT", "COLLECTING_TABLE_NAME"}
-    assert read - of_lambda - off <= given
+    assert read - {"SWEEP_MAX_AGE_DAYS", "AWS_LAMBDA_FUNCTION_NAME"} <= given

@@ -1,6 +1,5 @@
 """The setting ``collect``: what is to be exported."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,12 +37,8 @@ class CollectSetting:
     max_starts_per_day: int | None = None
 
 
-def read_collect(text: str) -> CollectSetting:
-    """The setting from its JSON text. The CDK has validated it; the schedules are those of EventBridge Scheduler.
-
-    Raises ValueError.
-    """
-    document = json.loads(text)
+def read_collect(document: Mapping[str, Any]) -> CollectSetting:
+    """The setting as the state machine of the collector passes it: validated, and perhaps without the schedules."""
     recommendations, agents = document.get("recommendations"), document.get("agents")
     return CollectSetting(
         summary=document.get("summary") is not None,

@@ -180,15 +180,19 @@ def test_a_slot_is_filled_by_the_tick_after_the_end_of_its_export() -> None:
     assert slots_per_day(5, timedelta(minutes=16)) == 240
 
 
-def test_the_setting_is_read_from_its_json_text() -> None:
-    text = '{"summary": {"expression": "rate(1 day)"}, "recommendations": {"preferences": {"tenancy": "SHARED"}}, '
-    text += '"agents": {"ids": ["a"], "since": "2026-11-01", "order": "oldest-first"}, "maxStartsPerDay": 2}'
+def test_the_setting_is_read_from_the_payload() -> None:
+    payload = {
+        "summary": {"expression": "rate(1 day)"},
+        "recommendations": {"preferences": {"tenancy": "SHARED"}},
+        "agents": {"ids": ["a"], "since": "2026-11-01", "order": "oldest-first"},
+        "maxStartsPerDay": 2,
+    }
 
     since = datetime(2026, 11, 1, tzinfo=UTC)
     agents = AgentsSetting(frozenset({"a"}), since, "oldest-first")
-    assert read_collect(text) == CollectSetting(True, {"tenancy": "SHARED"}, agents, 2)
-    assert read_collect('{"summary": null, "recommendations": null, "agents": null}') == CollectSetting()
-    assert read_collect('{"recommendations": {}, "agents": {"ids": "all"}}') == CollectSetting(
+    assert read_collect(payload) == CollectSetting(True, {"tenancy": "SHARED"}, agents, 2)
+    assert read_collect({"summary": None, "recommendations": None, "agents": None}) == CollectSetting()
+    assert read_collect({"recommendations": {}, "agents": {"ids": "all"}}) == CollectSetting(
         recommendations={}, agents=AgentsSetting()
     )
 
