@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from discovery_exports import __version__
 from discovery_exports.cli.app import app
-from discovery_exports.cli.commands import command, guarded, make_app
+from discovery_exports.cli.commands import Group, command, guarded, make_app
 from discovery_exports.cli.context import Context, Options
 from discovery_exports.cli.failures import ExitCode, Pending
 from discovery_exports.cli.output import Form
@@ -125,6 +126,17 @@ def test_wrong_use_is_one_line_and_exit_code_2(stack: FakeStack, arguments: tupl
         assert message in answer.err
         assert (answer.err.count("\n"), "\x1b" in answer.err) == (1, False)
         assert not stack.steps.inputs
+
+
+def test_the_prefix_of_pydantic_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Typer 0.29 has it in the message of each value that it refuses."""
+
+    refused = typer.BadParameter("Value error, 'x' is not one of 'a', 'b'.", param_hint="--form")
+
+    code = Group._run(raising(refused))
+
+    assert code == ExitCode.USAGE
+    assert "Invalid value for --form: 'x' is not one of 'a', 'b'. See:" in capsys.readouterr().err
 
 
 def test_without_a_command_the_help_is_shown() -> None:
