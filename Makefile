@@ -58,7 +58,7 @@ help: ## List all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dist: setup ## Build the package that other CDK apps install: a wheel in dist/; the same code gives the same bytes
-	@[ ! -e .git ] || files=$$(git ls-files --others --exclude-standard discovery_exports infra docs/queries) && [ -z "$$files" ] || { \
+	@[ ! -e .git ] || files=$$(git ls-files --others --exclude-standard discovery_exports infra local/double docs/queries) && [ -z "$$files" ] || { \
 	  printf 'These files are not in git, and would be in the package:\n%s\n' "$$files" >&2; exit 1; }
 	@rm -rf dist
 	@$(RUN) hatchling build --target wheel

@@ -1,8 +1,8 @@
 """The files of the package that ``make dist`` builds, for hatchling.
 
-The package has the folders of a checkout: the functions, their packages, the queries, and ``infra`` as a subpackage, so
-that it adds only one name to the environment in which it is installed. Each file is a regular file that belongs to the
-code: nothing that an editor or a tool has left in a folder, and no link.
+The package has the folders of a checkout: functions, their packages, queries, and ``infra`` and ``local/double`` as
+subpackages, so that it adds only one name to the environment in which it is installed. Each file is a regular file that
+belongs to the code: nothing that an editor or a tool has left in a folder, and no link.
 """
 
 import json
@@ -26,6 +26,10 @@ PACKAGE = "discovery_exports"
 LICENSES = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "AUTHORS")
 
 
+OF_LOCAL_AWS = ("__main__.py", "export_bucket.py")
+"""The modules of the double that keep its exports in the S3 of the local AWS."""
+
+
 class WheelHook(BuildHookInterface[Any]):
     """Names the files of the wheel. Raises PackagesDiffer if ``make setup`` must run first."""
 
@@ -46,8 +50,10 @@ class WheelHook(BuildHookInterface[Any]):
 def files(made: Path) -> dict[str, Path]:
     """The files by their names in the package. Those that must be written first are written to the folder ``made``."""
     found = dict(regular_files(ROOT / PACKAGE, {".py", ".typed"}))
-    found = {name: path for name, path in found.items() if not name.startswith("infra/")}
+    found = {name: path for name, path in found.items() if not name.startswith(("infra/", "double/"))}
     found |= {f"infra/{name}": path for name, path in regular_files(ROOT / "infra", {".py"})}
+    double = dict(regular_files(ROOT / "local" / "double", {".py", ".json"}))
+    found |= {f"double/{name}": path for name, path in double.items() if name not in OF_LOCAL_AWS}
     found |= {f"functions/{name}": path for name, path in [*own_files(), (LOCK.name, LOCK)]}
     found |= {f"docs/queries/{name}": path for name, path in regular_files(QUERIES, {".sql"})}
     for folder in architectures():

@@ -5,12 +5,12 @@ import sys
 from io import TextIOWrapper
 from pathlib import Path
 
-from discovery_exports.cli import again, doctor, get, list_exports, outputs, query, show, status, store, watch
+from discovery_exports.cli import again, doctor, double, get, list_exports, outputs, query, show, status, store, watch
 from discovery_exports.cli.commands import PROGRAM, make_app, report
 from discovery_exports.cli.failures import ExitCode
 
 app = make_app()
-for module in (status, list_exports, show, get, store, watch, again, query, doctor, outputs):
+for module in (status, list_exports, show, get, store, watch, again, query, doctor, outputs, double):
     module.register(app)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 
-from local.double.agents import Agent
-from local.double.data.data_center import DataCenter
-from local.double.export_bucket import ACCOUNT, BUCKET, REGION, SECRET, Location
-from local.double.protocol import OPERATIONS
-from local.double.scenario import Addition, Scenario, Settings
-from local.double.server import TOKEN, Server, serving, tls_context
-from local.stack.environment import ACCOUNT as CUSTOMER_ACCOUNT
+from .agents import Agent
+from .data.data_center import DataCenter
+from .downloads import ACCOUNT, BUCKET, REGION, SECRET, UrlSigner
+from .export_bucket import ExportBucket
+from .protocol import OPERATIONS
+from .scenario import Addition, Scenario, Settings
+from .server import TOKEN, Server, serving, tls_context
 
 EPILOG = f"""
 requests, below the printed URL, except downloads (see docs/local-aws.md):
@@ -45,17 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     token = os.environ.get(TOKEN) or token_hex(16)
     server = Server(port=options.port, tls=tls_context(options.cert, options.key), token=token)
-    location = Location(
-        s3_url=options.s3,
-        public_url=server.origin,
+    signer = UrlSigner(
+        origin=server.origin,
         account=options.account,
         bucket=options.bucket,
         region=options.region,
         secret=os.environ.get("AWS_SECRET_ACCESS_KEY", SECRET),
-        ca=str(options.ca) if options.ca else os.environ.get("AWS_CA_BUNDLE"),
     )
-    data_center = DataCenter(seed=options.seed, size=options.servers, account=CUSTOMER_ACCOUNT)
-    server.serve_for(location, data_center, Settings(home_region=options.region))
+    data_center = DataCenter(seed=options.seed, size=options.servers, account=options.customer)
+    ca = str(options.ca) if options.ca else os.environ.get("AWS_CA_BUNDLE")
+    bucket = ExportBucket(options.s3, signer, data_center, ca)
+    server.serve_for(bucket, data_center, Settings(home_region=options.region))
     with serving(server):
         print(server.url, flush=True)
         stop.wait()
@@ -80,6 +80,9 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
         help="CA certificates to trust for --s3 (default: AWS_CA_BUNDLE, or the public ones)",
     )
     add("--account", default=ACCOUNT, help="account that owns the bucket of the exports (default: %(default)s)")
+    add(
+        "--customer", metavar="ACCOUNT", default=DataCenter().account, help="account in the data (default: %(default)s)"
+    )
     add("--bucket", default=BUCKET, help="bucket of the exports (default: %(default)s)")
     add("--region", default=REGION, help="home Region of the service (default: %(default)s)")
     add("--seed", type=int, default=DataCenter().seed, help="seed of the generated servers (default: %(default)s)")

@@ -9,10 +9,10 @@ from botocore.model import StringShape
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from local.double.data.data_center import DataCenter, Server
-from local.double.data.samples import LATEST, History, time_text
-from local.double.protocol import ServiceException, service_model
-from local.double.scenario import KNOWN_MEMBERS, Scenario
+from .data.data_center import DataCenter, Server
+from .data.samples import LATEST, History, time_text
+from .protocol import ServiceException, service_model
+from .scenario import KNOWN_MEMBERS, Scenario
 
 PING_SECONDS = 900
 """An agent reports its health every 15 minutes."""

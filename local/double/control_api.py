@@ -5,14 +5,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from local.double.agents import Agent
-from local.double.call_counts import Counts
-from local.double.data.agent_files import true_rows
-from local.double.data.data_center import MAX_SERVERS, DataCenter
-from local.double.data.samples import Span
-from local.double.dataclass_json import InvalidControlRequest, replace_from_json
-from local.double.scenario import Addition, Scenario, Settings
-from local.double.service import Service
+from .agents import Agent
+from .call_counts import Counts
+from .data.agent_files import true_rows
+from .data.data_center import MAX_SERVERS, DataCenter
+from .data.samples import Span
+from .dataclass_json import InvalidControlRequest, replace_from_json
+from .scenario import Addition, Scenario, Settings
+from .service import Service
 
 Document = Mapping[str, Any]
 MAX_ADDED = 100_000

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import dropwhile
 from typing import Any
 
-from local.double.agents import Agents
-from local.double.protocol import ServiceException
-from local.double.requests import MAX_EXPORTS, Parameters, page_size, query_of, token_after
+from .agents import Agents
+from .protocol import ServiceException
+from .requests import MAX_EXPORTS, Parameters, page_size, query_of, token_after
 
 Item = Mapping[str, Any]
 CONDITIONS: Mapping[str, Callable[[str, Sequence[str]], bool]] = {

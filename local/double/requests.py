@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.double.data.contents import Kind
-from local.double.protocol import ServiceException
-from local.double.scenario import Addition
+from .data.contents import Kind
+from .protocol import ServiceException
+from .scenario import Addition
 
 Parameters = Mapping[str, Any]
 MAX_EXPORTS = 100

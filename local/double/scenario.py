@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass
 
-from local.double.data.contents import Compression, Container, Contents, Kind
-from local.double.data.data_center import DataCenter
-from local.double.data.samples import History, Span
-from local.double.dataclass_json import replace_from_json
-from local.double.protocol import INFO_MEMBERS
+from .data.contents import Compression, Container, Contents, Kind
+from .data.data_center import DataCenter
+from .data.samples import History, Span
+from .dataclass_json import replace_from_json
+from .protocol import INFO_MEMBERS
 
 KNOWN_MEMBERS = ConfigDict(extra="forbid")
 
@@ -132,6 +132,7 @@ class Settings:
     - ``refuse_with``: the error code that every call returns, for example AuthorizationErrorException.
     - ``throttle_rate``, ``error_rate``: share of calls, 0 to 1, that return ThrottlingException or
       ServerInternalErrorException. The same ``fault_seed`` gives the same order of faults.
+    - ``throttled_calls``: number of the next calls that return ThrottlingException.
     - ``busy_rate``: share of downloads, 0 to 1, that return 503 SlowDown.
     - ``body``: text that every call returns with status 200 instead of its response, for example an HTML page.
     - ``page_size``: maximum number of items in a page, 1 to 100. A lower maxResults of the request has precedence.
@@ -147,6 +148,7 @@ class Settings:
     refuse_with: str = ""
     throttle_rate: Share = 0.0
     error_rate: Share = 0.0
+    throttled_calls: NonNegativeInt = 0
     busy_rate: Share = 0.0
     body: str = ""
     fault_seed: int = 0

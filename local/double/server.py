@@ -1,4 +1,4 @@
-"""The double as one HTTPS server on loopback: service calls, downloads and control requests."""
+"""The double as one HTTP or HTTPS server on loopback: service calls, downloads and control requests."""
 
 import json
 import ssl
@@ -12,19 +12,16 @@ from threading import Thread
 from time import time
 from typing import Any
 
-import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local.double.agents import Agents
-from local.double.call_counts import Counts
-from local.double.control_api import Control
-from local.double.data.data_center import DataCenter
-from local.double.dataclass_json import InvalidControlRequest
-from local.double.export_bucket import ExportBucket, Location
-from local.double.protocol import CONTENT_TYPE, ServiceException, WrongAnswer
-from local.double.scenario import Settings
-from local.double.service import Service
-from local.double.tasks import Clock, Task
+from .agents import Agents
+from .call_counts import Counts
+from .control_api import Control
+from .data.data_center import DataCenter
+from .dataclass_json import InvalidControlRequest
+from .downloads import Answer, DownloadFailed, Place
+from .protocol import CONTENT_TYPE, ServiceException, WrongAnswer
+from .scenario import Settings
+from .service import Service
+from .tasks import Clock, Task
 
 CONTROL = "/_double/"
 TOKEN = "DISCOVERY_EXPORTS_DOUBLE_TOKEN"  # noqa: S105
@@ -47,27 +44,28 @@ class Server(ThreadingHTTPServer):
 
     Every user of the computer can connect. The path of service calls and control requests begins with the secret
     ``token``, so that only those who know the URL can make them. Downloads have a signature instead.
+    Without ``tls`` the server has HTTP.
     """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, *, port: int, tls: ssl.SSLContext, token: str) -> None:
+    def __init__(self, *, port: int, tls: ssl.SSLContext | None, token: str) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self._tls = tls
         self._token = token
-        self.origin = f"https://localhost:{self.server_address[1]}"
+        self.origin = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{self.server_address[1]}"
         self.url = f"{self.origin}/{token}"
 
-    def serve_for(self, location: Location, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
-        """Create what the server serves. Call this before it serves."""
+    def serve_for(self, place: Place, data_center: DataCenter, settings: Settings, clock: Clock = time) -> None:
+        """Create what the server serves, with the files of exports in the place. Call this before it serves."""
         self.counts = Counts()
-        self.bucket = ExportBucket(location, data_center)
+        self.place = place
         self.service = Service(
             clock=clock,
             counts=self.counts,
             agents=Agents(data_center),
-            download_url=self.bucket.download_url,
+            download_url=place.download_url,
             make=self._generate_large,
         )
         self.service.configure(settings)
@@ -82,6 +80,8 @@ class Server(ThreadingHTTPServer):
         """Leave the TLS handshake to the thread of the connection, so that a slow client does not block others."""
         connection, address = super().get_request()
         connection.settimeout(IDLE_SECONDS)
+        if self._tls is None:
+            return connection, address
         return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -90,7 +90,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def _generate_large(self, task: Task) -> None:
-        self.bucket.generate_async(task, self.service.settings.marker)
+        self.place.generate_async(task, self.service.settings.marker)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -149,8 +149,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(200, answer)
 
     def _download(self) -> None:
-        bucket = self.server.bucket
-        requested = bucket.export_of(self.path)
+        place = self.server.place
+        requested = place.export_of(self.path)
         task = self.server.service.tasks.get(requested[0]) if requested else None
         if not requested or not task:
             self._send(404, b"", {})
@@ -162,33 +162,31 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.server.service.is_busy():
             self._send(503, SLOW_DOWN, {"Content-Type": "application/xml"})
             return
+        headers = dict(self.headers.items())
         try:
-            bucket.make(task, requested[1])
-            answer = bucket.fetch(self.command, self.path, dict(self.headers.items()))
-        except (ClientError, BotoCoreError, urllib3.exceptions.HTTPError) as error:
-            self._send(503, type(error).__name__.encode(), {"Content-Type": "text/plain"})
-            return
-        with answer:
-            self._forward(answer, task)
+            with place.answer(self.command, self.path, headers, task=task, key=requested[1]) as answer:
+                self._forward(answer, task)
+        except DownloadFailed as error:
+            self._send(503, str(error).encode(), {"Content-Type": "text/plain"})
 
-    def _forward(self, answer: urllib3.BaseHTTPResponse, task: Task) -> None:
-        """Stream the response of S3 to the client. If its body ends early, so does this one."""
+    def _forward(self, answer: Answer, task: Task) -> None:
+        """Stream the response to the client. If its body ends early, so does this one."""
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in CONNECTION_HEADERS:
                 self.send_header(name, value)
-        if "content-length" not in answer.headers:
+        if "content-length" not in {name.lower() for name in answer.headers}:
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command == "HEAD":
             return
         try:
-            for chunk in answer.stream(CHUNK_BYTES, decode_content=False):
+            for chunk in answer.body:
                 # Counted before it is sent, so that the counts include everything that a client has received.
                 self.server.counts.count("bytes", [task.id], len(chunk))
                 self.wfile.write(chunk)
-        except urllib3.exceptions.HTTPError:
+        except DownloadFailed:
             self.close_connection = True
 
     def _body(self) -> bytes:
@@ -224,4 +222,4 @@ def serving(server: Server) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
-        server.bucket.close()
+        server.place.close()

@@ -10,14 +10,14 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from local.double.agents import Agents
-from local.double.call_counts import Counts
-from local.double.data.contents import Kind
-from local.double.listing import describe_agents, list_configurations
-from local.double.protocol import Protocol, ServiceException, signing_region
-from local.double.requests import Parameters, exports_query, page_size, read_json, requested_export, token_after
-from local.double.scenario import Addition, Scenario, Settings
-from local.double.tasks import Clock, Task, Tasks, position_of
+from .agents import Agents
+from .call_counts import Counts
+from .data.contents import Kind
+from .listing import describe_agents, list_configurations
+from .protocol import Protocol, ServiceException, signing_region
+from .requests import Parameters, exports_query, page_size, read_json, requested_export, token_after
+from .scenario import Addition, Scenario, Settings
+from .tasks import Clock, Task, Tasks, position_of
 
 CONCURRENT_EXPORTS = (
     "You have reached limit of maximum allowed concurrent exports. "
@@ -119,11 +119,21 @@ class Service:
             raise ServiceException(
                 "HomeRegionNotSetException", "The home region is not set. Set the home region to continue."
             )
+        if self._is_throttled():
+            raise ServiceException("ThrottlingException", "Rate exceeded")
         draw = self._faults.random()
         if draw < settings.throttle_rate:
             raise ServiceException("ThrottlingException", "Rate exceeded")
         if draw < settings.throttle_rate + settings.error_rate:
             raise ServiceException("ServerInternalErrorException", "Internal server error")
+
+    def _is_throttled(self) -> bool:
+        """Whether this is one of the next ``throttled_calls``."""
+        with self._starting:
+            left = self.settings.throttled_calls
+            if left:
+                self.settings = replace(self.settings, throttled_calls=left - 1)
+        return left > 0
 
     def is_busy(self) -> bool:
         """Whether the next download returns SlowDown."""

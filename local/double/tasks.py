@@ -8,9 +8,9 @@ from hashlib import blake2b
 from threading import Event, Lock
 from typing import Any
 
-from local.double.data.contents import Contents, Kind
-from local.double.data.samples import LATEST, History, Span
-from local.double.scenario import Scenario
+from .data.contents import Contents, Kind
+from .data.samples import LATEST, History, Span
+from .scenario import Scenario
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from local.double.server import TOKEN
 from local.stack import ministack
 from local.stack.deployment import tail
-from local.stack.environment import inherited
+from local.stack.environment import ACCOUNT, inherited
 from local.stack.errors import LocalAwsFailed
 from local.stack.processes import GatedProcess, Process
 from local.stack.state import Instance, State
@@ -47,7 +47,7 @@ def start_ministack(state: State, instance: Instance, *, lambda_quota: int | Non
 
 def start_double(state: State, instance: Instance, port: int, client_env: Mapping[str, str]) -> Instance:
     """Start the double of Application Discovery Service, which stores its exports in the S3 of the local AWS."""
-    options: list[str | Path] = ["--port", str(port), "--s3", instance.endpoint]
+    options: list[str | Path] = ["--port", str(port), "--s3", instance.endpoint, "--customer", ACCOUNT]
     command = [sys.executable, "-m", "local.double", *options, "--cert", state.certificate, "--key", state.key]
     home = state.work / "discovery"
     home.mkdir()

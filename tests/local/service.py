@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from local.double.client import Double
-from local.double.export_bucket import ACCOUNT
+from local.double.downloads import ACCOUNT
 from local.stack.aws import LocalAws
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from local.double.export_bucket import ACCOUNT as OTHER_ACCOUNT
+from local.double.downloads import ACCOUNT as OTHER_ACCOUNT
 from local.stack.aws import LocalAws
 from local.stack.environment import ACCOUNT, REGION
 from tests.listening import LOOPBACK, listening, started_by

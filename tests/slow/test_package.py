@@ -186,6 +186,21 @@ def test_without_the_extra_the_command_names_it(python: Path, tmp_path: Path) ->
     )
 
 
+# The pytest plugin
+
+
+def test_the_tests_of_another_project_use_the_plugin_of_the_package(wheel: Path, tmp_path: Path) -> None:
+    """It knows the installed package and boto3, and nothing of this repository."""
+    python = package.install(wheel, tmp_path / ".venv", extra="testing")
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "examples" / "testing", project, ignore=shutil.ignore_patterns("__pycache__"))
+
+    done = run(python, project, "-m", "pytest", "-ra", "--strict-markers", "-W", "error")
+
+    assert re.search(r"^plugins: .*discovery-exports-", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    assert re.search(r"^=+ 11 passed in ", done.stdout, re.MULTILINE), done.stdout
+
+
 # The wheel
 
 
@@ -205,12 +220,14 @@ def test_the_wheel_has_the_code_and_nothing_else(wheel: Path) -> None:
     }
     assert {"infra/discovery_exports.py", "functions/store_export.py", "functions/requirements.txt"} <= set(inside)
     assert "py.typed" in inside
+    assert {"double/in_process.py", "double/data/headers.json"} <= set(inside)
+    assert not {"double/__main__.py", "double/export_bucket.py"} & set(inside), "only for the local AWS"
 
 
 def test_two_checkouts_with_the_same_code_have_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     """Whatever the umask, and whatever tools and editors have left in the folders."""
     clone = tmp_path / "clone"
-    for name in ("discovery_exports", "infra", "functions", "docs/queries", ".lambda", "tools"):
+    for name in ("discovery_exports", "infra", "functions", "local/double", "docs/queries", ".lambda", "tools"):
         shutil.copytree(ROOT / name, clone / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, clone / name)

@@ -20,7 +20,8 @@ from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
 
 from local.double.client import Double
 from local.double.data.data_center import DataCenter
-from local.double.export_bucket import SECRET, Location
+from local.double.downloads import SECRET, UrlSigner
+from local.double.export_bucket import ExportBucket
 from local.double.scenario import Settings
 from local.double.server import Server, serving, tls_context
 from local.stack.certificate import make_certificate
@@ -157,10 +158,11 @@ class Running:
             client.close()
 
 
-def discovery_client(url: str, ca: Path, region: str) -> ApplicationDiscoveryServiceClient:
-    """A boto3 client as in the functions, but without retries."""
+def discovery_client(url: str, ca: Path | None, region: str) -> ApplicationDiscoveryServiceClient:
+    """A boto3 client as in the functions, but without retries. ``ca`` is not needed without TLS."""
+    verify = str(ca) if ca else None
     return boto3.Session("test", "test", region_name=region).client(
-        "discovery", endpoint_url=url, verify=str(ca), config=Config(retries={"total_max_attempts": 1}, proxies={})
+        "discovery", endpoint_url=url, verify=verify, config=Config(retries={"total_max_attempts": 1}, proxies={})
     )
 
 
@@ -171,7 +173,8 @@ def running_double(directory: Path) -> Iterator[Running]:
     make_certificate(cert, key)
     clock, data_center, s3 = Clock(), DataCenter(), SmallS3()
     server = Server(port=0, tls=tls_context(cert, key), token="0123456789abcdef")
-    server.serve_for(Location(s3.url, server.origin), data_center, Settings(), clock)
+    bucket = ExportBucket(s3.url, UrlSigner(server.origin), data_center)
+    server.serve_for(bucket, data_center, Settings(), clock)
     thread = Thread(target=s3.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     running = Running(

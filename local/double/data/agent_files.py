@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from local.double.data.contents import Contents, CsvFile, Kind, Row, csv_file
-from local.double.data.data_center import DataCenter, Server
-from local.double.data.samples import History, Sample, Span, time_text
+from .contents import Contents, CsvFile, Kind, Row, csv_file
+from .data_center import DataCenter, Server
+from .samples import History, Sample, Span, time_text
 
 
 def agent_files(data_center: DataCenter, server: Server, contents: Contents) -> list[CsvFile]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, BinaryIO, cast
 
-from local.double.data.agent_files import results
-from local.double.data.contents import Compression, Container, Contents, CsvFile, Kind, member_name
-from local.double.data.data_center import DataCenter
-from local.double.data.files import csv_files, main_file
-from local.double.data.samples import LATEST
+from .agent_files import results
+from .contents import Compression, Container, Contents, CsvFile, Kind, member_name
+from .data_center import DataCenter
+from .files import csv_files, main_file
+from .samples import LATEST
 
 EXTENSIONS = {Container.CSV: "csv", Container.GZIP: "csv.gz"}
 """File extensions of the containers that are not a zip."""

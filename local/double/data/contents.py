@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, islice
 
-from local.double.data.data_center import PAD_BYTES, DataCenter
-from local.double.data.headers import HEADERS
-from local.double.data.samples import LATEST, SAMPLES_PER_INVENTORY, History, Sample, Span, time_text
+from .data_center import PAD_BYTES, DataCenter
+from .headers import HEADERS
+from .samples import LATEST, SAMPLES_PER_INVENTORY, History, Sample, Span, time_text
 
 Row = Sequence[object]
 ROWS_PER_CHUNK = 200

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b, shake_256
 from typing import NamedTuple
 
-from local.double.data.samples import LATEST, Sample
+from .samples import LATEST, Sample
 
 MAX_SERVERS = 1 << 20
 """Agents of servers beyond the size of a data center have data, too, so that tests can have more agents."""

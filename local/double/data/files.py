@@ -1,10 +1,10 @@
 """The CSV files of each kind of export."""
 
-from local.double.data.agent_files import agent_files
-from local.double.data.contents import Container, Contents, CsvFile, Kind
-from local.double.data.data_center import DataCenter
-from local.double.data.recommendations import recommendation_file
-from local.double.data.summary_files import summary_files
+from .agent_files import agent_files
+from .contents import Container, Contents, CsvFile, Kind
+from .data_center import DataCenter
+from .recommendations import recommendation_file
+from .summary_files import summary_files
 
 
 def csv_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:

@@ -1,8 +1,8 @@
 """The file of EC2 recommendations: one row for each server, 57 columns."""
 
-from local.double.data.contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, in_folder
-from local.double.data.data_center import DataCenter, Server
-from local.double.data.headers import HEADERS
+from .contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, in_folder
+from .data_center import DataCenter, Server
+from .headers import HEADERS
 
 HEADER = HEADERS[Kind.EC2_RECOMMENDATIONS]["EC2InstanceRecommendations.csv"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from local.double.data.contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, csv_file
-from local.double.data.data_center import DataCenter, Server
-from local.double.data.headers import HEADERS
-from local.double.data.samples import time_text
+from .contents import LATEST_TEXT, Contents, CsvFile, Kind, Row, by_name, csv_file
+from .data_center import DataCenter, Server
+from .headers import HEADERS
+from .samples import time_text
 
 
 def summary_files(data_center: DataCenter, contents: Contents) -> list[CsvFile]:

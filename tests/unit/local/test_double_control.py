@@ -187,7 +187,7 @@ def test_the_docs_list_every_control_request_and_every_member(running: Running) 
 
     assert {request for request in requests if f" {request}`" not in page} == set()
     assert {member for member in members if f"`{member}`" not in page} == set()
-    assert (len(requests), len(members)) == (8, 54)
+    assert (len(requests), len(members)) == (8, 55)
 
 
 def test_a_missing_certificate_is_named(capsys: pytest.CaptureFixture[str]) -> None:

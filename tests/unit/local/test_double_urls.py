@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.double.export_bucket import BUCKET
+from local.double.downloads import BUCKET
 from local.double.scenario import LARGE_BYTES, LARGE_ROWS
 from tests.unit.doubles import Running
 
