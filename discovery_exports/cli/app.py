@@ -5,12 +5,42 @@ import sys
 from io import TextIOWrapper
 from pathlib import Path
 
-from discovery_exports.cli import again, doctor, double, get, list_exports, outputs, query, show, status, store, watch
+from discovery_exports.cli import (
+    again,
+    coverage,
+    doctor,
+    double,
+    get,
+    list_exports,
+    outputs,
+    plan,
+    query,
+    show,
+    start,
+    status,
+    store,
+    watch,
+)
 from discovery_exports.cli.commands import PROGRAM, make_app, report
 from discovery_exports.cli.failures import ExitCode
 
 app = make_app()
-for module in (status, list_exports, show, get, store, watch, again, query, doctor, outputs, double):
+for module in (
+    status,
+    list_exports,
+    show,
+    get,
+    store,
+    watch,
+    again,
+    start,
+    plan,
+    coverage,
+    query,
+    doctor,
+    outputs,
+    double,
+):
     module.register(app)
 
 

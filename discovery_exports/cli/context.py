@@ -16,6 +16,7 @@ from discovery_exports.cli.text import printable
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -77,10 +78,10 @@ class Context:
         with _configuration():
             return boto3.Session(profile_name=self.options.profile, region_name=region)
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None, config: "Config | None" = None) -> Any:
         """A new boto3 client, in the Region of the session by default; annotate the variable with its type."""
         with _configuration():
-            return self.session.client(service, region_name=region)  # type: ignore[call-overload]
+            return self.session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":

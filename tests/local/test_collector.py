@@ -1,5 +1,6 @@
 """The collector on the local AWS: what it starts, a run stores, and everybody can see what for."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -50,3 +51,23 @@ def test_a_tick_starts_an_export_and_a_run_that_stores_it(collecting: Collecting
     assert collecting.tick() == "SUCCEEDED"
     assert collecting.new_runs() == []
     assert collecting.coverage().share == 1
+
+
+@pytest.mark.parametrize(("due", "kind"), [("summary", "summary"), ("recommendations", "ec2-recommendations")])
+def test_what_a_schedule_says_is_due_is_exported_once(collecting: CollectingStack, due: str, kind: str) -> None:
+    at = datetime.now(UTC).isoformat()
+
+    assert {collecting.tick(due=due, scheduledAt=at), collecting.tick(due=due, scheduledAt=at)} == {"SUCCEEDED"}
+
+    runs = collecting.new_runs()
+    assert [run.counts for run in runs] == [{"STORED": 1}], [(run.name, run.report, collecting.items()) for run in runs]
+    row = collecting.row(runs[0].output["exports"][0]["exportId"]) or {}
+    assert (row["kind"], row["askedFor"]) == (kind, {"kind": kind})
+
+
+def test_coverage_is_a_table_or_json(collecting: CollectingStack, agent: str) -> None:
+    document = json.loads(collecting.command("coverage", "-o", "json").stdout)
+    table = collecting.command("coverage", "-o", "table").stdout
+
+    assert [each["agentId"] for each in document["agents"]] == [agent]
+    assert agent in table

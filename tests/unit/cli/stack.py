@@ -131,7 +131,7 @@ class FakeStack:
 
     # --- what replaces the parts of the context ---
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None, config: object = None) -> Any:
         return {
             "dynamodb": self.dynamodb,
             "s3": self.s3,

@@ -331,7 +331,8 @@ def test_every_command_of_the_app_has_a_summary() -> None:
 
     group: Any = typer.main.get_command(app)
 
-    assert list(group.commands)[:10] == [
-        "status", "list", "show", "get", "store", "watch", "again", "query", "doctor", "outputs",
+    assert list(group.commands)[:13] == [
+        "status", "list", "show", "get", "store", "watch", "again", "start", "plan", "coverage", "query", "doctor",
+        "outputs",
     ]  # fmt: skip
     assert all(each.help.splitlines()[0].endswith(".") for each in group.commands.values())

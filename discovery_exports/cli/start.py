@@ -1,0 +1,221 @@
+"""``discovery-exports start``: starts one export by hand, and a run that stores it."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from discovery_exports.cli.commands import command
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import CallRefused, ExitCode, Misused, sentence
+from discovery_exports.cli.run_input import checked_agents, inputs_for_ids
+from discovery_exports.cli.times import read_since
+from discovery_exports.cli.waiting import TIMEOUT, WAIT, timeout_of
+
+if TYPE_CHECKING:
+    from exports.collecting.agents import Request
+
+EXPORT_COLUMN = "exportId"
+
+
+class What(StrEnum):
+    SUMMARY = "summary"
+    AGENT = "agent"
+    RECOMMENDATIONS = "recommendations"
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "start")(start)
+
+
+def start(
+    context: Context,
+    what: Annotated[What, typer.Argument(help="What to export: the whole account, one agent, or recommendations.")],
+    agent_id: Annotated[
+        str | None, typer.Argument(metavar="[AGENT]", help="The ID of the agent.", show_default=False)
+    ] = None,
+    start_time: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Agent: the first moment, such as 3d or 2026-11-01T06:00Z."),
+    ] = None,
+    end_time: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Agent: the last moment; at most 72 hours after the first."),
+    ] = None,
+    preferences: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Recommendations: a JSON file with preferences of the API; - reads the input."
+        ),
+    ] = None,
+    tenancy: Annotated[str | None, typer.Option(metavar="NAME", help="Recommendations: SHARED or DEDICATED.")] = None,
+    preferred_region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Recommendations: the Region of the instances.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Recommendations: no instances of this type; repeatable."),
+    ] = None,
+    cpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BASIS", help="Recommendations: p0 to p100, AVG, SPEC or MAX, perhaps with percent: p95:10."
+        ),
+    ] = None,
+    ram: Annotated[str | None, typer.Option(metavar="BASIS", help="Recommendations: the same for memory.")] = None,
+    reserved: Annotated[
+        str | None,
+        typer.Option(metavar="OPTIONS", help="Recommendations: such as NO_UPFRONT,STANDARD,ONE_YEAR."),
+    ] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Start no run. No stack is needed.")] = False,
+    wait: WAIT = False,
+    timeout: TIMEOUT = None,
+) -> ExitCode:
+    """Start one export now, and a run that stores it. Works without the setting collect.
+
+    Calls the service with your own credentials, in the Region of --region. If an export of the same agent and range
+    exists already, that one is stored. Exit code with --wait: as that of store.
+    """
+    options = {
+        "tenancy": tenancy,
+        "preferredRegion": preferred_region,
+        "excludedInstanceTypes": list(exclude) if exclude else None,
+        "cpuPerformanceMetricBasis": _basis("--cpu", cpu),
+        "ramPerformanceMetricBasis": _basis("--ram", ram),
+        "reservedInstanceOptions": _reserved(reserved),
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    _check(what, agent_id, times=bool(start_time or end_time), preferences=bool(preferences or given))
+    if no_store and wait:
+        raise Misused("--wait waits for a run, and --no-store starts none.")
+    limit = timeout_of(wait, timeout)
+    now = context.now()
+    request = _request(
+        what,
+        agent_id,
+        read_since(start_time, now) if start_time else None,
+        read_since(end_time, now) if end_time else None,
+        {**_file(preferences), **given},
+    )
+    if not no_store:
+        _ = context.state_machine_arn  # an export that no run can store is not started
+    export_id = _started(context, request)
+    if no_store:
+        context.output.rows([{EXPORT_COLUMN: export_id}], (EXPORT_COLUMN,))
+        return ExitCode.DONE
+    from discovery_exports.cli.results import start_and_report
+
+    return start_and_report(context, "start", inputs_for_ids([export_id]), wait=wait, timeout=limit)
+
+
+def _check(what: What, agent_id: str | None, *, times: bool, preferences: bool) -> None:
+    if (what is What.AGENT) != (agent_id is not None):
+        raise Misused("Write start agent ID, start summary, or start recommendations.")
+    if agent_id is not None:
+        checked_agents([agent_id])
+    if times and what is not What.AGENT:
+        raise Misused("--from and --to are for start agent.")
+    if preferences and what is not What.RECOMMENDATIONS:
+        raise Misused("Preferences are for start recommendations.")
+
+
+def _request(
+    what: What, agent_id: str | None, start: datetime | None, end: datetime | None, preferences: Mapping[str, Any]
+) -> "Request":
+    from exports.collecting.agents import Request
+    from exports.collecting.setting import Kind
+
+    kinds = {What.SUMMARY: Kind.SUMMARY, What.AGENT: Kind.AGENT, What.RECOMMENDATIONS: Kind.RECOMMENDATIONS}
+    if start and end and start >= end:
+        raise Misused("--from must be before --to.")
+    return Request(kinds[what], agent_id=agent_id, start=start, end=end, preferences=preferences)
+
+
+def _file(name: str | None) -> Mapping[str, Any]:
+    """The preferences of a JSON file. Raises Misused if it has no JSON object."""
+    if name is None:
+        return {}
+    try:
+        document = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text("utf-8"))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Misused(f"{name} does not contain a JSON object with preferences.")
+    return document
+
+
+def _basis(option: str, text: str | None) -> Mapping[str, Any] | None:
+    """``p95`` or ``p95:10``: a metric, and by how many percent it is adjusted."""
+    if text is None:
+        return None
+    name, colon, percent = text.partition(":")
+    try:
+        return {"name": name, **({"percentageAdjust": float(percent)} if colon else {})}
+    except ValueError:
+        raise Misused(f"{option} {text!r}: the part after the colon must be a number of percent.") from None
+
+
+def _reserved(text: str | None) -> Mapping[str, str] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise Misused("--reserved needs three parts, such as NO_UPFRONT,STANDARD,ONE_YEAR.")
+    return dict(zip(("purchasingOption", "offeringClass", "termLength"), parts, strict=True))
+
+
+def _validate(client: Any, preferences: Mapping[str, Any] | None) -> None:
+    """Raises Misused if the preferences do not have the form of the API. The service checks the values."""
+    from botocore.validate import ParamValidator
+
+    shape = client.meta.service_model.shape_for("Ec2RecommendationsExportPreferences")
+    report = ParamValidator().validate(dict(preferences or {}), shape)
+    if report.has_errors():
+        raise Misused(f"The preferences are not valid: {sentence(report.generate_report())}")
+
+
+def _started(context: Context, request: "Request") -> str:
+    """The ID of the export that was started, or that exists already. Each refusal has a line that says what to do."""
+    from botocore.exceptions import NoCredentialsError
+
+    from exports.collecting import agents
+    from exports.collecting.service import START_CONFIG, AgentService
+    from exports.errors import ExportsError
+
+    client = context.client("discovery", config=START_CONFIG)
+    _validate(client, request.preferences)
+    if context.session.get_credentials() is None:
+        raise NoCredentialsError
+    try:
+        export_id = AgentService(client).start(request)
+    except agents.AlreadyPresent as error:
+        context.say(f"The export {error.export_id} exists already, for the same agent and range.")
+        return error.export_id
+    except agents.SlotsTaken:
+        raise CallRefused(
+            "The service has as many exports in progress as the account may have, 5 of agents. Start it again later."
+        ) from None
+    except agents.LimitReached as error:
+        raise CallRefused(f"The service starts no export now: {error} Nothing was started.") from None
+    except agents.RequestRefused as error:
+        raise CallRefused(
+            f"The service does not accept the request: {error}. Check the ID of the agent, the range (at most 72 "
+            "hours) and the preferences. Nothing was started."
+        ) from None
+    except agents.OutcomeUnknown as error:
+        raise CallRefused(
+            f"StartExportTask failed with {error}, and may have started an export all the same: look for it with "
+            "aws discovery describe-export-tasks before you start it again."
+        ) from None
+    except ExportsError as error:
+        raise CallRefused(
+            f"AWS refused StartExportTask: {error}. It needs discovery:StartExportTask, in the Migration Hub home "
+            "Region (--region). Nothing was started."
+        ) from None
+    context.say(f"Started the export {export_id}.")
+    return export_id

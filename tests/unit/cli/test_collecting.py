@@ -1,0 +1,381 @@
+"""``coverage``, ``plan`` and ``start``: what they print, what they call, and their exit codes."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.stub import ANY, Stubber
+
+from exports.model import utc_text
+from tests.unit.builders import NOW
+from tests.unit.cli.stack import SESSION, FakeStack, run
+
+TABLE = "collecting"
+DAY = timedelta(days=1)
+PING = NOW - timedelta(days=2)
+"""Of agents that have stopped, so that all their data may be exported."""
+
+
+def days(first: float, last: float) -> list[str]:
+    """The times this many days before the last ping."""
+    return [utc_text(PING - first * DAY), utc_text(PING - last * DAY)]
+
+
+@pytest.fixture
+def collecting(stack: FakeStack) -> FakeStack:
+    """A stack that collects."""
+    stack.dynamodb.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "agentId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "agentId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    stack.cloudformation.outputs["CollectingTableName"] = TABLE
+    return stack
+
+
+def put(stack: FakeStack, **item: Any) -> None:
+    serialize = TypeSerializer().serialize
+    stack.dynamodb.put_item(TableName=TABLE, Item={name: serialize(value) for name, value in item.items()})
+
+
+def has_agent(stack: FakeStack, agent_id: str, **item: Any) -> None:
+    """An agent with ten days of data."""
+    times = {"registeredAt": utc_text(PING - 10 * DAY), "lastPingAt": utc_text(PING), "seenAt": utc_text(PING)}
+    put(stack, **{"agentId": agent_id, "version": 1, "hostName": f"host-of-{agent_id}", **times, **item})
+
+
+# --- coverage ---
+
+
+def test_coverage_shows_what_is_stored_missing_and_given_up(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+    has_agent(collecting, "o-half", covered=[days(5, 0)])
+    gap = {"from": days(10, 9)[0], "to": days(10, 9)[1], "reason": "NO_PROGRESS", "announced": True}
+    has_agent(collecting, "o-gap", covered=[days(9, 0)], gaps=[gap])
+    has_agent(collecting, "o-stopped", stopped={"reason": "REFUSED", "at": utc_text(NOW)})
+
+    shown = run("coverage", "-o", "table")
+
+    lines = {line.split()[0]: line.split() for line in shown.out.splitlines() if line.startswith("o-")}
+    assert lines["o-all"][2:6] == ["#" * 24, "100.0", "%", "COVERED"]
+    assert lines["o-half"][2:6] == ["." * 12 + "#" * 12, "50.0", "%", "WAITING"]
+    assert lines["o-gap"][2:5] == ["xxx" + "#" * 21, "90.0", "%"]
+    assert lines["o-stopped"][2:6] == ["." * 24, "0.0", "%", "STOPPED"]
+    assert lines["o-stopped"][-1] == "REFUSED"
+    assert "4 agents of the stack DiscoveryExports: 60.0 % is stored" in shown.out
+    assert "1 gaps, 1 agents given up" in shown.out
+    assert "There is no estimate" in shown.out
+    assert shown.code == 1, "an agent and a range are given up"
+
+
+def test_coverage_says_when_the_rest_is_to_be_expected(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-half", covered=[days(5, 0)])
+    snapshot = {"at": utc_text(NOW - 5 * DAY), "uncoveredSeconds": 10 * 86_400}
+    put(collecting, agentId="account: progress", snapshots=[snapshot])
+
+    shown = run("coverage", "-o", "table")
+
+    assert f"the rest is stored by {NOW + 5 * DAY:%Y-%m-%d}" in shown.out
+    assert shown.code == 3, "something is missing"
+
+
+def test_coverage_shows_what_the_service_says(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+    text = {"blockedBy": "no more \x1b[31m today", "blockedSince": utc_text(NOW), "blockedUntil": utc_text(NOW + DAY)}
+    put(collecting, agentId="account: agents", **text)
+
+    shown = run("coverage", "-o", "table")
+
+    assert f"starts no agent exports, tried again at {NOW + DAY:%Y-%m-%d %H:%M}: no more \\x1b[31m today" in shown.out
+    assert shown.code == 0, "nothing is missing"
+
+
+def test_coverage_in_the_forms_that_programs_read(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-half", covered=[days(5, 0)], hostName="=cmd")
+    gap = {"from": days(10, 9)[0], "to": days(10, 9)[1], "reason": "NO_PROGRESS", "announced": True}
+    has_agent(collecting, "o-gap", covered=[days(9, 0)], gaps=[gap])
+
+    document, lines = run("coverage", "-o", "json").json, run("coverage", "-o", "jsonl").out.splitlines()
+    table, gaps = run("coverage", "-o", "csv").out, run("coverage", "--gaps", "-o", "json").json
+
+    assert (document["stack"], document["gaps"], document["share"]) == ("DiscoveryExports", 1, 0.7)
+    assert [json.loads(line)["agentId"] for line in lines] == ["o-gap", "o-half"]
+    assert "o-half,'=cmd,WAITING,0.5" in table
+    assert gaps == [{"agentId": "o-gap", "hostName": "host-of-o-gap", **{k: gap[k] for k in ("from", "to", "reason")}}]
+
+
+def test_coverage_of_a_stack_that_starts_no_exports_says_so(stack: FakeStack) -> None:
+    shown = run("coverage")
+
+    assert shown.code == 253
+    assert "The stack DiscoveryExports starts no exports: its setting collect is off." in shown.err
+
+
+# --- plan ---
+
+
+def discovery() -> tuple[Any, Stubber]:
+    client = SESSION.client("discovery")
+    return client, Stubber(client)
+
+
+def with_agents(stack: FakeStack, *agents: Mapping[str, Any], deleted: str = "") -> None:
+    client, stubber = discovery()
+    stubber.add_response("describe_agents", {"agentsInfo": list(agents)}, {"maxResults": 100})
+    servers = [{"server.agentId": deleted}] if deleted else []
+    request = {"configurationType": "SERVER", "maxResults": 100}
+    stubber.add_response("list_configurations", {"configurations": servers}, request)
+    stubber.activate()
+    stack.others["discovery"] = client
+
+
+def agent(agent_id: str, *, since: int, agent_type: str = "OTHER") -> dict[str, str]:
+    return {
+        "agentId": agent_id,
+        "agentType": agent_type,
+        "registeredTime": f"{PING - since * DAY:%Y-%m-%dT%H:%M:%SZ}",
+        "lastHealthPingTime": f"{PING:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def test_plan_shows_exports_and_times_and_starts_nothing(stack: FakeStack) -> None:
+    listed = [
+        agent("o-00000001", since=90),
+        agent("o-00000002", since=30),
+        agent("c-00000001", since=90, agent_type="AGENTLESS_COLLECTOR"),
+    ]
+    with_agents(stack, *listed, deleted="o-00000003")
+
+    shown = run("plan", "-o", "table", "--max-starts-per-day", "10")
+
+    assert (
+        "3 agents with something to export, 1 of them with an unknown start; 1 connectors and collectors" in shown.out
+    )
+    assert "41 exports of at most 72 hours, if none is truncated or fails" in shown.out
+    assert [line.split()[-1] for line in shown.out.splitlines() if " day" in line and "if" not in line][:1] == ["20.5"]
+    assert "maxStartsPerDay 10" in shown.out
+    assert shown.code == 0
+    assert stack.steps.inputs == []
+    assert stack.cloudformation.names == [], "needs no stack"
+
+
+def test_plan_takes_the_setting_from_its_options(stack: FakeStack) -> None:
+    with_agents(stack, agent("o-00000001", since=90), agent("o-00000002", since=90))
+    since = PING - 9 * DAY
+
+    found = run(
+        "plan", "-o", "json", "--agents", "o-00000002", "--since", f"{since:%Y-%m-%d}", "--order", "oldest-first"
+    ).json
+
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert (found["agents"], found["exports"]) == (1, 4)
+    assert found["first"] == [{"agentId": "o-00000002", "from": utc_text(midnight), "to": utc_text(midnight + 3 * DAY)}]
+
+
+def test_plan_works_with_numbers_alone(stack: FakeStack) -> None:
+    found = run("plan", "-o", "json", "--count", "200", "--days", "90").json
+    rates = run("plan", "-o", "csv", "--count", "200", "--days", "90").out.splitlines()
+
+    assert (found["agents"], found["exports"], found["days"]["2 a day"]) == (200, 6_000, 3_000.0)
+    assert rates[:2] == ["rate,exports,days", "2 a day,6000,3000.0"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--count", "5"],
+        ["--days", "5"],
+        ["--count", "5", "--days", "5", "--agents", "o-00000001"],
+        ["--count", "5", "--days", "5", "--since", "2026-01-01"],
+        ["--since", "2026-02-30"],
+        ["--since", "yesterday"],
+        ["--agents", "a b"],
+        ["--max-starts-per-day", "0"],
+    ],
+)
+def test_plan_refuses_wrong_use_before_any_call(stack: FakeStack, arguments: list[str]) -> None:
+    assert run("plan", *arguments).code == 2
+
+
+def test_plan_names_an_agent_that_is_not_listed(stack: FakeStack) -> None:
+    with_agents(stack, agent("o-00000001", since=90))
+
+    shown = run("plan", "--agents", "o-00000002")
+
+    assert (shown.code, "The service lists no agent o-00000002." in shown.err) == (2, True)
+
+
+def test_plan_names_the_missing_permission(stack: FakeStack) -> None:
+    client, stubber = discovery()
+    stubber.add_client_error("describe_agents", "AuthorizationErrorException")
+    stubber.activate()
+    stack.others["discovery"] = client
+
+    shown = run("plan")
+
+    assert shown.code == 254
+    assert "AuthorizationErrorException" in shown.err
+    assert "discovery:DescribeAgents" in shown.err
+    assert "--count and --days" in shown.err
+
+
+# --- start ---
+
+
+def expects(stack: FakeStack, **request: Any) -> Stubber:
+    client, stubber = discovery()
+    stubber.add_response("start_export_task", {"exportId": "export-9"}, {"exportDataFormat": ["CSV"], **request})
+    stubber.activate()
+    stack.others["discovery"] = client
+    return stubber
+
+
+def refuses(stack: FakeStack, code: str, message: str = "") -> None:
+    client, stubber = discovery()
+    stubber.add_client_error("start_export_task", code, message)
+    stubber.activate()
+    stack.others["discovery"] = client
+
+
+def test_start_of_a_summary_starts_a_run_that_stores_it(stack: FakeStack) -> None:
+    expects(stack)
+
+    shown = run("start", "summary", "-o", "json")
+
+    assert shown.code == 0
+    assert stack.steps.inputs == [{"exportIds": ["export-9"], "onFailure": "report"}]
+    assert "Started the export export-9." in shown.err
+    assert shown.json[0]["runId"] == stack.run_id
+
+
+def test_start_of_an_agent_has_its_range(stack: FakeStack) -> None:
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-a"]}]
+    first, last = datetime.fromisoformat("2026-11-01T00:00Z"), datetime.fromisoformat("2026-11-03T06:00Z")
+    expects(stack, filters=filters, startTime=first, endTime=last)
+
+    shown = run("start", "agent", "o-a", "--from", "2026-11-01", "--to", "2026-11-03T06:00Z")
+
+    assert shown.code == 0, shown.err
+
+
+def test_start_of_recommendations_has_the_preferences_of_file_and_options(stack: FakeStack, tmp_path: Path) -> None:
+    (tmp_path / "preferences.json").write_text('{"tenancy": "DEDICATED", "preferredRegion": "eu-central-1"}')
+    preferences = {
+        "enabled": True,
+        "tenancy": "SHARED",
+        "preferredRegion": "eu-central-1",
+        "excludedInstanceTypes": ["m5.large", "t2.micro"],
+        "cpuPerformanceMetricBasis": {"name": "p95", "percentageAdjust": 10.0},
+        "ramPerformanceMetricBasis": {"name": "MAX"},
+        "reservedInstanceOptions": {
+            "purchasingOption": "NO_UPFRONT",
+            "offeringClass": "STANDARD",
+            "termLength": "ONE_YEAR",
+        },
+    }
+    expects(stack, preferences={"ec2RecommendationsPreferences": preferences})
+
+    options = [
+        "--tenancy",
+        "SHARED",
+        "--exclude",
+        "m5.large",
+        "--exclude",
+        "t2.micro",
+        "--cpu",
+        "p95:10",
+        "--ram",
+        "MAX",
+    ]
+    file = ["--preferences", str(tmp_path / "preferences.json")]
+    shown = run("start", "recommendations", *file, *options, "--reserved", "NO_UPFRONT,STANDARD,ONE_YEAR")
+
+    assert shown.code == 0, shown.err
+
+
+def test_start_without_a_run_needs_no_stack(stack: FakeStack) -> None:
+    expects(stack)
+
+    shown = run("start", "summary", "--no-store", "-o", "json")
+
+    assert (shown.json, stack.steps.inputs, stack.cloudformation.names) == ([{"exportId": "export-9"}], [], [])
+
+
+def test_an_export_that_exists_already_is_stored(stack: FakeStack) -> None:
+    refuses(stack, "OperationNotPermittedException", "A successful export is already present Export ID: export-7")
+
+    shown = run("start", "agent", "o-a")
+
+    assert shown.code == 0
+    assert stack.steps.inputs == [{"exportIds": ["export-7"], "onFailure": "report"}]
+    assert "export-7 exists already" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        ("OperationNotPermittedException", "You have reached the maximum allowed concurrent exports.", "5 of agents"),
+        ("OperationNotPermittedException", "No more today.", "The service starts no export now: No more today."),
+        ("InvalidParameterValueException", "x", "InvalidParameterValueException. Check the ID of the agent"),
+        ("AuthorizationErrorException", "x", "discovery:StartExportTask"),
+        ("ServerInternalErrorException", "x", "may have started an export all the same"),
+    ],
+)
+def test_a_refusal_is_one_clear_line(stack: FakeStack, code: str, message: str, said: str) -> None:
+    refuses(stack, code, message)
+
+    shown = run("start", "agent", "o-a")
+
+    assert (shown.code, stack.steps.inputs) == (254, [])
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["agent"],
+        ["agent", "a b"],
+        ["summary", "o-a"],
+        ["everything"],
+        ["summary", "--from", "3d"],
+        ["agent", "o-a", "--tenancy", "SHARED"],
+        ["agent", "o-a", "--from", "1d", "--to", "3d"],
+        ["agent", "o-a", "--from", "now"],
+        ["recommendations", "--cpu", "p95:ten"],
+        ["recommendations", "--reserved", "STANDARD"],
+        ["recommendations", "--preferences", "/dev/null"],
+        ["summary", "--no-store", "--wait"],
+        ["summary", "--timeout", "1h"],
+    ],
+)
+def test_start_refuses_wrong_use_before_any_call(stack: FakeStack, arguments: list[str]) -> None:
+    assert run("start", *arguments).code == 2
+
+
+@pytest.mark.parametrize("preferences", ['{"tenency": "SHARED"}', '{"excludedInstanceTypes": "m5"}', '{"tenancy": 5}'])
+def test_preferences_that_the_api_has_not_are_refused_before_the_call(
+    stack: FakeStack, tmp_path: Path, preferences: str
+) -> None:
+    stubber = expects(stack, preferences=ANY)
+    (tmp_path / "preferences.json").write_text(preferences)
+
+    shown = run("start", "recommendations", "--preferences", str(tmp_path / "preferences.json"))
+
+    assert (shown.code, "The preferences are not valid" in shown.err) == (2, True)
+    with pytest.raises(AssertionError, match="1 responses remaining"):
+        stubber.assert_no_pending_responses()
+
+
+def test_nothing_is_started_that_no_run_can_store(stack: FakeStack) -> None:
+    stubber = expects(stack)
+    del stack.cloudformation.outputs["StateMachineArn"]
+
+    assert run("start", "summary").code == 253
+    with pytest.raises(AssertionError, match="1 responses remaining"):
+        stubber.assert_no_pending_responses()
