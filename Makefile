@@ -52,7 +52,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
-  bench-cold-start bench-help bench-tables bench-sweep synth deploy destroy lock clean
+  bench-cold-start bench-handoff bench-help bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ bench-polling: setup ## Simulate the cost and the delay of polling, compared wit
 
 bench-cold-start: setup ## Measure imports and clients of each function, compared with a plain boto3 script
 	@$(RUN) benchmarks.cold_start
+
+bench-handoff: $(LOCAL_AWS) ## Measure hand-offs of 10,000 servers and 1,000,000 connections on a local AWS; 10 minutes
+	@PYTHONPATH=functions $(RUN) benchmarks.handoff
 
 bench-help: setup ## Measure the help of the command discovery-exports, compared with an empty Typer app
 	@$(RUN) benchmarks.command_help

@@ -24,7 +24,7 @@ def reference() -> str:
     parent = typer.Context(group, info_name=PROGRAM)
     return "\n".join(
         [
-            *(line for name, command in group.commands.items() for line in _section(name, command, parent)),
+            *(line for name, command in group.commands.items() for line in _sections(name, command, parent)),
             "### Options of every command",
             "",
             "They can be before or after the name of the command.",
@@ -34,8 +34,18 @@ def reference() -> str:
     )
 
 
-def _section(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
+def _sections(name: str, command: Any, parent: Any) -> Iterator[str]:
+    """The section of a command, or those of the commands of a group."""
+    if not hasattr(command, "commands"):
+        yield from _section(name, command, parent)
+        return
     context = typer.Context(command, info_name=name, parent=parent)
+    for each, of_group in command.commands.items():
+        yield from _section(f"{name} {each}", of_group, context)
+
+
+def _section(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
+    context = typer.Context(command, info_name=name.split()[-1], parent=parent)
     own = [each for each in command.params if each.name not in GLOBAL_OPTIONS]
     yield from (
         f"### `{name}`",

@@ -23,6 +23,7 @@ from discovery_exports.cli import (
 )
 from discovery_exports.cli.commands import PROGRAM, make_app, report
 from discovery_exports.cli.failures import ExitCode
+from discovery_exports.cli.handoff import commands as handoff
 
 app = make_app()
 for module in (
@@ -37,6 +38,7 @@ for module in (
     plan,
     coverage,
     query,
+    handoff,
     doctor,
     outputs,
     double,

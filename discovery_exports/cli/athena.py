@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from discovery_exports.cli.context import Context
@@ -50,6 +50,36 @@ class Athena:
 
     def print_rows(self, sql: str) -> None:
         """Run the query to its end and print its rows. Raises CallRefused if it fails."""
+        clock = Clock(self._context, None)
+        execution = self._executed(sql, clock)
+        members, rows = self._result(execution["QueryExecutionId"])
+        printed = _Counted(rows)
+        if members:
+            self._context.output.rows(printed, members, [_column(name) for name in members])
+        scanned = short_bytes(_scanned(execution))
+        rows_text = "1 row" if printed.count == 1 else f"{printed.count:,} rows"
+        self._context.say(f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}")
+
+    def download(self, sql: str, file: IO[bytes], title: str) -> None:
+        """Run the query to its end and write its result to ``file``: CSV in UTF-8 with a header. Null is an empty cell.
+
+        The object with the result is read in place of its pages of 1,000 rows, which take a call each. ``title`` is
+        shown in place of the ID of the query. Raises CallRefused if the query fails.
+        """
+        from boto3.s3.transfer import TransferConfig
+
+        execution = self._executed(sql, Clock(self._context, None), title)
+        bucket, _, prefix = execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+        # Not at the location itself, but below it, is the object on the local AWS: so it is looked up.
+        found = self._context.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())
+        keys = [each["Key"] for each in found if each["Key"].endswith(".csv")]
+        if not keys:
+            raise CallRefused(f"The result of the query is not in s3://{bucket}/{prefix}. Run the command again.")
+        with_one_part_in_memory = TransferConfig(use_threads=False)
+        self._context.s3.download_fileobj(bucket, keys[0], file, Config=with_one_part_in_memory)
+
+    def _executed(self, sql: str, clock: Clock, title: str = "") -> Any:
+        """The query after its end. Raises CallRefused if it has failed. An interrupt cancels it."""
         start = partial(
             self._client.start_query_execution,
             QueryString=sql,
@@ -57,22 +87,15 @@ class Athena:
             QueryExecutionContext={"Database": self._database},
             ClientRequestToken=str(uuid4()),
         )
-        clock = Clock(self._context, None)
         query = ""
         try:
             query = start()["QueryExecutionId"]
-            execution = self._followed(query, clock)
+            execution = self._followed(query, clock, title or f"Query {query}")
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"Interrupted. {self._cancel(query, start)}") from None
         if execution["Status"]["State"] != "SUCCEEDED":
             raise _failure(execution)
-        members, rows = self._result(query)
-        printed = _Counted(rows)
-        if members:
-            self._context.output.rows(printed, members, [_column(name) for name in members])
-        scanned = short_bytes(_scanned(execution))
-        rows_text = "1 row" if printed.count == 1 else f"{printed.count:,} rows"
-        self._context.say(f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}")
+        return execution
 
     def _cancel(self, query: str, start: Callable[[], Any]) -> str:
         """Cancel the query, and say what became of it.
@@ -88,13 +111,13 @@ class Athena:
             return f"The query {query} could not be cancelled, and goes on."
         return "The query may have been started, and could not be cancelled."
 
-    def _followed(self, query: str, clock: Clock) -> Any:
+    def _followed(self, query: str, clock: Clock, title: str) -> Any:
         with Progress(self._context) as progress:
             while True:
                 execution = polled(self._context, lambda: self._read(query), clock)
                 state = execution["Status"]["State"]
                 line = f"{state}, {short_bytes(_scanned(execution))} scanned"
-                progress.show(f"Query {query}, {short_duration(clock.passed)}", [line], 0, 0, key=state)
+                progress.show(f"{title}, {short_duration(clock.passed)}", [line], 0, 0, key=state)
                 if state not in {"QUEUED", "RUNNING"}:
                     return execution
                 clock.pause()

@@ -125,6 +125,20 @@ def make_app() -> typer.Typer:
     return app
 
 
+def make_group(app: typer.Typer, name: str, help: str) -> typer.Typer:
+    """A group of commands of the app. Alone, it prints its help."""
+    group = typer.Typer(cls=TyperGroup, help=help, invoke_without_command=True, rich_markup_mode=None)
+
+    def before_command(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            print(context.get_help())
+            raise typer.Exit(ExitCode.USAGE)
+
+    group.callback()(before_command)
+    app.add_typer(group, name=name)
+    return group
+
+
 def command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
     """Register a function as the command ``name``. Its docstring is the help.
 

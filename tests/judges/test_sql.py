@@ -25,7 +25,7 @@ def problems(statements: Sequence[str]) -> list[list[str]]:
 
 def in_pages() -> dict[str, str]:
     """Statements of the documentation by name: files, and blocks in pages."""
-    files = {path.name: path.read_text("utf-8") for path in sorted((DOCS / "queries").glob("*.sql"))}
+    files = {path.name: path.read_text("utf-8") for path in sorted((DOCS / "queries").rglob("*.sql"))}
     blocks = {
         f"{page.name}, block {number}": block
         for page in sorted(DOCS.rglob("*.md"))
@@ -57,7 +57,9 @@ def test_trino_understands_every_statement() -> None:
     found = problems(list(statements.values()))
 
     assert {name: each for name, each in zip(statements, found, strict=True) if each} == {}
-    assert len([name for name in statements if name.endswith(".sql")]) == 12
+    assert len([name for name in statements if name.endswith(".sql")]) == 12 + len(
+        list((DOCS / "queries" / "handoff").iterdir())
+    )
 
 
 def test_what_only_other_engines_understand_is_found() -> None:

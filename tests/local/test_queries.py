@@ -147,7 +147,7 @@ def test_every_statement_uses_only_functions_that_both_athenas_have(aws: LocalAw
     section = page.partition("the same meaning in Trino and in DuckDB:")[2].partition(".")[0]
     pages = aws.client("glue").get_paginator("get_tables").paginate(DatabaseName=aws.outputs["DatabaseName"])
     views = [sql_of(table) for page in pages for table in page["TableList"] if table["TableType"] == "VIRTUAL_VIEW"]
-    statements = [*(query.read_text("utf-8") for query in QUERIES.glob("*.sql")), *views]
+    statements = [*(query.read_text("utf-8") for query in QUERIES.rglob("*.sql")), *views]
 
     used = {word for statement in statements for word in re.findall(r"\b(\w+)\(", re.sub("--.*", "", statement))}
 

@@ -51,7 +51,9 @@ class FakeAthena:
         if isinstance(state, BaseException):
             raise state
         status = {"State": state, **(self.reason if state in {"FAILED", "CANCELLED"} else {})}
-        return {"QueryExecution": {"Status": status, "Statistics": {"DataScannedInBytes": 1_500}}}
+        return {
+            "QueryExecution": {"QueryExecutionId": "q-1", "Status": status, "Statistics": {"DataScannedInBytes": 1_500}}
+        }
 
     def get_paginator(self, operation: str) -> "FakeAthena":
         assert operation == "get_query_results"
@@ -87,7 +89,9 @@ class TestSavedQueries:
     def test_all_files_are_listed(self, stack: FakeStack) -> None:
         listed = run("query").json
 
-        assert [f"{row['number']:02}-{row['name']}.sql" for row in listed] == sorted(p.name for p in QUERIES.iterdir())
+        assert [f"{row['number']:02}-{row['name']}.sql" for row in listed] == sorted(
+            p.name for p in QUERIES.glob("*.sql")
+        )
         assert all(row["question"] and not row["question"].startswith("-") for row in listed)
 
     @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""The SQL of hand-offs in docs/queries/handoff, with the settings of the command in place of those of the files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from discovery_exports.cli.failures import Misused
+from discovery_exports.cli.handoff.choices import Meaning
+from discovery_exports.locations import QUERIES
+
+FOLDER = QUERIES / "handoff"
+MAX_BYTES = 262_144
+"""Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
+BEGIN, END = "-- Settings: ", "-- End of the settings.\n"
+FOREVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which exports are used, and which keys of tags have a meaning."""
+
+    exports: Sequence[str] = ()
+    """Only these; all if empty."""
+    as_of: datetime = FOREVER
+    """Exports that were requested until this time, in UTC."""
+    tags: Mapping[Meaning, Sequence[str]] | None = None
+    """Keys by meaning. The value of the first key that a server has is used."""
+
+    def ctes(self) -> str:
+        """The common table expressions between the comments of each file."""
+        keys = [(meaning, key, place) for meaning, keys in (self.tags or {}).items() for place, key in enumerate(keys)]
+        return (
+            f"settings (as_of) AS (\n    VALUES (TIMESTAMP {_text(f'{self.as_of:%Y-%m-%d %H:%M:%S}')})\n),\n"
+            f"chosen (id) AS (\n    VALUES {_values([each] for each in self.exports or [''])}\n),\n"
+            f"tag_keys (meaning, key, place) AS (\n    VALUES {_values(keys or [('', '', 0)])}\n),\n"
+        )
+
+
+def statement(name: str, settings: Settings) -> str:
+    """The SQL of the file with this name, such as ``servers``. Raises Misused if it is too long for Athena."""
+    sql = (FOLDER / f"{name}.sql").read_text("utf-8")
+    before, _, rest = sql.partition(BEGIN)
+    comment, _, settings_and_after = rest.partition("\n")
+    _, _, after = settings_and_after.partition(END)
+    sql = f"{before}{BEGIN}{comment}\n{settings.ctes()}{END}{after}"
+    if len(sql.encode()) > MAX_BYTES:
+        raise Misused(
+            f"So many IDs and keys make a query of more than {MAX_BYTES:,} bytes, the limit of Athena. Name fewer, or "
+            "use --as-of in place of --export."
+        )
+    return sql
+
+
+def read_as_of(text: str) -> datetime:
+    """A date, which is its last second, or a time, in UTC. Raises Misused."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Misused(f"{text!r} is not a date. Write it as 2026-11-28, or with a time as 2026-11-28T09:30Z.") from None
+    is_date = len(text.strip()) <= len("2026-11-28")
+    return datetime.combine(moment, time.max, UTC).replace(microsecond=0) if is_date else moment
+
+
+def _values(rows: Iterable[Iterable[object]]) -> str:
+    return ", ".join(f"({', '.join(str(v) if isinstance(v, int) else _text(str(v)) for v in row)})" for row in rows)
+
+
+def _text(value: str) -> str:
+    """A literal. SQL knows no other escape in it: https://trino.io/docs/current/language/types.html#varchar"""
+    if not value.isprintable():
+        raise Misused(f"{value!r} has characters that no ID and no key of a tag has.")
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,110 @@
+"""Where the files of a hand-off go: a file, or an object in S3. Nothing is there before it is whole and checked."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from discovery_exports.cli.context import Context
+from discovery_exports.cli.failures import Misconfigured, Misused
+from discovery_exports.cli.text import printable
+
+REPORT = ".report.json"
+_S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path, or ``s3://bucket/key``. The report goes beside it, to the same name with ``.report.json``."""
+
+    context: Context
+    name: str
+    overwrite: bool
+
+    @property
+    def is_s3(self) -> bool:
+        return self.name.startswith("s3://")
+
+    @property
+    def report_name(self) -> str:
+        return self.name + REPORT
+
+    def check(self) -> None:
+        """Raises Misused before any query if the files cannot go there."""
+        if self.is_s3:
+            self._location(self.name)
+            return
+        path = Path(self.name)
+        if path.is_dir() or not path.name:
+            raise Misused(f"{printable(self.name)} is a folder. Name a file with --to.")
+        if not path.parent.is_dir():
+            raise Misused(f"There is no folder {printable(str(path.parent))}. Make it, or name another file with --to.")
+        for each in (path, Path(self.report_name)):
+            if os.path.lexists(each) and not self.overwrite:
+                raise self._exists(str(each))
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A temporary folder: for a file, beside it, so that it can be renamed."""
+        folder = None if self.is_s3 else Path(self.name).parent
+        try:
+            with TemporaryDirectory(prefix=".handoff-", dir=folder) as made:
+                yield Path(made)
+        except OSError as error:
+            raise Misconfigured(
+                f"{printable(str(error.filename or self.name))} cannot be written: {error.strerror or error}. "
+                "Choose another place with --to."
+            ) from error
+
+    def deliver(self, file: Path, report: Path) -> None:
+        """Give both their names: the report first, so that a file is never without its report."""
+        for path, name, kind in ((report, self.report_name, "application/json"), (file, self.name, _type(self.name))):
+            if self.is_s3:
+                self._put(path, name, kind)
+            else:
+                self._rename(path, Path(name))
+
+    def _put(self, path: Path, name: str, kind: str) -> None:
+        from botocore.exceptions import ClientError
+
+        bucket, key = self._location(name)
+        condition: Any = {} if self.overwrite else {"IfNoneMatch": "*"}
+        try:
+            with path.open("rb") as body:
+                self.context.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **condition)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"PreconditionFailed", "412"}:
+                raise self._exists(name) from None
+            raise
+
+    def _rename(self, path: Path, final: Path) -> None:
+        if self.overwrite:
+            path.replace(final)
+            return
+        try:
+            os.link(path, final)  # unlike a rename, it does not replace a file that has appeared meanwhile
+        except FileExistsError:
+            raise self._exists(str(final)) from None
+        except OSError:  # a file system without links
+            path.rename(final)
+
+    @staticmethod
+    def _exists(name: str) -> Misused:
+        return Misused(f"{printable(name)} exists. Name another file with --to, or replace it with --overwrite.")
+
+    @staticmethod
+    def _location(name: str) -> tuple[str, str]:
+        found = _S3.fullmatch(name)
+        if not found or found[2].endswith("/"):
+            raise Misused(f"{printable(name)} is not the name of an object. Write it as s3://bucket/key.")
+        return found[1], found[2]
+
+
+def _type(name: str) -> str:
+    return {".zip": "application/zip", ".csv": "text/csv; charset=utf-8"}.get(
+        Path(name).suffix.lower(), "text/plain; charset=utf-8"
+    )

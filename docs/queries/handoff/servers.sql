@@ -1,0 +1,305 @@
+-- Every server of the newest summary, with what is known of it: the rows of a hand-off. What was not measured is null.
+-- address is an IPv4 address that no other server has; addresses and unique_addresses count those of the server.
+-- cores_per_processor and threads_per_core are null if they are not whole numbers. A size is in MB (RAM) or GB (disk).
+WITH
+-- Settings: exports until this time; only these exports ('' is all); keys of tags, by meaning, the first one first.
+settings (as_of) AS (
+    VALUES (TIMESTAMP '9999-12-31 23:59:59')
+),
+chosen (id) AS (
+    VALUES ('')
+),
+tag_keys (meaning, key, place) AS (
+    VALUES ('environment', 'environment', 1), ('data center', 'datacenter', 1), ('wave', 'wave', 1)
+),
+-- End of the settings.
+usable AS (
+    SELECT exportid, kind, exportrequesttime, istruncated
+    FROM exports CROSS JOIN settings
+    WHERE exportrequesttime <= as_of
+      AND ((SELECT min(id) FROM chosen) = '' OR exportid IN (SELECT id FROM chosen))
+),
+summary AS (
+    SELECT exportid FROM usable
+    WHERE kind = 'summary' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+),
+recommended AS (
+    SELECT exportid FROM usable
+    WHERE kind = 'ec2-recommendations' AND NOT istruncated
+    ORDER BY exportrequesttime DESC, exportid DESC LIMIT 1
+),
+listed AS (
+    SELECT
+        id, agentid, hostname, osname, osversion, hypervisor, smbiosid, type,
+        row_number() OVER (PARTITION BY id ORDER BY each.row_number) AS place
+    FROM summary_server each
+    WHERE export_id IN (SELECT exportid FROM summary) AND id IS NOT NULL
+),
+servers AS (
+    SELECT id, agentid, hostname, osname, osversion, hypervisor, smbiosid, type FROM listed WHERE place = 1
+),
+owners AS (
+    SELECT agentid, min(id) AS server FROM servers WHERE agentid IS NOT NULL GROUP BY agentid HAVING count(*) = 1
+),
+of_agents AS (
+    SELECT
+        agentid, exportid, hypervisor,
+        row_number() OVER (PARTITION BY agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age
+    FROM agent_os_info JOIN usable ON exportid = export_id
+    WHERE agentid IS NOT NULL
+),
+agents AS (
+    SELECT of_agents.agentid, exportid, server, hypervisor
+    FROM of_agents LEFT JOIN owners ON owners.agentid = of_agents.agentid
+    WHERE age = 1
+),
+found_addresses AS (
+    SELECT serverid AS server, lower(trim(ipaddress)) AS address
+    FROM summary_network_interface
+    WHERE export_id IN (SELECT exportid FROM summary)
+    UNION ALL
+    SELECT server, lower(trim(ipaddress)) AS address
+    FROM agent_network_interface each
+    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+),
+interfaces AS (
+    SELECT DISTINCT server, CASE WHEN address LIKE '::ffff:%.%' THEN substr(address, 8) ELSE address END AS address
+    FROM found_addresses
+    WHERE server IN (SELECT id FROM servers)
+      AND address NOT LIKE '127.%' AND address NOT LIKE '::ffff:127.%'
+      AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
+),
+addresses AS (
+    SELECT address, min(server) AS server, count(*) AS servers FROM interfaces GROUP BY address
+),
+own_addresses AS (
+    SELECT
+        interfaces.server,
+        count(*) AS addresses,
+        sum(CASE WHEN servers = 1 THEN 1 ELSE 0 END) AS unique_addresses,
+        min(CASE WHEN servers = 1 AND interfaces.address NOT LIKE '%:%' THEN interfaces.address END) AS address
+    FROM interfaces JOIN addresses ON addresses.address = interfaces.address
+    GROUP BY interfaces.server
+),
+-- A line of the import template has no server ID. It is that of the server with its SMBIOS ID, or else with its host
+-- name, if no other server and no other line has the same.
+template_lines AS (
+    SELECT each.row_number AS line, smbiosid, hostname
+    FROM summary_import_template each WHERE export_id IN (SELECT exportid FROM summary)
+),
+template_keys AS (
+    SELECT kind, key, min(line) AS line
+    FROM (
+        SELECT 'smbios' AS kind, smbiosid AS key, line FROM template_lines
+        UNION ALL
+        SELECT 'host' AS kind, hostname AS key, line FROM template_lines
+    ) keys_of_lines
+    WHERE key IS NOT NULL
+    GROUP BY kind, key HAVING count(*) = 1
+),
+server_keys AS (
+    SELECT kind, key, min(server) AS server
+    FROM (
+        SELECT 'smbios' AS kind, smbiosid AS key, id AS server FROM servers
+        UNION ALL
+        SELECT 'host' AS kind, hostname AS key, id AS server FROM servers
+    ) keys_of_servers
+    WHERE key IS NOT NULL
+    GROUP BY kind, key HAVING count(*) = 1
+),
+matches AS (
+    SELECT
+        server, line,
+        row_number() OVER (PARTITION BY line ORDER BY template_keys.kind DESC) AS line_place,
+        row_number() OVER (PARTITION BY server ORDER BY template_keys.kind DESC) AS server_place
+    FROM template_keys
+    JOIN server_keys ON server_keys.kind = template_keys.kind AND server_keys.key = template_keys.key
+),
+templates AS (
+    SELECT
+        server,
+        cpu_numberofprocessors AS processors, cpu_numberofcores AS cores, cpu_numberoflogicalcores AS logical,
+        cpu_usagepct_avg, cpu_usagepct_max, ram_totalsizeinmb, ram_usedsizeinmb_avg, ram_usedsizeinmb_max,
+        diskreadopspersecond_max, diskwriteopspersecond_max
+    FROM summary_import_template each
+    JOIN matches ON line = each.row_number
+    WHERE line_place = 1 AND server_place = 1 AND export_id IN (SELECT exportid FROM summary)
+),
+ranked_performance AS (
+    SELECT
+        serverid AS server, numcpus, numcores, totalram, avgfreeram, totaldisksize, avgcpuusagepct, maxcpuusagepct,
+        maxdiskreadopspersecond, maxdiskwriteopspersecond,
+        row_number() OVER (PARTITION BY serverid ORDER BY each.row_number) AS place
+    FROM summary_system_performance each WHERE export_id IN (SELECT exportid FROM summary)
+),
+performance AS (
+    SELECT
+        server, numcpus, numcores, totalram, avgfreeram, totaldisksize, avgcpuusagepct, maxcpuusagepct,
+        maxdiskreadopspersecond, maxdiskwriteopspersecond
+    FROM ranked_performance WHERE place = 1
+),
+ranked_recommendations AS (
+    SELECT
+        serverid AS server, recommendation_ec2_instance_model AS instance_type, userpreference_ec2_tenancy AS tenancy,
+        server_cpu_numberofprocessors AS processors, server_cpu_numberofcores AS cores,
+        server_cpu_numberoflogicalcores AS logical, server_cpu_usagepct_avg AS cpu_avg,
+        server_cpu_usagepct_max AS cpu_max, server_ram_totalsizeinmb AS ram_mb,
+        server_ram_usedsizeinmb_avg AS ram_used_avg, server_ram_usedsizeinmb_max AS ram_used_max,
+        server_diskreadopspersecond_max AS read_ops, server_diskwriteopspersecond_max AS write_ops,
+        row_number() OVER (PARTITION BY serverid ORDER BY each.row_number) AS place
+    FROM ec2_instance_recommendations each WHERE export_id IN (SELECT exportid FROM recommended)
+),
+recommendations AS (
+    SELECT
+        server, instance_type, tenancy, processors, cores, logical, cpu_avg, cpu_max, ram_mb, ram_used_avg,
+        ram_used_max, read_ops, write_ops
+    FROM ranked_recommendations WHERE place = 1
+),
+ranked_samples AS (
+    SELECT
+        server, totalnumcpus, totalnumcores, totalnumlogicalprocessors, totalcpuusagepct, totalram_mb, freeram_mb,
+        totaldisksize_gb, totaldiskfreesize_gb, totaldiskreadopspersecond, totaldiskwriteopspersecond,
+        row_number() OVER (PARTITION BY server ORDER BY each."timestamp" DESC, each.row_number DESC) AS age
+    FROM agent_system_performance each
+    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+    WHERE server IS NOT NULL
+),
+samples AS (
+    SELECT
+        server,
+        max(CASE WHEN age = 1 THEN totalnumcpus END) AS processors,
+        max(CASE WHEN age = 1 THEN totalnumcores END) AS cores,
+        max(CASE WHEN age = 1 THEN totalnumlogicalprocessors END) AS logical,
+        avg(totalcpuusagepct) AS cpu_avg,
+        max(totalcpuusagepct) AS cpu_max,
+        max(totalram_mb) AS ram_mb,
+        avg(1e2 * (totalram_mb - freeram_mb) / nullif(totalram_mb, 0)) AS ram_avg,
+        max(1e2 * (totalram_mb - freeram_mb) / nullif(totalram_mb, 0)) AS ram_max,
+        max(CASE WHEN age = 1 THEN totaldisksize_gb END) AS disk_gb,
+        max(
+            CASE
+                WHEN age = 1 THEN 1e2 * (totaldisksize_gb - totaldiskfreesize_gb) / nullif(totaldisksize_gb, 0)
+            END
+        ) AS disk_used,
+        max(totaldiskreadopspersecond) AS read_ops,
+        max(totaldiskwriteopspersecond) AS write_ops
+    FROM ranked_samples
+    GROUP BY server
+),
+-- The three numbers of a processor are only compared if they have the same source.
+counted AS (
+    SELECT server, processors, cores, logical, 1 AS source FROM templates
+    UNION ALL
+    SELECT server, processors, cores, logical, 2 AS source FROM recommendations
+    UNION ALL
+    SELECT server, processors, cores, logical, 3 AS source FROM samples
+    UNION ALL
+    SELECT server, numcpus AS processors, numcores AS cores, CAST(NULL AS bigint) AS logical, 4 AS source
+    FROM performance
+),
+ranked_hardware AS (
+    SELECT server, processors, cores, logical, row_number() OVER (PARTITION BY server ORDER BY source) AS place
+    FROM counted WHERE processors > 0 AND cores > 0
+),
+hardware AS (
+    SELECT
+        server, processors,
+        CASE WHEN cores % processors = 0 THEN CAST(cores / processors AS bigint) END AS cores_per_processor,
+        CASE WHEN logical > 0 AND logical % cores = 0 THEN CAST(logical / cores AS bigint) END AS threads_per_core
+    FROM ranked_hardware WHERE place = 1
+),
+ranked_tags AS (
+    SELECT
+        configurationid AS server, meaning, value,
+        row_number() OVER (PARTITION BY configurationid, meaning ORDER BY place, value) AS place
+    FROM summary_tags JOIN tag_keys ON lower(tag_keys.key) = lower(summary_tags.key)
+    WHERE export_id IN (SELECT exportid FROM summary) AND value IS NOT NULL
+),
+tags AS (
+    SELECT
+        server,
+        max(CASE WHEN meaning = 'environment' THEN value END) AS environment,
+        max(CASE WHEN meaning = 'data center' THEN value END) AS data_center,
+        max(CASE WHEN meaning = 'wave' THEN value END) AS wave,
+        max(CASE WHEN meaning = 'application' THEN value END) AS application
+    FROM ranked_tags WHERE place = 1
+    GROUP BY server
+),
+applications AS (
+    SELECT configid AS server, min(name) AS application, count(DISTINCT named.id) AS applications
+    FROM summary_application_resource_association association
+    JOIN (
+        SELECT application_row.id, application_row.name
+        FROM summary_application application_row
+        WHERE application_row.export_id IN (SELECT exportid FROM summary) AND application_row.name IS NOT NULL
+    ) named ON named.id = association.applicationconfigurationid
+    WHERE association.export_id IN (SELECT exportid FROM summary)
+    GROUP BY configid
+),
+virtual_machines AS (
+    SELECT DISTINCT serverid AS server FROM summary_vmware_info WHERE export_id IN (SELECT exportid FROM summary)
+)
+SELECT
+    servers.id,
+    servers.hostname,
+    servers.osname,
+    servers.osversion,
+    coalesce(
+        servers.hypervisor, agents.hypervisor, CASE WHEN virtual_machines.server IS NOT NULL THEN 'VMware' END
+    ) AS hypervisor,
+    servers.type,
+    agents.agentid,
+    own_addresses.address,
+    coalesce(own_addresses.addresses, 0) AS addresses,
+    coalesce(own_addresses.unique_addresses, 0) AS unique_addresses,
+    hardware.processors,
+    hardware.cores_per_processor,
+    hardware.threads_per_core,
+    coalesce(
+        performance.maxcpuusagepct, templates.cpu_usagepct_max, recommendations.cpu_max, samples.cpu_max
+    ) AS cpu_max,
+    coalesce(
+        performance.avgcpuusagepct, templates.cpu_usagepct_avg, recommendations.cpu_avg, samples.cpu_avg
+    ) AS cpu_avg,
+    coalesce(templates.ram_totalsizeinmb, recommendations.ram_mb, samples.ram_mb, performance.totalram) AS ram_mb,
+    coalesce(
+        1e2 * templates.ram_usedsizeinmb_max / nullif(templates.ram_totalsizeinmb, 0),
+        1e2 * recommendations.ram_used_max / nullif(recommendations.ram_mb, 0),
+        samples.ram_max
+    ) AS ram_max,
+    coalesce(
+        1e2 * (performance.totalram - performance.avgfreeram) / nullif(performance.totalram, 0),
+        1e2 * templates.ram_usedsizeinmb_avg / nullif(templates.ram_totalsizeinmb, 0),
+        1e2 * recommendations.ram_used_avg / nullif(recommendations.ram_mb, 0),
+        samples.ram_avg
+    ) AS ram_avg,
+    coalesce(performance.totaldisksize, samples.disk_gb) AS disk_gb,
+    samples.disk_used,
+    coalesce(
+        performance.maxdiskreadopspersecond, templates.diskreadopspersecond_max, recommendations.read_ops,
+        samples.read_ops
+    ) AS read_ops,
+    coalesce(
+        performance.maxdiskwriteopspersecond, templates.diskwriteopspersecond_max, recommendations.write_ops,
+        samples.write_ops
+    ) AS write_ops,
+    tags.environment,
+    tags.data_center,
+    tags.wave,
+    coalesce(tags.application, applications.application) AS application,
+    coalesce(applications.applications, 0) AS applications,
+    recommendations.instance_type,
+    recommendations.tenancy
+FROM servers
+LEFT JOIN agents ON agents.server = servers.id
+LEFT JOIN own_addresses ON own_addresses.server = servers.id
+LEFT JOIN hardware ON hardware.server = servers.id
+LEFT JOIN performance ON performance.server = servers.id
+LEFT JOIN templates ON templates.server = servers.id
+LEFT JOIN recommendations ON recommendations.server = servers.id
+LEFT JOIN samples ON samples.server = servers.id
+LEFT JOIN tags ON tags.server = servers.id
+LEFT JOIN applications ON applications.server = servers.id
+LEFT JOIN virtual_machines ON virtual_machines.server = servers.id
+ORDER BY servers.id

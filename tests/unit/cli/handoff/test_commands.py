@@ -1,0 +1,275 @@
+"""``handoff`` with rows that are odd, and with files that are in the way."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.handoff.results import EXPORT_COLUMNS, SUMMARY, FakeAthena, pair, server
+from tests.unit.cli.stack import BUCKET, Answer, FakeStack, run
+
+
+@pytest.fixture
+def athena(stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeAthena:
+    monkeypatch.chdir(tmp_path)
+    return FakeAthena(stack)
+
+
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8"), newline="")))
+
+
+def member(name: str, path: str = "transform.zip") -> list[dict[str, str]]:
+    with zipfile.ZipFile(path) as archive:
+        return rows_of(archive.read(name))
+
+
+def report(path: str) -> Any:
+    return json.loads(Path(f"{path}.report.json").read_text("ascii"))
+
+
+def done(*words: str) -> Answer:
+    answer = run("handoff", *words)
+    assert answer.code == 0, answer.err
+    return answer
+
+
+class TestCells:
+    @pytest.mark.parametrize("variant", ["mpa", "discovery-tool"])
+    def test_contents_14_what_was_not_measured_is_empty_and_not_0(self, athena: FakeAthena, variant: str) -> None:
+        athena.servers(server("d-1"))
+
+        done("transform", "--variant", variant)
+
+        (row,) = member("mpa_servers.csv")
+        assert [cell for cell in row.values() if cell] == ["d-1"]
+        empty = report("transform.zip")["emptyCells"]["mpa_servers.csv"]
+        assert len(empty) == len(row) - 1
+        assert set(empty.values()) == {1}
+
+    def test_a_measured_0_is_0(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1", cpu_max=0, cpu_avg="0.0"))
+
+        done("transform")
+
+        (row,) = member("mpa_servers.csv")
+        assert (row["CPU-Peak Utilization"], row["CPU-Average Utilization"]) == ("0", "0")
+
+    @pytest.mark.parametrize("value", ["100.01", "-0.1", "1e300", "Infinity", "NaN"])
+    def test_a_percentage_out_of_range_is_left_empty_and_reported(self, athena: FakeAthena, value: str) -> None:
+        athena.servers(server("d-1", cpu_max=value, cpu_avg="99.999", disk_used=100))
+
+        answer = done("transform")
+
+        (row,) = member("mpa_servers.csv")
+        assert row["CPU-Peak Utilization"] == ""
+        assert (row["CPU-Average Utilization"], row["Storage-Utilization"]) == ("100", "100")
+        assert report("transform.zip")["outOfRange"] == {"mpa_servers.csv": {"CPU-Peak Utilization": 1}}
+        assert (
+            "Left empty in mpa_servers.csv, because the value is out of range: CPU-Peak Utilization (1)" in answer.err
+        )
+
+    @pytest.mark.parametrize(
+        "name", ['"', "a,b", "a\r\nb", "=1+1", "\x00\x1b[31m", "\ufeffx", "サーバ", "x" * 200_000, "a\u2028b", " a "]
+    )
+    def test_contents_14_hostile_names_survive(self, athena: FakeAthena, name: str) -> None:
+        athena.servers(server("d-1", hostname=name), server("d-2", hostname=name))
+
+        answer = done("transform")
+
+        assert [row["Hostname"] for row in member("mpa_servers.csv")] == [name, name]
+        assert "\x1b" not in answer.err + answer.out
+
+    def test_the_graph_for_people_guards_formulas(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"), server("d-2"))
+        athena.connections(pair("d-1", "d-2", source_host="=1+1", target_host="a\tb"))
+
+        answer = done("graph")
+
+        (row,) = rows_of(Path("graph.csv").read_bytes())
+        assert (row["Source Name"], row["Target Name"]) == ("'=1+1", "a\\tb")
+        assert "Cells that begin like a formula of a spreadsheet: 1. An apostrophe is before each." in answer.err
+
+    def test_an_address_that_is_none_is_left_empty(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"), server("d-2"))
+        athena.connections(pair("d-1", "d-2", source_address="unknown", target_address="fd00::1"))
+
+        done("transform")
+
+        (row,) = member("network_connections.csv")
+        assert (row["Source Server IP Address"], row["Target Server IP Address"]) == ("", "fd00::1")
+
+    @pytest.mark.parametrize(
+        ("names", "platform"),
+        [
+            ({"osname": "WindowsOS - Microsoft Windows Server 2012"}, "Windows"),
+            ({"osname": "Red Hat Enterprise Linux 7 (64-bit)"}, "Linux"),
+            ({"osname": "CentOS 4/5"}, "Linux"),
+            ({"osversion": "Ubuntu 22.04"}, "Linux"),
+            ({"osname": "FreeBSD (64-bit)"}, ""),
+            ({}, ""),
+        ],
+    )
+    def test_platforms_of_mgn(self, athena: FakeAthena, names: dict[str, str], platform: str) -> None:
+        athena.servers(server("d-1", address="10.0.0.1", **names))
+
+        done("mgn")
+
+        (row,) = rows_of(Path("mgn.csv").read_bytes())
+        assert row["mgn:server:platform"] == platform
+
+    @pytest.mark.parametrize(
+        ("tenancy", "expected"),
+        [("Shared", "default"), ("Dedicated Host", "host"), ("Dedicated", "dedicated"), ("", "")],
+    )
+    def test_tenancies_of_mgn(self, athena: FakeAthena, tenancy: str, expected: str) -> None:
+        athena.servers(server("d-1", address="10.0.0.1", instance_type="m5.large", tenancy=tenancy))
+
+        done("mgn")
+
+        (row,) = rows_of(Path("mgn.csv").read_bytes())
+        assert row["mgn:launch:placement:tenancy"] == expected
+
+    @pytest.mark.parametrize("name", ["", "a b", "=1", "büro", "-a", "a..b", "x" * 64])
+    def test_a_server_without_an_address_or_a_name_is_left_out_of_mgn(self, athena: FakeAthena, name: str) -> None:
+        athena.servers(server("d-1", hostname=name), server("d-2", hostname="web-1.example.com"))
+
+        answer = done("mgn", "-o", "json")
+
+        (row,) = rows_of(Path("mgn.csv").read_bytes())
+        assert row["mgn:server:user-provided-id"] == "d-2"
+        reason = "neither an IPv4 address of its own nor a host name that DNS allows"
+        assert report("mgn.csv")["servers"]["leftOut"] == {reason: 1}
+        assert answer.json == [
+            {"what": "servers", "count": 1},
+            {"what": "servers left out", "count": 1, "reason": reason},
+        ]
+
+
+class TestFiles:
+    def test_contents_14_nothing_is_left_if_a_file_has_not_its_form(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"), server("d-1"))
+
+        answer = run("handoff", "transform")
+
+        assert (answer.code, "were not written: mpa_servers.csv, row 2" in answer.err) == (255, True), answer.err
+        assert list(Path().iterdir()) == []
+
+    def test_an_interrupt_leaves_nothing(self, athena: FakeAthena) -> None:
+        athena.interrupted = "connections"
+
+        answer = run("handoff", "transform")
+
+        assert (answer.code, "Interrupted." in answer.err) == (130, True)
+        assert list(Path().iterdir()) == []
+
+    @pytest.mark.parametrize("there", ["transform.zip", "transform.zip.report.json"])
+    def test_a_file_or_report_that_is_there_is_kept_and_no_query_runs(self, athena: FakeAthena, there: str) -> None:
+        Path(there).write_text("mine")
+
+        answer = run("handoff", "transform")
+
+        assert (answer.code, f"{there} exists." in answer.err) == (2, True)
+        assert Path(there).read_text() == "mine"
+        assert athena.statements == []
+
+    @pytest.mark.parametrize(
+        ("to", "message"),
+        [
+            ("", "is a folder"),
+            ("none/a.zip", "There is no folder none"),
+            ("s3://b", "is not the name of an object"),
+            ("s3://bucket/", "is not the name of an object"),
+            ("s3://bucket/folder/", "is not the name of an object"),
+        ],
+    )
+    def test_places_that_are_none(self, athena: FakeAthena, to: str, message: str) -> None:
+        answer = run("handoff", "transform", "--to", to or ".")
+
+        assert (answer.code, message in answer.err) == (2, True), answer.err
+        assert athena.statements == []
+
+    def test_an_object_is_written_once(self, athena: FakeAthena, stack: FakeStack) -> None:
+        words = ("mgn", "--to", f"s3://{BUCKET}/handoff/mgn.csv")
+        athena.servers(server("d-1", address="10.0.0.1"))
+
+        done(*words)
+        again = run("handoff", *words)
+
+        assert (again.code, "exists. Name another" in again.err) == (2, True), again.err
+        done(*words, "--overwrite")
+        found = stack.s3.get_object(Bucket=BUCKET, Key="handoff/mgn.csv")
+        assert (found["ContentType"], len(rows_of(found["Body"].read()))) == ("text/csv; charset=utf-8", 1)
+        assert list(Path().iterdir()) == []
+
+    def test_a_dry_run_needs_no_place(self, athena: FakeAthena) -> None:
+        answer = done("transform", "--dry-run", "--to", f"s3://{BUCKET}/x.zip")
+
+        assert "Nothing was written: --dry-run." in answer.err
+        assert list(Path().iterdir()) == []
+
+
+class TestExports:
+    def test_the_age_of_the_data_is_said(self, athena: FakeAthena) -> None:
+        truncated = {"kind": "agent", "exportid": "export-2", "istruncated": "true", "agentid": "o-1"}
+        rows = [SUMMARY, {**truncated, "exportrequesttime": "2026-01-01 00:00:00"}]
+        athena.gives("exports", EXPORT_COLUMNS, rows)
+
+        answer = done("transform")
+
+        data = report("transform.zip")["data"]
+        assert data["summary"]["requestedAt"] == "2026-01-14T00:00:00Z"
+        assert data["recommendations"] is None
+        assert (data["agents"]["exports"], data["agents"]["truncated"]) == (1, 1)
+        assert "no recommendations; exports of agents: 1, the oldest" in answer.err
+        assert "days old, 1 truncated." in answer.err
+
+    def test_without_a_summary_there_is_nothing_to_write(self, athena: FakeAthena) -> None:
+        athena.gives("exports", EXPORT_COLUMNS, [])
+
+        answer = run("handoff", "graph", "--as-of", "2026-01-01")
+
+        assert answer.code == 1
+        assert "no summary until 2026-01-01 23:59:59 UTC that is not truncated" in answer.err
+
+    def test_the_settings_are_in_every_query(self, athena: FakeAthena) -> None:
+        words = (
+            "--export",
+            "export-1",
+            "--environment-tag",
+            "stage",
+            "--data-center-tag",
+            "dc",
+            "--data-center-tag",
+            "site",
+        )
+
+        done("transform", *words)
+
+        assert len(athena.statements) == 3
+        for sql in athena.statements:
+            assert "VALUES ('export-1')" in sql
+            assert "('environment', 'stage', 0), ('data center', 'dc', 0), ('data center', 'site', 1)" in sql
+
+    def test_tags_are_also_named_by_variables(self, athena: FakeAthena) -> None:
+        answer = run("handoff", "mgn", env={"DISCOVERY_EXPORTS_WAVE_TAG": "batch group"})
+
+        assert answer.code == 0, answer.err
+        assert "('wave', 'batch', 0), ('wave', 'group', 1)" in athena.statements[1]
+
+    @pytest.mark.parametrize("account", ["1", "12345678901x", "١٢٣٤٥٦٧٨٩٠١٢"])
+    def test_an_account_has_12_digits(self, athena: FakeAthena, account: str) -> None:
+        answer = run("handoff", "mgn", "--account", account)
+
+        assert (answer.code, "Write its 12 digits" in answer.err, athena.statements) == (2, True, [])
+
+
+def test_the_group_alone_prints_its_help(stack: FakeStack) -> None:
+    answer = run("handoff")
+
+    assert answer.code == 2
+    assert all(f"\n  {name} " in answer.out for name in ("transform", "mgn", "graph"))
