@@ -15,6 +15,7 @@ AWSCLI := .venv-awscli
 BENCH := .venv-bench
 JUDGES := .venv-judges
 CHECKOV := .venv-checkov
+BROWSER := .venv-browser
 RUN := $(VENV)/bin/python -m
 # `uv venv` needs no pip. With `--only-binary`, installing a package runs none of its code.
 UV := $(RUN) tools.uv
@@ -22,7 +23,7 @@ UV_INSTALL := $(UV) pip install --quiet --require-hashes --only-binary :all:
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
 # The first must be first: the next two contain it.
 LOCKS := functions/requirements requirements requirements-dev local/requirements examples/requirements \
-  benchmarks/requirements tests/judges/requirements tools/checkov/requirements
+  benchmarks/requirements tests/judges/requirements tests/browser/requirements tools/checkov/requirements
 # The packages of the Lambda asset for each architecture of Lambda, which this machine need not have.
 LAMBDA_PACKAGES := .lambda/arm64/requirements.txt .lambda/x86_64/requirements.txt
 
@@ -30,6 +31,7 @@ LAMBDA_PACKAGES := .lambda/arm64/requirements.txt .lambda/x86_64/requirements.tx
 DEPLOYING := $(VENV)/installed $(LAMBDA_PACKAGES) node_modules/installed
 LOCAL_AWS := $(DEPLOYING) $(MINISTACK)/installed
 JUDGING := $(DEPLOYING) $(JUDGES)/dynamodb/installed
+BROWSING := $(BROWSER)/installed node_modules/installed chromium
 
 NOT_LOCAL := [ -z "$$DISCOVERY_EXPORTS_DOUBLE" ] || { \
   echo "This shell uses the local AWS (.local/env). Use another shell to deploy." >&2; exit 1; }
@@ -51,7 +53,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov check format bench bench-polling \
+.PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov chromium check format bench bench-polling \
   bench-cold-start bench-handoff bench-help bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
@@ -83,7 +85,7 @@ format: setup ## Format the code, and fix what the linter can fix
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) ## Run all tests, on local AWSs of their own; about 15 minutes
+test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; about 15 minutes
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 fuzz: setup ## Run the fuzz tests with many examples; 10 minutes; FUZZ_EXAMPLES=n of each test, SEED=n draws others
@@ -194,7 +196,7 @@ define needs_node
 endef
 
 # An environment whose Python no longer exists, for example after an upgrade, is also created again.
-.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES) $(CHECKOV),$(if $(realpath $(env)/bin/python),,$(env)/installed))
+.PHONY: $(foreach env,$(VENV) $(MINISTACK) $(AWSCLI) $(BENCH) $(JUDGES) $(CHECKOV) $(BROWSER),$(if $(realpath $(env)/bin/python),,$(env)/installed))
 
 # pip installs only uv, from its lines in the lock file. uv installs everything else in a fraction of the time. The command
 # of the package runs from the checkout.
@@ -224,7 +226,8 @@ $(AWSCLI)/installed: examples/requirements.txt
 $(BENCH)/installed: benchmarks/requirements.txt
 $(JUDGES)/installed: tests/judges/requirements.txt
 $(CHECKOV)/installed: tools/checkov/requirements.txt
-$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed $(JUDGES)/installed $(CHECKOV)/installed: | $(VENV)/installed
+$(BROWSER)/installed: tests/browser/requirements.txt
+$(MINISTACK)/installed $(AWSCLI)/installed $(BENCH)/installed $(JUDGES)/installed $(CHECKOV)/installed $(BROWSER)/installed: | $(VENV)/installed
 	@echo "Setting up $(@D) from $<"
 	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(@D)
 	@$(UV_INSTALL) --python $(@D) -r $<
@@ -237,6 +240,13 @@ $(JUDGES)/dynamodb/installed: tests/judges/dynamodb_jar.py $(JUDGES)/installed
 
 node_modules/installed: package-lock.json
 	$(needs_node)
-	@echo "Setting up the CDK CLI and JSONata in node_modules"
+	@echo "Setting up the CDK CLI, JSONata and axe in node_modules"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# Without a browser, its tests fail with the line that installs one: only root may do so.
+chromium:
+	@for name in chromium google-chrome; do ! command -v $$name >/dev/null || exit 0; done; \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	  echo "Installing Chromium with apt-get"; export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq install --no-install-recommends chromium; } >/dev/null || true

@@ -1,6 +1,7 @@
 """Report run: count the outcomes of a run, write its report, and return the run's output."""
 
 import json
+from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -8,12 +9,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
 from exports.errors import ServiceError
-from exports.keys import plan_key, report_key
+from exports.keys import STATUS_PAGE, plan_key, report_key
 from exports.outcomes.events import NOT_FOUND_EVENT, EventPublisher, NotFound
 from exports.outcomes.outcome import Outcome
+from exports.page.status_page import PERIOD, StatusPage, render
+from exports.retry import RetryPolicy
 from exports.workflow.reporting import Report, batch_failures, batch_results
 
 logger = dependencies.logger
+
+PAGE_TIME = timedelta(minutes=2)
+"""More than the status page can take: the reads, the last of which may be retried, and one attempt to write it."""
 
 
 @dependencies.lambda_handler
@@ -22,6 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     Raises ServiceError if the report is written and an event could not be published, as long as ``event["mayRetry"]``:
     after the report, nothing would publish the event of an outcome that is not settled. The last attempt fails nothing.
+    The status page is written last, because the run needs it least.
     """
     run_id, bucket = event["execution"]["Name"], dependencies.settings().bucket
     logger.append_keys(run_id=run_id)
@@ -45,6 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if report.not_found:
         _announce_not_found(report, plan["run"].get("correlationId"), publisher)
     _raise_failure(publisher, may_retry)
+    _write_status_page(context)
     result: dict[str, Any] = {"output": report.output()}
     if plan["run"].get("onFailure", "fail") == "fail" and not report.all_stored:
         result["failure"] = json.dumps({"counts": report.counts, "report": report.uri})
@@ -55,6 +63,31 @@ def _raise_failure(publisher: EventPublisher, may_retry: bool) -> None:
     """Raise the error of an event that was not published, if a retry is possible and may help."""
     if publisher.failure and publisher.failure.repeatable and may_retry:
         raise publisher.failure
+
+
+def _write_status_page(context: LambdaContext) -> None:
+    """Write the status page over. If that fails, the run does not: the next run writes the page again."""
+    if dependencies.time_left(context) < PAGE_TIME:
+        logger.warning("status page not written", error="OutOfTime")
+        return
+    try:
+        settings, now = dependencies.settings(), dependencies.utc_now()
+        page = StatusPage(
+            settings.stack,
+            settings.discovery_account,
+            settings.discovery_region,
+            now,
+            settings.late_after,
+            dependencies.catalog_index().read(now - PERIOD),
+        )
+        html = render(page)
+        dependencies.bucket().with_retry_policy(RetryPolicy(attempts=1)).put_page(STATUS_PAGE, html)
+    except ServiceError as error:
+        logger.warning("status page not written", error=error.code)
+    except Exception:
+        logger.exception("status page not written")
+    else:
+        logger.info("status page written", bytes=len(html))
 
 
 def _announce_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:

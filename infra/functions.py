@@ -21,7 +21,7 @@ from .notifications import SOURCE
 from .permissions import Permission, acknowledge, make_role
 from .settings.dataset import environment_text
 from .settings.settings import Architecture, FunctionName, Settings
-from .storage import Storage
+from .storage import INDEX, Storage
 
 SERVICE = "discovery-exports"
 METRICS_NAMESPACE = f"DiscoveryExports/{Aws.STACK_NAME}"
@@ -154,16 +154,24 @@ class Functions(Construct):
         )
 
     def _report_run(self) -> lambda_.Function:
-        """The report is a file in the storage, as it may be larger than the memory."""
+        """The report is a file in the storage, as it may be larger than the memory. The status page reads the index."""
         return self._function(
             "ReportRun",
             "Writes the report of a run and returns its output",
             storage=Size.gibibytes(1),
             timeout=Duration.minutes(5),
-            environment=self._event_environment(),
+            environment={
+                **self._event_environment(),
+                "STACK_NAME": Aws.STACK_NAME,
+                "LATE_AFTER_HOURS": str(self._settings.late_after_hours),
+            },
             permissions=[
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+                self._query_permission(),
                 self._on_objects("runs/*", actions=["s3:GetObject", "s3:PutObject"]),
+                Permission(
+                    actions=["s3:PutObject"], resources=[self._storage.bucket.arn_for_objects("status/index.html")]
+                ),
                 self._publish_permission(),
             ],
         )
@@ -271,6 +279,9 @@ class Functions(Construct):
 
     def _on_table(self, *actions: str) -> Permission:
         return Permission(actions=actions, resources=[self._storage.table.table_arn])
+
+    def _query_permission(self) -> Permission:
+        return Permission(actions=["dynamodb:Query"], resources=[f"{self._storage.table.table_arn}/index/{INDEX}"])
 
     def _on_objects(self, *patterns: str, actions: Sequence[str]) -> Permission:
         return Permission(

@@ -32,6 +32,7 @@ DATA = (
     "exports/outcomes/coverage_event.schema.json",
     "exports/outcomes/export_event.schema.json",
     "exports/outcomes/not_found_event.schema.json",
+    "exports/page/page.css",
     "exports/workflow/run_input.schema.json",
 )
 CODE = {".py", ".json"}

@@ -15,6 +15,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 """
 
 
+INDEX = "ByStatus"
 EXPIRES_AT = "expiresAt"
 """Attribute of items that DynamoDB deletes after a time: those of exports that were not found."""
 
@@ -63,7 +64,13 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self._access_logs(),
             server_access_logs_prefix="exports/",
-            lifecycle_rules=[self._cleanup(), self._expiring_work(), self._expiring_queries(), *self._expiring_data()],
+            lifecycle_rules=[
+                self._cleanup(),
+                self._expiring_work(),
+                self._expiring_queries(),
+                self._expiring_pages(),
+                *self._expiring_data(),
+            ],
             removal_policy=RETAINED,
         )
 
@@ -93,6 +100,10 @@ class Storage(Construct):
             expiration=Duration.days(30),
             noncurrent_version_expiration=Duration.days(1),
         )
+
+    def _expiring_pages(self) -> s3.LifecycleRule:
+        """Each run writes the status page over. Only the current one is of use."""
+        return s3.LifecycleRule(id="ExpiringPages", prefix="status/", noncurrent_version_expiration=Duration.days(1))
 
     def _expiring_data(self) -> list[s3.LifecycleRule]:
         return [
@@ -151,9 +162,9 @@ class Storage(Construct):
         return table
 
     def _by_status(self) -> dynamodb.GlobalSecondaryIndexPropsV2:
-        """For operators: which exports are not settled, and since when."""
+        """For operators and for the status page: which exports are not settled, and since when."""
         return dynamodb.GlobalSecondaryIndexPropsV2(
-            index_name="ByStatus",
+            index_name=INDEX,
             partition_key=dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="firstSeenAt", type=dynamodb.AttributeType.STRING),
         )

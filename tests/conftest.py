@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from exports import redaction
 from tests.local.session import SharedAws
 
-SUITES = ("unit", "infra", "fuzz", "slow", "faults", "judges", "local")
+SUITES = ("unit", "infra", "fuzz", "slow", "faults", "judges", "browser", "local")
 ALONE = "alone: changes or counts what all tests on a local AWS share, so that no other test may run there meanwhile"
 CASES = "cases"
 SHARED_AWS = pytest.StashKey[SharedAws]()
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _position(item: pytest.Item) -> int:
     suite = suite_of(item.nodeid)
     if suite != "local":
-        return {"infra": 2, "judges": 2, "slow": 3, "faults": 3}.get(suite, 4)
+        return {"infra": 2, "judges": 2, "browser": 2, "slow": 3, "faults": 3}.get(suite, 4)
     if runs_alone(item.path):
         return 1 if item.path.name == "test_secret.py" else 0
     return 5 if item.path.name == "test_other_account.py" else 6
@@ -82,7 +82,7 @@ class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimpor
         file, suite = nodeid.partition("::")[0], suite_of(nodeid)
         if suite == "local" and runs_alone(self.config.rootpath / file):
             return "alone"
-        return {"infra": "infra", "judges": "judges", "slow": file, "local": file}.get(suite, nodeid)
+        return {"infra": "infra", "judges": "judges", "browser": file, "slow": file, "local": file}.get(suite, nodeid)
 
 
 @pytest.fixture

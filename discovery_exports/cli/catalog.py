@@ -210,20 +210,10 @@ def exit_code_of(statuses: Iterable[str]) -> ExitCode:
 
 
 def why(item: Item) -> str:
-    """Why the export has its status, as far as the item tells: the service's message, a reason, or what is missing."""
-    outcome = outcome_of(item)
-    if outcome is Outcome.FAILED:
-        return str(item.get("statusMessage") or "")
-    if outcome is not None:
-        unlisted = "the service does not list it" if outcome is Outcome.NOT_FOUND else ""
-        return str(item.get("reason") or unlisted)
-    if error := item.get("lastError"):
-        return f"the last attempt to store it ended with {error}"
-    if item.get("claimedBy"):
-        return f"is being stored by the run {item['claimedBy']}"
-    if item.get("exportStatus") == "SUCCEEDED":
-        return "finished in the service, waits to be stored"
-    return "in progress in the service"
+    """Why the export has its status, as far as the item tells."""
+    from exports.outcomes.rows import Row
+
+    return Row(item).why
 
 
 def newest_first(items: Iterable[Item]) -> list[Item]:

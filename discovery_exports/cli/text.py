@@ -1,29 +1,8 @@
 """Text of others on a terminal and in spreadsheets."""
 
 import re
-import unicodedata
 
-
-def printable(text: str, keep: str = "") -> str:
-    r"""``text`` with every character that is not shown as itself replaced by its escape, such as ``\x1b``.
-
-    These are the control characters (C0, C1), line and paragraph separators, halves of surrogate pairs, unassigned and
-    private characters, and all format characters, among them those that change the direction of text: a name from an
-    export must not move the cursor, change colors or the title of the window, or look like another name. ``keep`` lists
-    characters that stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each in keep or _is_shown(each) else _escape(each) for each in text)
-
-
-def _is_shown(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
-
+from exports.text import printable as printable  # it is also imported from here
 
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 # Spreadsheets also take the full-width forms.

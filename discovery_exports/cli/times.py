@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from discovery_exports.cli.failures import Misused
+from exports.text import short_bytes as short_bytes  # both are also imported from here
+from exports.text import short_duration as short_duration
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 LONGEST = timedelta(days=3650)
@@ -52,20 +54,3 @@ def short_time(text: object) -> str:
         return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return str(text)
-
-
-def short_duration(duration: timedelta) -> str:
-    """The two largest units, such as ``2 d 3 h``, ``5 min 20 s`` or ``8 s``."""
-    seconds = max(0, int(duration.total_seconds()))
-    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
-    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count or unit == parts[first][1])
-
-
-def short_bytes(count: float) -> str:
-    """Such as ``512 B``, ``1.5 kB`` or ``2.0 GB``: powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

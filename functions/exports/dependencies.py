@@ -19,6 +19,7 @@ from exports.aws.discovery import DiscoveryService, discovery_client
 from exports.errors import ExportsError, ServiceError
 from exports.keys import batch_key
 from exports.outcomes.catalog import Catalog
+from exports.outcomes.catalog_index import CatalogIndex
 from exports.outcomes.events import EventPublisher
 from exports.outcomes.metrics import measure, record_call
 from exports.outcomes.recorder import OutcomeRecorder
@@ -36,6 +37,8 @@ logger = Logger(json_serializer=lambda record: json.dumps(redaction.redact_value
 T = TypeVar("T")
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
+PAGE_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=5)
+"""For reads of the status page, without which a run ends as well."""
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 """For DynamoDB and EventBridge. If the last attempt fails, the invocation fails and the workflow retries it."""
 
@@ -121,6 +124,11 @@ def catalog() -> Catalog:
     return Catalog(
         client, config.table, account=config.discovery_account, region=config.discovery_region, clock=utc_now
     )
+
+
+@cached_client
+def catalog_index() -> CatalogIndex:
+    return CatalogIndex(session().client("dynamodb", config=PAGE_CONFIG), settings().table, clock=utc_now)
 
 
 @cached_client

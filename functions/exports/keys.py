@@ -48,6 +48,10 @@ class Keys:
         return f"requested_month={self.requested_month}"
 
 
+STATUS_PAGE = "status/index.html"
+"""The page that each run writes over: the only key whose object depends on more than an export or a run."""
+
+
 def batch_key(run_id: str, number: int) -> str:
     return f"runs/{run_id}/batches/{number:05d}.json"
 

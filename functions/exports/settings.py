@@ -54,6 +54,10 @@ def _minutes(text: str) -> timedelta:
     return timedelta(minutes=_number(text))
 
 
+def _hours(text: str) -> timedelta:
+    return timedelta(hours=_number(text))
+
+
 def _days(text: str) -> timedelta | None:
     return timedelta(days=_number(text)) if text else None
 
@@ -72,6 +76,7 @@ class Settings:
     table_arn = _Variable("TABLE_ARN", str)
     bucket = _Variable("BUCKET_NAME", str)
     event_bus = _Variable("EVENT_BUS_NAME", str)
+    stack = _Variable("STACK_NAME", str)
     account = _Variable("ACCOUNT_ID", str)
     """The account of the stack, which owns the bucket."""
     discovery_account = _Variable("DISCOVERY_ACCOUNT_ID", str)
@@ -93,6 +98,8 @@ class Settings:
     not_found_grace = _Variable("NOT_FOUND_GRACE_SECONDS", _seconds)
     deadline = _Variable("DEADLINE_MINUTES", _minutes)
     sweep_deadline = _Variable("SWEEP_DEADLINE_MINUTES", _minutes)
+    late_after = _Variable("LATE_AFTER_HOURS", _hours)
+    """The age from which an export that is not settled is late."""
     sweep_max_age = _Variable("SWEEP_MAX_AGE_DAYS", _days, "")
     store_budget = _Variable("STORE_BUDGET_SECONDS", _seconds)
     download_hosts = _Variable("DOWNLOAD_HOSTS", _names, "")

@@ -129,7 +129,7 @@ def test_asset_contains_only_code_and_data(assets: Mapping[Architecture, Path], 
     """Far below Lambda's limit of 250 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
     files = [path for path in assets[architecture].rglob("*") if path.is_file()]
 
-    assert {path.suffix for path in files} - {".pyc"} == {".py", ".json", ".so"}
+    assert {path.suffix for path in files} - {".pyc"} == {".py", ".json", ".css", ".so"}
     assert not [path for path in assets[architecture].iterdir() if path.suffix == ".dist-info" or path.name == "bin"]
     assert sum(path.stat().st_size for path in files) < 60_000_000
 
@@ -181,7 +181,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_file_of_the_functions_in_git_is_taken() -> None:
     """Nothing that the functions need is left out: a new data file belongs into ``DATA``. None of them is unused."""
-    command = ["git", "ls-files", "--", "*.py", "*.json"]
+    command = ["git", "ls-files", "--", "*.py", "*.json", "*.css"]
     listed = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=True)
 
     assert {*listed.stdout.split()} - {name for name, _ in lambda_files.own_files()} == set()
@@ -344,7 +344,7 @@ def test_lambda_may_read_every_file_whatever_the_umask(tmp_path: Path, monkeypat
     paths = list((tmp_path / "asset").rglob("*"))
     assert {path.stat().st_mode & 0o7777 for path in paths if path.is_dir()} == {0o755}
     found = {(path.suffix, path.stat().st_mode & 0o7777) for path in paths if path.is_file()}
-    assert found == {(suffix, 0o644) for suffix in (".py", ".json", ".so", ".pyc")}
+    assert found == {(suffix, 0o644) for suffix in (".py", ".json", ".css", ".so", ".pyc")}
 
 
 def test_asset_outlives_a_synthesis_without_staging(tmp_path: Path) -> None:

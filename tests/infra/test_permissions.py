@@ -64,6 +64,8 @@ ALLOWED = {
         "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
         "s3:GetObject on <Storage/Bucket.Arn>/runs/*",
         "s3:PutObject on <Storage/Bucket.Arn>/runs/*",
+        "dynamodb:Query on <Storage/Catalog.Arn>/index/ByStatus",
+        "s3:PutObject on <Storage/Bucket.Arn>/status/index.html",
         EVENTS,
     ],
     "Workflow/Role": [

@@ -81,8 +81,18 @@ def test_only_temporary_objects_expire_by_default(template: Template) -> None:
         "Tidying": (None, None),
         "ExpiringWork": ("work/", 30),
         "ExpiringQueries": ("queries/", 30),
+        "ExpiringPages": ("status/", None),
     }
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+def test_earlier_status_pages_expire_after_a_day(template: Template) -> None:
+    rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
+    (rule,) = (rule for rule in rules if rule.get("Prefix") == "status/")
+
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert rule["Status"] == "Enabled"
+    assert "ExpirationInDays" not in rule
 
 
 def test_retention_settings_are_applied() -> None:
@@ -93,7 +103,15 @@ def test_retention_settings_are_applied() -> None:
     rules = template.properties("Storage/Bucket")["LifecycleConfiguration"]["Rules"]
 
     expiring = {rule.get("Prefix"): rule.get("ExpirationInDays") for rule in rules}
-    assert expiring == {None: None, "work/": 30, "queries/": 30, "raw/": 30, "data/": 400, "tables/": 400}
+    assert expiring == {
+        None: None,
+        "work/": 30,
+        "queries/": 30,
+        "status/": None,
+        "raw/": 30,
+        "data/": 400,
+        "tables/": 400,
+    }
     assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
     assert {log["Properties"]["RetentionInDays"] for log in template.of_type("AWS::Logs::LogGroup").values()} == {365}
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from exports.keys import STATUS_PAGE
 from exports.model import IN_PROGRESS, utc_text
 from exports.s3.multipart import Upload, part_size_for
 from local.stack.aws import LocalAws
@@ -129,6 +130,7 @@ class RoleScenario:
             self.a_sweep_is_planned,
             self.a_failed_export_is_settled_and_published,
             self.a_batch_that_could_not_be_settled_is_reported,
+            self.the_status_page_is_written_by_each_run,
             self.a_small_export_is_stored_and_existing_objects_are_accepted,
             self.a_large_upload_is_resumed_and_other_uploads_are_aborted,
             self.the_raw_object_of_a_damaged_export_is_kept_and_later_replaced,
@@ -149,6 +151,10 @@ class RoleScenario:
         self._manual_run.plan(exportIds=[export_id])
         counts = self._manual_run.report({"batch": 1, "error": "States.Timeout", "cause": ""})
         return counts == {"NOT_STORED": 1} and self._published([export_id])
+
+    def the_status_page_is_written_by_each_run(self) -> bool:
+        export_id = self._service.has(outcome="FAILED")
+        return self._settled([export_id]) == {"FAILED": 1} and export_id in self._stack.body(STATUS_PAGE).decode()
 
     def a_small_export_is_stored_and_existing_objects_are_accepted(self) -> bool:
         export_id = self._service.has(kind="agent")

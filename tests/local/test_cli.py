@@ -365,9 +365,22 @@ def test_an_operator_needs_the_policy_of_the_examples_and_no_more(
         "outputs": operator("outputs").returncode,
         "get": operator("get", stored, "-d", str(tmp_path / "files")).returncode,
         "raw": operator("get", stored, "--raw", "-d", str(tmp_path / "raw")).returncode,
+        "page": operator("page", "--file", str(tmp_path / "page.html")).returncode,
+        "link": operator("page", "--link", "1m").returncode,
     }
 
-    ends = {"watch": 1, "status": 1, "list": 0, "show": 0, "again": 1, "outputs": 0, "get": 0, "raw": 0}
+    ends = {
+        "watch": 1,
+        "status": 1,
+        "list": 0,
+        "show": 0,
+        "again": 1,
+        "outputs": 0,
+        "get": 0,
+        "raw": 0,
+        "page": 0,
+        "link": 0,
+    }
     assert codes == ends
     # The emulator checks another action for GetFunctionConcurrency: docs/local-aws.md.
     assert set(re.findall(r"no permission for (\w+)", operator("doctor").stdout)) == {"GetFunctionConcurrency"}

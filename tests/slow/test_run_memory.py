@@ -36,6 +36,8 @@ CHILD = {
     "DISCOVERY_REGION": "us-west-2",
     "DEADLINE_MINUTES": "720",
     "SWEEP_DEADLINE_MINUTES": "55",
+    "STACK_NAME": "DiscoveryExports",
+    "LATE_AFTER_HOURS": "24",
 }
 
 FAKES = """
@@ -44,6 +46,7 @@ from pathlib import Path
 from exports import dependencies
 from exports.aws.discovery import DiscoveryService
 from exports.outcomes.catalog import Catalog
+from exports.outcomes.catalog_index import CatalogIndex
 
 exports, message = int(sys.argv[1]), sys.argv[2]
 ids = [f"export-{number:036d}" for number in range(exports)]
@@ -62,12 +65,31 @@ class DynamoDB:
         }
         return {name: {"S": text} for name, text in texts.items()}
 
+class Index:
+    def query(self, **request):
+        status = request["ExpressionAttributeValues"][":status"]["S"]
+        if "Select" in request:
+            return {"Count": 1000, "LastEvaluatedKey": {}}
+        items = [self.item(f"{status}-{number:0190d}", status) for number in range(request["Limit"])]
+        return {"Items": items, "LastEvaluatedKey": {}}
+
+    def item(self, export_id, status):
+        time = dependencies.utc_now().isoformat()
+        texts = dict.fromkeys(("reason", "statusMessage", "lastError", "claimedBy"), "".join(message))
+        times = {**dict.fromkeys(("firstSeenAt", "settledAt"), time), "exportRequestTime": "2026-01-01T00:00:00Z"}
+        return {name: {"S": text} for name, text in {"exportId": export_id, "status": status, **texts, **times}.items()}
+
+index = CatalogIndex(Index(), "catalog", clock=dependencies.utc_now)
+dependencies.catalog_index = lambda: index
 catalog = Catalog(DynamoDB(), "catalog", account="111122223333", region="us-west-2", clock=dependencies.utc_now)
 dependencies.catalog = lambda: catalog
 run = {"id": "run-1", "startedAt": "2026-11-23T09:00:00Z", "deadline": "2026-11-23T21:00:00Z", "onFailure": "fail"}
 
 class Context:
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "x"
+
+    def get_remaining_time_in_millis(self):
+        return 300_000
 
 def finish(result, **more):
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -91,13 +113,20 @@ class Bucket:
         if exports <= 1000:
             self.document = json.load(file)
 
+    def with_retry_policy(self, retry_policy):
+        return self
+
+    def put_page(self, key, page):
+        self.page = len(page)
+
 bucket = Bucket()
 dependencies.bucket = lambda: bucket
 dependencies.events = lambda: None
 import report_run
 batches = [{"batch": number + 1, "pending": 0} for number in range(exports // 100)]
 result = report_run.handler({"execution": {"Name": "run-1"}, "batches": batches}, Context())
-finish(result, size=bucket.size, entries=bucket.entries, document=getattr(bucket, "document", None))
+finish(result, size=bucket.size, entries=bucket.entries, page=bucket.page,
+       document=getattr(bucket, "document", None))
 """
 
 PLAN_RUN = """
@@ -148,6 +177,15 @@ def test_report_of_100_000_exports_with_long_messages_needs_little_memory() -> N
     assert 200 * 10**6 < report["size"] < STORAGE
     assert report["peak"] + LAMBDA_RUNTIME < MEMORY
     assert report["peak"] - measured(REPORT_RUN, 1000, "FAILED")["peak"] < 40 * 10**6
+
+
+def test_status_page_of_long_messages_needs_little_memory() -> None:
+    """With 500 exports of every status, all late or not stored, and as many more."""
+    report = measured(REPORT_RUN, 1000, "FAILED")
+
+    print(report["peak"], report["page"])
+    assert 150_000 < report["page"] < 300_000
+    assert report["peak"] + LAMBDA_RUNTIME < MEMORY
 
 
 def test_output_of_a_run_with_long_messages_fits_into_a_state() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 import report_run
 from exports import dependencies
 from exports.errors import ServiceError
+from exports.outcomes.catalog_index import STATUSES, StatusItems
 from exports.outcomes.events import EventPublisher
 from exports.outcomes.recorder import OutcomeRecorder
 from exports.outcomes.rows import Row
@@ -18,7 +20,13 @@ from exports.retry import RetryPolicy
 from exports.runs import Batch
 from tests.unit.builders import NOW, batch, row
 
-CONTEXT: Any = SimpleNamespace(function_name="x", memory_limit_in_mb=512, invoked_function_arn="x", aws_request_id="x")
+CONTEXT: Any = SimpleNamespace(
+    function_name="x",
+    memory_limit_in_mb=512,
+    invoked_function_arn="x",
+    aws_request_id="x",
+    get_remaining_time_in_millis=lambda: 299_000,
+)
 RUN = {"id": "run-1", "correlationId": "job-7", "onFailure": "report"}
 
 
@@ -30,6 +38,8 @@ class Account:
         self.codes: list[str] = []
         self.reports: list[Any] = []
         self.published: list[str] = []
+        self.pages: list[str] = []
+        self.page_error: Exception | None = None
 
     def read_json(self, key: str) -> Any:
         return {"run": RUN, "batches": 1}
@@ -37,6 +47,23 @@ class Account:
     def put_json_file(self, key: str, file: IO[bytes]) -> None:
         file.seek(0)
         self.reports.append(json.load(file))
+
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> "Account":
+        return self
+
+    def put_page(self, key: str, page: bytes) -> None:
+        assert key == "status/index.html"
+        self.pages.append(page.decode())
+
+    def read(self, since: datetime) -> Mapping[str, StatusItems]:
+        """What the index has."""
+        if self.page_error:
+            raise self.page_error
+        statuses = {str(status): StatusItems() for status in STATUSES}
+        for each in self.items.values():
+            status = str(each.item["status"])
+            statuses[status] = StatusItems([*statuses[status].newest, each])
+        return statuses
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return {each: self.items[each] for each in export_ids if each in self.items}
@@ -61,18 +88,25 @@ def account_with(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> Account:
     def recorder(of: Batch, given: EventPublisher) -> OutcomeRecorder:
         return OutcomeRecorder(of, account, given.publish, lambda *_: None, lambda: NOW)
 
-    settings = SimpleNamespace(bucket="b", discovery_account="111122223333", discovery_region="us-west-2")
+    settings = SimpleNamespace(
+        bucket="b",
+        stack="Exports",
+        discovery_account="111122223333",
+        discovery_region="us-west-2",
+        late_after=timedelta(hours=24),
+    )
     monkeypatch.setattr(dependencies, "settings", lambda: settings)
     monkeypatch.setattr(dependencies, "bucket", lambda: account)
     monkeypatch.setattr(dependencies, "publisher", publisher)
     monkeypatch.setattr(dependencies, "recorder", recorder)
+    monkeypatch.setattr(dependencies, "catalog_index", lambda: account)
     monkeypatch.setattr(dependencies, "batch", lambda _: batch(*account.items))
     return account  # type: ignore[no-any-return]
 
 
-def report(*, may_retry: bool) -> Any:
+def report(*, may_retry: bool = True, context: Any = CONTEXT) -> Any:
     batches = [{"batch": 1, "pending": 0}]
-    return report_run.handler({"execution": {"Name": "run-1"}, "batches": batches, "mayRetry": may_retry}, CONTEXT)
+    return report_run.handler({"execution": {"Name": "run-1"}, "batches": batches, "mayRetry": may_retry}, context)
 
 
 LOST: Mapping[str, Row] = {
@@ -139,3 +173,45 @@ def test_a_run_with_all_events_published_is_reported_once(monkeypatch: pytest.Mo
 
     assert report(may_retry=True)["output"]["counts"] == {"NOT_FOUND": 3}
     assert account.published == ["Exports Not Found"]
+
+
+def test_the_status_page_is_written_after_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = account_with(monkeypatch, row("export-1", "FAILED", runId="run-1", statusMessage="no agents"))
+
+    report()
+
+    (page,) = account.pages
+    assert "export-1" in page
+    assert "<dd>Exports</dd>" in page
+    assert len(account.reports) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ServiceError("AccessDeniedException"), ServiceError("ReadingTookTooLong"), KeyError("exportId"), RecursionError()],
+    ids=repr,
+)
+def test_fault_48_a_status_page_that_cannot_be_written_does_not_fail_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    account = account_with(monkeypatch, row("export-1", "STORED", runId="run-1"))
+    account.page_error = error
+
+    result = report()
+
+    assert result["output"]["counts"] == {"STORED": 1}
+    assert "failure" not in result
+    assert len(account.reports) == 1
+    assert account.pages == []
+    assert "status page not written" in caplog.text
+
+
+def test_fault_48_the_status_page_is_left_out_if_the_invocation_has_no_time_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = account_with(monkeypatch, row("export-1", "STORED", runId="run-1"))
+
+    result = report(context=SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: 119_000}))
+
+    assert result["output"]["counts"] == {"STORED": 1}
+    assert account.pages == []

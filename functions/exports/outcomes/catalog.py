@@ -107,7 +107,7 @@ class Catalog:
         for failures in count(1):
             with aws_call():
                 response = self._client.batch_get_item(RequestItems=requested)
-            yield from (Row(_plain(item)) for item in response["Responses"].get(self._table, ()))
+            yield from (Row(plain(item)) for item in response["Responses"].get(self._table, ()))
             requested = response.get("UnprocessedKeys")
             if not requested:
                 return
@@ -357,8 +357,8 @@ class Catalog:
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 existing: Any = error.response.get("Item", key)
-                raise ConditionFailed(Row(_plain(existing))) from None
-        return Row(_plain(response["Attributes"]))
+                raise ConditionFailed(Row(plain(existing))) from None
+        return Row(plain(response["Attributes"]))
 
 
 class ConditionFailed(Exception):
@@ -385,7 +385,8 @@ def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: serialize(str(value) if isinstance(value, Outcome) else value) for name, value in values.items()}
 
 
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in the form of DynamoDB as plain values."""
     deserialize = TypeDeserializer().deserialize
     return {name: _integers(deserialize(value)) for name, value in item.items()}
 

@@ -66,6 +66,24 @@ class Row:
         return self.text("reason")
 
     @property
+    def why(self) -> str:
+        """Why the export has its status, as far as the item tells: the service's message, a reason, what is missing."""
+        match self.outcome:
+            case Outcome.FAILED:
+                return self.text("statusMessage") or ""
+            case Outcome.NOT_FOUND:
+                return self.reason or "the service does not list it"
+            case Outcome():
+                return self.reason or ""
+        if self.last_error:
+            return f"the last attempt to store it ended with {self.last_error}"
+        if run_id := self.text("claimedBy"):
+            return f"is being stored by the run {run_id}"
+        if self.item.get("exportStatus") == Status.SUCCEEDED:
+            return "finished in the service, waits to be stored"
+        return "in progress in the service"
+
+    @property
     def last_error(self) -> str | None:
         """The retryable error that ended the last attempt to store the export."""
         return self.text("lastError")

@@ -168,6 +168,10 @@ class Bucket:
 
         self._retry_policy.run(send)
 
+    def put_page(self, key: str, page: bytes) -> None:
+        """Write a page in HTML that no browser keeps. An existing one is overwritten, whoever has written it."""
+        self._put(key, page, ContentType="text/html; charset=utf-8", CacheControl="no-store")
+
     def put_json_once(self, key: str, document: Any) -> bool:
         """Write the document unless one exists. False: one existed (or the response to an earlier attempt was lost)."""
         return self._put_if_absent(key, _json(document), ContentType="application/json")

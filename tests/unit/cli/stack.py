@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
@@ -131,7 +132,9 @@ class FakeStack:
 
     # --- what replaces the parts of the context ---
 
-    def client(self, service: str, region: str | None = None, config: object = None) -> Any:
+    def client(self, service: str, region: str | None = None, config: Config | None = None) -> Any:
+        if service == "s3" and config:
+            return SESSION.client("s3", config=config)
         return {
             "dynamodb": self.dynamodb,
             "s3": self.s3,
