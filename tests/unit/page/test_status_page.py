@@ -200,6 +200,21 @@ def test_a_page_of_10_000_exports_has_less_than_300_kb() -> None:
     assert len(html) < MAX_BYTES
 
 
+def test_a_page_of_the_longest_texts_has_less_than_300_kb() -> None:
+    """Each list is as long as it can be, and a quotation mark is six bytes of HTML."""
+    texts = dict.fromkeys(("reason", "statusMessage", "lastError", "claimedBy"), "'" * 500)
+    items = [
+        item(f"{chr(39) * 200}{number}", str(status), hours=30 + number / 1_000, **texts)
+        for number in range(500)
+        for status in STATUSES
+    ]
+
+    html = render(page_of(items))
+
+    print(len(html))
+    assert 190_000 < len(html) < MAX_BYTES
+
+
 def test_bad_input_48_hostile_text_is_shown_as_text() -> None:
     html = render(page_of(hostile()))
     page = Page(html)
