@@ -54,7 +54,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: help setup bootstrap demo dist local local-stop test fuzz judges test-more test-pythons soak audit scan checkov chromium check format bench bench-polling \
-  bench-cold-start bench-handoff bench-help bench-tables bench-sweep synth deploy destroy lock clean
+  bench-cold-start bench-collecting bench-handoff bench-help bench-tables bench-sweep synth deploy destroy lock clean
 
 help: ## List all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,6 +132,9 @@ bench: $(BENCH)/installed ## Compare the copy with other tools; 10 minutes; QUIC
 
 bench-polling: setup ## Simulate the cost and the delay of polling, compared with other methods
 	@PYTHONPATH=functions $(RUN) benchmarks.polling
+
+bench-collecting: setup ## Simulate what the collector starts and covers in accounts with different limits; 10 minutes
+	@PYTHONPATH=functions $(RUN) benchmarks.collecting
 
 bench-cold-start: setup ## Measure imports and clients of each function, compared with a plain boto3 script
 	@$(RUN) benchmarks.cold_start

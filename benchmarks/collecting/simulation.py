@@ -9,6 +9,7 @@ from benchmarks.collecting.world import START, TICK, World
 from exports.collecting.account_state import ITEMS, KindState, Starts
 from exports.collecting.coverage import AgentProgress
 from exports.collecting.setting import Kind
+from exports.collecting.tick import MAX_IN_PROGRESS
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def simulate(scenario: Scenario) -> Result:
             days = (world.now - START) / DAY
             shares.append(1.0)
             break
-        moment = world.now + TICK if world.table != before else _next_change(world)
+        can_change = world.table != before and world.own_in_progress() < MAX_IN_PROGRESS
+        moment = world.now + TICK if can_change else _next_change(world)
         while (len(shares) + 1) * DAY <= moment - START:
             shares.append(round(found.share or 0.0, 5))
         world.advance(moment - world.now)
@@ -67,7 +69,10 @@ def simulate(scenario: Scenario) -> Result:
 
 
 def _next_change(world: World) -> datetime:
-    """The next tick that can differ from the last one, which changed nothing: until then, ticks are left out."""
+    """The next tick that can settle or start something: those before it are left out.
+
+    The last tick changed nothing, or as many exports are in progress as may be.
+    """
     kind = _item(world, ITEMS[Kind.AGENT])
     starts = Starts.from_json(_item(world, "account: starts"))
     moments = [

@@ -86,8 +86,8 @@ class World:
     """How long after its start the service lists an export."""
     data_from: Callable[[str], datetime | None] = lambda agent_id: None
     tasks: dict[str, Task] = field(default_factory=dict)
-    table: dict[str, str] = field(default_factory=dict)
-    """Items as JSON text, as a table keeps no reference to an object."""
+    table: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Items as they come out of JSON, as a table keeps no reference to an object."""
     catalog: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
@@ -95,6 +95,10 @@ class World:
     """What the last tick found."""
     refusals: int = 0
     handed_over: list[str] = field(default_factory=list)
+    calls: int = 0
+    """Calls of the last tick."""
+    calls_per_tick: int = 1_000_000
+    """After so many calls, a tick has no time left."""
     before: Callable[[str], None] = lambda call: None
     after: Callable[[str], None] = lambda call: None
     """Called before and after each call of the product; may raise, as if it were killed."""
@@ -198,20 +202,19 @@ class World:
         raise AssertionError("the handler ends the lock")
 
     def items(self) -> Sequence[Mapping[str, Any]]:
-        return self._call("Scan", lambda: [json.loads(text) for name, text in self.table.items() if name != LOCK])
+        return self._call("Scan", lambda: [item for name, item in self.table.items() if name != LOCK])
 
     def save(self, item: Mapping[str, Any], version: int) -> int:
         return self._call(f"PutItem {item['agentId']}", lambda: self._save(item, version))
 
     def mark_due(self, kind: Kind, scheduled_at: datetime) -> None:
         item = {"agentId": DUE[kind], "scheduledAt": utc_text(scheduled_at)}
-        self.table[DUE[kind]] = json.dumps(item)
+        self.table[DUE[kind]] = item
 
     def _save(self, item: Mapping[str, Any], version: int) -> int:
-        known = json.loads(self.table.get(item["agentId"], "{}"))
-        if known.get("version", 0) != version:
+        if self.table.get(item["agentId"], {}).get("version", 0) != version:
             raise SaveConflict
-        self.table[item["agentId"]] = json.dumps({**item, "version": version + 1})
+        self.table[item["agentId"]] = json.loads(json.dumps({**item, "version": version + 1}))
         return version + 1
 
     # --- the catalog ---
@@ -263,6 +266,7 @@ class World:
 
     def tick(self, setting: CollectSetting) -> Tick:
         """One tick, and the start of a run for what it hands over."""
+        self.calls = 0
         tick = Tick(
             table=self,
             service=self,
@@ -272,7 +276,7 @@ class World:
             setting=setting,
             now=self.now,
             grace=GRACE,
-            has_time=lambda: True,
+            has_time=lambda: self.calls < self.calls_per_tick,
             log=lambda message, **_: self.logged.append(message),
         )
         self.found = tick.run()
@@ -285,6 +289,7 @@ class World:
         self.settle_runs()
 
     def _call(self, name: str, call: Callable[[], T]) -> T:
+        self.calls += 1
         self.before(name)
         result = call()
         self.after(name)

@@ -28,6 +28,7 @@ class CollectingStack(Stack):
     def __init__(self, aws: LocalAws, outputs: Mapping[str, str], name: str) -> None:
         super().__init__(aws, outputs)
         self.name = name
+        self.outputs = outputs
         self.collector = outputs["CollectorStateMachineArn"]
         self.collecting_table = outputs["CollectingTableName"]
         self._aws = aws

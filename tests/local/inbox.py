@@ -83,7 +83,7 @@ class Inbox:
         messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", ())
         for message in messages:
             event = json.loads(message["Body"])
-            if event["detail"]["metadata"]["runId"] != "forged":
+            if event["detail"]["metadata"].get("runId") != "forged":
                 validate_event(event)
             self._received.append(event)
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])

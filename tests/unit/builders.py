@@ -71,7 +71,7 @@ ATTRIBUTES: Sequence[str] = [
     *("status", "reason", "kind", "manifestKey", "bytes", "rows", "files", "schemaNotes", "statusMessage", "runId"),
     *("correlationId", "accountId", "region", "settledAt", "exportRequestTime", "lastError", "upload", "raw", "rawKey"),
     *("rawCrc32", "linklessSince", "deniedSince", "claimedUntil", "announcedAt", "exportStatus"),
-    *("pendingBy", "pendingUntil", "pendingLease", "unrecorded"),
+    *("pendingBy", "pendingUntil", "pendingLease", "unrecorded", "askedFor", "actualStartTime", "actualEndTime"),
 ]
 """What an item of the catalog may have."""
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exports.collecting.agents import Agent
-from exports.collecting.ranges import TimeRange, normalized, subtract, total, whole_second
+from exports.collecting.ranges import TimeRange, normalized, subtract, whole_second
 from exports.model import utc_text
 
 MAX_WINDOW = timedelta(hours=72)
@@ -117,6 +117,9 @@ class AgentState:
 
     def described_by(self, agent: Agent) -> "AgentState":
         """The state with what the service says of the agent now."""
+        known = (self.host_name, self.health, self.collection_status, self.registered_at, self.last_ping_at)
+        if known == (agent.host_name, agent.health, agent.collection_status, agent.registered_at, agent.last_ping_at):
+            return self
         return replace(
             self,
             host_name=agent.host_name,
@@ -158,9 +161,6 @@ class AgentState:
             return ranges
         enough = FRESH if len(ranges) == 1 else MAX_WINDOW
         return ranges if ranges[-1].length >= enough else ranges[:-1]
-
-    def covered_of(self, wanted: TimeRange) -> timedelta:
-        return wanted.length - total(subtract(wanted, self.covered))
 
     def to_json(self) -> dict[str, Any]:
         """The item without its version. Members without a value are omitted."""

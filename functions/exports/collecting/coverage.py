@@ -41,13 +41,18 @@ class AgentCoverage:
     progress: AgentProgress
     stopped: str
     wanted: TimeRange | None
-    covered: tuple[TimeRange, ...]
+    stored: tuple[TimeRange, ...]
     gaps: Sequence[tuple[TimeRange, str]]
     export_id: str | None
 
     @property
+    def covered(self) -> tuple[TimeRange, ...]:
+        """What is stored of the wanted times."""
+        return subtract(self.wanted, subtract(self.wanted, self.stored)) if self.wanted else self.stored
+
+    @property
     def covered_length(self) -> timedelta:
-        return total(self.covered)
+        return self.wanted.length - total(subtract(self.wanted, self.stored)) if self.wanted else timedelta()
 
     @property
     def share(self) -> float | None:
@@ -181,7 +186,7 @@ def _agent(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentC
         progress=_progress(state, wanted, now),
         stopped=state.stopped.reason if state.stopped else "",
         wanted=wanted,
-        covered=_within(state.covered, wanted) if wanted else state.covered,
+        stored=state.covered,
         gaps=[(gap.range, gap.reason) for gap in state.gaps],
         export_id=state.asked.export_id if state.asked else None,
     )
@@ -195,11 +200,6 @@ def _progress(state: AgentState, wanted: TimeRange | None, now: datetime) -> Age
     if wanted and not state.due(wanted, now):
         return AgentProgress.COVERED
     return AgentProgress.WAITING
-
-
-def _within(ranges: Iterable[TimeRange], wanted: TimeRange) -> tuple[TimeRange, ...]:
-    missing = subtract(wanted, ranges)
-    return subtract(wanted, missing)
 
 
 def _block(kind: KindState) -> dict[str, Any]:

@@ -277,6 +277,8 @@ class Tick:
     def _update(self, agent: Agent) -> None:
         known = self._agents.get(agent.id)
         state = (known or AgentState(agent.id, seen_at=self.now)).described_by(agent)
+        if state is known:
+            return
         self._agents[agent.id] = state
         if known is None or _differs(known, state):
             self._unsaved[agent.id] = None

@@ -172,7 +172,9 @@ def test_each_kind_has_its_own_request(stubbed: Any, request_: Request, paramete
         ("ExpiredTokenException", "", OutcomeUnknown),
     ],
 )
-def test_each_refusal_of_a_start_has_its_meaning(stubbed: Any, code: str, text: str, error: type[StartFailed]) -> None:
+def test_fault_51_each_refusal_of_a_start_has_its_meaning(
+    stubbed: Any, code: str, text: str, error: type[StartFailed]
+) -> None:
     service, stubber = stubbed
     stubber.add_client_error("start_export_task", code, text, http_status_code=400)
 
@@ -205,7 +207,7 @@ def test_the_text_of_a_limit_is_kept_without_secrets(stubbed: Any) -> None:
     assert "Signature" not in str(raised.value)
 
 
-def test_a_start_is_never_repeated_by_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_50_a_start_is_never_repeated_by_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that timed out may have started an export."""
     client = SESSION.client("discovery", config=START_CONFIG)
     sent: list[object] = []
@@ -223,7 +225,7 @@ def test_a_start_is_never_repeated_by_the_client(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("export_id", ["", "a/b", ".."])
-def test_a_start_without_a_usable_id_is_looked_for(stubbed: Any, export_id: str) -> None:
+def test_fault_50_a_start_without_a_usable_id_is_looked_for(stubbed: Any, export_id: str) -> None:
     service, stubber = stubbed
     stubber.add_response("start_export_task", {"exportId": export_id})
 

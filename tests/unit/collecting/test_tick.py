@@ -150,7 +150,7 @@ def test_an_agent_that_still_sends_is_exported_once_a_day() -> None:
     assert 2 <= len(simulated.tasks) <= 4
 
 
-def test_a_truncated_export_is_continued_at_its_actual_end() -> None:
+def test_fault_52_a_truncated_export_is_continued_at_its_actual_end() -> None:
     simulated = world(agent(days=3), capacity=lambda _: 30 * HOUR)
 
     run(simulated)
@@ -164,7 +164,7 @@ def test_a_truncated_export_is_continued_at_its_actual_end() -> None:
     assert found(simulated).share == 1
 
 
-def test_a_range_that_never_fits_is_narrowed_and_then_a_gap() -> None:
+def test_fault_52_a_range_that_never_fits_is_narrowed_and_then_a_gap() -> None:
     simulated = world(agent(days=0.25), capacity=lambda _: timedelta(0))
 
     run(simulated)
@@ -176,7 +176,7 @@ def test_a_range_that_never_fits_is_narrowed_and_then_a_gap() -> None:
     assert found(simulated).share == 0
 
 
-def test_the_third_failed_export_of_a_range_is_a_gap_and_the_next_range_is_exported() -> None:
+def test_fault_52_the_third_failed_export_of_a_range_is_a_gap_and_the_next_range_is_exported() -> None:
     simulated = world(fails=lambda request: request.end == LAST_PING)
 
     run(simulated)
@@ -217,7 +217,7 @@ def test_events_follow_their_schema() -> None:
     assert simulated.events
 
 
-def test_an_export_that_exists_already_is_adopted() -> None:
+def test_fault_51_an_export_that_exists_already_is_adopted() -> None:
     simulated = world(agent(days=3))
     request = Request(Kind.AGENT, "a", LAST_PING - 3 * DAY, LAST_PING)
     existing = simulated.add(request, foreign=True, ends_at=START, requested_at=START - HOUR)
@@ -231,7 +231,7 @@ def test_an_export_that_exists_already_is_adopted() -> None:
     assert list(simulated.tasks) == [existing.id]
 
 
-def test_an_existing_export_of_another_range_covers_its_own_and_does_not_loop() -> None:
+def test_fault_51_an_existing_export_of_another_range_covers_its_own_and_does_not_loop() -> None:
     simulated = world(agent(days=3), refuses=lambda request: "")
     existing = simulated.add(
         Request(Kind.AGENT, "a", LAST_PING - 3 * DAY, LAST_PING - 2 * DAY), foreign=True, ends_at=START
@@ -251,7 +251,7 @@ def test_an_existing_export_of_another_range_covers_its_own_and_does_not_loop() 
     assert asked[:3] == [LAST_PING, LAST_PING, LAST_PING + timedelta(seconds=1)]
 
 
-def test_a_refusal_because_of_the_slots_of_others_ends_the_starts_of_the_tick() -> None:
+def test_fault_51_a_refusal_because_of_the_slots_of_others_ends_the_starts_of_the_tick() -> None:
     simulated = world(agent("a"), agent("b"), others=lambda now: 5)
 
     tick = simulated.tick(ALL)
@@ -262,7 +262,7 @@ def test_a_refusal_because_of_the_slots_of_others_ends_the_starts_of_the_tick() 
     assert not tick.blocked
 
 
-def test_a_limit_of_unknown_length_blocks_for_an_hour_doubled_up_to_a_day() -> None:
+def test_fault_51_a_limit_of_unknown_length_blocks_for_an_hour_doubled_up_to_a_day() -> None:
     simulated = world(per_day=0)
     refused_at: list[datetime] = []
 
@@ -329,7 +329,7 @@ def test_a_refused_start_does_not_count() -> None:
     assert len(simulated.tasks) == 2
 
 
-def test_an_agent_that_the_service_refuses_is_left_out_for_a_week_and_others_go_on() -> None:
+def test_fault_51_an_agent_that_the_service_refuses_is_left_out_for_a_week_and_others_go_on() -> None:
     simulated = world(agent("a"), agent("b"), refuses=lambda each: "InvalidParameterException" * (each.agent_id == "a"))
 
     run(simulated, ticks=20)
@@ -340,7 +340,7 @@ def test_an_agent_that_the_service_refuses_is_left_out_for_a_week_and_others_go_
     assert simulated.refusals == 1
 
 
-def test_after_a_call_that_was_throttled_the_export_is_looked_for_before_it_is_requested_again() -> None:
+def test_fault_50_after_a_call_that_was_throttled_the_export_is_looked_for_before_it_is_requested_again() -> None:
     throttled = [True]
     simulated = world(agent(days=3), refuses=lambda _: "ThrottlingException" * throttled[0])
     simulated.tick(ALL)
@@ -428,7 +428,7 @@ def test_a_failed_summary_is_started_three_times_for_one_due_time() -> None:
     assert len(simulated.tasks) == 3
 
 
-def test_exports_are_handed_over_again_until_a_run_waits_for_them() -> None:
+def test_fault_49_exports_are_handed_over_again_until_a_run_waits_for_them() -> None:
     simulated = world(agent(days=3), duration=10 * HOUR)
     simulated.run = lambda export_ids: None  # type: ignore[method-assign]  # the run was not started
 
@@ -505,6 +505,34 @@ def test_without_a_permission_nothing_is_started_but_what_is_stored_is_settled()
     assert not any("asked" in item for item in simulated.items())
 
 
+def test_a_tick_that_runs_out_of_time_ends_and_the_next_ones_go_on() -> None:
+    simulated = world(*(agent(f"a{number:04}", 1) for number in range(3_000)))
+    simulated.calls_per_tick = 1_000
+
+    for _ in range(4):
+        simulated.tick(ALL)
+        assert simulated.calls <= 1_010
+        simulated.advance()
+
+    assert len(found(simulated).agents) == 3_000
+    assert found(simulated).share
+
+
+def test_an_agent_of_which_only_the_ping_moves_is_not_written_in_every_tick() -> None:
+    simulated = world(*(agent(f"a{number}", 1) for number in range(9)), others=lambda now: 5)
+    simulated.tick(ALL)
+
+    simulated.agents_listed = [replace(each, last_ping_at=LAST_PING + HOUR) for each in simulated.agents_listed]
+    simulated.advance()
+    simulated.tick(ALL)
+    few = simulated.calls
+    simulated.agents_listed = [replace(each, last_ping_at=LAST_PING + 9 * HOUR) for each in simulated.agents_listed]
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert simulated.calls - few >= 8
+
+
 def raising(call: str, error: Exception) -> Callable[[str], None]:
     def raise_error(name: str) -> None:
         if name == call:
@@ -523,6 +551,7 @@ class Kills:
     def __init__(self, simulated: World, moments: list[int]) -> None:
         self._moments = moments
         self._left: int | None = None
+        self.killed = False
         simulated.before = simulated.after = lambda _: self._pass()
 
     def tick(self, simulated: World, setting: CollectSetting) -> None:
@@ -536,8 +565,32 @@ class Kills:
             return
         if self._left == 0:
             self._left = None
+            self.killed = True
             raise Killed
         self._left -= 1
+
+
+def test_fault_49_a_kill_before_or_after_each_single_call_starts_nothing_twice() -> None:
+    """The exports take longer than the grace period, so the service cannot say that one is already present."""
+    setting = replace(ALL, summary=True, max_starts_per_day=9)
+    moment = 0
+    while True:
+        simulated = world(agent("a", 2), agent("b", 2), duration=2 * HOUR)
+        simulated.mark_due(Kind.SUMMARY, START)
+        kills = Kills(simulated, [moment])
+        kills.tick(simulated, setting)
+        for _ in range(30):
+            simulated.advance()
+            kills.tick(simulated, setting)
+
+        assert sorted(task.agent_id or "" for task in simulated.tasks.values()) == ["", "a", "b"], moment
+        assert set(simulated.handed_over) == set(simulated.tasks), moment
+        assert found(simulated).share == 1, moment
+        if not kills.killed:
+            break
+        moment += 1
+
+    assert moment > 40
 
 
 FLEET = st.lists(st.floats(0.3, 9), min_size=1, max_size=4)
@@ -552,7 +605,7 @@ FLEET = st.lists(st.floats(0.3, 9), min_size=1, max_size=4)
     per_day=st.sampled_from([None, 3]),
     listed_after=st.sampled_from([timedelta(), GRACE]),
 )
-def test_after_kills_at_any_call_everything_is_covered_and_no_range_is_started_twice(
+def test_fault_49_after_kills_at_any_call_everything_is_covered_and_no_range_is_started_twice(
     moments: list[int],
     fleet: list[float],
     capacity: timedelta | None,

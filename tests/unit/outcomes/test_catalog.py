@@ -518,6 +518,30 @@ def test_bad_input_44_item_with_attributes_of_any_type_affects_no_other(catalog:
     catalog.announced(found)
 
 
+ASKED = {"kind": "agent", "agentId": "o-1", "from": "2026-11-01T00:00:00.000Z", "to": "2026-11-04T00:00:00.000Z"}
+
+
+def test_what_an_export_was_asked_for_creates_its_item_and_stays_whatever_a_run_records(catalog: Catalog) -> None:
+    catalog.ask_for("export-1", ASKED)
+    created = catalog.rows(["export-1"])["export-1"]
+
+    assert created.item["status"] == "IN_PROGRESS"
+    assert created.item.keys() == {"exportId", "status", "accountId", "region", "firstSeenAt", "askedFor"}
+    for write in (catalog.mark_in_progress(of_run(), export()), claim(catalog, "run-1")):
+        assert write.applied
+        assert write.row.asked_for == ASKED
+    assert settle(catalog, Outcome.STORED).row.asked_for == ASKED
+
+
+def test_what_an_export_was_asked_for_changes_nothing_else_and_is_recorded_once(catalog: Catalog) -> None:
+    before = settle(catalog, Outcome.STORED).row.item
+
+    catalog.ask_for("export-1", ASKED)
+    catalog.ask_for("export-1", {"kind": "summary"})
+
+    assert catalog.rows(["export-1"])["export-1"].item == {**before, "askedFor": ASKED}
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [("AccessDeniedException", NonRetryableError), ("ProvisionedThroughputExceededException", ServiceError)],

@@ -130,6 +130,21 @@ def test_the_schema_rejects_invalid_events(broken: dict[str, Any]) -> None:
         validate_event(broken)
 
 
+def test_the_event_says_what_the_collector_asked_for() -> None:
+    asked_for = {
+        "kind": "agent",
+        "agentId": "o-1",
+        "from": "2026-11-01T00:00:00.000Z",
+        "to": "2026-11-04T00:00:00.000Z",
+    }
+    stored = row(**{**STORED.item, "askedFor": {**asked_for, "more": 1}})
+
+    published = detail(stored, Outcome.STORED, bucket="b-1")
+
+    assert published["data"]["askedFor"] == asked_for
+    validate_event({"source": SOURCE, "detail-type": "Export Stored", "detail": published})
+
+
 @pytest.mark.parametrize("name", ATTRIBUTES)
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: str(value)[:12])
 def test_bad_input_44_event_of_an_item_that_was_edited_by_hand_can_be_published(
