@@ -104,12 +104,13 @@ class HandOff:
     # --- steps ---
 
     def _begun(self, form: str) -> Report:
-        with self._rows("exports", "Exports") as rows:
-            return Report(form, UsedExports.of(rows, self._settings))
+        with rows_of(self._athena, statement("exports", self._settings), "Exports") as rows:
+            self._exports = UsedExports.of(rows, self._settings)
+        return Report(form, self._exports)
 
     @contextmanager
     def _rows(self, name: str, title: str) -> Iterator[Iterator[Cells]]:
-        with rows_of(self._athena, statement(name, self._settings), title) as rows:
+        with rows_of(self._athena, statement(name, self._settings, self._exports.ids), title) as rows:
             yield rows
 
     @staticmethod

@@ -29,19 +29,28 @@ class Settings:
     def ctes(self) -> str:
         """The common table expressions between the comments of each file."""
         keys = [(meaning, key, place) for meaning, keys in (self.tags or {}).items() for place, key in enumerate(keys)]
+        as_of = self.as_of.replace(tzinfo=None).isoformat(" ", "milliseconds")
         return (
-            f"settings (as_of) AS (\n    VALUES (TIMESTAMP {_text(f'{self.as_of:%Y-%m-%d %H:%M:%S}')})\n),\n"
+            f"settings (as_of) AS (\n    VALUES (TIMESTAMP {_text(as_of)})\n),\n"
             f"chosen (id) AS (\n    VALUES {_values([each] for each in self.exports or [''])}\n),\n"
             f"tag_keys (meaning, key, place) AS (\n    VALUES {_values(keys or [('', '', 0)])}\n),\n"
         )
 
 
-def statement(name: str, settings: Settings) -> str:
-    """The SQL of the file with this name, such as ``servers``. Raises Misused if it is too long for Athena."""
+def statement(name: str, settings: Settings, used: Mapping[str, str] | None = None) -> str:
+    """The SQL of the file with this name, such as ``servers``. Raises Misused if it is too long for Athena.
+
+    ``used`` has the IDs of the newest summary and recommendations by the names of their common table expressions, if
+    they are known. They replace the search for them, which Athena would do once more in each place: a query with too
+    many stages is refused, and with a constant it skips the rows of other exports.
+    """
     sql = (FOLDER / f"{name}.sql").read_text("utf-8")
     before, _, rest = sql.partition(BEGIN)
     comment, _, settings_and_after = rest.partition("\n")
     _, _, after = settings_and_after.partition(END)
+    for export, export_id in (used or {}).items():
+        search = f"IN (SELECT exportid FROM {export})"  # noqa: S608
+        after = after.replace(search, f"= {_text(export_id)}")
     sql = f"{before}{BEGIN}{comment}\n{settings.ctes()}{END}{after}"
     if len(sql.encode()) > MAX_BYTES:
         raise Misused(
@@ -52,14 +61,14 @@ def statement(name: str, settings: Settings) -> str:
 
 
 def read_as_of(text: str) -> datetime:
-    """A date, which is its last second, or a time, in UTC. Raises Misused."""
+    """A date, which is its last millisecond, or a time, in UTC. Raises Misused."""
     try:
         moment = datetime.fromisoformat(text.strip())
         moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Misused(f"{text!r} is not a date. Write it as 2026-11-28, or with a time as 2026-11-28T09:30Z.") from None
     is_date = len(text.strip()) <= len("2026-11-28")
-    return datetime.combine(moment, time.max, UTC).replace(microsecond=0) if is_date else moment
+    return datetime.combine(moment, time.max, UTC).replace(microsecond=999_000) if is_date else moment
 
 
 def _values(rows: Iterable[Iterable[object]]) -> str:

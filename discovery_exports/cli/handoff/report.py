@@ -58,6 +58,12 @@ class UsedExports:
         (summary,), (recommendations,) = by_kind["summary"], by_kind.get("ec2-recommendations", [None])
         return cls(summary, recommendations, by_kind.get("agent", ()))
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """Of the summary and the recommendations, as the queries name them. No export has an empty ID."""
+        recommendations = self.recommendations or {"exportId": ""}
+        return {"summary": self.summary["exportId"], "recommended": recommendations["exportId"]}
+
     def document(self, now: datetime) -> dict[str, Any]:
         def described(export: Mapping[str, Any]) -> dict[str, Any]:
             return {**{name: export[name] for name in ("exportId", "requestedAt")}, "ageDays": _days(export, now)}

@@ -70,17 +70,14 @@ interfaces AS (
       AND address NOT LIKE '127.%' AND address NOT LIKE '::ffff:127.%'
       AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
 ),
-addresses AS (
-    SELECT address, min(server) AS server, count(*) AS servers FROM interfaces GROUP BY address
-),
 own_addresses AS (
     SELECT
-        interfaces.server,
+        server,
         count(*) AS addresses,
         sum(CASE WHEN servers = 1 THEN 1 ELSE 0 END) AS unique_addresses,
-        min(CASE WHEN servers = 1 AND interfaces.address NOT LIKE '%:%' THEN interfaces.address END) AS address
-    FROM interfaces JOIN addresses ON addresses.address = interfaces.address
-    GROUP BY interfaces.server
+        min(CASE WHEN servers = 1 AND address NOT LIKE '%:%' THEN address END) AS address
+    FROM (SELECT server, address, count(*) OVER (PARTITION BY address) AS servers FROM interfaces) counted
+    GROUP BY server
 ),
 -- A line of the import template has no server ID. It is that of the server with its SMBIOS ID, or else with its host
 -- name, if no other server and no other line has the same.
@@ -187,28 +184,6 @@ samples AS (
     FROM ranked_samples
     GROUP BY server
 ),
--- The three numbers of a processor are only compared if they have the same source.
-counted AS (
-    SELECT server, processors, cores, logical, 1 AS source FROM templates
-    UNION ALL
-    SELECT server, processors, cores, logical, 2 AS source FROM recommendations
-    UNION ALL
-    SELECT server, processors, cores, logical, 3 AS source FROM samples
-    UNION ALL
-    SELECT server, numcpus AS processors, numcores AS cores, CAST(NULL AS bigint) AS logical, 4 AS source
-    FROM performance
-),
-ranked_hardware AS (
-    SELECT server, processors, cores, logical, row_number() OVER (PARTITION BY server ORDER BY source) AS place
-    FROM counted WHERE processors > 0 AND cores > 0
-),
-hardware AS (
-    SELECT
-        server, processors,
-        CASE WHEN cores % processors = 0 THEN CAST(cores / processors AS bigint) END AS cores_per_processor,
-        CASE WHEN logical > 0 AND logical % cores = 0 THEN CAST(logical / cores AS bigint) END AS threads_per_core
-    FROM ranked_hardware WHERE place = 1
-),
 ranked_tags AS (
     SELECT
         configurationid AS server, meaning, value,
@@ -239,67 +214,135 @@ applications AS (
 ),
 virtual_machines AS (
     SELECT DISTINCT serverid AS server FROM summary_vmware_info WHERE export_id IN (SELECT exportid FROM summary)
+),
+-- The numbers of processors, cores and threads are only compared if they have the same source.
+measured AS (
+    SELECT
+        servers.id,
+        servers.agentid,
+        servers.hostname,
+        servers.osname,
+        servers.osversion,
+        servers.hypervisor,
+        servers.type,
+        CASE
+            WHEN templates.processors > 0 AND templates.cores > 0 THEN 'template'
+            WHEN recommendations.processors > 0 AND recommendations.cores > 0 THEN 'recommendation'
+            WHEN samples.processors > 0 AND samples.cores > 0 THEN 'agent'
+            WHEN performance.numcpus > 0 AND performance.numcores > 0 THEN 'summary'
+        END AS hardware,
+        templates.processors AS template_processors,
+        templates.cores AS template_cores,
+        templates.logical AS template_logical,
+        recommendations.processors AS recommended_processors,
+        recommendations.cores AS recommended_cores,
+        recommendations.logical AS recommended_logical,
+        samples.processors AS agent_processors,
+        samples.cores AS agent_cores,
+        samples.logical AS agent_logical,
+        performance.numcpus,
+        performance.numcores,
+        coalesce(
+            performance.maxcpuusagepct, templates.cpu_usagepct_max, recommendations.cpu_max, samples.cpu_max
+        ) AS cpu_max,
+        coalesce(
+            performance.avgcpuusagepct, templates.cpu_usagepct_avg, recommendations.cpu_avg, samples.cpu_avg
+        ) AS cpu_avg,
+        coalesce(templates.ram_totalsizeinmb, recommendations.ram_mb, samples.ram_mb, performance.totalram) AS ram_mb,
+        coalesce(
+            1e2 * templates.ram_usedsizeinmb_max / nullif(templates.ram_totalsizeinmb, 0),
+            1e2 * recommendations.ram_used_max / nullif(recommendations.ram_mb, 0),
+            samples.ram_max
+        ) AS ram_max,
+        coalesce(
+            1e2 * (performance.totalram - performance.avgfreeram) / nullif(performance.totalram, 0),
+            1e2 * templates.ram_usedsizeinmb_avg / nullif(templates.ram_totalsizeinmb, 0),
+            1e2 * recommendations.ram_used_avg / nullif(recommendations.ram_mb, 0),
+            samples.ram_avg
+        ) AS ram_avg,
+        coalesce(performance.totaldisksize, samples.disk_gb) AS disk_gb,
+        samples.disk_used,
+        coalesce(
+            performance.maxdiskreadopspersecond, templates.diskreadopspersecond_max, recommendations.read_ops,
+            samples.read_ops
+        ) AS read_ops,
+        coalesce(
+            performance.maxdiskwriteopspersecond, templates.diskwriteopspersecond_max, recommendations.write_ops,
+            samples.write_ops
+        ) AS write_ops,
+        recommendations.instance_type,
+        recommendations.tenancy
+    FROM servers
+    LEFT JOIN performance ON performance.server = servers.id
+    LEFT JOIN templates ON templates.server = servers.id
+    LEFT JOIN recommendations ON recommendations.server = servers.id
+    LEFT JOIN samples ON samples.server = servers.id
+),
+hardware AS (
+    SELECT
+        id, agentid, hostname, osname, osversion, hypervisor, type, cpu_max, cpu_avg, ram_mb, ram_max, ram_avg, disk_gb,
+        disk_used, read_ops, write_ops, instance_type, tenancy,
+        CASE hardware
+            WHEN 'template' THEN template_processors
+            WHEN 'recommendation' THEN recommended_processors
+            WHEN 'agent' THEN agent_processors
+            WHEN 'summary' THEN numcpus
+        END AS processors,
+        CASE hardware
+            WHEN 'template' THEN template_cores
+            WHEN 'recommendation' THEN recommended_cores
+            WHEN 'agent' THEN agent_cores
+            WHEN 'summary' THEN numcores
+        END AS cores,
+        CASE hardware
+            WHEN 'template' THEN template_logical
+            WHEN 'recommendation' THEN recommended_logical
+            WHEN 'agent' THEN agent_logical
+        END AS logical
+    FROM measured
 )
 SELECT
-    servers.id,
-    servers.hostname,
-    servers.osname,
-    servers.osversion,
+    hardware.id,
+    hardware.hostname,
+    hardware.osname,
+    hardware.osversion,
     coalesce(
-        servers.hypervisor, agents.hypervisor, CASE WHEN virtual_machines.server IS NOT NULL THEN 'VMware' END
+        hardware.hypervisor, agents.hypervisor, CASE WHEN virtual_machines.server IS NOT NULL THEN 'VMware' END
     ) AS hypervisor,
-    servers.type,
+    hardware.type,
     agents.agentid,
     own_addresses.address,
     coalesce(own_addresses.addresses, 0) AS addresses,
     coalesce(own_addresses.unique_addresses, 0) AS unique_addresses,
     hardware.processors,
-    hardware.cores_per_processor,
-    hardware.threads_per_core,
-    coalesce(
-        performance.maxcpuusagepct, templates.cpu_usagepct_max, recommendations.cpu_max, samples.cpu_max
-    ) AS cpu_max,
-    coalesce(
-        performance.avgcpuusagepct, templates.cpu_usagepct_avg, recommendations.cpu_avg, samples.cpu_avg
-    ) AS cpu_avg,
-    coalesce(templates.ram_totalsizeinmb, recommendations.ram_mb, samples.ram_mb, performance.totalram) AS ram_mb,
-    coalesce(
-        1e2 * templates.ram_usedsizeinmb_max / nullif(templates.ram_totalsizeinmb, 0),
-        1e2 * recommendations.ram_used_max / nullif(recommendations.ram_mb, 0),
-        samples.ram_max
-    ) AS ram_max,
-    coalesce(
-        1e2 * (performance.totalram - performance.avgfreeram) / nullif(performance.totalram, 0),
-        1e2 * templates.ram_usedsizeinmb_avg / nullif(templates.ram_totalsizeinmb, 0),
-        1e2 * recommendations.ram_used_avg / nullif(recommendations.ram_mb, 0),
-        samples.ram_avg
-    ) AS ram_avg,
-    coalesce(performance.totaldisksize, samples.disk_gb) AS disk_gb,
-    samples.disk_used,
-    coalesce(
-        performance.maxdiskreadopspersecond, templates.diskreadopspersecond_max, recommendations.read_ops,
-        samples.read_ops
-    ) AS read_ops,
-    coalesce(
-        performance.maxdiskwriteopspersecond, templates.diskwriteopspersecond_max, recommendations.write_ops,
-        samples.write_ops
-    ) AS write_ops,
+    CASE
+        WHEN hardware.cores % nullif(hardware.processors, 0) = 0
+        THEN CAST(hardware.cores / nullif(hardware.processors, 0) AS bigint)
+    END AS cores_per_processor,
+    CASE
+        WHEN hardware.logical > 0 AND hardware.logical % nullif(hardware.cores, 0) = 0
+        THEN CAST(hardware.logical / nullif(hardware.cores, 0) AS bigint)
+    END AS threads_per_core,
+    hardware.cpu_max,
+    hardware.cpu_avg,
+    hardware.ram_mb,
+    hardware.ram_max,
+    hardware.ram_avg,
+    hardware.disk_gb,
+    hardware.disk_used,
+    hardware.read_ops,
+    hardware.write_ops,
     tags.environment,
     tags.data_center,
     tags.wave,
     coalesce(tags.application, applications.application) AS application,
     coalesce(applications.applications, 0) AS applications,
-    recommendations.instance_type,
-    recommendations.tenancy
-FROM servers
-LEFT JOIN agents ON agents.server = servers.id
-LEFT JOIN own_addresses ON own_addresses.server = servers.id
-LEFT JOIN hardware ON hardware.server = servers.id
-LEFT JOIN performance ON performance.server = servers.id
-LEFT JOIN templates ON templates.server = servers.id
-LEFT JOIN recommendations ON recommendations.server = servers.id
-LEFT JOIN samples ON samples.server = servers.id
-LEFT JOIN tags ON tags.server = servers.id
-LEFT JOIN applications ON applications.server = servers.id
-LEFT JOIN virtual_machines ON virtual_machines.server = servers.id
-ORDER BY servers.id
+    hardware.instance_type,
+    hardware.tenancy
+FROM hardware
+LEFT JOIN agents ON agents.server = hardware.id
+LEFT JOIN own_addresses ON own_addresses.server = hardware.id
+LEFT JOIN tags ON tags.server = hardware.id
+LEFT JOIN applications ON applications.server = hardware.id
+LEFT JOIN virtual_machines ON virtual_machines.server = hardware.id
+ORDER BY hardware.id
