@@ -36,7 +36,7 @@ class Section:
     title: str
     body: Sequence[Markup]
     narrow: bool = False
-    """Whether two such sections fit beside each other."""
+    """Whether it takes half of the width, where there is room for two."""
 
 
 def document(*, title: str, facts: Mapping[str, str], written_at: datetime, sections: Iterable[Section]) -> bytes:

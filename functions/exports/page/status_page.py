@@ -126,7 +126,7 @@ def outcomes(page: StatusPage) -> Section:
     body = [table(f"Exports of the last {PERIOD.days} days by status", columns, rows, name="counts")]
     if not all(items.recent_is_exact for items in page.statuses.values()):
         body.append(paragraph("+ means: at least this many. This page does not count more, so that a run ends soon."))
-    return Section("outcomes", "Outcomes", body)
+    return Section("outcomes", "Outcomes", body, narrow=True)
 
 
 def durations(page: StatusPage) -> Section:
@@ -135,7 +135,9 @@ def durations(page: StatusPage) -> Section:
     taken = sorted(each for row in rows if (each := _taken(row)) is not None)
     title = "From request to stored"
     if not taken:
-        return Section("durations", title, [paragraph(f"No export of the last {PERIOD.days} days is stored.")])
+        return Section(
+            "durations", title, [paragraph(f"No export of the last {PERIOD.days} days is stored.")], narrow=True
+        )
     counts = Counter(next(name for name, limit in DURATIONS if each < limit) for each in taken)
     shares = [(name, f"{counts[name]:,}", bar(counts[name] / len(taken), "plain")) for name, _ in DURATIONS]
     is_all = len(rows) == sum(page.statuses[status].recent for status in WITH_DATA)
@@ -148,7 +150,7 @@ def durations(page: StatusPage) -> Section:
         ("Longest", short_duration(taken[-1]), "plain"),
     ]
     columns = (Column("Duration", "id"), Column("Exports", "number"), Column("Share"))
-    return Section("durations", title, [figures(values), table(caption, columns, shares, name="counts")])
+    return Section("durations", title, [figures(values), table(caption, columns, shares, name="counts")], narrow=True)
 
 
 def late(page: StatusPage) -> Section:
