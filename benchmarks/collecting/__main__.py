@@ -1,5 +1,6 @@
 """Simulates collecting on a virtual clock, and writes the results to docs/collecting.md: ``make bench-collecting``."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
@@ -20,12 +21,18 @@ def main() -> None:
             print(f"{result.name}: {result.starts} starts in {result.simulated_days} days", flush=True)
             results.append(result)
     facts = {"agents": AGENTS, "history_days": HISTORY.days, "results": [asdict(result) for result in results]}
+    save("collecting", facts, "collecting.md", page(results), picture(results))
+
+
+def page(results: Sequence[Result]) -> str:
     header = ["account", *(f"day {day}" for day in DAYS), "complete after", "starts", "refused", "most at once"]
     header += ["most in 24 h", "started twice"]
-    table = markdown(header, *map(_row, results))
-    picture = line_chart({result.name: _extended(result) for result in results}, SHOWN_DAYS)
     image = "![The covered share over the days of each simulated account](benchmarks/collecting.svg)"
-    save("collecting", facts, "collecting.md", f"{table}\n\n{image}", picture)
+    return f"{markdown(header, *map(_row, results))}\n\n{image}"
+
+
+def picture(results: Sequence[Result]) -> str:
+    return line_chart({result.name: _extended(result) for result in results}, SHOWN_DAYS)
 
 
 def _row(result: Result) -> list[str]:

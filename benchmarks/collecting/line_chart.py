@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 800, 420
-LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 50, 20, 430, 350
+LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 50, 20, 420, 350
 COLORS = ("#1f6feb", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#0a7ea4", "#6e7781")
 TEXT, GRID, BACKGROUND = "#1f2328", "#d0d7de", "#ffffff"
 
@@ -46,4 +46,4 @@ def _line(name: str, shares: Sequence[float], days: int, number: int) -> Iterato
     y = TOP + 14 + 24 * number
     yield f'<polyline points="{places}" fill="none" stroke="{color}" stroke-width="2"/>'
     yield f'<rect x="{LEFT + PLOT_WIDTH + 16}" y="{y - 10}" width="12" height="12" fill="{color}"/>'
-    yield f'<text x="{LEFT + PLOT_WIDTH + 34}" y="{y}">{escape(name)}</text>'
+    yield f'<text x="{LEFT + PLOT_WIDTH + 34}" y="{y}" font-size="12">{escape(name)}</text>'
