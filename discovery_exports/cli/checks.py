@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
 NEEDED_OUTPUTS = ("StateMachineArn", "BucketName", "TableName")
 """Of every command; docs/cli.md lists them for a stack of one's own."""
 ALARMS_PER_CALL = 100
+COLLECTOR_LATE = timedelta(hours=1)
+"""It runs every 15 minutes."""
 
 
 class Result(StrEnum):
@@ -182,6 +185,24 @@ def _schedules(stack: Stack) -> Iterator[Said]:
         yield Result.OK, "none: only callers and triggers start runs"
 
 
+def _collecting(stack: Stack) -> Iterator[Said]:
+    collector = stack.context.outputs.get("CollectorStateMachineArn")
+    if not collector:
+        yield Result.OK, "the setting collect is off: the stack starts no exports"
+        return
+    found = stack.context.steps.list_executions(stateMachineArn=collector, maxResults=2)["executions"]
+    last = next((each for each in found if each["status"] != "RUNNING"), None)
+    advice = "See docs/runbook.md#the-collector-fails"
+    if last is None:
+        yield Result.WARN, "the collector has not run yet", "Wait for 15 minutes, or check its schedules"
+    elif last["status"] != "SUCCEEDED":
+        yield Result.FAIL, f"the last execution of the collector ended as {last['status']}", advice
+    elif stack.context.now() - last["startDate"] > COLLECTOR_LATE:
+        yield Result.WARN, f"the last execution of the collector began at {last['startDate']:%Y-%m-%d %H:%M}", advice
+    else:
+        yield Result.OK, f"the collector ran at {last['startDate']:%Y-%m-%d %H:%M}"
+
+
 def _trail(stack: Stack) -> Iterator[Said]:
     """EventBridge gets API calls only of a trail that logs management events that write."""
     rules = stack.named("AWS::Events::Rule", "CloudTrail")
@@ -313,6 +334,7 @@ CHECKS: Mapping[str, Check] = {
     "outputs": _outputs,
     "release": _release,
     "schedules": _schedules,
+    "collecting": _collecting,
     "trail": _trail,
     "concurrency": _concurrency,
     "key": _key,

@@ -8,11 +8,13 @@ longer receive it. Therefore the list, ``pinned_names.json``, changes only on pu
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
+from exports.collecting.coverage import coverage
+from exports.collecting.metrics import record_tick
 from exports.outcomes import events
 from exports.outcomes.metrics import measure, record_call, record_poll
 from exports.outcomes.outcome import Outcome
@@ -23,6 +25,8 @@ from tests.infra.template import Template, many
 LIST = Path(__file__).with_suffix(".json")
 COMMAND = "PYTHONPATH=functions python -m tests.infra.pinned_names"
 
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+AGENT = {"agentId": "a", "seenAt": "2026-11-02T00:00Z", "registeredAt": "2026-11-01T00:00Z"}
 Names = Mapping[str, list[str]]
 """Sorted names by kind."""
 
@@ -110,6 +114,8 @@ def _metrics_of_functions(template: Template) -> Iterator[str]:
             measure(Row({"exportId": "export-1"}), outcome)
         record_poll([timedelta()], [timedelta()])
         record_call()
+        if "Functions/CollectExports" in template.names.values():
+            record_tick(coverage([AGENT], NOW), started=0, refused=0, since=None)
     for line in written.getvalue().splitlines():
         for block in json.loads(line)["_aws"]["CloudWatchMetrics"]:
             for metric in block["Metrics"]:

@@ -1,14 +1,18 @@
 """The collector on the local AWS: what it starts, a run stores, and everybody can see what for."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from local.stack.aws import LocalAws
+from local.stack.servers import ROOT
 from tests.local.collector import CollectingStack, collecting_stack
+from tests.local.commands import run_command
 from tests.local.service import Service
+from tests.local.test_runbook import EXIT_CODES
 
 pytestmark = pytest.mark.alone
 
@@ -57,17 +61,47 @@ def test_a_tick_starts_an_export_and_a_run_that_stores_it(collecting: Collecting
 def test_what_a_schedule_says_is_due_is_exported_once(collecting: CollectingStack, due: str, kind: str) -> None:
     at = datetime.now(UTC).isoformat()
 
-    assert {collecting.tick(due=due, scheduledAt=at), collecting.tick(due=due, scheduledAt=at)} == {"SUCCEEDED"}
+    assert collecting.tick(due=due, scheduledAt=at) == "SUCCEEDED"
+    (run,) = collecting.new_runs()
+    assert collecting.tick(due=due, scheduledAt=at) == "SUCCEEDED"
 
-    runs = collecting.new_runs()
-    assert [run.counts for run in runs] == [{"STORED": 1}], [(run.name, run.report, collecting.items()) for run in runs]
-    row = collecting.row(runs[0].output["exports"][0]["exportId"]) or {}
+    assert (run.counts, collecting.new_runs()) == ({"STORED": 1}, [])
+    row = collecting.row(run.output["exports"][0]["exportId"]) or {}
     assert (row["kind"], row["askedFor"]) == (kind, {"kind": kind})
 
 
-def test_coverage_is_a_table_or_json(collecting: CollectingStack, agent: str) -> None:
-    document = json.loads(collecting.command("coverage", "-o", "json").stdout)
-    table = collecting.command("coverage", "-o", "table").stdout
+def test_the_command_shows_what_is_covered_and_what_would_be_started(collecting: CollectingStack, agent: str) -> None:
+    covered = json.loads(collecting.command("coverage", "-o", "json").stdout)
+    planned = json.loads(collecting.command("plan", "-o", "json").stdout)
 
-    assert [each["agentId"] for each in document["agents"]] == [agent]
-    assert agent in table
+    assert [(each["agentId"], each["share"]) for each in covered["agents"]] == [(agent, 1.0)]
+    assert (planned["agents"], planned["exports"], planned["agentsWithoutExports"]) == (1, 2, 1)
+    assert [each["agentId"] for each in planned["first"]] == [agent]
+
+
+def test_an_export_that_is_started_by_hand_is_stored(collecting: CollectingStack, agent: str) -> None:
+    day = ["--from", f"{REGISTERED:%Y-%m-%dT%H:%MZ}", "--to", f"{REGISTERED + timedelta(days=1):%Y-%m-%dT%H:%MZ}"]
+
+    started = collecting.command("start", "agent", agent, *day, "--wait", "-o", "json")
+
+    (result,) = json.loads(started.stdout)
+    row = collecting.row(result["exportId"]) or {}
+    assert (started.returncode, result["outcome"], row["kind"]) == (0, "STORED", "agent")
+
+
+def test_the_commands_of_the_runbook_show_the_state_of_the_collector(
+    aws: LocalAws, collecting: CollectingStack
+) -> None:
+    """Those of the sections that only a stack with the setting can run, after those that prepare the shell."""
+    page = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+    prepare = re.search(r"## Prepare the shell.*?```console\n(.*?)```", page, re.DOTALL)
+    commands = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    assert prepare
+    assert len(commands) == 5
+    script = prepare[1].replace("stack=DiscoveryExports", f"stack={collecting.name}") + EXIT_CODES + "\n".join(commands)
+
+    done = run_command(aws, "bash", "-euxo", "pipefail", "-c", script)
+
+    assert done.returncode == 0, done.stderr
+    assert collecting.collector.replace(":stateMachine:", ":execution:") in done.stdout, "the tick that it started"
+    assert '"share": 1.0' in done.stdout

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -121,11 +122,25 @@ def test_a_stack_in_which_nothing_is_wrong(deployed: Deployed) -> None:
 
     assert answer.code == 0, answer.out
     assert [row["check"] for row in answer.json] == [
-        "identity", "Region", "outputs", "release", "schedules", "trail", "concurrency", "key", "Lake Formation",
-        "Lake Formation", "alarms", "dead letters",
+        "identity", "Region", "outputs", "release", "schedules", "collecting", "trail", "concurrency", "key",
+        "Lake Formation", "Lake Formation", "alarms", "dead letters",
     ]  # fmt: skip
     assert {row["result"] for row in answer.json} == {"OK"}
     assert not any("advice" in row for row in answer.json)
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "result"),
+    [("SUCCEEDED", 20, "OK"), ("SUCCEEDED", 70, "WARN"), ("FAILED", 20, "FAIL"), ("RUNNING", 1, "WARN")],
+)
+def test_the_collector_ran_lately(
+    deployed: Deployed, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, status: str, minutes: int, result: str
+) -> None:
+    deployed.outputs["CollectorStateMachineArn"] = "arn"
+    executions = [{"status": status, "startDate": stack.now - timedelta(minutes=minutes)}]
+    monkeypatch.setattr(stack.steps, "list_executions", lambda **_: {"executions": executions}, raising=False)
+
+    assert results(run("doctor"))["collecting"] == result
 
 
 WRONG: dict[str, tuple[str, str, Any, str, str, str]] = {
