@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
+from exports.collecting.coverage import Coverage, coverage
 from exports.errors import ServiceError
 from exports.keys import STATUS_PAGE, plan_key, report_key
 from exports.outcomes.events import NOT_FOUND_EVENT, EventPublisher, NotFound
@@ -18,6 +19,8 @@ from exports.workflow.reporting import Report, batch_failures, batch_results
 
 logger = dependencies.logger
 
+COVERAGE_TIME = timedelta(seconds=20)
+"""For the reads of the table of the collector. 10,000 agents are about 20 pages."""
 PAGE_TIME = timedelta(minutes=2)
 """More than the status page can take: the reads, the last of which may be retried, and one attempt to write it."""
 
@@ -79,6 +82,7 @@ def _write_status_page(context: LambdaContext) -> None:
             now,
             settings.late_after,
             dependencies.catalog_index().read(now - PERIOD),
+            _coverage(context),
         )
         html = render(page)
         dependencies.bucket().with_retry_policy(RetryPolicy(attempts=1)).put_page(STATUS_PAGE, html)
@@ -88,6 +92,19 @@ def _write_status_page(context: LambdaContext) -> None:
         logger.exception("status page not written")
     else:
         logger.info("status page written", bytes=len(html))
+
+
+def _coverage(context: LambdaContext) -> Coverage | None:
+    """What is stored of each agent, if the stack starts exports. Without it, the page has all other sections."""
+    if not dependencies.settings().collecting_table:
+        return None
+    until = dependencies.time_left(context) - COVERAGE_TIME
+    try:
+        items = dependencies.collecting_table().items(lambda: dependencies.time_left(context) > until)
+        return coverage(items, dependencies.utc_now())
+    except ServiceError as error:
+        logger.warning("coverage not on the status page", error=error.code)
+        return None
 
 
 def _announce_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:

@@ -154,7 +154,11 @@ class Functions(Construct):
         )
 
     def _report_run(self) -> lambda_.Function:
-        """The report is a file in the storage, as it may be larger than the memory. The status page reads the index."""
+        """The report is a file in the storage, as it may be larger than the memory. The status page reads the index.
+
+        If exports are collected, it reads the table of the collector, too.
+        """
+        collecting = self._storage.collecting_table
         return self._function(
             "ReportRun",
             "Writes the report of a run and returns its output",
@@ -164,10 +168,12 @@ class Functions(Construct):
                 **self._event_environment(),
                 "STACK_NAME": Aws.STACK_NAME,
                 "LATE_AFTER_HOURS": str(self._settings.late_after_hours),
+                "COLLECTING_TABLE_NAME": collecting.table_name if collecting else "",
             },
             permissions=[
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 self._query_permission(),
+                *([Permission(actions=["dynamodb:Scan"], resources=[collecting.table_arn])] if collecting else []),
                 self._on_objects("runs/*", actions=["s3:GetObject", "s3:PutObject"]),
                 Permission(
                     actions=["s3:PutObject"], resources=[self._storage.bucket.arn_for_objects("status/index.html")]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from exports.collecting.coverage import coverage
 from exports.model import IN_PROGRESS, Kind, utc_text
 from exports.outcomes.catalog_index import NEWEST, STATUSES, StatusItems
 from exports.outcomes.outcome import Outcome
@@ -101,7 +102,53 @@ def hostile(exports: int = 2_000) -> list[dict[str, Any]]:
     return items
 
 
-def page_of(items: Iterable[Mapping[str, Any]], *, now: datetime = NOW) -> StatusPage:
+def agents(count: int = 12, *, seed: int = 1) -> list[dict[str, Any]]:
+    """Items of the table of the collector: agents with 90 days of data, of which the newest is stored."""
+    draw = random.Random(seed)
+    return [_agent(draw, number) for number in range(count)]
+
+
+def _agent(draw: random.Random, number: int) -> dict[str, Any]:
+    start, end = NOW - timedelta(days=90), NOW - timedelta(minutes=40)
+    stored = end - timedelta(days=draw.choice([0, 3, 9, 27, 60, 89.9]))
+    hole = stored + (end - stored) * draw.random()
+    covered = [[utc_text(stored), utc_text(hole)], [utc_text(hole + timedelta(days=3)), utc_text(end)]]
+    gap = {"from": utc_text(hole), "to": utc_text(hole + timedelta(days=3)), "reason": "NO_PROGRESS"}
+    item: dict[str, Any] = {
+        "agentId": f"o-{draw.getrandbits(64):016x}",
+        "hostName": f"app-{number:03}.corp.example",
+        "registeredAt": utc_text(start),
+        "lastPingAt": utc_text(end),
+        "seenAt": utc_text(start),
+        "covered": [each for each in covered if each[0] < each[1]],
+        "gaps": [gap] if draw.random() < 0.2 else [],
+    }
+    if draw.random() < 0.1:
+        item["stopped"] = {"reason": "REFUSED InvalidParameterValueException", "at": utc_text(NOW)}
+    elif draw.random() < 0.2:
+        asked = {"from": utc_text(start), "to": utc_text(start + timedelta(days=3)), "intentAt": utc_text(NOW)}
+        item["asked"] = {**asked, "exportId": "export-1"}
+    return item
+
+
+def hostile_agents(count: int = 500) -> list[dict[str, Any]]:
+    """Agents with as much and as dangerous text as fits."""
+    made = [
+        {
+            **item,
+            "agentId": f"{HOSTILE[number % len(HOSTILE)].replace(' ', '')}{number}",
+            "hostName": HOSTILE[(number + 1) % len(HOSTILE)] * 20,
+            "stopped": {"reason": HOSTILE[(number + 2) % len(HOSTILE)] * 20, "at": utc_text(NOW)},
+        }
+        for number, item in enumerate(agents(count))
+    ]
+    blocked = {"blockedBy": HOSTILE[0] * 20, "blockedSince": utc_text(NOW), "blockedUntil": utc_text(NOW)}
+    return [*made, {"agentId": "account: agents", **blocked}, {"agentId": "account: summary", **blocked}]
+
+
+def page_of(
+    items: Iterable[Mapping[str, Any]], *, now: datetime = NOW, collected: Iterable[Mapping[str, Any]] | None = None
+) -> StatusPage:
     """The page of these items, with what the reader would read of them."""
     since = utc_text(now - PERIOD)
     rows = sorted(map(Row, items), key=lambda row: str(row.item["firstSeenAt"]), reverse=True)
@@ -113,4 +160,5 @@ def page_of(items: Iterable[Mapping[str, Any]], *, now: datetime = NOW) -> Statu
             is_complete=len(found) <= NEWEST,
             recent=sum(str(row.item["firstSeenAt"]) >= since for row in found),
         )
-    return StatusPage("DiscoveryExports", "111122223333", "eu-central-1", now, timedelta(hours=24), statuses)
+    covered = coverage(collected, now) if collected is not None else None
+    return StatusPage("DiscoveryExports", "111122223333", "eu-central-1", now, timedelta(hours=24), statuses, covered)

@@ -16,6 +16,7 @@ from botocore.config import Config
 from exports import redaction
 from exports.aws.assume_role import session_as
 from exports.aws.discovery import DiscoveryService, discovery_client
+from exports.collecting.table import CollectingTable
 from exports.errors import ExportsError, ServiceError
 from exports.keys import batch_key
 from exports.outcomes.catalog import Catalog
@@ -129,6 +130,11 @@ def catalog() -> Catalog:
 @cached_client
 def catalog_index() -> CatalogIndex:
     return CatalogIndex(session().client("dynamodb", config=PAGE_CONFIG), settings().table, clock=utc_now)
+
+
+@cached_client
+def collecting_table() -> CollectingTable:
+    return CollectingTable(session().client("dynamodb", config=PAGE_CONFIG), settings().collecting_table)
 
 
 @cached_client

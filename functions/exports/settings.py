@@ -103,7 +103,8 @@ class Settings:
     sweep_max_age = _Variable("SWEEP_MAX_AGE_DAYS", _days, "")
     store_budget = _Variable("STORE_BUDGET_SECONDS", _seconds)
     download_hosts = _Variable("DOWNLOAD_HOSTS", _names, "")
-    collecting_table = _Variable("COLLECTING_TABLE_NAME", str)
+    collecting_table = _Variable("COLLECTING_TABLE_NAME", str, "")
+    """Empty if the stack starts no exports."""
     max_files = _Variable("MAX_FILES", _integer)
     max_file_bytes = _Variable("MAX_FILE_BYTES", _integer)
     max_total_bytes = _Variable("MAX_TOTAL_BYTES", _integer)

@@ -9,7 +9,7 @@ import pytest
 
 from exports.page.status_page import render
 from tests.browser.chromium import site, visit
-from tests.status_pages import hostile, page_of, usual
+from tests.status_pages import agents, hostile, hostile_agents, page_of, usual
 
 SCRIPT = b"""<script>window.ran = true</script><script src=/x.js></script><img src=/x.png onerror="window.ran = true">
 <link rel=stylesheet href=/x.css><svg onload="window.ran = true"></svg>"""
@@ -17,6 +17,8 @@ USUAL, HOSTILE = render(page_of(usual(60))), render(page_of(hostile(60)))
 PAGES = {
     "usual": USUAL,
     "many": render(page_of(usual(10_000))),
+    "collecting": render(page_of(usual(60), collected=agents())),
+    "hostile_agents": render(page_of([], collected=hostile_agents())),
     "empty": render(page_of([])),
     "hostile": HOSTILE,
     "script": USUAL.replace(b"<main>", SCRIPT + b"<main>"),
@@ -30,6 +32,10 @@ VISITS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {"page": "usual", "width": 1024},
     "many": {"page": "many"},
     "many narrow": {"page": "many", "width": 320},
+    "collecting": {"page": "collecting", "check": True},
+    "collecting dark": {"page": "collecting", "scheme": "dark", "check": True},
+    "collecting narrow": {"page": "collecting", "width": 320, "check": True},
+    "hostile agents": {"page": "hostile_agents", "check": True},
     "empty": {"page": "empty", "check": True},
     "hostile": {"page": "hostile", "check": True},
     "hostile narrow": {"page": "hostile", "width": 320},

@@ -34,14 +34,16 @@ def test_without_the_setting_the_stack_has_none_of_it(fixture: str, request: pyt
 
 
 def test_with_the_setting_the_rest_of_the_stack_is_the_same(template: Template, collecting: Template) -> None:
-    """Except for the alarms, the dashboard, and the rules of the new alarms that may use the dead-letter queue."""
+    """Except for the alarms, the dashboard, the rules of the new alarms that may use the dead-letter queue, and the
+    function that writes the status page.
+    """
     changed = [
         name
         for name in template.names.values()
         if template.resource(name) != collecting.resource(name) and not name.startswith("Watching/")
     ]
 
-    assert changed == ["Announcements/DeadLetters/Policy"]
+    assert changed == ["Announcements/DeadLetters/Policy", "Functions/ReportRunRole", "Functions/ReportRun"]
 
 
 # The settings
@@ -308,7 +310,9 @@ def test_no_other_role_may_start_an_export_or_touch_the_table(collecting: Templa
         if any(part in line for line in collecting.permissions(role) for part in used)
     ]
 
-    assert roles == ["Functions/CollectExportsRole"]
+    assert roles == ["Functions/ReportRunRole", "Functions/CollectExportsRole"]
+    table = [line for line in collecting.permissions("Functions/ReportRunRole") if "Collecting" in line]
+    assert table == ["dynamodb:Scan on <Storage/Collecting.Arn>"], "to show the coverage on the status page"
 
 
 def test_with_a_role_of_another_account_the_function_may_only_assume_it(everything: Template) -> None:

@@ -94,6 +94,7 @@ def account_with(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> Account:
         discovery_account="111122223333",
         discovery_region="us-west-2",
         late_after=timedelta(hours=24),
+        collecting_table="",
     )
     monkeypatch.setattr(dependencies, "settings", lambda: settings)
     monkeypatch.setattr(dependencies, "bucket", lambda: account)
@@ -204,6 +205,35 @@ def test_fault_48_a_status_page_that_cannot_be_written_does_not_fail_the_run(
     assert len(account.reports) == 1
     assert account.pages == []
     assert "status page not written" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["", "collecting"])
+def test_the_status_page_shows_the_coverage_if_exports_are_collected(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    account = account_with(monkeypatch)
+    dependencies.settings().__dict__["collecting_table"] = name
+    monkeypatch.setattr(dependencies, "collecting_table", lambda: SimpleNamespace(items=lambda _: []))
+
+    report()
+
+    assert ("Coverage" in account.pages[0]) == bool(name)
+
+
+def test_fault_48_a_table_that_cannot_be_read_in_time_leaves_out_the_coverage_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def items(_: object) -> Any:
+        raise ServiceError("ReadingTookTooLong")
+
+    account = account_with(monkeypatch)
+    dependencies.settings().__dict__["collecting_table"] = "collecting"
+    monkeypatch.setattr(dependencies, "collecting_table", lambda: SimpleNamespace(items=items))
+
+    report()
+
+    assert "Newest exports" in account.pages[0]
+    assert "Coverage" not in account.pages[0]
 
 
 def test_fault_48_the_status_page_is_left_out_if_the_invocation_has_no_time_for_it(

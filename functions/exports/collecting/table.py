@@ -1,6 +1,6 @@
 """The collecting table: one DynamoDB item per agent and a few of the account, written with conditions only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -57,11 +57,14 @@ class CollectingTable:
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
 
-    def items(self) -> Sequence[Mapping[str, Any]]:
-        """All items except the lock."""
+    def items(self, has_time: Callable[[], bool] = lambda: True) -> Sequence[Mapping[str, Any]]:
+        """All items except the lock. Raises ServiceError if there is no time left after a page."""
+        found: list[Mapping[str, Any]] = []
         with aws_call():
-            pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-            found = [plain(item) for page in pages for item in page["Items"]]
+            for page in self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
+                found += map(plain, page["Items"])
+                if not has_time():
+                    raise ServiceError("ReadingTookTooLong")
         return [item for item in found if item.get("agentId") != LOCK]
 
     def save(self, item: Mapping[str, Any], version: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +103,27 @@ def bar(share: float, tone: Tone) -> Markup:
         element("rect", width=BAR_WIDTH, height=8, class_="track"),
         filled,
         class_=f"bar {tone}",
+        viewBox=f"0 0 {BAR_WIDTH} 8",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def segments(kinds: Sequence[str]) -> Markup:
+    """A bar of segments of equal width, from left to right: a shape of each kind, which is its class in the style."""
+    paths: dict[str, str] = {}
+    start = 0
+    for kind, group in groupby(kinds):
+        end = start + len(list(group))
+        left, right = (round(each * BAR_WIDTH / len(kinds), 1) for each in (start, end))
+        paths[kind] = f"{paths.get(kind, '')}M{left} 0H{right}V8H{left}z"
+        start = end
+    shapes = [element("path", d=path, class_=kind) for kind, path in paths.items()]
+    return element(
+        "svg",
+        element("rect", width=BAR_WIDTH, height=8, class_="track"),
+        *shapes,
+        class_="bar",
         viewBox=f"0 0 {BAR_WIDTH} 8",
         preserveAspectRatio="none",
         aria_hidden="true",

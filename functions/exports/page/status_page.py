@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from exports.collecting.coverage import Coverage
 from exports.model import IN_PROGRESS, utc_text
 from exports.outcomes.catalog_index import NEWEST, OLDEST, STATUSES, UNSETTLED, StatusItems
 from exports.outcomes.outcome import WITH_DATA, Outcome
 from exports.outcomes.rows import Row
+from exports.page.coverage_section import coverage_section
 from exports.page.layout import Column, Section, Tone, bar, document, figures, minute, paragraph, table, tag
 from exports.page.markup import Markup, text
 from exports.redaction import redact, redact_message
@@ -59,6 +61,8 @@ class StatusPage:
     written_at: datetime
     late_after: timedelta
     statuses: Mapping[str, StatusItems]
+    coverage: Coverage | None = None
+    """None if the stack starts no exports."""
 
     @property
     def since(self) -> str:
@@ -92,7 +96,8 @@ def render(page: StatusPage) -> bytes:
 
 def sections(page: StatusPage) -> list[Section]:
     """The sections, in their order. Each is made by a function of its own."""
-    return [overview(page), outcomes(page), durations(page), late(page), not_stored(page), newest(page)]
+    covered = [coverage_section(page.coverage)] if page.coverage else []
+    return [overview(page), *covered, outcomes(page), durations(page), late(page), not_stored(page), newest(page)]
 
 
 def overview(page: StatusPage) -> Section:
