@@ -61,6 +61,8 @@ def show_coverage(
     found = read_coverage(context)
     if gaps:
         context.output.rows(_gaps(found), GAP_MEMBERS, GAP_COLUMNS)
+        if not found.gaps:
+            context.say("There are no gaps.")
     elif context.output.is_table:
         _show_tables(context, found)
     elif context.output.form == "json":

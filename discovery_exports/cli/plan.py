@@ -22,7 +22,7 @@ ALL = "all"
 RATE_MEMBERS = ("rate", "exports", "days")
 RATE_COLUMNS = (
     Column("rate", "if the service starts"),
-    Column("days", "days", lambda days: f"{days:,.1f}", right=True, whole=True),
+    Column("days", "days", lambda days: f"{days:,.1f}" if days >= 0.1 else "under 0.1", right=True, whole=True),
 )
 FIRST_COLUMNS = (
     Column("agentId", "first exports", whole=True),

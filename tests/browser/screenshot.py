@@ -1,16 +1,22 @@
-"""The picture of the status page in the documentation: ``PYTHONPATH=functions python -m tests.browser.screenshot``."""
+"""The pictures of the status page in the documentation: ``PYTHONPATH=functions python -m tests.browser.screenshot``."""
 
 from exports.page.status_page import render
 from tests.browser.chromium import ROOT, site, visit
-from tests.status_pages import page_of, usual
+from tests.status_pages import agents, page_of, usual
 
 PICTURE = ROOT / "docs" / "status-page.png"
+COVERAGE = ROOT / "docs" / "status-page-coverage.png"
 
 
 def main() -> None:
-    with site({"page": render(page_of(usual()))}) as pages:
-        visit({"url": f"{pages.url}/page", "width": 1120, "clip": 852, "screenshot": str(PICTURE)})
-    print(PICTURE.relative_to(ROOT), PICTURE.stat().st_size)
+    collecting = render(page_of(usual(60), collected=agents(7)))
+    with site({"page": render(page_of(usual())), "collecting": collecting}) as pages:
+        visit(
+            {"url": f"{pages.url}/page", "width": 1120, "clip": 852, "screenshot": str(PICTURE)},
+            {"url": f"{pages.url}/collecting", "width": 1120, "clip": 800, "screenshot": str(COVERAGE)},
+        )
+    for picture in (PICTURE, COVERAGE):
+        print(picture.relative_to(ROOT), picture.stat().st_size)
 
 
 if __name__ == "__main__":

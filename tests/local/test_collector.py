@@ -57,6 +57,12 @@ def test_a_tick_starts_an_export_and_a_run_that_stores_it(collecting: Collecting
     assert collecting.coverage().share == 1
 
 
+def test_the_status_page_shows_the_agent(collecting: CollectingStack, agent: str) -> None:
+    """As of the last run, which ended before the tick that counted its export."""
+    assert '<section id="coverage"' in (page := collecting.body("status/index.html").decode())
+    assert agent in page
+
+
 @pytest.mark.parametrize(("due", "kind"), [("summary", "summary"), ("recommendations", "ec2-recommendations")])
 def test_what_a_schedule_says_is_due_is_exported_once(collecting: CollectingStack, due: str, kind: str) -> None:
     at = datetime.now(UTC).isoformat()
