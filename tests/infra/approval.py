@@ -24,6 +24,8 @@ SETTINGS = {"kms": "keyArn", "ec2": "vpcId", "sts": "discoveryRoleArn"}
 """Which setting adds the permissions of a service, to roles that exist without it, too."""
 OWN_BUS = "ownBus"
 """The setting that changes on which bus events are published."""
+COLLECTING = "Storage/Collecting with collect"
+"""The table of the collector, which the function that writes the status page reads, too."""
 ROLE_SETTINGS = {
     "Schedules": "schedules",
     "CloudTrail": "cloudTrailTrigger",
@@ -114,6 +116,7 @@ def _short(text: str) -> str:
     text = re.sub("^arn:aws:[a-z0-9-]+:[^:]*:(?:<AWS::AccountId>|[0-9]*):", "", text)
     text = re.sub(r"<([A-Z]\w+/[\w/]+)(\.\w+)?>", r"\1", text)
     text = re.sub("^event-bus/default$", f"event-bus/default without {OWN_BUS}", text)
+    text = re.sub("^Storage/Collecting$", COLLECTING, text)
     text = re.sub("^(Announcements/OwnBus)$", rf"\1 with {OWN_BUS}", text)
     return re.sub(r"^Storage/Bucket/(.+)", r"\1 in Storage/Bucket", text)
 
