@@ -148,6 +148,27 @@ def test_a_type_checker_knows_the_names_of_the_installed_package(python: Path, t
     ], done.stdout
 
 
+def test_a_type_checker_knows_the_names_of_the_double(python: Path, tmp_path: Path) -> None:
+    script = [
+        "from discovery_exports.testing import ApplicationDiscovery, finished",
+        "def test(double: ApplicationDiscovery) -> None:",
+        "    double.next_exports(finished(after_seconds=1.5))",
+        "    double.next_exports(finished(after_second=1.5))",
+        "    double.next_exports('finished')",
+        "    double.advence(1)",
+    ]
+    (tmp_path / "test_it.py").write_text("\n".join(script))
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\n[mypy-pydantic.*]\nfollow_imports = skip\n")
+
+    done = run(sys.executable, tmp_path, "-m", "mypy", "--python-executable", str(python), "test_it.py")
+
+    assert re.findall(r"^test_it\.py:(\d+): error: .*\[(.+)\]$", done.stdout, re.MULTILINE) == [
+        ("4", "call-arg"),
+        ("5", "arg-type"),
+        ("6", "attr-defined"),
+    ], done.stdout
+
+
 # The command
 
 

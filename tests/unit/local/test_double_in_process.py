@@ -317,6 +317,20 @@ def test_moto_and_the_double_serve_their_own_services(
     assert info_of(client, export_id)["exportStatus"] == "SUCCEEDED"
 
 
+def test_the_double_can_start_within_moto() -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        with running_for_boto3() as discovery:
+            client = boto3.client("discovery")
+            body = status_of(url_of(client, client.start_export_task()["exportId"]))[1]
+            client.close()
+            assert discovery.calls("StartExportTask") == 1
+        s3.create_bucket(Bucket="landing")
+        s3.put_object(Bucket="landing", Key="export.zip", Body=body)
+        assert s3.head_object(Bucket="landing", Key="export.zip")["ContentLength"] == len(body)
+        s3.close()
+
+
 # The plugin
 
 
