@@ -47,7 +47,7 @@ class HandOff:
 
     def transform(self, variant: Variant) -> None:
         servers, connections = forms.TRANSFORM[variant]
-        report = self._begun("transform")
+        report = self._begun("transform", variant)
         with self._target.workspace() as folder:
             with self._rows("servers", "Servers") as rows:
                 self._write(folder, servers, self._seen_servers(report, rows), report)
@@ -73,7 +73,7 @@ class HandOff:
             self._finish(report, file, lambda: validation.check_mgn(file, tag_keys))
 
     def graph(self, form: GraphFormat) -> None:
-        report = self._begun("graph")
+        report = self._begun("graph", form)
         applications: dict[str, str] = {}
         with self._rows("servers", "Servers") as rows:
             for server in self._seen_servers(report, rows):
@@ -103,10 +103,10 @@ class HandOff:
 
     # --- steps ---
 
-    def _begun(self, form: str) -> Report:
+    def _begun(self, form: str, variant: str = "") -> Report:
         with rows_of(self._athena, statement("exports", self._settings), "Exports") as rows:
             self._exports = UsedExports.of(rows, self._settings)
-        return Report(form, self._exports)
+        return Report(form, self._exports, variant)
 
     @contextmanager
     def _rows(self, name: str, title: str) -> Iterator[Iterator[Cells]]:

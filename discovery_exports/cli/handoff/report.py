@@ -85,6 +85,7 @@ class Report:
 
     form: str
     exports: UsedExports
+    variant: str = ""
     servers: int = 0
     """Of the summary."""
     servers_left_out: Counter[str] = field(default_factory=Counter)
@@ -151,6 +152,7 @@ class Report:
         }
         return {
             "form": self.form,
+            **({"variant": self.variant} if self.variant else {}),
             "createdAt": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "files": self.files,
             "data": self.exports.document(now),

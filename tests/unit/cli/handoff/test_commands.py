@@ -47,6 +47,7 @@ class TestCells:
 
         (row,) = member("mpa_servers.csv")
         assert [cell for cell in row.values() if cell] == ["d-1"]
+        assert (report("transform.zip")["form"], report("transform.zip")["variant"]) == ("transform", variant)
         empty = report("transform.zip")["emptyCells"]["mpa_servers.csv"]
         assert len(empty) == len(row) - 1
         assert set(empty.values()) == {1}
