@@ -107,7 +107,7 @@ def test_a_page_of_10_000_exports_and_10_000_agents_has_less_than_300_kb() -> No
     assert len(html) < MAX_BYTES
 
 
-def test_a_page_of_the_longest_texts_has_less_than_300_kb() -> None:
+def test_a_page_with_coverage_of_the_longest_texts_has_less_than_300_kb() -> None:
     """Each list is as long as it can be, and a quotation mark is six bytes of HTML."""
     texts = dict.fromkeys(("reason", "statusMessage", "lastError", "claimedBy"), "'" * 500)
     items = [
