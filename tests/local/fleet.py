@@ -80,10 +80,14 @@ class Fleet(DataCenter):
         ]
         return self._zipped(files)
 
-    @staticmethod
-    def odd_connections(server: Server) -> list[tuple[str, str, int]]:
-        """Source address, destination address and port of connections that the data center does not have."""
+    def odd_connections(self, server: Server) -> list[tuple[str, str, int]]:
+        """Source address, destination address and port of connections that the data center does not have.
+
+        The first is to another server, and written as Linux does for a socket of IPv6.
+        """
+        peer = self.server((server.index + 2) % self.size)
         return [
+            (f"::ffff:{server.ip}", f"::FFFF:{peer.ip}", 9999),
             ("127.0.0.1", "127.0.0.1", 6379),
             ("::1", "::1", 6379),
             (server.ip, server.ip, 5432),
@@ -118,15 +122,32 @@ class Fleet(DataCenter):
         contents = Contents(kind=Kind.AGENT, rows=self.samples)
         for server in self.monitored():
             for each in self.outgoing(server, contents.samples()):
-                ends = each.source_ip, each.destination_ip
-                yield Seen(True, server, *ends, each.destination_port, each.protocol, "curl", each.created_at)
+                yield Seen(
+                    True,
+                    server,
+                    each.source_ip,
+                    each.destination_ip,
+                    each.destination_port,
+                    each.protocol,
+                    "curl",
+                    each.created_at,
+                )
             first = next(iter(self.outgoing(server, contents.samples())))
-            for source, destination, port in self.odd_connections(server):
-                yield Seen(True, server, source, destination, port, first.protocol, "curl", first.created_at)
+            for ends in self.odd_connections(server):
+                source, destination = (end.lower().removeprefix("::ffff:") for end in ends[:2])
+                yield Seen(True, server, source, destination, ends[2], first.protocol, "curl", first.created_at)
             for each in self.incoming(server, contents.samples()):
-                ends = each.destination_ip, each.source_ip
                 program = each.command_path.rpartition("/")[2]
-                yield Seen(False, server, *ends, each.destination_port, each.protocol, program, each.created_at)
+                yield Seen(
+                    False,
+                    server,
+                    each.destination_ip,
+                    each.source_ip,
+                    each.destination_port,
+                    each.protocol,
+                    program,
+                    each.created_at,
+                )
 
     def owners(self) -> dict[str, set[str]]:
         """The IDs of the listed servers by address."""

@@ -18,11 +18,11 @@ servers AS (
     WHERE server.export_id IN (SELECT exportid FROM newest)
 ),
 found_addresses AS (
-    SELECT serverid AS id, ipaddress AS address
+    SELECT serverid AS id, lower(ipaddress) AS address
     FROM summary_network_interface
     WHERE export_id IN (SELECT exportid FROM newest)
     UNION ALL
-    SELECT servers.id, interface.ipaddress AS address
+    SELECT servers.id, lower(interface.ipaddress) AS address
     FROM agent_network_interface interface
     JOIN servers ON servers.agentid = interface.agentid AND servers.exportid = interface.export_id
 ),
@@ -39,7 +39,11 @@ edges AS (
         min(connection.transportprotocol) AS protocol, count(*) AS connections
     FROM agent_source_process_connection connection
     JOIN servers ON servers.agentid = connection.agentid AND servers.exportid = connection.export_id
-    JOIN addresses ON addresses.address = connection.destinationip
+    JOIN addresses
+      ON addresses.address = CASE
+          WHEN lower(connection.destinationip) LIKE '::ffff:%.%' THEN substr(connection.destinationip, 8)
+          ELSE lower(connection.destinationip)
+      END
     WHERE addresses.id <> servers.id
     GROUP BY servers.id, addresses.id, connection.destinationport
 )
