@@ -68,7 +68,7 @@ def show_plan(
     smallest that is possible: truncated and failed ones need more, and active agents add data every day. How many
     exports the service starts is not documented, so the command shows the time for several limits.
     """
-    from exports.collecting.plan import plan
+    from discovery_exports.cli.export_plan import plan
     from exports.collecting.setting import read_collect
 
     if (count is None) != (days is None) or (count and (agents or since)):

@@ -160,6 +160,8 @@ def test_a_recorded_manifest_settles_its_export() -> None:
         "files": len(manifest["files"]),
         "schemaNotes": 0,
         "isTruncated": False,
+        "actualStartTime": "2026-01-12T00:00:00.000Z",
+        "actualEndTime": "2026-01-15T00:00:00.000Z",
     }
 
 
