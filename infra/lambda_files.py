@@ -26,8 +26,6 @@ REPAIR = (
 )
 HANDLERS = ("check_exports.py", "collect_exports.py", "plan_run.py", "report_run.py", "store_export.py")
 DATA = (
-    "exports/collecting/plan.py",
-    "exports/collecting/timeline.py",
     "exports/datasets/datasets.json",
     "exports/datasets/exports_table.json",
     "exports/datasets/tables.json",
@@ -37,7 +35,6 @@ DATA = (
     "exports/page/page.css",
     "exports/workflow/run_input.schema.json",
 )
-"""Files that no handler imports. Only the command imports the first two; the package takes them from here, too."""
 CODE = {".py", ".json"}
 NATIVE = ".so"
 
