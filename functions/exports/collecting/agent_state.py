@@ -91,8 +91,8 @@ class AgentState:
 
     ``seen_at`` is when it was first listed. ``first_data_at`` is known after an export without a start time: nothing is
     older. ``window`` is the length of the next range. ``failures`` counts failed exports of the next range,
-    ``failed_in_a_row`` those since the last stored one, and ``tried`` has the exports since then. ``end_shift`` seconds
-    are added to the end of the next range. ``version`` grows with each write of the item.
+    ``failed_in_a_row`` those since the last stored one and failed starts, and ``tried`` has the exports since then.
+    ``end_shift`` seconds are added to the end of the next range. ``version`` grows with each write of the item.
     """
 
     agent_id: str

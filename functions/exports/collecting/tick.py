@@ -46,6 +46,7 @@ REFRESH = timedelta(hours=6)
 """How old the last ping of an agent in the table may be, and the list of servers."""
 HAND_OVER_AGAIN = timedelta(hours=1)
 """After a run could not store an export, the next one is started after this time."""
+NOT_STARTED = "StartExportTask failed, and the export was not started."
 GAP_EVENT = "Coverage Gap"
 COVERED_EVENT = "Agent Covered"
 
@@ -93,11 +94,15 @@ class Tick:
     _starts: Starts = field(default_factory=Starts)
     _without_exports: set[str] = field(default_factory=set)
     """Connectors and collectors."""
+    _unreadable: set[str] = field(default_factory=set)
+    """Agents whose items cannot be read; they are left alone."""
     _unsaved: dict[str, None] = field(default_factory=dict)
     _in_progress: int = 0
     _unsettled: int = 0
     _ended: bool = False
     """No more starts in this tick."""
+    _ended_kinds: set[Kind] = field(default_factory=set)
+    """No more starts of these kinds in this tick."""
     _gained: bool = False
 
     def run(self) -> Coverage:
@@ -135,6 +140,7 @@ class Tick:
                 if state:
                     self._agents[state.agent_id] = state
                 else:
+                    self._unreadable.add(item["agentId"])
                     self.log("item of the collecting table not readable", agent_id=item["agentId"])
         since = self.setting.agents.since if self.setting.agents else None
         if self._kinds[Kind.AGENT].since != since:
@@ -170,7 +176,8 @@ class Tick:
     def _resolve(self, state: AgentState | KindState) -> AgentState | KindState:
         """The state after a look for the export of an intent that has no id: its tick was killed, or the call failed.
 
-        The service may list a new export late. After the grace period, an unlisted one was never started.
+        The service may list a new export late. After the grace period, an unlisted one was never started. Others are
+        then started first: another agent, or, for a time, exports of other kinds.
         """
         asked = state.asked
         assert asked
@@ -198,7 +205,9 @@ class Tick:
             self.started += 1
             return self._save(replace(state, asked=replace(asked, export_id=export.id)))
         if self.now - asked.intent_at >= self.grace:
-            return self._save(replace(state, asked=None))
+            if isinstance(state, AgentState):
+                return self._save(replace(state, asked=None, failed_in_a_row=state.failed_in_a_row + 1))
+            return self._save(replace(state, asked=None).with_block(NOT_STARTED, self.now))
         return state
 
     def _follow(self, state: AgentState | KindState, row: Row | None) -> None:
@@ -275,6 +284,8 @@ class Tick:
         return ids
 
     def _update(self, agent: Agent) -> None:
+        if agent.id in self._unreadable:
+            return
         known = self._agents.get(agent.id)
         state = (known or AgentState(agent.id, seen_at=self.now)).described_by(agent)
         if state is known:
@@ -312,6 +323,7 @@ class Tick:
         limit = self.setting.max_starts_per_day
         return (
             not self._ended
+            and kind not in self._ended_kinds
             and not self._kinds[kind].is_blocked(self.now)
             and self._in_progress < MAX_IN_PROGRESS
             and self._unsettled < MAX_UNSETTLED
@@ -344,7 +356,7 @@ class Tick:
         except OutcomeUnknown as error:
             self.log("export perhaps started, will look for it", kind=request.kind, error=str(error))
             self._count_unsettled(finished=False)
-            self._ended = True
+            self._ended_kinds.add(request.kind)
             return
         except NonRetryableError as error:
             self._take_back(state)
@@ -352,7 +364,7 @@ class Tick:
             return
         except SlotsTaken:
             self._take_back(state)
-            self._ended = True
+            self._ended_kinds.add(request.kind)
             return
         except LimitReached as limit:
             self.log("starts refused for a time", kind=request.kind, text=str(limit))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.collecting.world import GRACE, START, TICK, World
 from exports.collecting.agent_state import AgentState
-from exports.collecting.agents import Agent, Request
+from exports.collecting.agents import Agent, Request, SlotsTaken
 from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
@@ -533,12 +533,59 @@ def test_an_agent_of_which_only_the_ping_moves_is_not_written_in_every_tick() ->
     assert simulated.calls - few >= 8
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "InvalidParameterException"])
+def test_an_agent_whose_start_always_fails_does_not_keep_others_from_their_turn(code: str) -> None:
+    """The outcome of the first is unknown each time: after the grace period, nothing has been started."""
+    simulated = world(agent("a"), agent("b", 30), refuses=lambda each: code * (each.agent_id == "a"))
+
+    run(simulated, replace(ALL, max_starts_per_day=24), ticks=200)
+
+    assert found(simulated).agents[1].share == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.SUMMARY, Kind.RECOMMENDATIONS])
+@pytest.mark.parametrize("others", [0, 5])
+def test_a_summary_that_never_starts_does_not_keep_the_agents_from_their_turn(kind: Kind, others: int) -> None:
+    simulated = world(agent(), refuses=lambda each: "ThrottlingException" * (each.kind is kind and not others))
+    if others:
+        simulated.before = only_for(simulated, kind, SlotsTaken("OperationNotPermittedException"))
+    simulated.mark_due(kind, START)
+
+    run(simulated, replace(ALL, summary=True, recommendations={}), ticks=30)
+
+    assert found(simulated).share == 1
+
+
+def test_an_item_of_an_agent_that_cannot_be_read_harms_no_other_agent() -> None:
+    simulated = world(agent("a"), agent("b"))
+    simulated.table["a"] = {"agentId": "a", "version": 3, "seenAt": "yesterday"}
+
+    run(simulated, ticks=20)
+
+    assert simulated.table["a"]["version"] == 3
+    assert state(simulated, "b").covered
+    assert "a" not in {task.agent_id for task in simulated.tasks.values()}
+
+
 def raising(call: str, error: Exception) -> Callable[[str], None]:
     def raise_error(name: str) -> None:
         if name == call:
             raise error
 
     return raise_error
+
+
+def only_for(simulated: World, kind: Kind, error: Exception) -> Callable[[str], None]:
+    """Raises the error for starts of the kind only."""
+    start = simulated._start
+
+    def refuse(request: Request) -> str:
+        if request.kind is kind:
+            raise error
+        return start(request)
+
+    simulated._start = refuse  # type: ignore[method-assign]
+    return lambda _: None
 
 
 class Killed(BaseException):
