@@ -15,6 +15,7 @@ T = TypeVar("T")
 MB_PER_GB = 1024
 MAX_NUMBER = 1e15
 """More is no size and no count of anything."""
+DECIMALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ class Column(Generic[T]):
         value = self.value(row)
         if value is None or isinstance(value, str):
             return value or "", False
-        if not 0 <= value <= (100 if self.is_percentage else MAX_NUMBER):  # false for NaN, too
+        shown = round(value, DECIMALS) + 0.0  # 100 * used / total can be 100.00000000000001; -0.0 becomes 0.0
+        if not 0 <= shown <= (100 if self.is_percentage else MAX_NUMBER):  # false for NaN, too
             return "", True
-        return number_text(value), False
+        return number_text(shown), False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Table(Generic[T]):
 
 def number_text(value: float) -> str:
     """With at most two decimals, and none for a whole number."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _gb(mb: float | None) -> float | None:

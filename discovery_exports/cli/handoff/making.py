@@ -48,7 +48,7 @@ class HandOff:
     def transform(self, variant: Variant) -> None:
         servers, connections = forms.TRANSFORM[variant]
         report = self._begun("transform", variant)
-        with self._target.workspace() as folder:
+        with self._workspace(report) as folder:
             with self._rows("servers", "Servers") as rows:
                 self._write(folder, servers, self._seen_servers(report, rows), report)
             with self._rows("connections", "Connections") as rows:
@@ -65,7 +65,7 @@ class HandOff:
             with self._rows("server-tags", "Tags") as rows:
                 tags = {(row["id"], row["key"]): row["value"] for row in rows}
         table = forms.mgn(account, region, tag_keys, lambda server, key: tags.get((server, key), ""))
-        with self._target.workspace() as folder:
+        with self._workspace(report) as folder:
             with self._rows("servers", "Servers") as rows:
                 self._write(folder, table, _importable(report, self._seen_servers(report, rows)), report)
             file = folder / table.name
@@ -78,13 +78,14 @@ class HandOff:
         with self._rows("servers", "Servers") as rows:
             for server in self._seen_servers(report, rows):
                 applications[server.id] = server.application
-        with self._target.workspace() as folder, self._rows("connections", "Connections") as rows:
+        with self._workspace(report) as folder, self._rows("connections", "Connections") as rows:
             pairs = self._pairs(report, rows)
             if form is GraphFormat.CSV:
                 file = folder / forms.GRAPH.name
                 self._write(folder, forms.GRAPH, pairs, report)
                 _remark_formulas(report, "An apostrophe is before each")
-                self._finish(report, file, lambda: validation.check_graph(file, applications.keys()))
+                ids = {guarded(each) for each in applications}
+                self._finish(report, file, lambda: validation.check_graph(file, ids))
                 return
             draw, check = {
                 GraphFormat.DOT: (graph.dot, validation.check_dot),
@@ -107,6 +108,13 @@ class HandOff:
         with rows_of(self._athena, statement("exports", self._settings), "Exports") as rows:
             self._exports = UsedExports.of(rows, self._settings)
         return Report(form, self._exports, variant)
+
+    @contextmanager
+    def _workspace(self, report: Report) -> Iterator[Path]:
+        """The folder for the files. Once they are delivered, the counts are printed, whose errors are not theirs."""
+        with self._target.workspace() as folder:
+            yield folder
+        self._print(report)
 
     @contextmanager
     def _rows(self, name: str, title: str) -> Iterator[Iterator[Cells]]:
@@ -144,18 +152,19 @@ class HandOff:
                     progress.show(f"Writing {table.name}", [f"{count:,} rows"], 0, 0, key=count)
 
     def _finish(self, report: Report, file: Path, check: Callable[[], Checked]) -> None:
-        """Check the file, deliver it with its report, and print the counts. A dry run does not deliver it."""
+        """Check the file, and deliver it with its report. A dry run does not deliver it."""
         _verify(check, report.rows)
-        now = self._context.now()
         report.files.append(
             {"name": Path(self._target.name).name, "bytes": file.stat().st_size, "sha256": _sha256(file)}
         )
         if not self._dry_run:
             written = file.with_name("report.json")
-            written.write_text(json.dumps(report.document(now), indent=2) + "\n", "ascii")
+            written.write_text(json.dumps(report.document(self._context.now()), indent=2) + "\n", "ascii")
             self._target.deliver(file, written)
+
+    def _print(self, report: Report) -> None:
         self._context.output.rows(report.counts(), MEMBERS, COLUMNS)
-        for line in report.lines(now):
+        for line in report.lines(self._context.now()):
             self._context.say(line)
         if self._dry_run:
             self._context.say("Nothing was written: --dry-run.")

@@ -36,7 +36,10 @@ class Target:
     def check(self) -> None:
         """Raises Misused before any query if the files cannot go there."""
         if self.is_s3:
-            self._location(self.name)
+            for name in (self.name, self.report_name):
+                bucket, key = self._location(name)
+                if not self.overwrite and self._is_object(bucket, key):
+                    raise self._exists(name)
             return
         path = Path(self.name)
         if path.is_dir() or not path.name:
@@ -67,6 +70,16 @@ class Target:
                 self._put(path, name, kind)
             else:
                 self._rename(path, Path(name))
+
+    def _is_object(self, bucket: str, key: str) -> bool:
+        """False, too, for those who may only write: then S3 refuses to replace the object at the end."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.context.s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:
+            return False
+        return True
 
     def _put(self, path: Path, name: str, kind: str) -> None:
         from botocore.exceptions import ClientError

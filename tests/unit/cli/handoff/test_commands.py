@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from discovery_exports.cli.output import Output
 from tests.unit.cli.handoff.results import EXPORT_COLUMNS, SUMMARY, FakeAthena, pair, server
 from tests.unit.cli.stack import BUCKET, Answer, FakeStack, run
 
@@ -94,6 +95,26 @@ class TestCells:
         (row,) = rows_of(Path("graph.csv").read_bytes())
         assert (row["Source Name"], row["Target Name"]) == ("'=1+1", "a\\tb")
         assert "Cells that begin like a formula of a spreadsheet: 1. An apostrophe is before each." in answer.err
+
+    def test_a_full_disk_is_in_range_although_its_percentage_is_not_exactly_100(self, athena: FakeAthena) -> None:
+        used = 1e2 * 5.27 / 5.27
+        athena.servers(server("d-1", disk_used=used, ram_avg="-0.0"))
+
+        done("transform")
+
+        (row,) = member("mpa_servers.csv")
+        assert used > 100
+        assert (row["Storage-Utilization"], row["RAM-Average Utilization"]) == ("100", "0")
+
+    @pytest.mark.parametrize("server_id", ["=1+1", "d-\u200b1"])
+    def test_the_graph_for_people_guards_ids(self, athena: FakeAthena, server_id: str) -> None:
+        athena.servers(server(server_id), server("d-2"))
+        athena.connections(pair(server_id, "d-2"))
+
+        done("graph")
+
+        (row,) = rows_of(Path("graph.csv").read_bytes())
+        assert row["Source Server ID"] in {"'=1+1", "d-\\u200b1"}
 
     def test_an_address_that_is_none_is_left_empty(self, athena: FakeAthena) -> None:
         athena.servers(server("d-1"), server("d-2"))
@@ -206,6 +227,33 @@ class TestFiles:
         found = stack.s3.get_object(Bucket=BUCKET, Key="handoff/mgn.csv")
         assert (found["ContentType"], len(rows_of(found["Body"].read()))) == ("text/csv; charset=utf-8", 1)
         assert list(Path().iterdir()) == []
+
+    @pytest.mark.parametrize("there", ["mgn.csv", "mgn.csv.report.json"])
+    def test_no_report_comes_beside_an_object_that_is_there(
+        self, athena: FakeAthena, stack: FakeStack, there: str
+    ) -> None:
+        stack.puts(f"handoff/{there}", b"mine")
+
+        answer = run("handoff", "mgn", "--to", f"s3://{BUCKET}/handoff/mgn.csv")
+
+        assert (answer.code, f"{there} exists." in answer.err) == (2, True), answer.err
+        found = stack.s3.list_objects_v2(Bucket=BUCKET, Prefix="handoff/")["Contents"]
+        assert [each["Key"] for each in found] == [f"handoff/{there}"]
+        assert athena.statements == []
+
+    def test_a_reader_of_the_counts_that_ends_is_no_error_of_the_file(
+        self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def ended(*_: object) -> None:
+            raise BrokenPipeError
+
+        monkeypatch.setattr(Output, "rows", ended)
+        monkeypatch.setattr("discovery_exports.cli.commands._drop_output", lambda: None)
+
+        answer = run("handoff", "transform")
+
+        assert (answer.code, "cannot be written" in answer.err) == (0, False), answer.err
+        assert Path("transform.zip").exists()
 
     def test_a_dry_run_needs_no_place(self, athena: FakeAthena) -> None:
         answer = done("transform", "--dry-run", "--to", f"s3://{BUCKET}/x.zip")
