@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from exports.collecting.agent_state import AgentState
+from exports.collecting.agent_state import MAX_WINDOW, AgentState
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, Order
 
@@ -40,7 +40,8 @@ def done_share(state: AgentState, since: datetime | None, now: datetime) -> floa
 def next_range(state: AgentState, setting: AgentsSetting, now: datetime) -> tuple[datetime | None, datetime] | None:
     """The start and the end of the next export of the agent; None if nothing is due.
 
-    The start is None if it is not known: the service then exports from the first data on.
+    The start is None if it is not known: the service then exports from the first data on. A range whose end is moved
+    is not longer than the service permits.
     """
     wanted = state.wanted(setting.since, now)
     shift = timedelta(seconds=state.end_shift)
@@ -50,7 +51,8 @@ def next_range(state: AgentState, setting: AgentsSetting, now: datetime) -> tupl
     if not due:
         return None
     piece = _piece(due, state.window, setting.order)
-    return piece.start, piece.end + shift
+    end = piece.end + shift
+    return max(piece.start, end - MAX_WINDOW), end
 
 
 def _piece(due: tuple[TimeRange, ...], window: timedelta, order: Order) -> TimeRange:

@@ -11,7 +11,8 @@ from exports.outcomes.rows import Row
 ATTEMPTS = 3
 """Exports of one range that may fail; the range is then a gap."""
 MAX_FAILED_IN_A_ROW = 9
-"""Failed exports of an agent without a stored one between them; the agent is then given up for a time."""
+"""Failed exports of an agent, or gaps of truncated ones, without a stored one between them; then it is given up for a
+time. So its gaps fit into its item, too."""
 NO_PROGRESS = "NO_PROGRESS"
 """Reason of a gap: even the export of the shortest range was truncated before its first moment of data."""
 ALREADY_PRESENT = "ALREADY_PRESENT"
@@ -41,9 +42,8 @@ def settle(state: AgentState, row: Row, now: datetime) -> AgentState:
     if stored is not None and (gained or not (asked.adopted or truncated)):
         return _progressed(state, stored)
     if asked.adopted is None and truncated:
-        return _narrowed(state)
-    # An export that existed already and has nothing new: one second more makes the next request a different one.
-    return replace(failed(state, ALREADY_PRESENT, now), end_shift=state.end_shift + 1)
+        return _narrowed(state, now)
+    return failed_to_differ(state, now)
 
 
 def failed(state: AgentState, reason: str, now: datetime) -> AgentState:
@@ -61,15 +61,25 @@ def failed(state: AgentState, reason: str, now: datetime) -> AgentState:
     return replace(_with_gap(after, asked.range, reason), stopped=stopped)
 
 
+def failed_to_differ(state: AgentState, now: datetime) -> AgentState:
+    """The state after the service named an export that has nothing new: the next request differs by one second more."""
+    after = failed(state, ALREADY_PRESENT, now)
+    return replace(after, end_shift=state.end_shift + 1) if after.failures else after
+
+
 def _stored(asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool) -> TimeRange | None:
     """The times that the stored export has; None if they are not known.
 
-    An export without actual times has no rows, and covers what was requested. A truncated one ends at its actual end.
+    An export without actual times has no rows, and covers what was requested. A truncated one ends at its actual end;
+    if that is the requested one, it is not known what is missing. No export has more than the longest range, unless its
+    times say so.
     """
     start, end = asked.adopted if asked.adopted else (asked.start, asked.end)
     start, end = start or first, end or last
     if truncated:
-        end = min(last, end) if last and end else None
+        end = last if last and end and last < end else None
+    if start and end:
+        end = min(end, max(last or start, start + MAX_WINDOW))
     return TimeRange(whole_second(start), whole_second(end)) if start and end and start < end else None
 
 
@@ -87,14 +97,16 @@ def _progressed(state: AgentState, stored: TimeRange) -> AgentState:
     )
 
 
-def _narrowed(state: AgentState) -> AgentState:
+def _narrowed(state: AgentState, now: datetime) -> AgentState:
     """The state after an export that was truncated at its beginning: half of the range is tried next."""
     asked = state.asked
     assert asked
     assert asked.range
     length = asked.range.length
     if length.total_seconds() - state.end_shift <= MIN_WINDOW.total_seconds():
-        return _with_gap(replace(state, asked=None), asked.range, NO_PROGRESS)
+        in_a_row = state.failed_in_a_row + 1
+        after = _with_gap(replace(state, asked=None, failed_in_a_row=in_a_row), asked.range, NO_PROGRESS)
+        return after if in_a_row % MAX_FAILED_IN_A_ROW else replace(after, stopped=Stopped(NO_PROGRESS, now))
     window = max(MIN_WINDOW, min(state.window, length) // 2)
     return replace(state, asked=None, window=timedelta(seconds=int(window.total_seconds())))
 
@@ -106,10 +118,14 @@ def _with_gap(state: AgentState, range_: TimeRange, reason: str) -> AgentState:
 def _without_start(
     state: AgentState, asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool, now: datetime
 ) -> AgentState:
-    """The state after an export from the first data on: from now on, the start is known."""
+    """The state after an export from the first data on: from now on, the start is known.
+
+    The service may end it after its longest range, without a word. What it has beyond that is only known by its times.
+    """
     if not truncated:
         start = whole_second(first) if first and first < asked.end else asked.end
-        return replace(_progressed(state, TimeRange(start, asked.end)), first_data_at=start)
+        end = min(asked.end, max(last or start, start + MAX_WINDOW))
+        return replace(_progressed(state, TimeRange(start, whole_second(end))), first_data_at=start)
     if first and last and first < last <= asked.end:
         start = whole_second(first)
         return replace(_progressed(state, TimeRange(start, whole_second(last))), first_data_at=start)

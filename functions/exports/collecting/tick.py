@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from exports.aws.error_codes import INVALID_REQUEST, canonical
 from exports.collecting.account_state import AccountState, KindState, Starts, is_agent
-from exports.collecting.agent_state import AgentState, Asked, Stopped
+from exports.collecting.agent_state import DATA_DELAY, AgentState, Asked, Stopped
 from exports.collecting.agents import (
     Agent,
     AlreadyPresent,
@@ -27,7 +27,7 @@ from exports.collecting.choosing import next_range, queue
 from exports.collecting.coverage import Coverage, coverage_of, expected_at, read_agent
 from exports.collecting.ranges import whole_second
 from exports.collecting.setting import CollectSetting, Kind
-from exports.collecting.settling import ALREADY_PRESENT, ATTEMPTS, failed, is_settled, settle
+from exports.collecting.settling import ATTEMPTS, failed_to_differ, is_settled, settle
 from exports.collecting.table import Table
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status, utc_text
@@ -41,7 +41,7 @@ MAX_UNSETTLED = 20
 MAX_REFUSED = 10
 """Requests of a tick that the service does not accept."""
 CLOCK_SKEW = timedelta(minutes=2)
-"""The service's time of a request may be this much before the intent."""
+"""The service's time of a request may be this much before ours."""
 REFRESH = timedelta(hours=6)
 """How old the last ping of an agent in the table may be, and the list of servers."""
 HAND_OVER_AGAIN = timedelta(hours=1)
@@ -419,10 +419,9 @@ class Tick:
             adopted = self._save(replace(state, asked=replace(asked, export_id=export_id)))
             self._follow(adopted, self.catalog.rows([export_id]).get(export_id))
         elif export is None:  # of another agent, or deleted: the same request would name it again
-            after = failed(state, ALREADY_PRESENT, self.now)
-            self._save(replace(after, end_shift=state.end_shift + 1))
+            self._save(failed_to_differ(state, self.now))
         else:
-            own = None if _has_range(export, asked) else _range_of(export)
+            own = None if _has_range(export, asked) and _is_late_enough(export, asked.end) else _range_of(export)
             found = self._save(replace(state, asked=replace(asked, export_id=export_id, adopted=own)))
             self._follow(found, self.catalog.rows([export_id]).get(export_id))
 
@@ -547,12 +546,20 @@ def _has_range(export: Export, asked: Asked) -> bool:
     return _is_near(export.requested_start, asked.start) and _is_near(export.requested_end, asked.end)
 
 
+def _is_late_enough(export: Export, end: datetime) -> bool:
+    """Whether it was requested when the data until ``end`` was complete, as far as the clocks tell."""
+    return not export.has_request_time or end <= export.requested_at - DATA_DELAY + CLOCK_SKEW
+
+
 def _has_no_range(export: Export) -> bool:
     return export.requested_start is None and export.requested_end is None
 
 
 def _range_of(export: Export) -> tuple[datetime | None, datetime | None]:
+    """The requested range, without times whose data was not complete when it was requested."""
     start, end = export.requested_start, export.requested_end
+    if end and not _is_late_enough(export, end):
+        end = export.requested_at - DATA_DELAY
     return whole_second(start) if start else None, whole_second(end) if end else None
 
 

@@ -15,6 +15,7 @@ from exports.collecting.coverage import coverage, coverage_of, expected_at
 from exports.collecting.ranges import TimeRange, subtract
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind, Order, read_collect
 from exports.collecting.settling import settle
+from exports.model import utc_text
 from exports.outcomes.rows import Row
 from tests.unit.builders import NOW, ODD_VALUES
 
@@ -184,3 +185,50 @@ def test_a_catalog_item_that_was_written_by_hand_covers_at_most_what_was_request
 
     assert state.asked is None
     assert all(each.start >= REGISTERED and each.end <= REGISTERED + DAY for each in state.covered)
+
+
+def stored(asked: Asked, **members: Any) -> AgentState:
+    """The state after the export is stored; times are given as datetime."""
+    values = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in members.items()}
+    return settle(replace(AGENT, asked=asked), Row({"exportId": "export-1", **values}), NOW)
+
+
+def test_a_truncated_export_that_ends_where_it_should_says_not_what_is_missing_and_covers_nothing() -> None:
+    """The service says that data is missing, and that a shorter range helps."""
+    asked = Asked(REGISTERED, REGISTERED + 3 * DAY, NOW, "export-1")
+
+    state = stored(asked, status="TRUNCATED", actualStartTime=REGISTERED, actualEndTime=asked.end)
+
+    assert state.covered == ()
+    assert state.window == 36 * HOUR
+
+
+@pytest.mark.parametrize("last", [None, REGISTERED + 3 * DAY])
+def test_an_export_without_a_start_covers_no_more_than_an_export_can_have(last: datetime | None) -> None:
+    asked = Asked(None, REGISTERED + 20 * DAY, NOW, "export-1")
+
+    state = stored(asked, status="STORED", actualStartTime=REGISTERED, actualEndTime=last)
+
+    assert state.covered == (TimeRange(REGISTERED, REGISTERED + 3 * DAY),)
+    assert state.first_data_at == REGISTERED
+
+
+@pytest.mark.parametrize("order", ["newest-first", "oldest-first"])
+def test_a_range_whose_end_is_moved_is_no_longer_than_72_hours(order: Order) -> None:
+    chosen = next_range(replace(AGENT, end_shift=2), AgentsSetting(order=order), NOW)
+
+    assert chosen
+    start, end = chosen
+    assert start
+    assert end - start == MAX_WINDOW
+    assert end.second == 2
+
+
+def test_after_a_gap_the_end_of_the_next_range_is_not_moved() -> None:
+    asked = Asked(REGISTERED, REGISTERED + DAY, NOW, "export-1", adopted=(REGISTERED - DAY, REGISTERED))
+    state = replace(AGENT, asked=asked, failures=2, end_shift=2, covered=(TimeRange(REGISTERED - DAY, REGISTERED),))
+
+    after = settle(state, Row({"exportId": "export-1", "status": "STORED"}), NOW)
+
+    assert [gap.range for gap in after.gaps] == [TimeRange(REGISTERED, REGISTERED + DAY)]
+    assert after.end_shift == 0

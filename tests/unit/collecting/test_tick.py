@@ -18,6 +18,7 @@ from exports.collecting.agents import Agent, Request, SlotsTaken
 from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
+from exports.collecting.settling import MAX_FAILED_IN_A_ROW
 from exports.collecting.tick import MAX_IN_PROGRESS, MAX_UNSETTLED
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import utc_text
@@ -249,6 +250,33 @@ def test_fault_51_an_existing_export_of_another_range_covers_its_own_and_does_no
 
     assert found(simulated).share == 1
     assert asked[:3] == [LAST_PING, LAST_PING, LAST_PING + timedelta(seconds=1)]
+
+
+def test_fault_51_an_existing_export_covers_nothing_after_the_time_of_its_request() -> None:
+    """Others may have requested a range that ended in their future."""
+    simulated = world(agent(days=3))
+    request = Request(Kind.AGENT, "a", LAST_PING - 3 * DAY, LAST_PING)
+    early = LAST_PING - DAY
+    simulated.add(request, foreign=True, ends_at=early + HOUR, requested_at=early)
+
+    simulated.tick(ALL)
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert state(simulated).covered == (TimeRange(LAST_PING - 3 * DAY, early - HOUR / 2),)
+
+    run(simulated)
+    assert found(simulated).share == 1
+
+
+def test_an_agent_whose_exports_are_always_truncated_without_times_leaves_the_starts_to_others() -> None:
+    simulated = world(agent("a", 2), agent("b", 30), concurrent=1, capacity=lambda each: DAY * (0 if each == "a" else 4))
+
+    run(simulated, ticks=600)
+
+    assert state(simulated).stopped
+    assert len(state(simulated).gaps) == MAX_FAILED_IN_A_ROW
+    assert found(simulated).agents[1].share == 1
 
 
 def test_fault_51_a_refusal_because_of_the_slots_of_others_ends_the_starts_of_the_tick() -> None:
