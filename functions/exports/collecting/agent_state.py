@@ -92,7 +92,8 @@ class AgentState:
     ``seen_at`` is when it was first listed. ``first_data_at`` is known after an export without a start time: nothing is
     older. ``window`` is the length of the next range. ``failures`` counts failed exports of the next range,
     ``failed_in_a_row`` those since the last stored one and failed starts, and ``tried`` has the exports since then.
-    ``end_shift`` seconds are added to the end of the next range. ``version`` grows with each write of the item.
+    ``end_shift`` seconds are added to the end of the next range. ``selected``: the setting has the agent. ``version``
+    grows with each write of the item.
     """
 
     agent_id: str
@@ -114,6 +115,7 @@ class AgentState:
     asked: Asked | None = None
     stopped: Stopped | None = None
     announced_covered: bool = False
+    selected: bool = True
 
     def described_by(self, agent: Agent) -> "AgentState":
         """The state with what the service says of the agent now."""
@@ -184,6 +186,7 @@ class AgentState:
             "asked": self.asked.to_json() if self.asked else None,
             "stopped": stopped,
             "announcedCovered": self.announced_covered,
+            "selected": None if self.selected else False,
         }
         return {name: value for name, value in members.items() if value not in (None, "")}
 
@@ -211,6 +214,7 @@ class AgentState:
             asked=Asked.from_json(item["asked"]) if item.get("asked") else None,
             stopped=Stopped(stopped["reason"], datetime.fromisoformat(stopped["at"])) if stopped else None,
             announced_covered=item.get("announcedCovered", False),
+            selected=item.get("selected", True),
         )
 
 

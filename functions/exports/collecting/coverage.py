@@ -136,10 +136,11 @@ def read_agent(item: Mapping[str, Any]) -> AgentState | None:
 
 
 def coverage_of(states: Iterable[AgentState], account: AccountState, now: datetime) -> Coverage:
+    """Agents that are not in the setting any more do not count."""
     since = account.kinds[Kind.AGENT].since
     agents: list[AgentCoverage] = []
     uncovered = timedelta()
-    for state in sorted(states, key=lambda each: each.agent_id):
+    for state in sorted((each for each in states if each.selected), key=lambda each: each.agent_id):
         wanted = state.wanted(since, now)
         missing = state.uncovered(wanted) if wanted else ()
         uncovered += total(missing)

@@ -35,7 +35,7 @@ START_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 1}, con
 """No retries: a StartExportTask call that failed may have started an export, and a second one would start another."""
 MAX_PAGES = 10_000
 MAX_ENTRIES = 1_000
-AGENT_ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+AGENT_ID = re.compile("[!-~]{1,200}")
 _CONCURRENT = re.compile("concurrent exports", re.IGNORECASE)
 _PRESENT = re.compile(r"Export ID:\s*(\S+)", re.IGNORECASE)
 _REFUSED_CODES = frozenset(
@@ -98,7 +98,7 @@ class AgentService:
             more = {"nextToken": token} if token else {}
             response = self._retry_policy.run(partial(_read, call, {**request, "maxResults": 100, **more}))
             entries, token = response.get(member, []), response.get("nextToken")
-            if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
+            if not isinstance(entries, list) or len(entries) > MAX_ENTRIES or not isinstance(token, str | None):
                 raise ServiceError(INVALID_RESPONSE)
             yield entries
             if not token:
@@ -176,7 +176,7 @@ def _time(text: str) -> datetime | None:
     """A time such as ``2016-12-09T19:05:06Z``; None if it is anything else. Without a zone, it is in UTC."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return time if time.year > 2000 else None

@@ -13,6 +13,8 @@ ATTEMPTS = 3
 MAX_FAILED_IN_A_ROW = 9
 """Failed exports of an agent, or gaps of truncated ones, without a stored one between them; then it is given up for a
 time. So its gaps fit into its item, too."""
+GIVEN_UP_AFTER = timedelta(days=7)
+"""An export that the service does not finish within this time counts as failed: it would keep its place for good."""
 NO_PROGRESS = "NO_PROGRESS"
 """Reason of a gap: even the export of the shortest range was truncated before its first moment of data."""
 ALREADY_PRESENT = "ALREADY_PRESENT"
@@ -21,9 +23,10 @@ NO_START = "NO_START"
 """Reason of a stop: the agent has no time of registration, and its export does not show when its data begins."""
 
 
-def is_settled(row: Row, asked: Asked) -> bool:
+def is_settled(row: Row, asked: Asked, now: datetime) -> bool:
     """Whether the outcome answers the request; FAILED and REJECTED of an adopted export may be older than it."""
-    return row.is_final_for(asked.intent_at) or row.outcome is Outcome.NOT_FOUND
+    never_finished = row.outcome is Outcome.TIMED_OUT and row.in_progress and now - asked.intent_at >= GIVEN_UP_AFTER
+    return row.is_final_for(asked.intent_at) or row.outcome is Outcome.NOT_FOUND or never_finished
 
 
 def settle(state: AgentState, row: Row, now: datetime) -> AgentState:

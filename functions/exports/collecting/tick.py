@@ -23,7 +23,7 @@ from exports.collecting.agents import (
     SlotsTaken,
     StartingService,
 )
-from exports.collecting.choosing import next_range, queue
+from exports.collecting.choosing import is_selected, next_range, queue
 from exports.collecting.coverage import Coverage, coverage_of, expected_at, read_agent
 from exports.collecting.ranges import whole_second
 from exports.collecting.setting import CollectSetting, Kind
@@ -111,6 +111,7 @@ class Tick:
         self._follow_all()
         if self.setting.agents:
             self._refresh_agents()
+        self._select_agents()
         self._start_all()
         self._save_unsaved()
         self._announce()
@@ -145,6 +146,9 @@ class Tick:
         since = self.setting.agents.since if self.setting.agents else None
         if self._kinds[Kind.AGENT].since != since:
             self._save(replace(self._kinds[Kind.AGENT], since=since))
+        for known in list(self._kinds.values()):
+            if known.blocked_since and not self._is_on(known.kind):
+                self._save(known.without_block())
 
     def _save(self, state: State) -> State:
         saved = replace(state, version=self.table.save(state.to_json(), state.version))
@@ -217,7 +221,7 @@ class Tick:
         assert asked.export_id
         if row is None or "askedFor" not in row.item:
             self.catalog.ask_for(asked.export_id, asked_for(state))
-        if row is not None and is_settled(row, asked):
+        if row is not None and is_settled(row, asked, self.now):
             self._settle(state, row)
             return
         self._count_unsettled(finished=row is not None and row.was_listed and not row.in_progress)
@@ -294,6 +298,15 @@ class Tick:
         if known is None or _differs(known, state):
             self._unsaved[agent.id] = None
 
+    def _select_agents(self) -> None:
+        """An agent that is not in the setting any more counts in no coverage, but what is known of it stays."""
+        setting = self.setting.agents
+        for agent_id, state in list(self._agents.items()):
+            selected = setting is not None and is_selected(state, setting)
+            if selected != state.selected:
+                self._agents[agent_id] = replace(state, selected=selected)
+                self._unsaved[agent_id] = None
+
     def _save_unsaved(self) -> None:
         for agent_id in list(self._unsaved):
             if not self.has_time():
@@ -336,11 +349,19 @@ class Tick:
 
         Two intents of different kinds without an id could not be told apart in the list of the service.
         """
-        on = self.setting.summary if kind is Kind.SUMMARY else self.setting.recommendations is not None
         state, due = self._kinds[kind], self._account.due.get(kind)
         unknown = any(each.asked and each.asked.export_id is None for each in self._kinds.values())
         is_new = due is not None and (state.done_for is None or due > state.done_for)
-        return on and is_new and not state.asked and not unknown
+        return self._is_on(kind) and is_new and not state.asked and not unknown
+
+    def _is_on(self, kind: Kind) -> bool:
+        setting = self.setting
+        on = {
+            Kind.SUMMARY: setting.summary,
+            Kind.AGENT: setting.agents is not None,
+            Kind.RECOMMENDATIONS: setting.recommendations is not None,
+        }
+        return on[kind]
 
     def _start_kind(self, state: KindState) -> None:
         preferences = self.setting.recommendations if state.kind is Kind.RECOMMENDATIONS else None

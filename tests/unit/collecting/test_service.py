@@ -57,13 +57,24 @@ def test_agents_are_read_from_all_pages(stubbed: Any) -> None:
         {"agentId": "o-00000002", "registeredTime": "none"},
         {"hostName": "without id"},
         {"agentId": "with space 1"},
+        {"agentId": "half a character \ud800"},
+        {"agentId": "half-a-character-\ud800"},
+        {
+            "agentId": "o-00000003",
+            "registeredTime": "0001-01-01T00:00:00+14:00",
+            "lastHealthPingTime": "9999-12-31T23:59:59-14:00",
+        },
     ]
     stubber.add_response("describe_agents", {"agentsInfo": more}, {"maxResults": 100, "nextToken": "2"})
 
     agents, complete = service.agents(always)
 
     times = (datetime(2016, 12, 9, 19, 5, 6, tzinfo=UTC), datetime(2016, 12, 10, 19, 5, 6, tzinfo=UTC))
-    assert agents == [Agent("o-00000001", "EC2", "web-1", "RUNNING", "STARTED", *times), Agent("o-00000002")]
+    assert agents == [
+        Agent("o-00000001", "EC2", "web-1", "RUNNING", "STARTED", *times),
+        Agent("o-00000002"),
+        Agent("o-00000003"),
+    ]
     assert complete
 
 
@@ -91,6 +102,15 @@ def test_a_listing_that_returns_a_token_again_is_an_error(stubbed: Any) -> None:
 
     with pytest.raises(ServiceError, match="TooManyPages"):
         service.agents(always)
+
+
+@pytest.mark.parametrize("token", [{"a": 1}, ["a"], 7, True])
+def test_a_token_of_another_type_is_an_error_of_the_response(token: Any) -> None:
+    client: Any = SESSION.client("discovery", config=START_CONFIG)
+    client.describe_agents = lambda **_: {"agentsInfo": [], "nextToken": token}
+
+    with pytest.raises(ServiceError, match="InvalidResponse"):
+        AgentService(client, FakeClock().retry_policy()).agents(always)
 
 
 def test_the_agents_of_servers_are_listed(stubbed: Any) -> None:

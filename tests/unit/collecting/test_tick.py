@@ -270,7 +270,9 @@ def test_fault_51_an_existing_export_covers_nothing_after_the_time_of_its_reques
 
 
 def test_an_agent_whose_exports_are_always_truncated_without_times_leaves_the_starts_to_others() -> None:
-    simulated = world(agent("a", 2), agent("b", 30), concurrent=1, capacity=lambda each: DAY * (0 if each == "a" else 4))
+    simulated = world(
+        agent("a", 2), agent("b", 30), concurrent=1, capacity=lambda each: DAY * (0 if each == "a" else 4)
+    )
 
     run(simulated, ticks=600)
 
@@ -593,6 +595,55 @@ def test_an_item_of_an_agent_that_cannot_be_read_harms_no_other_agent() -> None:
     assert simulated.table["a"]["version"] == 3
     assert state(simulated, "b").covered
     assert "a" not in {task.agent_id for task in simulated.tasks.values()}
+
+
+def test_what_is_no_longer_in_the_setting_counts_no_more_and_does_so_again_later() -> None:
+    simulated = world(agent("a"), agent("b", 30), per_day=1)
+    run(simulated, ticks=5)
+    assert found(simulated).blocked
+    simulated.advance(30 * DAY)
+
+    simulated.tick(CollectSetting(summary=True))
+
+    assert found(simulated).agents == []
+    assert not found(simulated).uncovered
+    assert found(simulated).blocked == []
+    assert simulated.found == found(simulated)
+
+    simulated.tick(CollectSetting(agents=AgentsSetting(ids=frozenset("a"))))
+    assert [each.agent_id for each in found(simulated).agents] == ["a"]
+
+    simulated.tick(ALL)
+    assert [each.agent_id for each in found(simulated).agents] == ["a", "b"]
+    assert state(simulated).covered
+
+
+def test_an_export_that_the_service_never_finishes_is_given_up_after_a_week() -> None:
+    simulated = world(agent(days=3), duration=30 * DAY)
+    simulated.tick(ALL)
+    simulated.now += 6 * DAY
+    simulated.catalog["export-1"] |= {"status": "TIMED_OUT", "exportStatus": "IN_PROGRESS"}
+    simulated.tick(ALL)
+    assert "asked" in simulated.table["a"]
+
+    simulated.now += DAY
+    simulated.catalog["export-1"] |= {"status": "TIMED_OUT", "exportStatus": "IN_PROGRESS"}
+    simulated.tick(ALL)
+
+    assert list(simulated.tasks) == ["export-1", "export-2"]
+
+
+def test_a_summary_that_the_service_never_finishes_is_given_up_after_a_week() -> None:
+    simulated = World()
+    simulated.mark_due(Kind.SUMMARY, START)
+    setting = CollectSetting(summary=True)
+    simulated.tick(setting)
+    simulated.now += 7 * DAY
+    simulated.catalog["export-1"] |= {"status": "TIMED_OUT", "exportStatus": "IN_PROGRESS"}
+
+    simulated.tick(setting)
+
+    assert list(simulated.tasks) == ["export-1", "export-2"]
 
 
 def raising(call: str, error: Exception) -> Callable[[str], None]:
