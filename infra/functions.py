@@ -199,7 +199,7 @@ class Functions(Construct):
                 ),
                 self._on_table("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 Permission(
-                    actions=["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                    actions=["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"],
                     resources=[table.table_arn],
                 ),
                 self._publish_permission(),

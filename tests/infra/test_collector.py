@@ -272,10 +272,7 @@ def test_the_function_knows_the_table(collecting: Template) -> None:
                 *(f"discovery:{action} on *" for action in (*STARTING, "DescribeExportTasks")),
                 "dynamodb:BatchGetItem on <Storage/Catalog.Arn>",
                 "dynamodb:UpdateItem on <Storage/Catalog.Arn>",
-                *(
-                    f"dynamodb:{action} on <Storage/Collecting.Arn>"
-                    for action in ("Scan", "PutItem", "UpdateItem", "DeleteItem")
-                ),
+                *(f"dynamodb:{action} on <Storage/Collecting.Arn>" for action in ("Scan", "PutItem", "DeleteItem")),
                 "logs:CreateLogStream on <Functions/CollectExportsLogs.Arn>",
                 "logs:PutLogEvents on <Functions/CollectExportsLogs.Arn>",
                 EVENTS,
