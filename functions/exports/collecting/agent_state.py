@@ -118,18 +118,16 @@ class AgentState:
     selected: bool = True
 
     def described_by(self, agent: Agent) -> "AgentState":
-        """The state with what the service says of the agent now."""
-        known = (self.host_name, self.health, self.collection_status, self.registered_at, self.last_ping_at)
-        if known == (agent.host_name, agent.health, agent.collection_status, agent.registered_at, agent.last_ping_at):
-            return self
-        return replace(
+        """The state with what the service says of the agent now; itself if nothing is new. A known time stays known."""
+        state = replace(
             self,
             host_name=agent.host_name,
             health=agent.health,
             collection_status=agent.collection_status,
-            registered_at=agent.registered_at,
-            last_ping_at=agent.last_ping_at,
+            registered_at=agent.registered_at or self.registered_at,
+            last_ping_at=agent.last_ping_at or self.last_ping_at,
         )
+        return self if state == self else state
 
     def start(self, since: datetime | None) -> datetime | None:
         """The first moment to export; None if it is not known."""

@@ -323,7 +323,10 @@ class Tick:
         if not setting or not self._may_start(Kind.AGENT):
             return
         states = (state for state in self._agents.values() if state.agent_id not in self._without_exports)
-        for state in queue(states, setting, self.now):
+        waiting = queue(states, setting, self.now)
+        if not waiting and self._kinds[Kind.AGENT].blocked_since:
+            self._save(self._kinds[Kind.AGENT].without_block())  # nothing is refused any more
+        for state in waiting:
             if not self._may_start(Kind.AGENT):
                 return
             chosen = next_range(state, setting, self.now)

@@ -618,6 +618,29 @@ def test_what_is_no_longer_in_the_setting_counts_no_more_and_does_so_again_later
     assert state(simulated).covered
 
 
+def test_times_that_the_service_omits_once_are_not_forgotten() -> None:
+    """Otherwise, the agent would be exported from its first data on."""
+    simulated = world(agent("a", 30), others=lambda now: 5 if now == START else 0)
+    simulated.tick(ALL)
+    simulated.agents_listed = (agent(registered_at=None, last_ping_at=None),)
+
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert ranges(simulated) == [(LAST_PING - 3 * DAY, LAST_PING)]
+
+
+def test_a_block_ends_when_no_agent_has_anything_to_start() -> None:
+    simulated = world(agent("a", 0.5), agent("b"), per_day=1)
+    simulated.tick(ALL)
+    assert found(simulated).blocked
+
+    simulated.advance(2 * DAY)
+    simulated.tick(CollectSetting(agents=AgentsSetting(ids=frozenset("a"))))
+
+    assert found(simulated).blocked == []
+
+
 def test_an_export_that_the_service_never_finishes_is_given_up_after_a_week() -> None:
     simulated = world(agent(days=3), duration=30 * DAY)
     simulated.tick(ALL)
