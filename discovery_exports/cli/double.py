@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from threading import Event
 from typing import Annotated
 
@@ -38,7 +39,8 @@ def serve_double(
             if context.options.output in {Form.JSON, Form.JSONL}:
                 context.output.json({ENDPOINT: application_discovery.url})
             else:  # also in a pipe, for eval
-                print(f"export {ENDPOINT}={application_discovery.url}", flush=True)
+                print(f"export {ENDPOINT}={application_discovery.url}")
+            sys.stdout.flush()  # whoever reads a pipe waits for it
             stop.wait()
     except OSError as error:
         if error.filename or not port:

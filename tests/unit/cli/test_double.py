@@ -1,6 +1,7 @@
 """``discovery-exports double``: a server that prints its endpoint and ends without a trace."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ def serving(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
         [sys.executable, "-m", "discovery_exports.cli", "double", *arguments],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
