@@ -30,7 +30,12 @@ BEGINNING = re.compile(
     rb'content="default-src &#x27;none&#x27;; style-src &#x27;sha256-[A-Za-z0-9+/=]{44}&#x27;; '
     rb'base-uri &#x27;none&#x27;; form-action &#x27;none&#x27;">'
 )
-"""With this policy at its beginning, a page runs and loads nothing, whatever follows and whoever has written it."""
+"""With this policy at its beginning, a page runs and loads nothing, whatever follows and whoever has written it.
+
+No policy keeps a page from leading to another one by ``<meta http-equiv="refresh">``.
+"""
+META = re.compile(rb"<meta", re.IGNORECASE)
+NAMED_META = re.compile(rb'<meta name="[a-z-]+" content="[\w=, -]+">')
 
 
 def register(app: typer.Typer) -> None:
@@ -113,12 +118,21 @@ def _download(context: Context) -> tuple[datetime, bytes]:
     except context.s3.exceptions.NoSuchKey:
         raise _no_page(context) from None
     html = found["Body"].read(MAX_BYTES + 1)
-    if len(html) > MAX_BYTES or not BEGINNING.match(html):
+    if len(html) > MAX_BYTES or not _is_status_page(html):
         raise NotStored(
             f"s3://{context.bucket_name}/{STATUS_PAGE} is no status page, so it is not opened: it was changed. "
             "The next run writes it again."
         )
     return found["LastModified"], html
+
+
+def _is_status_page(html: bytes) -> bool:
+    """Whether the browser does nothing but show it. Texts of others cannot have a ``<meta``: they are escaped."""
+    beginning = BEGINNING.match(html)
+    if not beginning:
+        return False
+    rest = html[beginning.end() :]
+    return len(META.findall(rest)) == len(NAMED_META.findall(rest))
 
 
 def _no_page(context: Context) -> NotStored:

@@ -97,8 +97,11 @@ def test_no_file_is_overwritten_and_no_link_is_followed(
         HTML.replace(b"default-src", b"img-src", 1),
         b"<script>alert(1)</script>" + HTML,
         HTML + b" " * 1_000_000,
+        HTML.replace(
+            b'<meta name="robots" content="noindex">', b'<META http-equiv=refresh content="0;url=//a.example">'
+        ),
     ],
-    ids=["another page", "another policy", "a script before the policy", "too large"],
+    ids=["another page", "another policy", "a script before the policy", "too large", "a way to another page"],
 )
 def test_bad_input_48_a_page_that_could_run_scripts_is_not_opened(
     stack: FakeStack, opened: list[str], tmp_path: Path, body: bytes
