@@ -1,7 +1,8 @@
 """A fleet for hand-offs: 200 servers of the generated data center, 50 with agents, and what confuses such data.
 
-Agents with an even index have a Docker bridge, all with the same address. Several servers have the same host name. The
-connections of agents also lead to loopback addresses, to themselves, to addresses that nobody has, and nowhere.
+Agents with an even index have a Docker bridge, all with the same address; others have one of their own, and all have a
+link-local address. Several servers have the same host name, and some no known system. The connections of agents also
+lead to loopback addresses, to themselves, to addresses that nobody has, and nowhere.
 """
 
 from collections import Counter
@@ -45,7 +46,11 @@ class Fleet(DataCenter):
         server = DataCenter.server(self, index)
         has_agent = index < self.agents or index == self.size
         name = DUPLICATE_NAME if index % 10 in {3, 4} else server.host_name
-        return replace(server, agent_id=server.agent_id if has_agent else "", host_name=name)
+        # As texts, the addresses that only the server itself can use come before its own.
+        ip = f"192.168.{index >> 8}.{index & 255}"
+        if index % 20 == 7:
+            server = replace(server, os_name="", os_version="")
+        return replace(server, agent_id=server.agent_id if has_agent else "", host_name=name, ip=ip)
 
     def server_of(self, agent_id: str) -> Server | None:
         return next((each for each in self.monitored() if each.agent_id == agent_id), None)
@@ -70,24 +75,26 @@ class Fleet(DataCenter):
 
     def agent_export(self, server: Server) -> bytes:
         files = self._files(Contents(kind=Kind.AGENT, agent_id=server.agent_id, rows=self.samples))
-        if self.has_bridge(server):
-            bridge = ("docker0", server.mac, "IPv4", BRIDGE, "", "255.255.0.0", "2026-01-12 00:00:00")
-            files["networkInterface.csv"].append((self.account, server.agent_id, *bridge))
+        files["networkInterface.csv"] += [
+            (self.account, server.agent_id, name, server.mac, "IPv4", ip, "", "255.255.0.0", "2026-01-12 00:00:00")
+            for name, ip in self.inner_interfaces(server)
+        ]
         first = files["sourceProcessConnection.csv"][1]
         files["sourceProcessConnection.csv"] += [
-            (*first[:2], source, *first[3:4], destination, port, *first[6:])
+            (*first[:2], source, *first[3:4], destination, port or "", *first[6:])
             for source, destination, port in self.odd_connections(server)
         ]
         return self._zipped(files)
 
     def odd_connections(self, server: Server) -> list[tuple[str, str, int]]:
-        """Source address, destination address and port of connections that the data center does not have.
+        """Source address, destination address and port of connections that the data center does not have. 0 is no port.
 
         The first is to another server, and written as Linux does for a socket of IPv6.
         """
         peer = self.server((server.index + 2) % self.size)
         return [
             (f"::ffff:{server.ip}", f"::FFFF:{peer.ip}", 9999),
+            (server.ip, peer.ip, 0),
             ("127.0.0.1", "127.0.0.1", 6379),
             ("::1", "::1", 6379),
             (server.ip, server.ip, 5432),
@@ -96,6 +103,12 @@ class Fleet(DataCenter):
             (server.ip, OUTSIDE, 443),
             (server.ip, "", 443),
         ]
+
+    def inner_interfaces(self, server: Server) -> list[tuple[str, str]]:
+        """Names and addresses of the interfaces that only the server itself can use."""
+        end = f"{server.index >> 8}.{server.index & 255}"
+        bridge = ("docker0", BRIDGE) if self.has_bridge(server) else ("br-0a1b2c3d", f"172.18.{end}")
+        return [bridge, ("eth1", f"169.254.{end}")]
 
     @staticmethod
     def has_bridge(server: Server) -> bool:

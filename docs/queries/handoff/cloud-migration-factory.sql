@@ -1,6 +1,6 @@
 -- An intake form for Cloud Migration Factory: a row for each server of the newest summary.
 -- server_name must be unique: a server has its ID if it has no host name, or the same one as another server. Replace the
--- constants in the first lines. An environment or a wave that no tag has is left empty: fill it in.
+-- constants in the first lines. A cell of which nothing is known, such as a wave that no tag has, is empty: fill it in.
 WITH target (account, region, strategy, tier) AS (
     VALUES ('111122223333', 'eu-central-1', 'Rehost', 'app')
 ),
@@ -38,8 +38,8 @@ SELECT
     target.region AS aws_region,
     CASE WHEN servers.same_name = 1 THEN coalesce(servers.hostname, servers.id) ELSE servers.id END AS server_name,
     CASE
-        WHEN lower(servers.osname || ' ' || coalesce(servers.osversion, '')) LIKE '%windows%' THEN 'windows'
-        ELSE 'linux'
+        WHEN lower(coalesce(servers.osname, '') || ' ' || coalesce(servers.osversion, '')) LIKE '%windows%' THEN 'windows'
+        WHEN coalesce(servers.osname, servers.osversion) IS NOT NULL THEN 'linux'
     END AS server_os_family,
     coalesce(servers.osversion, servers.osname) AS server_os_version,
     servers.hostname AS server_fqdn,

@@ -1,5 +1,5 @@
--- The newest summary as a file for Migration Hub import. Servers without a name, an address and an SMBIOS ID are left
--- out: the import needs one of them.
+-- The newest summary as a file for Migration Hub import. Servers without any ID, name and address are left out: the
+-- import needs one of them.
 WITH newest AS (
     SELECT exportid FROM exports
     WHERE kind = 'summary' AND NOT istruncated

@@ -48,7 +48,7 @@ edges AS (
     GROUP BY servers.id, addresses.id, connection.destinationport
 )
 SELECT
-    client || ' ' || server || ' ' || CAST(port AS varchar) AS "~id",
+    client || ' ' || server || ' ' || coalesce(CAST(port AS varchar), '') AS "~id",
     client AS "~from",
     server AS "~to",
     'connects' AS "~label",

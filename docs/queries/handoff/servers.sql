@@ -1,5 +1,6 @@
 -- Every server of the newest summary, with what is known of it: the rows of a hand-off. What was not measured is null.
--- address is an IPv4 address that no other server has; addresses and unique_addresses count those of the server.
+-- address is an IPv4 address that no other server has, and that is neither link-local nor of a bridge for containers or
+-- virtual machines on the server; addresses and unique_addresses count those of the server.
 -- cores_per_processor and threads_per_core are null if they are not whole numbers. A size is in MB (RAM) or GB (disk).
 WITH
 -- Settings: exports until this time; only these exports ('' is all); keys of tags, by meaning, the first one first.
@@ -70,13 +71,39 @@ interfaces AS (
       AND address NOT LIKE '127.%' AND address NOT LIKE '::ffff:127.%'
       AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
 ),
+inner_addresses AS (
+    SELECT DISTINCT server, lower(trim(address)) AS address
+    FROM (
+        SELECT serverid AS server, ipaddress AS address, name
+        FROM summary_network_interface
+        WHERE export_id IN (SELECT exportid FROM summary)
+        UNION ALL
+        SELECT server, ipaddress AS address, name
+        FROM agent_network_interface each
+        JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+    ) named
+    WHERE lower(name) LIKE 'docker%' OR lower(name) LIKE 'br-%' OR lower(name) LIKE 'virbr%'
+       OR lower(name) LIKE 'cni%' OR lower(name) LIKE 'podman%' OR lower(name) LIKE 'vmnet%'
+),
 own_addresses AS (
     SELECT
         server,
         count(*) AS addresses,
         sum(CASE WHEN servers = 1 THEN 1 ELSE 0 END) AS unique_addresses,
-        min(CASE WHEN servers = 1 AND address NOT LIKE '%:%' THEN address END) AS address
-    FROM (SELECT server, address, count(*) OVER (PARTITION BY address) AS servers FROM interfaces) counted
+        min(
+            CASE
+                WHEN servers = 1 AND NOT is_inner AND address NOT LIKE '%:%' AND address NOT LIKE '169.254.%'
+                THEN address
+            END
+        ) AS address
+    FROM (
+        SELECT
+            interfaces.server, interfaces.address, inner_addresses.address IS NOT NULL AS is_inner,
+            count(*) OVER (PARTITION BY interfaces.address) AS servers
+        FROM interfaces
+        LEFT JOIN inner_addresses
+          ON inner_addresses.server = interfaces.server AND inner_addresses.address = interfaces.address
+    ) counted
     GROUP BY server
 ),
 -- A line of the import template has no server ID. It is that of the server with its SMBIOS ID, or else with its host
