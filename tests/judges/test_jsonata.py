@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from infra.cloudtrail_trigger import NAME, OTHER_NAME
+from infra.collector import RUN_NAME
 from infra.workflow import BATCH_RESULTS, COUNTED_INPUT, MAY_RETRY, REPORT_RETRIES
 from tests.infra import synthesis
 from tests.judges.servers import JSONATA, need
@@ -57,6 +58,11 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "CloudTrail/Starter": {
         "$states.input": "every state has an input",
         "$states.input.exportId": "the rule matches events with it only",
+    },
+    "Collector/StateMachine": {
+        "$states.input": "every state has an input",
+        "$states.input.exportIds": "Collect exports always gives it",
+        "$states.result.Payload": "an invocation always has it",
     },
     "caller.asl.json": {
         "$states.context.Execution.Id": "the context object always has it",
@@ -170,6 +176,14 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
         OTHER_NAME: [
             (states(input={"exportId": export_id, "eventId": EVENT_ID}), f"sha256_{hash_of(f'{export_id} {EVENT_ID}')}")
             for export_id, _ in EXPORT_IDS
+        ],
+    },
+    "Collector/StateMachine": {
+        "$count($states.input.exportIds) > 0": [
+            (states(input={"exportIds": ids}), bool(ids)) for ids in ([], ["export-1"], ["export-1", "export-2"])
+        ],
+        RUN_NAME.removeprefix("{%").removesuffix("%}").strip(): [
+            (states(context={"Execution": {"Name": name}}), f"collect-{hash_of(name)}") for name, _ in EXPORT_IDS
         ],
     },
     "caller.asl.json": {

@@ -161,11 +161,17 @@ def _value(cell: str | None) -> object:
 def test_a_summary_that_is_due_is_started_and_stored(collecting: Collecting, service: Service) -> None:
     stack = collecting.stack
     scheduled = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    before = summaries(service)
 
     stack.tick(due="summary", scheduledAt=scheduled)
-    (export,) = (each for each in service.double.exports() if each["kind"] == "summary")
-    until(lambda: (stack.row(export["id"]) or {}).get("status") == "STORED", what="a stored summary")
+    (export_id,) = summaries(service) - before
+    until(lambda: (stack.row(export_id) or {}).get("status") == "STORED", what="a stored summary")
     stack.tick(due="summary", scheduledAt=scheduled)
 
-    assert [each["kind"] for each in service.double.exports()].count("summary") == 1
-    assert stack.manifest(export["id"])["askedFor"] == {"kind": "summary"}
+    assert summaries(service) - before == {export_id}
+    assert stack.manifest(export_id)["askedFor"] == {"kind": "summary"}
+
+
+def summaries(service: Service) -> set[str]:
+    """The ids of all, those of earlier tests among them."""
+    return {each["id"] for each in service.double.exports() if each["kind"] == "summary"}
