@@ -26,6 +26,11 @@ class Service:
         self._marker = marker
         self._http = urllib3.PoolManager(ca_certs=str(aws.state.bundle), retries=False, timeout=300.0)
 
+    def reset(self) -> None:
+        """Remove all exports and scenarios, and reset agents and settings; later URLs have the marker, too."""
+        self.double.reset()
+        self.double.settings(marker=self._marker)
+
     def has(self, **scenario: object) -> str:
         """Add an export, finished by default, and return its id. Members: `local.double.scenario`."""
         return self.double.add(scenario)[0]

@@ -50,9 +50,7 @@ class Collecting:
 
 
 @pytest.fixture(scope="module")
-def collecting(
-    aws: LocalAws, service: Service, marker: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Collecting]:
+def collecting(aws: LocalAws, service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collecting]:
     end = int(time.time()) - 3 * 86_400
     end -= end % 3_600  # a sample, so that the rows of the boundaries are in two exports
     times = {"registered": end - WEEK, "last_ping": end}
@@ -65,8 +63,7 @@ def collecting(
     with collecting_stack(aws, COLLECT, tmp_path_factory.mktemp("collecting"), stackId="Week") as stack:
         athena = Athena(aws, outputs=stack.outputs)
         yield Collecting(stack, athena, agent_ids, end - WEEK, end)
-    service.double.reset()
-    service.double.settings(marker=marker)
+    service.reset()
 
 
 def test_fault_49_52_a_week_of_three_agents_is_covered_and_every_row_is_there_once_in_spite_of_kills(

@@ -30,7 +30,7 @@ def agent(service: Service) -> Iterator[str]:
     """The only agent of the account, which has sent data for 90 hours; beside it, a connector."""
     agent = {"registered": REGISTERED.timestamp(), "last_ping": LAST_PING.timestamp(), "sample_seconds": 3600}
     yield service.double.set_agents(agent, {"type": "AGENTLESS_CONNECTOR"})[0]
-    service.double.reset()
+    service.reset()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """The input of a run: ids, filters, or both."""
 
+from local.double.data.data_center import DataCenter
 from tests.local.service import Service
 from tests.local.stack import Stack
 
-# Agent exports without an agent id use the first agents. Each test here has its own agent, one of the last.
-OTHERS_AGENT, FILTERED, BOTH, FAILING = -1, -2, -3, -4
+# Agents of servers that the summary does not list: no other test uses them.
+OTHERS_AGENT, FILTERED, BOTH, FAILING = (DataCenter().server(10_000 + number).agent_id for number in range(4))
 
 
 def equals(*agents: str) -> list[dict[str, object]]:
@@ -22,11 +23,10 @@ def test_duplicate_ids_count_once(stack: Stack, service: Service) -> None:
 
 
 def test_filters_select_every_export_of_the_agents(stack: Stack, service: Service) -> None:
-    agents = service.double.agents()
-    wanted = [service.has(kind="agent", agent_id=agents[FILTERED]) for _ in range(3)]
-    other = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
+    wanted = [service.has(kind="agent", agent_id=FILTERED) for _ in range(3)]
+    other = service.has(kind="agent", agent_id=OTHERS_AGENT)
 
-    run = stack.run(filters=equals(agents[FILTERED]))
+    run = stack.run(filters=equals(FILTERED))
 
     assert run.counts == {"STORED": 3}
     assert {export["exportId"] for export in run.output["exports"]} == {*wanted}
@@ -34,22 +34,20 @@ def test_filters_select_every_export_of_the_agents(stack: Stack, service: Servic
 
 
 def test_ids_and_filters_are_combined(stack: Stack, service: Service) -> None:
-    agents = service.double.agents()
-    allowed = service.has(kind="agent", agent_id=agents[BOTH])
-    filtered_out = service.has(kind="agent", agent_id=agents[OTHERS_AGENT])
+    allowed = service.has(kind="agent", agent_id=BOTH)
+    filtered_out = service.has(kind="agent", agent_id=OTHERS_AGENT)
 
-    run = stack.run(exportIds=[allowed, filtered_out], filters=equals(agents[BOTH]), onFailure="report")
+    run = stack.run(exportIds=[allowed, filtered_out], filters=equals(BOTH), onFailure="report")
 
     assert run.outcome(allowed) == "STORED"
     assert run.outcome(filtered_out) == "NOT_FOUND"
 
 
 def test_filters_report_by_default_and_fail_on_request(stack: Stack, service: Service) -> None:
-    agent = service.double.agents()[FAILING]
-    service.has(kind="agent", agent_id=agent, outcome="FAILED")
+    service.has(kind="agent", agent_id=FAILING, outcome="FAILED")
 
-    reporting = stack.run(filters=equals(agent))
-    failing = stack.run(filters=equals(agent), onFailure="fail")
+    reporting = stack.run(filters=equals(FAILING))
+    failing = stack.run(filters=equals(FAILING), onFailure="fail")
 
     assert (reporting.status, reporting.output["counts"]["FAILED"]) == ("SUCCEEDED", 1)
     assert (failing.status, failing.error) == ("FAILED", "ExportsNotStored")
