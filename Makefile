@@ -110,7 +110,8 @@ test-pythons: setup ## Run the fast tests on every other installed Python
 	done
 
 soak: $(LOCAL_AWS) ## Kill, overload, disturb and upgrade the deployed stack; 20 minutes; SEED=n changes the order
-	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,quota.py upgrade.py test_soak.py test_large_exports.py privileges.py test_secret.py)
+	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,quota.py upgrade.py test_soak.py test_large_exports.py privileges.py test_secret.py) \
+	  tests/slow/test_hostile.py
 
 scan: setup ## Scan the code for security problems
 	@$(RUN) bandit --quiet --configfile pyproject.toml --recursive functions infra local tools
