@@ -85,7 +85,7 @@ format: setup ## Format the code, and fix what the linter can fix
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; about 15 minutes
+test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; up to 20 minutes
 	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
 
 fuzz: setup ## Run the fuzz tests with many examples; 10 minutes; FUZZ_EXAMPLES=n of each test, SEED=n draws others
@@ -109,7 +109,7 @@ test-pythons: setup ## Run the fast tests on every other installed Python
 	  .venv-$$version/bin/python -m pytest --quiet --numprocesses=auto $(PYTEST_FLAGS) $(TESTS) || exit 1; \
 	done
 
-soak: $(LOCAL_AWS) ## Kill, overload, disturb and upgrade the deployed stack; 20 minutes; SEED=n changes the order
+soak: $(LOCAL_AWS) ## Kill, overload, disturb and upgrade the deployed stack; 25 minutes; SEED=n changes the order
 	@SOAK=1 KILLS=20 $(RUN) pytest --quiet $(PYTEST_FLAGS) $(addprefix tests/local/,quota.py upgrade.py test_soak.py test_large_exports.py privileges.py test_secret.py) \
 	  tests/slow/test_hostile.py
 
