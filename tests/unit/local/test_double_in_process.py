@@ -23,7 +23,6 @@ import urllib3
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-import discovery_exports.double.in_process as names_of_the_checkout
 from discovery_exports import testing
 from discovery_exports.testing import (
     ENDPOINT,
@@ -415,5 +414,4 @@ def test_a_missing_package_of_the_extra_is_named(tmp_path: Path) -> None:
 
 
 def test_the_lists_of_names_are_equal() -> None:
-    assert names_of_the_checkout.__all__ == in_process.__all__
     assert set(testing.__all__) == {*in_process.__all__, "running_for_boto3"}
