@@ -76,12 +76,35 @@ ATTRIBUTES: Sequence[str] = [
 """What an item of the catalog may have."""
 
 
-def create_catalog(dynamodb: Any) -> None:
-    """Create the empty table ``catalog``."""
+def create_table(dynamodb: Any, name: str, key: str) -> None:
+    """Create an empty table, such as that of the collector."""
     dynamodb.create_table(
-        TableName="catalog",
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def create_catalog(dynamodb: Any) -> None:
+    """Create the empty table ``catalog``, without its index, so that it takes odd items."""
+    create_table(dynamodb, "catalog", "exportId")
+
+
+def create_indexed_catalog(dynamodb: Any, name: str) -> None:
+    """Create an empty catalog as in the stack, with its index."""
+    keys = {"status": "HASH", "firstSeenAt": "RANGE"}
+    dynamodb.create_table(
+        TableName=name,
         KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "exportId", "AttributeType": "S"}],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("exportId", *keys)],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "ByStatus",
+                "KeySchema": [{"AttributeName": each, "KeyType": kind} for each, kind in keys.items()],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
         BillingMode="PAY_PER_REQUEST",
     )
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from discovery_exports.cli.app import app
 from exports.keys import batch_key, plan_key, report_key
 from exports.model import utc_text
-from tests.unit.builders import NOW
+from tests.unit.builders import NOW, create_indexed_catalog
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:Exports"
 EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
@@ -111,24 +111,7 @@ class FakeStack:
         self.pauses: list[float] = []
         self.others: dict[str, Any] = {}
         self.s3.create_bucket(Bucket=BUCKET)
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("exportId", "status", "firstSeenAt")
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "ByStatus",
-                    "KeySchema": [
-                        {"AttributeName": "status", "KeyType": "HASH"},
-                        {"AttributeName": "firstSeenAt", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_indexed_catalog(self.dynamodb, TABLE)
 
     # --- what replaces the parts of the context ---
 

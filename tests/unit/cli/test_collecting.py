@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.stub import ANY, Stubber
 
 from exports.model import utc_text
-from tests.unit.builders import NOW
+from tests.unit.builders import NOW, create_table
 from tests.unit.cli.stack import SESSION, FakeStack, run
 
 TABLE = "collecting"
@@ -28,12 +28,7 @@ def days(first: float, last: float) -> list[str]:
 @pytest.fixture
 def collecting(stack: FakeStack) -> FakeStack:
     """A stack that collects."""
-    stack.dynamodb.create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": "agentId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "agentId", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(stack.dynamodb, TABLE, "agentId")
     stack.cloudformation.outputs["CollectingTableName"] = TABLE
     return stack
 

@@ -14,7 +14,7 @@ from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import Kind
 from exports.collecting.table import CollectingTable, SaveConflict
 from exports.dependencies import CONFIG
-from tests.unit.builders import NOW
+from tests.unit.builders import NOW, create_table
 from tests.unit.outcomes.conftest import SESSION
 
 if TYPE_CHECKING:
@@ -28,12 +28,7 @@ AGENT = AgentState("o-1", seen_at=NOW, asked=Asked(NOW, NOW + MINUTE, NOW), cove
 def client() -> "Iterator[DynamoDBClient]":
     with mock_aws():
         client = SESSION.client("dynamodb", config=CONFIG)
-        client.create_table(
-            TableName="collecting",
-            KeySchema=[{"AttributeName": "agentId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "agentId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, "collecting", "agentId")
         yield client
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from exports.errors import ServiceError
 from exports.model import utc_text
 from exports.outcomes.catalog_index import COUNTED_PAGES, NEWEST, OLDEST, STATUSES, UNSETTLED, CatalogIndex
-from tests.unit.builders import NOW
+from tests.unit.builders import NOW, create_indexed_catalog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -142,32 +142,8 @@ def test_a_refused_query_is_an_error_with_its_code() -> None:
         read(Denied())
 
 
-def create_table(dynamodb: "DynamoDBClient") -> None:
-    """The table of the stack with its index. The table of other tests has none, because they write odd items."""
-    dynamodb.create_table(
-        TableName="indexed",
-        KeySchema=[{"AttributeName": "exportId", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": "exportId", "AttributeType": "S"},
-            {"AttributeName": "status", "AttributeType": "S"},
-            {"AttributeName": "firstSeenAt", "AttributeType": "S"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "ByStatus",
-                "KeySchema": [
-                    {"AttributeName": "status", "KeyType": "HASH"},
-                    {"AttributeName": "firstSeenAt", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
 def test_items_are_read_from_the_index(dynamodb: "DynamoDBClient") -> None:
-    create_table(dynamodb)
+    create_indexed_catalog(dynamodb, "indexed")
     serialize = TypeSerializer().serialize
     for number in range(NEWEST + 120):
         item = {
