@@ -21,10 +21,8 @@ SHUTDOWN_MARGIN = timedelta(seconds=60)
 DUE = {"summary": Kind.SUMMARY, "recommendations": Kind.RECOMMENDATIONS}
 
 
-@dependencies.cached_client
 def table() -> CollectingTable:
-    client = dependencies.session().client("dynamodb", config=dependencies.CONFIG)
-    return CollectingTable(client, dependencies.settings().collecting_table)
+    return CollectingTable(dependencies.dynamodb(), dependencies.settings().collecting_table)
 
 
 @dependencies.cached_client

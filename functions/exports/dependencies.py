@@ -27,6 +27,7 @@ from exports.s3.bucket import Bucket, s3_client
 from exports.settings import SettingError, Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
 
     from exports.collecting.table import CollectingTable
@@ -120,11 +121,14 @@ def service() -> DiscoveryService:
 
 
 @cached_client
+def dynamodb() -> "DynamoDBClient":
+    return session().client("dynamodb", config=CONFIG)
+
+
 def catalog() -> Catalog:
     config = settings()
-    client = session().client("dynamodb", config=CONFIG)
     return Catalog(
-        client, config.table, account=config.discovery_account, region=config.discovery_region, clock=utc_now
+        dynamodb(), config.table, account=config.discovery_account, region=config.discovery_region, clock=utc_now
     )
 
 
