@@ -9,6 +9,7 @@ import pytest
 
 from local.stack.aws import LocalAws
 from local.stack.servers import ROOT
+from tests.local.athena import Athena
 from tests.local.collector import CollectingStack, collecting_stack
 from tests.local.commands import run_command
 from tests.local.service import Service
@@ -39,7 +40,9 @@ def collecting(aws: LocalAws, agent: str, tmp_path_factory: pytest.TempPathFacto
         yield stack
 
 
-def test_a_tick_starts_an_export_and_a_run_that_stores_it(collecting: CollectingStack, agent: str) -> None:
+def test_a_tick_starts_an_export_and_a_run_that_stores_it(
+    aws: LocalAws, collecting: CollectingStack, agent: str
+) -> None:
     """Newest first: 72 hours up to the last ping, then the 18 hours before."""
     newest = (LAST_PING - timedelta(hours=72), LAST_PING)
     oldest = (REGISTERED, LAST_PING - timedelta(hours=72))
@@ -52,6 +55,10 @@ def test_a_tick_starts_an_export_and_a_run_that_stores_it(collecting: Collecting
         asked = row["askedFor"]
         assert (asked["kind"], asked["agentId"]) == ("agent", agent)
         assert [datetime.fromisoformat(asked[part]) for part in ("from", "to")] == [first, last]
+        assert Athena(aws, outputs=collecting.outputs).rows(
+            "SELECT askedforkind, askedforagentid, askedforfrom, askedforto FROM exports"
+            f" WHERE exportid = '{row['exportId']}'"
+        ) == [("agent", agent, f"{first:%Y-%m-%d %H:%M:%S}", f"{last:%Y-%m-%d %H:%M:%S}")]
     assert collecting.tick() == "SUCCEEDED"
     assert collecting.new_runs() == []
     assert collecting.coverage().share == 1

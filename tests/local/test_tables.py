@@ -13,10 +13,11 @@ from itertools import zip_longest
 
 import pytest
 from arro3.core import Array, DataType, Table
-from arro3.io import write_parquet
+from arro3.io import read_parquet, write_parquet
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from exports.datasets.exports_table import exports_row
 from local.stack.aws import LocalAws
 from tests.local.athena import Athena, Cells, Database
 from tests.local.csv_exports import Rows, zipped_csv
@@ -280,3 +281,25 @@ def test_objects_from_before_a_column_was_added_are_read_with_the_new_ones(
 
     found = database.athena.rows("SELECT agentid, osname, requested_month < '2021' FROM agent_os_info ORDER BY agentid")
     assert found == [("o-1", None, "true"), ("o-2", "Linux", "false")]
+
+
+def test_the_rows_of_exports_from_before_a_column_was_added_are_read_with_the_new_ones(database: Database) -> None:
+    asked_for = {
+        "kind": "agent",
+        "agentId": "o-1",
+        "from": "2026-11-01T06:00:00.000Z",
+        "to": "2026-11-04T06:00:00.000Z",
+    }
+    old, new = (exports_row({"exportId": name, "askedFor": asked_for, "files": []}) for name in ("old", "new"))
+    table = read_parquet(io.BytesIO(old)).read_all()
+    before = io.BytesIO()
+    write_parquet(table.select([name for name in table.schema.names if not name.startswith("askedfor")]), before)
+
+    database.put("tables/exports/requested_month=2026-10/old.parquet", before.getvalue())
+    database.put("tables/exports/requested_month=2026-11/new.parquet", new)
+
+    found = database.athena.rows(
+        "SELECT exportid, askedforkind, askedforagentid, askedforto >= TIMESTAMP '2026-11-04 06:00:00',"
+        " date_diff('hour', askedforfrom, askedforto) FROM exports ORDER BY exportid"
+    )
+    assert found == [("new", "agent", "o-1", "true", "72"), ("old", None, None, None, None)]

@@ -40,11 +40,12 @@ def exports_row(manifest: Mapping[str, Any]) -> bytes:
 
 
 def _row(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    raw, timings = manifest.get("raw", {}), manifest.get("timings", {})
+    raw, timings, asked = manifest.get("raw", {}), manifest.get("timings", {}), manifest.get("askedFor") or {}
     files = [{name.lower(): value for name, value in file.items()} for file in manifest["files"]]
     values = {
         **{name.lower(): value for name, value in manifest.items()},
         **{f"raw{name}": value for name, value in raw.items()},
+        **{f"askedfor{name.lower()}": value for name, value in asked.items()},
         "storedat": timings.get("storedAt"),
     }
     columns, of_file = _definition()["columns"], _definition()["files"]

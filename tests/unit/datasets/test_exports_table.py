@@ -58,6 +58,12 @@ MANIFEST: dict[str, Any] = {
     "timings": {"firstSeenAt": "2026-11-23T11:59:00.000Z", "storedAt": "2026-11-23T12:00:00.000Z"},
     "runId": "run-1",
     "correlationId": None,
+    "askedFor": {
+        "kind": "agent",
+        "agentId": "o-1",
+        "from": "2026-11-20T00:00:00.000Z",
+        "to": "2026-11-23T00:00:00.000Z",
+    },
 }
 
 
@@ -88,6 +94,10 @@ def test_the_row_has_the_values_of_the_manifest_in_the_types_of_their_columns() 
         "storedat": TIME("2026-11-23T12:00:00"),
         "runid": "run-1",
         "correlationid": None,
+        "askedforkind": "agent",
+        "askedforagentid": "o-1",
+        "askedforfrom": TIME("2026-11-20"),
+        "askedforto": TIME("2026-11-23"),
         "files": [
             {
                 "name": "1_osInfo.csv",
@@ -140,6 +150,12 @@ def test_members_that_a_manifest_lacks_are_null() -> None:
 
     assert {name for name, value in row.items() if value is not None} == {"exportid", "files"}
     assert {name for name, value in row["files"][0].items() if value is not None} == {"name"}
+
+
+def test_an_export_that_others_started_was_asked_for_nothing() -> None:
+    row = row_of({**MANIFEST, "askedFor": None})
+
+    assert {row[name] for name in row if name.startswith("askedfor")} == {None}
 
 
 @pytest.mark.parametrize("text", ["", "2026-13-01", "0001-01-01T00:00:00+14:00", 7, {"a": 1}])
