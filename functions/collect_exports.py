@@ -7,6 +7,7 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
+from exports.collecting.invocation import Invocation
 from exports.collecting.metrics import record_tick
 from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import CollectSetting, Kind, read_collect
@@ -66,31 +67,29 @@ def _due(given: Any, now: datetime) -> tuple[Kind | None, datetime]:
 
 def _tick(setting: CollectSetting, context: LambdaContext, now: datetime) -> dict[str, Any]:
     settings, publisher = dependencies.settings(), dependencies.publisher()
-    tick = Tick(
+    result = Tick(
         table=table(),
         service=dependencies.service(),
-        starting=agent_service(),
+        agent_service=agent_service(),
         catalog=dependencies.catalog(),
         publish=lambda name, data: publisher.publish_coverage(
             name, data, account=settings.discovery_account, region=settings.discovery_region
         ),
         setting=setting,
-        now=now,
         grace=settings.not_found_grace,
-        has_time=lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN,
-        log=logger.warning,
-    )
-    found = tick.run()
-    record_tick(found, started=tick.started, refused=tick.refused, since=tick.observed_since)
-    result: dict[str, Any] = {
-        "exportIds": tick.export_ids,
-        "started": tick.started,
-        "refused": tick.refused,
-        "blocked": tick.blocked,
+        invocation=Invocation(now, lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN, logger.warning),
+    ).run()
+    found = result.coverage
+    record_tick(found, started=result.started, refused=result.refused, since=result.observed_since)
+    output: dict[str, Any] = {
+        "exportIds": result.export_ids,
+        "started": result.started,
+        "refused": result.refused,
+        "blocked": result.blocked,
         "share": found.share,
     }
     expected = utc_text(found.expected_at) if found.expected_at else None
-    logger.info("tick finished", **result, gaps=found.gaps, stopped=found.stopped, expected_at=expected)
-    if tick.error and not tick.export_ids:
-        raise tick.error
-    return result
+    logger.info("tick finished", **output, gaps=found.gaps, stopped=found.stopped, expected_at=expected)
+    if result.error and not result.export_ids:
+        raise result.error
+    return output

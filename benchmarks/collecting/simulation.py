@@ -9,7 +9,7 @@ from benchmarks.collecting.world import START, TICK, World
 from exports.collecting.account_state import ITEMS, KindState, Starts
 from exports.collecting.coverage import AgentProgress
 from exports.collecting.setting import Kind
-from exports.collecting.tick import MAX_IN_PROGRESS
+from exports.collecting.starting import MAX_IN_PROGRESS
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from exports.collecting.agents import (
     SlotsTaken,
 )
 from exports.collecting.coverage import Coverage
+from exports.collecting.invocation import Invocation
 from exports.collecting.setting import CollectSetting, Kind
 from exports.collecting.table import SaveConflict
-from exports.collecting.tick import Tick
+from exports.collecting.tick import Result, Tick
 from exports.model import Export, Status, utc_text
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
@@ -264,25 +265,25 @@ class World:
 
     # --- ticks ---
 
-    def tick(self, setting: CollectSetting) -> Tick:
+    def tick(self, setting: CollectSetting) -> Result:
         """One tick, and the start of a run for what it hands over."""
         self.calls = 0
-        tick = Tick(
+        result = Tick(
             table=self,
             service=self,
-            starting=self,
+            agent_service=self,
             catalog=self,
             publish=self.publish,
             setting=setting,
-            now=self.now,
             grace=GRACE,
-            has_time=lambda: self.calls < self.calls_per_tick,
-            log=lambda message, **_: self.logged.append(message),
-        )
-        self.found = tick.run()
-        if tick.export_ids:
-            self.run(tick.export_ids)
-        return tick
+            invocation=Invocation(
+                self.now, lambda: self.calls < self.calls_per_tick, lambda message, **_: self.logged.append(message)
+            ),
+        ).run()
+        self.found = result.coverage
+        if result.export_ids:
+            self.run(result.export_ids)
+        return result
 
     def advance(self, time: timedelta = TICK) -> None:
         self.now += time

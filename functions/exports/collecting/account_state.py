@@ -150,6 +150,11 @@ class Progress:
     last_progress_at: datetime | None = None
     version: int = 0
 
+    @property
+    def observed_since(self) -> datetime | None:
+        """The time of the first tick, or of one a week ago."""
+        return self.snapshots[0].at if self.snapshots else None
+
     def with_snapshot(self, at: datetime, uncovered: timedelta) -> "Progress":
         """At most one snapshot a day."""
         if self.snapshots and at - self.snapshots[-1].at < DAY:

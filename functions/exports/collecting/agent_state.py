@@ -118,8 +118,8 @@ class AgentState:
     selected: bool = True
 
     def described_by(self, agent: Agent) -> "AgentState":
-        """The state with what the service says of the agent now; itself if nothing is new. A known time stays known."""
-        state = replace(
+        """The state with what the service says of the agent now. A known time stays known."""
+        return replace(
             self,
             host_name=agent.host_name,
             health=agent.health,
@@ -127,7 +127,6 @@ class AgentState:
             registered_at=agent.registered_at or self.registered_at,
             last_ping_at=agent.last_ping_at or self.last_ping_at,
         )
-        return self if state == self else state
 
     def start(self, since: datetime | None) -> datetime | None:
         """The first moment to export; None if it is not known."""

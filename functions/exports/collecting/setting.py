@@ -36,6 +36,14 @@ class CollectSetting:
     agents: AgentsSetting | None = None
     max_starts_per_day: int | None = None
 
+    def has(self, kind: Kind) -> bool:
+        on = {
+            Kind.SUMMARY: self.summary,
+            Kind.AGENT: self.agents is not None,
+            Kind.RECOMMENDATIONS: self.recommendations is not None,
+        }
+        return on[kind]
+
 
 def read_collect(document: Mapping[str, Any]) -> CollectSetting:
     """The setting as the state machine of the collector passes it: validated, and perhaps without the schedules."""

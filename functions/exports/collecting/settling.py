@@ -1,8 +1,9 @@
-"""What an export that has come to an outcome changes in the state of its agent."""
+"""What an export that has come to an outcome changes in the state of its agent or kind."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from exports.collecting.account_state import KindState
 from exports.collecting.agent_state import MAX_WINDOW, MIN_WINDOW, AgentState, Asked, Gap, Stopped
 from exports.collecting.ranges import TimeRange, normalized, subtract, total, whole_second
 from exports.outcomes.outcome import Outcome
@@ -47,6 +48,19 @@ def settle(state: AgentState, row: Row, now: datetime) -> AgentState:
     if asked.adopted is None and truncated:
         return _narrowed(state, now)
     return failed_to_differ(state, now)
+
+
+def settle_kind(state: KindState, row: Row) -> KindState:
+    """The state after a summary or recommendations; a failed export is requested again, three times in all."""
+    asked = state.asked
+    assert asked
+    if row.outcome is not None and row.outcome.has_data:
+        return replace(state, asked=None, failures=0, tried=(), done_for=asked.end, last_error="")
+    tried = (*state.tried, asked.export_id or "")
+    after = replace(state, asked=None, failures=state.failures + 1, tried=tried, last_error=str(row.outcome))
+    if after.failures < ATTEMPTS:
+        return after
+    return replace(after, failures=0, tried=(), done_for=asked.end)
 
 
 def failed(state: AgentState, reason: str, now: datetime) -> AgentState:

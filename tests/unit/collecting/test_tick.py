@@ -19,7 +19,7 @@ from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
 from exports.collecting.settling import MAX_FAILED_IN_A_ROW
-from exports.collecting.tick import MAX_IN_PROGRESS, MAX_UNSETTLED
+from exports.collecting.starting import MAX_IN_PROGRESS, MAX_UNSETTLED
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import utc_text
 from tests.events import validate_event

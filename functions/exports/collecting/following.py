@@ -1,0 +1,200 @@
+"""Exports that were requested: looked for, handed over to a run, and settled when the catalog has their outcome."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from exports.aws.error_codes import INVALID_REQUEST, canonical
+from exports.collecting.account_state import KindState
+from exports.collecting.agent_state import AgentState, Asked, Stopped
+from exports.collecting.invocation import Invocation
+from exports.collecting.matching import has_no_range, has_range, is_after, own_range
+from exports.collecting.setting import Kind
+from exports.collecting.settling import failed_to_differ, is_settled, settle, settle_kind
+from exports.collecting.states import States
+from exports.errors import ServiceError
+from exports.model import Status, utc_text
+from exports.outcomes.rows import Row
+from exports.runs import Service
+
+HAND_OVER_AGAIN = timedelta(hours=1)
+"""After a run could not store an export, the next one is started after this time."""
+NOT_STARTED = "StartExportTask failed, and the export was not started."
+
+
+class Exports(Protocol):
+    """The catalog: :class:`exports.outcomes.catalog.Catalog`."""
+
+    def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
+    def ask_for(self, export_id: str, asked_for: Mapping[str, str]) -> None: ...
+
+
+@dataclass(slots=True)
+class RequestedExports:
+    """The exports of the collector that are not settled: :meth:`follow_all` first, then those that the tick starts.
+
+    ``grace`` is how long the service may take to list a new export. Every intent in the states was written before its
+    request, so one without an export ID may or may not have started an export.
+    """
+
+    states: States
+    service: Service
+    catalog: Exports
+    grace: timedelta
+    invocation: Invocation
+    export_ids: list[str] = field(default_factory=list)
+    """Exports for which a run is to be started."""
+    started: int = 0
+    """Exports whose start became known in this tick."""
+    in_progress: int = 0
+    """Exports that the service has perhaps not finished."""
+    unsettled: int = 0
+    gained: bool = False
+    """Whether an export has added to what is covered."""
+
+    def follow_all(self) -> None:
+        asked: list[AgentState | KindState] = [
+            *(state for state in self.states.account.kinds.values() if state.asked),
+            *(state for state in self.states.agents.values() if state.asked),
+        ]
+        found = [self._resolve(state) if _export_id(state) is None else state for state in asked]
+        rows = self.catalog.rows([export_id for state in found if (export_id := _export_id(state))])
+        for state in found:
+            if export_id := _export_id(state):
+                self._follow(state, rows.get(export_id))
+            elif state.asked:
+                self.count_unsettled()
+
+    def add(self, state: AgentState | KindState, export_id: str) -> None:
+        """Record the export that was started for the intent of the state."""
+        assert state.asked
+        asked = replace(state.asked, export_id=export_id, handed_at=self.invocation.now)
+        self.started += 1
+        self.count_unsettled()
+        self.states.save(replace(state, asked=asked))
+        self.catalog.ask_for(export_id, asked_for(state))
+        self.export_ids.append(export_id)
+
+    def adopt(self, state: AgentState | KindState, export_id: str) -> None:
+        """Take an export that exists already for the requested one. Its own range decides what is covered."""
+        asked = state.asked
+        assert asked
+        try:
+            export = self.service.describe([export_id], _filters(state)).get(export_id)
+        except ServiceError as error:
+            if canonical(error.code) not in INVALID_REQUEST:
+                self.states.save(replace(state, asked=None))
+                self.invocation.note(error, "existing export not described, will retry")
+                return
+            export = None
+        adopted = replace(asked, export_id=export_id)
+        if isinstance(state, AgentState):
+            if export is None:  # of another agent, or deleted: the same request would name it again
+                self.states.save(failed_to_differ(state, self.invocation.now))
+                return
+            adopted = replace(adopted, adopted=own_range(export, asked))
+        found = self.states.save(replace(state, asked=adopted))
+        self._follow(found, self.catalog.rows([export_id]).get(export_id))
+
+    def count_unsettled(self, *, finished: bool = False) -> None:
+        """``finished``: by the service, so that it has a free slot; it is not stored yet."""
+        self.unsettled += 1
+        self.in_progress += not finished
+
+    def _resolve(self, state: AgentState | KindState) -> AgentState | KindState:
+        """The state after a look for the export of an intent that has no id: its tick was killed, or the call failed.
+
+        The service may list a new export late. After the grace period, an unlisted one was never started. Others are
+        then started first: another agent, or, for a time, exports of other kinds.
+        """
+        asked, now = state.asked, self.invocation.now
+        assert asked
+        try:
+            described = self.service.describe(filters=_filters(state))
+        except ServiceError as error:
+            if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
+                return self.states.save(replace(state, asked=None, stopped=Stopped(error.code, now)))
+            self.invocation.note(error, "requested export not looked for, will retry")
+            return state
+        matching = [
+            each
+            for each in described.values()
+            if is_after(each, asked.intent_at)
+            and each.id not in state.tried
+            and (has_range(each, asked) if isinstance(state, AgentState) else has_no_range(each))
+        ]
+        if isinstance(state, KindState):
+            rows = self.catalog.rows(each.id for each in matching)
+            matching = [each for each in matching if each.id not in rows or "askedFor" not in rows[each.id].item]
+        if matching:
+            export = max(matching, key=lambda each: (each.status != Status.FAILED, each.requested_at, each.id))
+            self.started += 1
+            return self.states.save(replace(state, asked=replace(asked, export_id=export.id)))
+        if now - asked.intent_at < self.grace:
+            return state
+        if isinstance(state, AgentState):
+            return self.states.save(replace(state, asked=None, failed_in_a_row=state.failed_in_a_row + 1))
+        return self.states.save(replace(state, asked=None).with_block(NOT_STARTED, now))
+
+    def _follow(self, state: AgentState | KindState, row: Row | None) -> None:
+        """Settle the requested export, or hand it over if no run waits for it."""
+        asked, now = state.asked, self.invocation.now
+        assert asked
+        assert asked.export_id
+        if row is None or "askedFor" not in row.item:
+            self.catalog.ask_for(asked.export_id, asked_for(state))
+        if row is not None and is_settled(row, asked, now):
+            self._settle(state, row)
+            return
+        self.count_unsettled(finished=row is not None and row.was_listed and not row.in_progress)
+        if needs_run(row, asked, now):
+            if asked.handed_at is None or (row is not None and row.outcome is not None):
+                self.states.save(replace(state, asked=replace(asked, handed_at=now)))
+            self.export_ids.append(asked.export_id)
+
+    def _settle(self, state: AgentState | KindState, row: Row) -> None:
+        if isinstance(state, KindState):
+            self.states.save(settle_kind(state, row))
+            return
+        settled = self.states.save(settle(state, row, self.invocation.now))
+        self.gained = self.gained or settled.covered != state.covered
+
+
+def asked_for(state: AgentState | KindState) -> dict[str, str]:
+    """What the export of the state was requested for, as the catalog, the manifest and the event say it.
+
+    For an export that existed already, it is the range of that export.
+    """
+    asked = state.asked
+    assert asked
+    if isinstance(state, KindState):
+        return {"kind": state.kind}
+    start, end = asked.adopted or (asked.start, asked.end)
+    times = {"from": start, "to": end}
+    return {
+        "kind": Kind.AGENT,
+        "agentId": state.agent_id,
+        **{name: utc_text(time) for name, time in times.items() if time},
+    }
+
+
+def needs_run(row: Row | None, asked: Asked, now: datetime) -> bool:
+    """Whether no run waits for the export: none was started, or it ended without storing it.
+
+    A run that waits shows that in the row, so a hand-over that a kill has prevented is repeated.
+    """
+    if row is None or row.outcome is None:
+        lease = row.time("pendingLease") if row else None
+        return lease is None or lease < now
+    return asked.handed_at is None or now - asked.handed_at >= HAND_OVER_AGAIN
+
+
+def _export_id(state: AgentState | KindState) -> str | None:
+    return state.asked.export_id if state.asked else None
+
+
+def _filters(state: AgentState | KindState) -> Sequence[Mapping[str, Any]]:
+    if isinstance(state, KindState):
+        return ()
+    return [{"name": "agentIds", "condition": "EQUALS", "values": [state.agent_id]}]
