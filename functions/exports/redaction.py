@@ -61,7 +61,7 @@ _ENCODED = re.compile(
             r"(?<!\\)\\++(?:U(?P<long>[0-9A-Fa-f]{8})|[uU](?P<code>[0-9A-Fa-f]{4})|[uU]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
             r"|0{2,4}(?P<padded>[0-9A-Fa-f]{2})|(?P<octal>[0-3][0-7]{2})|(?P<css>[0-9A-Fa-f]{2})|(?P<char>[/'\"nrtNRT]))",
             r"&(?:amp;)*+(?:(?:#[xX](?P<hex>[0-9A-Fa-f]{1,6})|#(?P<decimal>[0-9]{1,7}));?|(?P<entity>[A-Za-z]{2,31});)",
-            r"(?P<wide>[^\x00-\x7f])",
+            r"(?P<wide>[^\x00-\x7f]++)",
         )
     )
 )
@@ -187,10 +187,17 @@ def _character(found: re.Match[str]) -> str:
         case "entity":
             return html.unescape(f"&{found['entity'].lower()};")
         case "wide":
-            plain = unicodedata.normalize("NFKC", found[0])
-            return plain if plain.isascii() else found[0]
+            if not unicodedata.normalize("NFKD", found[0]).encode("ascii", "ignore"):
+                return found[0]  # most texts: no letter in it stands for one of ASCII
+            return "".join(map(_plain, found[0]))
         case _:
             return "\n" if found["char"] in "nrtNRT" else found["char"]
+
+
+def _plain(character: str) -> str:
+    """Such as ``h`` for a wide or bold one."""
+    plain = unicodedata.normalize("NFKC", character)
+    return plain if plain.isascii() else character
 
 
 def install_log_filter() -> None:
