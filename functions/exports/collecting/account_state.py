@@ -38,8 +38,8 @@ class KindState:
     """The exports of one kind: whether the service refuses them, and the summary or the recommendations in progress.
 
     ``blocked_by`` is the service's text. ``asked``, ``failures``, ``tried`` and ``done_for`` (the due time of the last
-    export that was done) are of summaries and recommendations. ``since`` and ``servers_at`` (when the servers
-    were last listed) are of agents.
+    export that was done) are of summaries and recommendations. ``since``, ``by_id`` (whether the setting names each
+    agent) and ``servers_at`` (when the servers were last listed) are of agents.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class KindState:
     done_for: datetime | None = None
     last_error: str = ""
     since: datetime | None = None
+    by_id: bool = False
     servers_at: datetime | None = None
 
     def is_blocked(self, now: datetime) -> bool:
@@ -81,6 +82,7 @@ class KindState:
             "doneFor": _text(self.done_for),
             "lastError": self.last_error,
             "since": _text(self.since),
+            "byId": self.by_id or None,
             "serversAt": _text(self.servers_at),
         }
         return {name: value for name, value in members.items() if value not in (None, "")}
@@ -101,6 +103,7 @@ class KindState:
             done_for=_time(item.get("doneFor")),
             last_error=item.get("lastError", ""),
             since=_time(item.get("since")),
+            by_id=item.get("byId", False),
             servers_at=_time(item.get("serversAt")),
         )
 

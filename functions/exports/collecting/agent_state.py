@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exports.aws.error_codes import INVALID_REQUEST, canonical
 from exports.collecting.agents import Agent
 from exports.collecting.ranges import TimeRange, normalized, subtract, whole_second
 from exports.model import utc_text
@@ -84,6 +85,11 @@ class Stopped:
     reason: str
     at: datetime
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the reason is the error code of a request, and not what became of exports."""
+        return canonical(self.reason) in INVALID_REQUEST
+
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
@@ -92,8 +98,8 @@ class AgentState:
     ``seen_at`` is when it was first listed. ``first_data_at`` is known after an export without a start time: nothing is
     older. ``window`` is the length of the next range. ``failures`` counts failed exports of the next range,
     ``failed_in_a_row`` those since the last stored one and failed starts, and ``tried`` has the exports since then.
-    ``end_shift`` seconds are added to the end of the next range. ``selected``: the setting has the agent. ``version``
-    grows with each write of the item.
+    ``end_shift`` seconds are added to the end of the next range. ``selected``: the setting has the agent. ``listed``:
+    DescribeAgents has listed it at least once. ``version`` grows with each write of the item.
     """
 
     agent_id: str
@@ -116,9 +122,10 @@ class AgentState:
     stopped: Stopped | None = None
     announced_covered: bool = False
     selected: bool = True
+    listed: bool = True
 
     def described_by(self, agent: Agent) -> "AgentState":
-        """The state with what the service says of the agent now. A known time stays known."""
+        """The state with what DescribeAgents says of the agent now. A known time stays known."""
         return replace(
             self,
             host_name=agent.host_name,
@@ -126,6 +133,7 @@ class AgentState:
             collection_status=agent.collection_status,
             registered_at=agent.registered_at or self.registered_at,
             last_ping_at=agent.last_ping_at or self.last_ping_at,
+            listed=True,
         )
 
     def start(self, since: datetime | None) -> datetime | None:
@@ -184,6 +192,7 @@ class AgentState:
             "stopped": stopped,
             "announcedCovered": self.announced_covered,
             "selected": None if self.selected else False,
+            "listed": None if self.listed else False,
         }
         return {name: value for name, value in members.items() if value not in (None, "")}
 
@@ -209,9 +218,10 @@ class AgentState:
             end_shift=item.get("endShift", 0),
             tried=tuple(item.get("tried", ())),
             asked=Asked.from_json(item["asked"]) if item.get("asked") else None,
-            stopped=Stopped(stopped["reason"], datetime.fromisoformat(stopped["at"])) if stopped else None,
+            stopped=Stopped(str(stopped["reason"]), datetime.fromisoformat(stopped["at"])) if stopped else None,
             announced_covered=item.get("announcedCovered", False),
             selected=item.get("selected", True),
+            listed=item.get("listed", True),
         )
 
 

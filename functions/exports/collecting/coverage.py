@@ -30,6 +30,8 @@ class AgentProgress(StrEnum):
     """It has its turn when the limits of the service permit."""
     STOPPED = "STOPPED"
     """The service refuses its exports, or they keep failing."""
+    DELETED = "DELETED"
+    """The service refuses its exports, DescribeAgents has never listed it, and the setting does not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class AgentCoverage:
     @property
     def covered_length(self) -> timedelta:
         return self.wanted.length - total(subtract(self.wanted, self.stored)) if self.wanted else timedelta()
+
+    @property
+    def uncovered_length(self) -> timedelta:
+        """How much is neither stored nor given up."""
+        known = [*self.stored, *(gap for gap, _ in self.gaps)]
+        return total(subtract(self.wanted, known)) if self.wanted else timedelta()
 
     @property
     def share(self) -> float | None:
@@ -136,21 +144,16 @@ def read_agent(item: Mapping[str, Any]) -> AgentState | None:
 
 
 def coverage_of(states: Iterable[AgentState], account: AccountState, now: datetime) -> Coverage:
-    """Agents that are not in the setting any more do not count."""
-    since = account.kinds[Kind.AGENT].since
-    agents: list[AgentCoverage] = []
-    uncovered = timedelta()
-    for state in sorted((each for each in states if each.selected), key=lambda each: each.agent_id):
-        wanted = state.wanted(since, now)
-        missing = state.uncovered(wanted) if wanted else ()
-        uncovered += total(missing)
-        agents.append(_agent(state, wanted, now))
-    wanted_length = sum((agent.wanted.length for agent in agents if agent.wanted), timedelta())
+    """Agents that are not in the setting any more are left out. Nothing is missing of those that are DELETED."""
+    selected = sorted((each for each in states if each.selected), key=lambda each: each.agent_id)
+    agents = [_agent(state, account.kinds[Kind.AGENT], now) for state in selected]
+    counted = [agent for agent in agents if agent.progress is not AgentProgress.DELETED]
+    uncovered = sum((agent.uncovered_length for agent in counted), timedelta())
     return Coverage(
         now=now,
         agents=agents,
-        wanted=wanted_length,
-        covered=sum((agent.covered_length for agent in agents if agent.wanted), timedelta()),
+        wanted=sum((agent.wanted.length for agent in counted if agent.wanted), timedelta()),
+        covered=sum((agent.covered_length for agent in counted), timedelta()),
         uncovered=uncovered,
         expected_at=expected_at(account.progress, uncovered, now),
         blocked=[each for each in account.kinds.values() if each.blocked_since],
@@ -180,11 +183,12 @@ def rounded(share: float | None) -> float | None:
     return None if share is None else int(share * 10_000) / 10_000
 
 
-def _agent(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentCoverage:
+def _agent(state: AgentState, kind: KindState, now: datetime) -> AgentCoverage:
+    wanted = state.wanted(kind.since, now)
     return AgentCoverage(
         agent_id=state.agent_id,
         host_name=state.host_name,
-        progress=_progress(state, wanted, now),
+        progress=_progress(state, wanted, now, by_id=kind.by_id),
         stopped=state.stopped.reason if state.stopped else "",
         wanted=wanted,
         stored=state.covered,
@@ -193,11 +197,12 @@ def _agent(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentC
     )
 
 
-def _progress(state: AgentState, wanted: TimeRange | None, now: datetime) -> AgentProgress:
+def _progress(state: AgentState, wanted: TimeRange | None, now: datetime, *, by_id: bool) -> AgentProgress:
     if state.asked:
         return AgentProgress.IN_PROGRESS
     if state.stopped:
-        return AgentProgress.STOPPED
+        is_deleted = state.stopped.is_refusal and not (state.listed or by_id)
+        return AgentProgress.DELETED if is_deleted else AgentProgress.STOPPED
     if wanted and not state.due(wanted, now):
         return AgentProgress.COVERED
     return AgentProgress.WAITING

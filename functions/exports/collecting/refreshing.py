@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exports.collecting.agent_state import AgentState
-from exports.collecting.agents import Agent, StartingService
+from exports.collecting.agents import StartingService
 from exports.collecting.invocation import Invocation
 from exports.collecting.setting import AgentsSetting, Kind
 from exports.collecting.states import REFRESH, States
@@ -27,16 +27,18 @@ class AgentRefresh:
         except ServiceError as error:
             self.invocation.note(error, "agents not listed, will retry")
             return
+        states, now = self.states, self.invocation.now
         for agent in agents:
             if not agent.has_exports:
-                self.states.without_exports.add(agent.id)
-            elif ids is None or agent.id in ids:
-                self._update(agent)
+                states.without_exports.add(agent.id)
+            elif (ids is None or agent.id in ids) and agent.id not in states.unreadable:
+                known = states.agents.get(agent.id) or AgentState(agent.id, seen_at=now)
+                states.update(known.described_by(agent))
         if not complete:
             return
-        for agent_id in sorted(self._server_agent_ids() if ids is None else ids):
-            if agent_id not in self.states.agents and agent_id not in self.states.without_exports:
-                self._update(Agent(agent_id))
+        more = set(self._server_agent_ids() if ids is None else ids)
+        for agent_id in sorted(more - {*states.agents, *states.without_exports, *states.unreadable}):
+            states.update(AgentState(agent_id, seen_at=now, listed=False))
 
     def _server_agent_ids(self) -> Sequence[str]:
         """The agents of all servers, deleted ones among them; nothing if they were listed a short time ago."""
@@ -51,9 +53,3 @@ class AgentRefresh:
         if complete:
             self.states.save(replace(state, servers_at=now))
         return ids
-
-    def _update(self, agent: Agent) -> None:
-        if agent.id in self.states.unreadable:
-            return
-        known = self.states.agents.get(agent.id) or AgentState(agent.id, seen_at=self.invocation.now)
-        self.states.update(known.described_by(agent))

@@ -50,14 +50,16 @@ class States:
 
     def apply(self, setting: CollectSetting) -> None:
         """What is not in the setting any more counts in no coverage and no alarm, but what is known of it stays."""
-        since = setting.agents.since if setting.agents else None
-        if self.account.kinds[Kind.AGENT].since != since:
-            self.save(replace(self.account.kinds[Kind.AGENT], since=since))
+        known, agents = self.account.kinds[Kind.AGENT], setting.agents
+        since, by_id = (agents.since, agents.ids is not None) if agents else (None, False)
+        given = replace(known, since=since, by_id=by_id)
+        if given != known:
+            self.save(given)
         for kind in self.account.kinds.values():
             if kind.blocked_since and not setting.has(kind.kind):
                 self.save(kind.without_block())
         for state in list(self.agents.values()):
-            selected = setting.agents is not None and is_selected(state, setting.agents)
+            selected = agents is not None and is_selected(state, agents)
             self.update(replace(state, selected=selected))
 
     def save(self, state: State) -> State:

@@ -19,11 +19,12 @@ STATES: dict[AgentProgress, tuple[str, Tone]] = {
     AgentProgress.IN_PROGRESS: ("in progress", "plain"),
     AgentProgress.WAITING: ("waiting", "open"),
     AgentProgress.STOPPED: ("given up", "bad"),
+    AgentProgress.DELETED: ("deleted", "plain"),
 }
 
 
 def coverage_section(coverage: Coverage) -> Section:
-    """The totals are of all agents; listed are those with the smallest shares."""
+    """The totals are of all agents but deleted ones; listed are those with the smallest shares, deleted ones last."""
     values: list[tuple[str, str, Tone]] = [
         ("History stored", percent(coverage.share), "good" if coverage.share else "plain"),
         ("Data missing", short_duration(coverage.uncovered), "plain"),
@@ -55,7 +56,10 @@ def _block(kind: KindState) -> str:
 def _agents(coverage: Coverage) -> list[Markup]:
     if not coverage.agents:
         return [paragraph("No agent is known yet.")]
-    least = sorted(coverage.agents, key=lambda agent: (agent.share or 0.0, agent.agent_id))
+    least = sorted(
+        coverage.agents,
+        key=lambda agent: (agent.progress is AgentProgress.DELETED, agent.share or 0.0, agent.agent_id),
+    )
     columns = (
         *(Column("Agent", "id"), Column("Host"), Column("History", "wide"), Column("Stored", "number")),
         *(Column("State"), Column("Since", "number"), Column("Gaps", "number")),

@@ -68,6 +68,20 @@ def test_coverage_shows_what_is_stored_missing_and_given_up(collecting: FakeStac
     assert shown.code == 1, "an agent and a range are given up"
 
 
+def test_coverage_shows_a_deleted_agent_that_the_service_refuses_and_nothing_is_missing(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+    stopped = {"reason": "InvalidParameterException", "at": utc_text(NOW)}
+    has_agent(collecting, "o-deleted", stopped=stopped, listed=False)
+
+    shown = run("coverage", "-o", "table")
+
+    (line,) = (line.split() for line in shown.out.splitlines() if line.startswith("o-deleted"))
+    assert (line[5], line[-1]) == ("DELETED", "InvalidParameterException")
+    assert "100.0 % is stored" in shown.out
+    assert "0 agents given up" in shown.out
+    assert shown.code == 0
+
+
 def test_coverage_says_when_the_rest_is_to_be_expected(collecting: FakeStack) -> None:
     has_agent(collecting, "o-half", covered=[days(5, 0)])
     snapshot = {"at": utc_text(NOW - 5 * DAY), "uncoveredSeconds": 10 * 86_400}

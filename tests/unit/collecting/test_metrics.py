@@ -38,6 +38,17 @@ def test_a_tick_says_what_is_covered_blocked_and_stopped(capsys: pytest.CaptureF
     }
 
 
+def test_a_deleted_agent_that_the_service_refuses_is_in_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+    account = AccountState.from_items([KindState(Kind.AGENT, since=NOW - 9 * DAY).to_json()])
+    deleted = AgentState("b", seen_at=NOW, stopped=Stopped("InvalidParameterException", NOW), listed=False)
+
+    record_tick(coverage_of([deleted], account, NOW), started=0, refused=0, since=NOW - 30 * DAY)
+
+    found = emitted(capsys)
+    assert (found["AgentsStopped"], found["SecondsWithoutProgress"]) == ([0.0], [0.0])
+    assert "CoveredShare" not in found
+
+
 def test_nothing_is_late_if_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     covered = replace(AGENT, covered=(TimeRange(NOW - 9 * DAY, NOW),))
 

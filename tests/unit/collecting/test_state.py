@@ -48,6 +48,7 @@ RANGES = st.builds(TimeRange, TIMES, TIMES)
             st.none() | TIMES,
         ),
         stopped=st.none() | st.builds(Stopped, st.text(min_size=1), TIMES),
+        listed=st.booleans(),
     )
 )
 def test_an_agent_is_read_from_its_item_as_it_was_written(state: AgentState) -> None:
@@ -56,7 +57,7 @@ def test_an_agent_is_read_from_its_item_as_it_was_written(state: AgentState) -> 
 
 def test_the_items_of_the_account_are_read_as_they_were_written() -> None:
     asked = Asked(None, NOW, NOW, "export-1")
-    kind = replace(KindState(Kind.SUMMARY, asked=asked, failures=1, tried=("x",), done_for=NOW), since=NOW)
+    kind = replace(KindState(Kind.SUMMARY, asked=asked, failures=1, tried=("x",), done_for=NOW), since=NOW, by_id=True)
     kind = kind.with_block("Not now.", NOW)
     starts, progress = Starts((NOW,)), Progress((Snapshot(NOW, DAY),), NOW)
 
@@ -127,6 +128,44 @@ def test_the_coverage_says_what_is_stored_what_is_a_gap_and_what_is_missing() ->
     assert (found["share"], found["gaps"]) == (0.25, 1)
     assert found["uncoveredSeconds"] == 20 * 24 * 3600
     assert found["expectedAt"] is None, "nothing was observed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "listed", "by_id", "progress"),
+    [
+        pytest.param("InvalidParameterValueException", False, False, "DELETED", id="deleted"),
+        pytest.param("InvalidParameterValueException", False, True, "STOPPED", id="named by the setting"),
+        pytest.param("InvalidParameterValueException", True, False, "STOPPED", id="listed at least once"),
+        pytest.param("FAILED", False, False, "STOPPED", id="exports that fail"),
+        pytest.param("NO_START", False, False, "STOPPED", id="data whose start is not known"),
+    ],
+)
+def test_only_a_refused_agent_that_was_never_listed_nor_named_is_deleted_and_nothing_of_it_is_missing(
+    reason: str, listed: bool, by_id: bool, progress: str
+) -> None:
+    account = replace(
+        NOTHING, kinds={**NOTHING.kinds, Kind.AGENT: KindState(Kind.AGENT, since=REGISTERED, by_id=by_id)}
+    )
+    stopped = AgentState("b", seen_at=NOW, stopped=Stopped(reason, NOW), listed=listed)
+    whole = replace(AGENT, covered=(TimeRange(REGISTERED, NOW),))
+
+    found = coverage_of([whole, stopped], account, NOW)
+
+    assert (found.agents[1].progress, found.agents[1].stopped) == (progress, reason)
+    if progress == "DELETED":
+        assert (found.stopped, found.share, found.uncovered) == (0, 1.0, timedelta())
+    else:
+        assert found.stopped == 1
+        assert found.share is not None
+        assert found.share < 1
+        assert found.uncovered
+
+
+@pytest.mark.parametrize("reason", [5, None, ["x"]])
+def test_a_reason_that_was_written_by_hand_harms_no_other_agent(reason: Any) -> None:
+    odd = {**AGENT.to_json(), "agentId": "odd", "listed": False, "stopped": {"reason": reason, "at": utc_text(NOW)}}
+
+    assert [each.agent_id for each in coverage([odd, AGENT.to_json()], NOW).agents] == ["a", "odd"]
 
 
 def test_a_share_is_rounded_down_so_that_1_means_all() -> None:

@@ -405,6 +405,58 @@ def test_a_deleted_agent_without_any_data_is_covered_by_one_export() -> None:
     assert found(simulated).agents[0].share == 1
 
 
+def refused_agent(setting: AgentsSetting, **more: Any) -> World:
+    """An account of which only the list of servers names the agent ``gone``, after the service has refused it."""
+    simulated = World(server_ids=("gone",), refuses=lambda _: "InvalidParameterException", **more)
+    simulated.tick(CollectSetting(agents=setting))
+    assert state(simulated, "gone").stopped
+    return simulated
+
+
+def test_a_deleted_agent_that_the_service_refuses_is_shown_and_counts_as_given_up_only_if_the_setting_names_it() -> (
+    None
+):
+    simulated = refused_agent(AgentsSetting())
+
+    (shown,) = found(simulated).agents
+    assert (shown.progress, shown.stopped, found(simulated).stopped) == ("DELETED", "InvalidParameterException", 0)
+
+    simulated.tick(CollectSetting(agents=AgentsSetting(ids=frozenset({"gone"}))))
+    assert found(simulated).stopped == 1
+    assert simulated.found == found(simulated)
+
+    simulated.tick(ALL)
+    assert found(simulated).stopped == 0
+
+
+def test_an_agent_that_only_the_setting_names_counts_as_given_up() -> None:
+    """Nobody lists it: the ID may be wrong."""
+    simulated = refused_agent(AgentsSetting(ids=frozenset({"gone"})))
+
+    assert found(simulated).stopped == 1
+
+
+def test_an_agent_that_was_listed_once_counts_as_given_up_also_after_it_is_deleted() -> None:
+    simulated = refused_agent(AgentsSetting())
+    simulated.agents_listed = (agent("gone"),)
+    simulated.advance()
+    simulated.tick(ALL)
+    simulated.agents_listed = ()
+
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert found(simulated).stopped == 1
+
+
+def test_a_refused_agent_that_is_deleted_keeps_nothing_from_being_complete() -> None:
+    """With ``since``, it would seem to have data since then."""
+    simulated = refused_agent(AgentsSetting(since=START - 9 * DAY))
+
+    assert found(simulated).uncovered == timedelta()
+    assert found(simulated).share is None
+
+
 def test_an_agent_that_never_sent_a_ping_has_an_end_that_does_not_move() -> None:
     simulated = world(agent(last_ping_at=None, registered_at=START - DAY))
 

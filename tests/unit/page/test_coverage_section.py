@@ -58,6 +58,18 @@ def test_agents_are_listed_with_their_share_the_least_covered_first() -> None:
     assert re.search(r"given up +REFUSED 2026-11-17", listed)
 
 
+def test_a_deleted_agent_that_the_service_refuses_is_the_last_one_with_its_reason_and_in_no_total() -> None:
+    stopped = {"reason": "InvalidParameterException", "at": utc_text(NOW)}
+
+    listed = section(
+        shown(agent("o-all", stored=10), agent("o-deleted", stored=0, stopped=stopped, listed=False)), "coverage"
+    )
+
+    assert listed.startswith("History stored 100.0 % Data missing 0 s Gaps 0 Agents given up 0")
+    assert listed.index("o-all") < listed.index("o-deleted")
+    assert re.search(r"deleted +InvalidParameterException 2026-11-17", listed)
+
+
 def test_a_bar_shows_what_is_stored_given_up_and_missing() -> None:
     gap = {"from": utc_text(PING - 10 * DAY), "to": utc_text(PING - 9 * DAY), "reason": "NO_PROGRESS"}
     html = render(page_of([], collected=[agent("o-1", stored=5, gaps=[gap])])).decode()
