@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from discovery_exports.cli.handoff.choices import Meaning
+from discovery_exports.cli.handoff.queries import Known, Settings, statement
 from tests.infra import synthesis
 from tests.infra.template import Template
 from tests.judges.servers import PYTHON, ROOT, need
@@ -51,8 +53,16 @@ def sql_of(view: Mapping[str, str]) -> str:
     return str(json.loads(base64.b64decode(kept))["originalSql"])
 
 
+def of_hand_offs() -> dict[str, str]:
+    """The statements of the command, with settings and known exports."""
+    settings = Settings(("export-1", "it's"), tags={Meaning.WAVE: ["Wave", "o'clock"], Meaning.COPIED: ["owner"]})
+    known = {"summary": Known("export-1", "2026-11"), "recommended": Known("", "2026-11")}
+    names = ("exports", "servers", "connections", "server-tags")
+    return {f"handoff {name}": statement(name, settings, known) for name in names}
+
+
 def test_trino_understands_every_statement() -> None:
-    statements = {**in_pages(), **in_template(synthesis.with_everything())}
+    statements = {**in_pages(), **in_template(synthesis.with_everything()), **of_hand_offs()}
 
     found = problems(list(statements.values()))
 

@@ -1,13 +1,15 @@
 """A fleet for hand-offs: 200 servers of the generated data center, 50 with agents, and what confuses such data.
 
-Agents with an even index have a Docker bridge, all with the same address; others have one of their own, and all have a
-link-local address. Several servers have the same host name, and some no known system. The connections of agents also
-lead to loopback addresses, to themselves, to addresses that nobody has, and nowhere.
+Agents with an even index have a Docker bridge, all with the same address; others have one of their own, and all have
+link-local addresses, and one of IPv6 that their connections spell differently. Several servers have the same host name,
+and some no known system. The connections of agents also lead to loopback addresses, to themselves, to addresses that
+nobody has, and nowhere.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from local.double.data.contents import Contents, Kind
@@ -77,7 +79,7 @@ class Fleet(DataCenter):
         files = self._files(Contents(kind=Kind.AGENT, agent_id=server.agent_id, rows=self.samples))
         files["networkInterface.csv"] += [
             (self.account, server.agent_id, name, server.mac, "IPv4", ip, "", "255.255.0.0", "2026-01-12 00:00:00")
-            for name, ip in self.inner_interfaces(server)
+            for name, ip in (*self.inner_interfaces(server), ("eth0", ipv6(server)), ("eth0", "fe80::1%eth0"))
         ]
         first = files["sourceProcessConnection.csv"][1]
         files["sourceProcessConnection.csv"] += [
@@ -89,11 +91,18 @@ class Fleet(DataCenter):
     def odd_connections(self, server: Server) -> list[tuple[str, str, int]]:
         """Source address, destination address and port of connections that the data center does not have. 0 is no port.
 
-        The first is to another server, and written as Linux does for a socket of IPv6.
+        The first are to other servers, and written as Linux does for a socket of IPv6, and as Java does.
         """
         peer = self.server((server.index + 2) % self.size)
+        monitored = self.server((server.index + 2) % self.agents)
+        spelled: Callable[[str], str] = java if server.index % 2 else str
         return [
             (f"::ffff:{server.ip}", f"::FFFF:{peer.ip}", 9999),
+            (f"0:0:0:0:0:ffff:{server.ip}", f"0:0:0:0:0:FFFF:{peer.ip}", 9999),
+            (f"{spelled(ipv6(server))}%2", spelled(ipv6(monitored)).upper(), 9998),
+            ("fe80:0:0:0:0:0:0:1%2", "fe80:0:0:0:0:0:0:1%2", 546),
+            ("0:0:0:0:0:0:0:1%lo", "0:0:0:0:0:0:0:1%lo", 6379),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", 6379),
             (server.ip, peer.ip, 0),
             ("127.0.0.1", "127.0.0.1", 6379),
             ("::1", "::1", 6379),
@@ -109,6 +118,11 @@ class Fleet(DataCenter):
         end = f"{server.index >> 8}.{server.index & 255}"
         bridge = ("docker0", BRIDGE) if self.has_bridge(server) else ("br-0a1b2c3d", f"172.18.{end}")
         return [bridge, ("eth1", f"169.254.{end}")]
+
+    def own_addresses(self, server: Server) -> list[str]:
+        """Those to which there are connections. The summary knows the first one alone."""
+        bridge = [BRIDGE] if self.has_bridge(server) else []
+        return [server.ip, *bridge, *([ipv6(server), "fe80::1"] if server.agent_id else [])]
 
     @staticmethod
     def has_bridge(server: Server) -> bool:
@@ -147,7 +161,7 @@ class Fleet(DataCenter):
                 )
             first = next(iter(self.outgoing(server, contents.samples())))
             for ends in self.odd_connections(server):
-                source, destination = (end.lower().removeprefix("::ffff:") for end in ends[:2])
+                source, destination = map(normal, ends[:2])
                 yield Seen(True, server, source, destination, ends[2], first.protocol, "curl", first.created_at)
             for each in self.incoming(server, contents.samples()):
                 program = each.command_path.rpartition("/")[2]
@@ -166,7 +180,7 @@ class Fleet(DataCenter):
         """The IDs of the listed servers by address."""
         owners: dict[str, set[str]] = {}
         for server in self.servers():
-            for address in (server.ip, *([BRIDGE] if self.has_bridge(server) else [])):
+            for address in self.own_addresses(server):
                 owners.setdefault(address, set()).add(server.id)
         return owners
 
@@ -196,11 +210,26 @@ class Fleet(DataCenter):
             return "no address"
         if seen.other_address in {"127.0.0.1", "::1"}:
             return "loopback"
-        own = {seen.agent.ip, *([BRIDGE] if self.has_bridge(seen.agent) else [])}
-        if seen.other_address in own:
+        if seen.other_address in self.own_addresses(seen.agent):
             return "self"
         found = owners.get(seen.other_address, set())
         return {0: "unknown address", 1: ""}.get(len(found), "shared address")
+
+
+def ipv6(server: Server) -> str:
+    return f"fd00::{server.index + 1:x}"
+
+
+def java(address: str) -> str:
+    """An address of IPv6 as Java writes it: no group is left out."""
+    return ":".join(f"{int(group, 16):x}" for group in ip_address(address).exploded.split(":"))
+
+
+def normal(address: str) -> str:
+    if not address:
+        return ""
+    parsed = ip_address(address.partition("%")[0])
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 class Truth(NamedTuple):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import subprocess
+import time
 import uuid
 import zipfile
 from collections import Counter
@@ -23,7 +24,7 @@ from local.stack.aws import LocalAws
 from local.stack.servers import ROOT
 from tests.local.athena import Cells, Database
 from tests.local.commands import run_command
-from tests.local.fleet import BRIDGE, DUPLICATE_NAME, OUTSIDE, Fleet
+from tests.local.fleet import BRIDGE, DUPLICATE_NAME, OUTSIDE, Fleet, ipv6
 from tests.local.service import Service
 from tests.local.stack import Stack
 
@@ -137,15 +138,16 @@ def test_contents_14_transform_has_every_server_and_every_pair_of_the_fleet(hand
     connections = made.member("network_connections.csv")
     pairs = Counter((row["Source Server ID"], row["Target Server ID"]) for row in connections)
     assert pairs == Counter((source, target) for source, target, _ in TRUTH.pairs)
-    ips = {server.id: server.ip for server in SERVERS}
+    addresses = {server.id: {server.ip, ipv6(server)} for server in SERVERS}
     for row in connections:
-        assert row["Source Server IP Address"] == ips[row["Source Server ID"]]
-        assert row["Target Server IP Address"] == ips[row["Target Server ID"]]
+        assert row["Source Server IP Address"] in addresses[row["Source Server ID"]]
+        assert row["Target Server IP Address"] in addresses[row["Target Server ID"]]
+    assert sum(":" in row["Target Server IP Address"] for row in connections) == 50
     with_agent = {server.id for server in SERVERS if server.agent_id}
     assert {row["Source Process Name"] for row in connections} == {"curl", ""}
     assert all(bool(row["Source Process Name"]) == (row["Source Server ID"] in with_agent) for row in connections)
     accepted = Counter((row["Target Server ID"], bool(row["Target Process Name"])) for row in connections)
-    only_clients_saw = {9999, 0}
+    only_clients_saw = {9999, 9998, 0}
     assert accepted == Counter(
         (target, target in with_agent and port not in only_clients_saw) for _, target, port in TRUTH.pairs
     )
@@ -157,7 +159,7 @@ def test_the_report_counts_what_the_fleet_has(hand_off: HandOff) -> None:
     servers, connections = made.report["servers"], made.report["connections"]
     assert (servers["inSummary"], servers["in"], servers["leftOut"]) == (200, 200, {})
     assert servers["of"] == {"without an agent's export": 150}
-    assert connections["pairs"] == len(TRUTH.pairs) == 261
+    assert connections["pairs"] == len(TRUTH.pairs) == 311
     assert connections["rowsIn"] == TRUTH.rows
     assert {name: each["rows"] for name, each in connections["leftOut"].items()} == TRUTH.left_out
     assert TRUTH.left_out.keys() == {
@@ -435,8 +437,11 @@ def test_the_newest_exports_are_used_and_those_until_a_time(
     summary = service.has_body(older.summary(), age_seconds=3 * DAY)
     agent = service.has_body(FLEET.agent_export(first), age_seconds=2 * DAY)
     truncated = service.has_body(older.summary(), is_truncated=True)
-    stack.run(exportIds=[summary, agent, truncated])
-    database.copy_exports([summary, agent, truncated])
+    now = time.time()
+    past = {"kind": "agent", "requested_start": now - 9 * DAY, "requested_end": now - 8 * DAY}
+    of_the_past = service.has_body(FLEET.agent_export(first), agent_id=first.agent_id, **past)
+    stack.run(exportIds=[summary, agent, truncated, of_the_past])
+    database.copy_exports([summary, agent, truncated, of_the_past])
 
     def used(settings: Settings) -> set[Cells]:
         return {(row[0], row[1]) for row in database.athena.rows(statement("exports", settings))}
@@ -444,8 +449,8 @@ def test_the_newest_exports_are_used_and_those_until_a_time(
     def servers(settings: Settings) -> int:
         return len(database.athena.rows(statement("servers", settings)))
 
-    now = used(Settings())
+    newest = used(Settings())
     yesterday = Settings(as_of=datetime.now(UTC) - timedelta(days=1))
-    assert (len(now), servers(Settings())) == (53, 200)
-    assert not {("summary", summary), ("agent", agent), ("summary", truncated)} & now
+    assert (len(newest), servers(Settings())) == (53, 200)
+    assert not {("summary", summary), ("agent", agent), ("summary", truncated), ("agent", of_the_past)} & newest
     assert (used(yesterday), servers(yesterday)) == ({("summary", summary), ("agent", agent)}, 199)

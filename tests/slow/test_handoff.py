@@ -35,7 +35,7 @@ class StreamingAthena:
     @staticmethod
     def _exports() -> Iterator[str]:
         yield ",".join(EXPORT_COLUMNS)
-        yield "summary,export-1,2026-01-14 00:00:00,false,"
+        yield "summary,export-1,2026-01-14 00:00:00,2026-01-14 00:00:00,false,"
 
     @staticmethod
     def _servers() -> Iterator[str]:

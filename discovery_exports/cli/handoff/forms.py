@@ -64,6 +64,11 @@ def _gb(mb: float | None) -> float | None:
     return None if mb is None else mb / MB_PER_GB
 
 
+def _one(text: str) -> str | None:
+    """None in place of several values, which ``connections.sql`` joins: the column has only one."""
+    return None if "/" in text else text
+
+
 def _virtual(yes: str) -> Callable[[Server], str | None]:
     return lambda server: yes if server.is_virtual else None
 
@@ -145,8 +150,8 @@ TOOL_CONNECTIONS: Table[Pair] = Table(
         Column("Source Process ID"),
         Column("Target Process ID"),
         Column("State"),
-        Column("Transport Protocol", lambda p: p.protocol),
-        Column("IP Version", lambda p: p.ip_version),
+        Column("Transport Protocol", lambda p: _one(p.protocol)),
+        Column("IP Version", lambda p: _one(p.ip_version)),
         Column("Count", lambda p: p.connections),
     ),
 )

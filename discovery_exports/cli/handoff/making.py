@@ -118,7 +118,7 @@ class HandOff:
 
     @contextmanager
     def _rows(self, name: str, title: str) -> Iterator[Iterator[Cells]]:
-        with rows_of(self._athena, statement(name, self._settings, self._exports.ids), title) as rows:
+        with rows_of(self._athena, statement(name, self._settings, self._exports.known), title) as rows:
             yield rows
 
     @staticmethod

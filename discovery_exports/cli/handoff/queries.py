@@ -30,27 +30,40 @@ class Settings:
         """The common table expressions between the comments of each file."""
         keys = [(meaning, key, place) for meaning, keys in (self.tags or {}).items() for place, key in enumerate(keys)]
         as_of = self.as_of.replace(tzinfo=None).isoformat(" ", "milliseconds")
-        return (
-            f"settings (as_of) AS (\n    VALUES (TIMESTAMP {_text(as_of)})\n),\n"
-            f"chosen (id) AS (\n    VALUES {_values([each] for each in self.exports or [''])}\n),\n"
-            f"tag_keys (meaning, key, place) AS (\n    VALUES {_values(keys or [('', '', 0)])}\n),\n"
-        )
+        chosen = f"\n      AND exportid IN ({', '.join(map(_text, self.exports))})" if self.exports else ""
+        return f"""usable AS (
+    SELECT exportid, kind, exportrequesttime, requestedendtime, istruncated
+    FROM exports
+    WHERE exportrequesttime <= TIMESTAMP {_text(as_of)}{chosen}
+),
+tag_keys (meaning, key, place) AS (
+    VALUES {_values(keys or [("", "", 0)])}
+),
+"""  # noqa: S608  # each value is a literal
 
 
-def statement(name: str, settings: Settings, used: Mapping[str, str] | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An export that a query reads, by its ID and the month (``yyyy-mm``) in which it was requested."""
+
+    export_id: str
+    month: str
+
+
+def statement(name: str, settings: Settings, known: Mapping[str, Known] | None = None) -> str:
     """The SQL of the file with this name, such as ``servers``. Raises Misused if it is too long for Athena.
 
-    ``used`` has the IDs of the newest summary and recommendations by the names of their common table expressions, if
-    they are known. They replace the search for them, which Athena would do once more in each place: a query with too
-    many stages is refused, and with a constant it skips the rows of other exports.
+    ``known`` has the newest summary and recommendations by the names of their common table expressions. They replace
+    the search for them, which Athena would do once more in each place; and with constants, Athena lists one month and
+    skips other exports.
     """
     sql = (FOLDER / f"{name}.sql").read_text("utf-8")
     before, _, rest = sql.partition(BEGIN)
     comment, _, settings_and_after = rest.partition("\n")
     _, _, after = settings_and_after.partition(END)
-    for export, export_id in (used or {}).items():
-        search = f"IN (SELECT exportid FROM {export})"  # noqa: S608
-        after = after.replace(search, f"= {_text(export_id)}")
+    for cte, export in (known or {}).items():
+        search = f"= (SELECT exportid FROM {cte})"  # noqa: S608
+        after = after.replace(search, f"= {_text(export.export_id)} AND requested_month = {_text(export.month)}")
     sql = f"{before}{BEGIN}{comment}\n{settings.ctes()}{END}{after}"
     if len(sql.encode()) > MAX_BYTES:
         raise Misused(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from discovery_exports.cli.failures import NotStored
 from discovery_exports.cli.handoff.forms import Table
-from discovery_exports.cli.handoff.queries import FOREVER, Settings
+from discovery_exports.cli.handoff.queries import FOREVER, Known, Settings
 from discovery_exports.cli.handoff.rows import Cells, LeftOut, Pair, Server, utc_text
 from discovery_exports.cli.text import is_formula
 
@@ -40,10 +40,9 @@ class UsedExports:
         """From the rows of ``exports.sql``. Raises NotStored without a summary, or if a chosen export is not used."""
         by_kind: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
-            export = {"exportId": row["exportid"], "requestedAt": utc_text(row["exportrequesttime"])}
-            by_kind.setdefault(row["kind"], []).append(
-                {**export, "isTruncated": row["istruncated"].lower() == "true", "agentId": row["agentid"]}
-            )
+            times = {"requestedAt": utc_text(row["exportrequesttime"]), "dataUntil": utc_text(row["data_until"])}
+            flags = {"isTruncated": row["istruncated"].lower() == "true", "agentId": row["agentid"]}
+            by_kind.setdefault(row["kind"], []).append({"exportId": row["exportid"], **times, **flags})
         used = {each["exportId"] for exports in by_kind.values() for each in exports}
         if unused := [each for each in dict.fromkeys(settings.exports) if each not in used]:
             more = f" and {len(unused) - 3:,} more" if len(unused) > 3 else ""
@@ -59,21 +58,25 @@ class UsedExports:
         return cls(summary, recommendations, by_kind.get("agent", ()))
 
     @property
-    def ids(self) -> dict[str, str]:
-        """Of the summary and the recommendations, as the queries name them. No export has an empty ID."""
-        recommendations = self.recommendations or {"exportId": ""}
-        return {"summary": self.summary["exportId"], "recommended": recommendations["exportId"]}
+    def known(self) -> dict[str, Known]:
+        """The summary and the recommendations, as the queries name them. No export has an empty ID."""
+        recommendations = self.recommendations or {**self.summary, "exportId": ""}
+        found = {"summary": self.summary, "recommended": recommendations}
+        return {cte: Known(export["exportId"], export["requestedAt"][:7]) for cte, export in found.items()}
 
     def document(self, now: datetime) -> dict[str, Any]:
         def described(export: Mapping[str, Any]) -> dict[str, Any]:
-            return {**{name: export[name] for name in ("exportId", "requestedAt")}, "ageDays": _days(export, now)}
+            return {
+                **{name: export[name] for name in ("exportId", "requestedAt")},
+                "ageDays": _days(export["dataUntil"], now),
+            }
 
-        times = sorted(each["requestedAt"] for each in self.agents)
+        times = sorted(each["dataUntil"] for each in self.agents)
         agents = {
             "exports": len(self.agents),
             "truncated": sum(each["isTruncated"] for each in self.agents),
-            **({"oldestRequestedAt": times[0], "newestRequestedAt": times[-1]} if times else {}),
-            **({"oldestAgeDays": _days({"requestedAt": times[0]}, now)} if times else {}),
+            **({"oldestUntil": times[0], "newestUntil": times[-1]} if times else {}),
+            **({"oldestAgeDays": _days(times[0], now)} if times else {}),
         }
         recommended = described(self.recommendations) if self.recommendations else None
         return {"summary": described(self.summary), "recommendations": recommended, "agents": agents}
@@ -210,5 +213,5 @@ class Report:
         yield from self.remarks
 
 
-def _days(export: Mapping[str, Any], now: datetime) -> int:
-    return max(0, (now - datetime.fromisoformat(export["requestedAt"])).days)
+def _days(moment: str, now: datetime) -> int:
+    return max(0, (now - datetime.fromisoformat(moment)).days)

@@ -158,7 +158,7 @@ class LeftOut:
     @classmethod
     def of(cls, cells: Cells) -> "LeftOut":
         counts = (_count(cells[name]) for name in ("seen_rows", "all_rows", "all_addresses"))
-        return cls(cells["left_out"], cells["address"], *counts)
+        return cls(cells["left_out"], ip(cells["address"]) or cells["address"], *counts)
 
 
 @contextmanager

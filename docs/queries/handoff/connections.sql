@@ -3,23 +3,16 @@
 -- address of the other end: the ten with the most rows for each reason; all_rows and all_addresses are those of the
 -- reason. connections is the greater of what the agents of both ends have seen, so that nothing is counted twice.
 WITH
--- Settings: exports until this time; only these exports ('' is all); keys of tags, by meaning, the first one first.
-settings (as_of) AS (
-    VALUES (TIMESTAMP '9999-12-31 23:59:59')
-),
-chosen (id) AS (
-    VALUES ('')
+-- Settings: exports until this time (add AND exportid IN ('export-…') for these only); keys of tags by meaning.
+usable AS (
+    SELECT exportid, kind, exportrequesttime, requestedendtime, istruncated
+    FROM exports
+    WHERE exportrequesttime <= TIMESTAMP '9999-12-31 23:59:59'
 ),
 tag_keys (meaning, key, place) AS (
     VALUES ('environment', 'environment', 1), ('data center', 'datacenter', 1), ('wave', 'wave', 1)
 ),
 -- End of the settings.
-usable AS (
-    SELECT exportid, kind, exportrequesttime, istruncated
-    FROM exports CROSS JOIN settings
-    WHERE exportrequesttime <= as_of
-      AND ((SELECT min(id) FROM chosen) = '' OR exportid IN (SELECT id FROM chosen))
-),
 summary AS (
     SELECT exportid FROM usable
     WHERE kind = 'summary' AND NOT istruncated
@@ -28,70 +21,104 @@ summary AS (
 listed AS (
     SELECT id, agentid, hostname, row_number() OVER (PARTITION BY id ORDER BY each.row_number) AS place
     FROM summary_server each
-    WHERE export_id IN (SELECT exportid FROM summary) AND id IS NOT NULL
+    WHERE export_id = (SELECT exportid FROM summary) AND id IS NOT NULL
 ),
+-- An agent that several servers have is that of none.
 servers AS (
-    SELECT id, agentid, hostname FROM listed WHERE place = 1
-),
-owners AS (
-    SELECT agentid, min(id) AS server FROM servers WHERE agentid IS NOT NULL GROUP BY agentid HAVING count(*) = 1
+    SELECT id, hostname, CASE WHEN count(*) OVER (PARTITION BY agentid) = 1 THEN agentid END AS agentid
+    FROM listed WHERE place = 1
 ),
 of_agents AS (
     SELECT
         agentid, exportid,
-        row_number() OVER (PARTITION BY agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age
+        row_number() OVER (
+            PARTITION BY agentid
+            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+        ) AS age
     FROM agent_os_info JOIN usable ON exportid = export_id
     WHERE agentid IS NOT NULL
 ),
 agents AS (
-    SELECT of_agents.agentid, exportid, server
-    FROM of_agents LEFT JOIN owners ON owners.agentid = of_agents.agentid
-    WHERE age = 1
+    SELECT agentid, exportid FROM of_agents WHERE age = 1
 ),
+-- Each address in one spelling: without the zone of IPv6, with all groups of '::', and IPv4 if it is mapped to IPv6.
 found_addresses AS (
-    SELECT serverid AS server, lower(trim(ipaddress)) AS address
-    FROM summary_network_interface
-    WHERE export_id IN (SELECT exportid FROM summary)
-    UNION ALL
-    SELECT server, lower(trim(ipaddress)) AS address
-    FROM agent_network_interface each
-    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+    SELECT server, name, split_part(lower(trim(address)), '%', 1) AS address
+    FROM (
+        SELECT serverid AS server, name, ipaddress AS address
+        FROM summary_network_interface
+        WHERE export_id = (SELECT exportid FROM summary) AND serverid IN (SELECT id FROM servers)
+        UNION ALL
+        SELECT id AS server, name, ipaddress AS address
+        FROM agent_network_interface each
+        JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+        JOIN servers ON servers.agentid = each.agentid
+    ) named
 ),
 interfaces AS (
-    SELECT DISTINCT server, CASE WHEN address LIKE '::ffff:%.%' THEN substr(address, 8) ELSE address END AS address
-    FROM found_addresses
-    WHERE server IN (SELECT id FROM servers)
-      AND address NOT LIKE '127.%' AND address NOT LIKE '::ffff:127.%'
-      AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
+    SELECT server, name, address
+    FROM (
+        SELECT
+            server, name,
+            CASE
+                WHEN address LIKE '%:ffff:%.%' THEN split_part(address, ':ffff:', 2)
+                WHEN address LIKE '_%::%' THEN replace(
+                    address, '::',
+                    substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(address) - length(replace(address, ':', ''))))
+                )
+                ELSE address
+            END AS address
+        FROM found_addresses
+    ) normal
+    WHERE address NOT LIKE '127.%'
+      AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::', '0:0:0:0:0:0:0:0')
 ),
 addresses AS (
-    SELECT address, min(server) AS server, count(*) AS servers FROM interfaces GROUP BY address
+    SELECT address, min(server) AS server, max(server) AS other_server FROM interfaces GROUP BY address
 ),
 -- Each connection as its agent has seen it: the address of the agent and the other address.
 seen AS (
     SELECT
-        'source' AS side, each.agentid, export_id, server, agentassignedprocessid AS process,
-        lower(trim(sourceip)) AS own_address, lower(trim(destinationip)) AS other_address,
-        destinationport AS port, transportprotocol AS protocol, ipversion, agentcreationdate AS seen_at
-    FROM agent_source_process_connection each
-    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+        'source' AS side, agentid, export_id, agentassignedprocessid AS process, sourceip AS own_address,
+        destinationip AS other_address, destinationport AS port, transportprotocol AS protocol, ipversion,
+        agentcreationdate AS seen_at
+    FROM agent_source_process_connection
     UNION ALL
     SELECT
-        'target' AS side, each.agentid, export_id, server, agentassignedprocessid AS process,
-        lower(trim(destinationip)) AS own_address, lower(trim(sourceip)) AS other_address,
-        destinationport AS port, transportprotocol AS protocol, ipversion, agentcreationdate AS seen_at
-    FROM agent_destination_process_connection each
-    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+        'target' AS side, agentid, export_id, agentassignedprocessid AS process, destinationip AS own_address,
+        sourceip AS other_address, destinationport AS port, transportprotocol AS protocol, ipversion,
+        agentcreationdate AS seen_at
+    FROM agent_destination_process_connection
+),
+of_newest AS (
+    SELECT
+        side, seen.agentid, export_id, process, CASE WHEN port BETWEEN 0 AND 65535 THEN port END AS port,
+        split_part(lower(trim(own_address)), '%', 1) AS own, split_part(lower(trim(other_address)), '%', 1) AS other,
+        protocol, ipversion, seen_at
+    FROM seen
+    JOIN agents ON agents.agentid = seen.agentid AND exportid = export_id
 ),
 counted AS (
     SELECT
-        side, agentid, export_id, server, process, CASE WHEN port BETWEEN 0 AND 65535 THEN port END AS port,
-        CASE WHEN own_address LIKE '::ffff:%.%' THEN substr(own_address, 8) ELSE own_address END AS own_address,
-        CASE WHEN other_address LIKE '::ffff:%.%' THEN substr(other_address, 8) ELSE other_address END AS other_address,
+        side, agentid, export_id, process, port,
+        CASE
+            WHEN own LIKE '%:ffff:%.%' THEN split_part(own, ':ffff:', 2)
+            WHEN own LIKE '_%::%' THEN replace(
+                own, '::', substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(own) - length(replace(own, ':', ''))))
+            )
+            ELSE own
+        END AS own_address,
+        CASE
+            WHEN other LIKE '%:ffff:%.%' THEN split_part(other, ':ffff:', 2)
+            WHEN other LIKE '_%::%' THEN replace(
+                other, '::', substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(other) - length(replace(other, ':', ''))))
+            )
+            ELSE other
+        END AS other_address,
         min(protocol) AS protocol, max(protocol) AS other_protocol, min(ipversion) AS ip_version,
         max(ipversion) AS other_ip_version, min(seen_at) AS first_seen, max(seen_at) AS last_seen, count(*) AS seen_rows
-    FROM seen
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+    FROM of_newest
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 processes AS (
     SELECT each.agentid, export_id, agentassignedprocessid AS process, min(name) AS name
@@ -102,19 +129,21 @@ processes AS (
 classified AS (
     SELECT
         CASE
-            WHEN counted.server IS NULL THEN 'agent not in the summary'
+            WHEN servers.id IS NULL THEN 'agent not in the summary'
             WHEN coalesce(other_address, '') = '' THEN 'no address'
             WHEN other_address LIKE '127.%' OR own_address LIKE '127.%'
-              OR other_address IN ('::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
+              OR other_address IN ('::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::', '0:0:0:0:0:0:0:0')
               OR own_address IN ('::1', '0:0:0:0:0:0:0:1') THEN 'loopback'
             WHEN own.server IS NOT NULL OR other_address = own_address THEN 'self'
-            WHEN addresses.servers > 1 THEN 'shared address'
+            WHEN addresses.server <> addresses.other_server THEN 'shared address'
             WHEN addresses.server IS NULL THEN 'unknown address'
         END AS left_out,
-        side, counted.server, addresses.server AS other, own_address, other_address, port, protocol, other_protocol,
-        ip_version, other_ip_version, first_seen, last_seen, seen_rows, processes.name AS process_name
+        side, servers.id AS server, addresses.server AS other, own_address, other_address, port, protocol,
+        other_protocol, ip_version, other_ip_version, first_seen, last_seen, seen_rows, processes.name AS process_name
     FROM counted
-    LEFT JOIN interfaces own ON own.server = counted.server AND own.address = other_address
+    LEFT JOIN servers ON servers.agentid = counted.agentid
+    LEFT JOIN (SELECT DISTINCT server, address FROM interfaces) own
+      ON own.server = servers.id AND own.address = other_address
     LEFT JOIN addresses ON addresses.address = other_address
     LEFT JOIN processes
       ON processes.agentid = counted.agentid AND processes.export_id = counted.export_id

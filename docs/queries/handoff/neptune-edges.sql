@@ -8,7 +8,10 @@ WITH newest AS (
 ranked AS (
     SELECT
         agentid, exportid,
-        row_number() OVER (PARTITION BY agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age
+        row_number() OVER (
+            PARTITION BY agentid
+            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+        ) AS age
     FROM agent_os_info JOIN exports ON exportid = export_id
 ),
 servers AS (
@@ -17,35 +20,60 @@ servers AS (
     LEFT JOIN ranked ON ranked.agentid = server.agentid AND ranked.age = 1
     WHERE server.export_id IN (SELECT exportid FROM newest)
 ),
+-- Each address in one spelling: without the zone of IPv6, with all groups of '::', and IPv4 if it is mapped to IPv6.
 found_addresses AS (
-    SELECT serverid AS id, lower(ipaddress) AS address
+    SELECT serverid AS id, split_part(lower(trim(ipaddress)), '%', 1) AS address
     FROM summary_network_interface
     WHERE export_id IN (SELECT exportid FROM newest)
     UNION ALL
-    SELECT servers.id, lower(interface.ipaddress) AS address
+    SELECT servers.id, split_part(lower(trim(interface.ipaddress)), '%', 1) AS address
     FROM agent_network_interface interface
     JOIN servers ON servers.agentid = interface.agentid AND servers.exportid = interface.export_id
 ),
 addresses AS (
     SELECT address, min(id) AS id
-    FROM found_addresses
-    WHERE address NOT LIKE '127.%' AND address <> '::1'
+    FROM (
+        SELECT
+            id,
+            CASE
+                WHEN address LIKE '%:ffff:%.%' THEN split_part(address, ':ffff:', 2)
+                WHEN address LIKE '_%::%' THEN replace(
+                    address, '::',
+                    substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(address) - length(replace(address, ':', ''))))
+                )
+                ELSE address
+            END AS address
+        FROM found_addresses
+    ) normal
+    WHERE address NOT LIKE '127.%' AND address NOT IN ('::1', '0:0:0:0:0:0:0:1')
     GROUP BY address
-    HAVING count(DISTINCT id) = 1
+    HAVING min(id) = max(id)
+),
+connections AS (
+    SELECT
+        servers.id, split_part(lower(trim(connection.destinationip)), '%', 1) AS address,
+        connection.destinationport AS port, connection.transportprotocol AS protocol
+    FROM agent_source_process_connection connection
+    JOIN servers ON servers.agentid = connection.agentid AND servers.exportid = connection.export_id
 ),
 edges AS (
     SELECT
-        servers.id AS client, addresses.id AS server, connection.destinationport AS port,
-        min(connection.transportprotocol) AS protocol, count(*) AS connections
-    FROM agent_source_process_connection connection
-    JOIN servers ON servers.agentid = connection.agentid AND servers.exportid = connection.export_id
+        connections.id AS client, addresses.id AS server, port, min(protocol) AS protocol, count(*) AS connections
+    FROM connections
     JOIN addresses
       ON addresses.address = CASE
-          WHEN lower(connection.destinationip) LIKE '::ffff:%.%' THEN substr(connection.destinationip, 8)
-          ELSE lower(connection.destinationip)
+          WHEN connections.address LIKE '%:ffff:%.%' THEN split_part(connections.address, ':ffff:', 2)
+          WHEN connections.address LIKE '_%::%' THEN replace(
+              connections.address, '::',
+              substr(
+                  ':0:0:0:0:0:0:', 1,
+                  17 - 2 * (length(connections.address) - length(replace(connections.address, ':', '')))
+              )
+          )
+          ELSE connections.address
       END
-    WHERE addresses.id <> servers.id
-    GROUP BY servers.id, addresses.id, connection.destinationport
+    WHERE addresses.id <> connections.id
+    GROUP BY connections.id, addresses.id, port
 )
 SELECT
     client || ' ' || server || ' ' || coalesce(CAST(port AS varchar), '') AS "~id",

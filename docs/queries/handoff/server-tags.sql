@@ -1,22 +1,15 @@
 -- The tags of every server of the newest summary that a hand-off copies: those of the meaning 'copied'.
 WITH
--- Settings: exports until this time; only these exports ('' is all); keys of tags, by meaning, the first one first.
-settings (as_of) AS (
-    VALUES (TIMESTAMP '9999-12-31 23:59:59')
-),
-chosen (id) AS (
-    VALUES ('')
+-- Settings: exports until this time (add AND exportid IN ('export-…') for these only); keys of tags by meaning.
+usable AS (
+    SELECT exportid, kind, exportrequesttime, requestedendtime, istruncated
+    FROM exports
+    WHERE exportrequesttime <= TIMESTAMP '9999-12-31 23:59:59'
 ),
 tag_keys (meaning, key, place) AS (
     VALUES ('copied', 'owner', 1)
 ),
 -- End of the settings.
-usable AS (
-    SELECT exportid, kind, exportrequesttime, istruncated
-    FROM exports CROSS JOIN settings
-    WHERE exportrequesttime <= as_of
-      AND ((SELECT min(id) FROM chosen) = '' OR exportid IN (SELECT id FROM chosen))
-),
 summary AS (
     SELECT exportid FROM usable
     WHERE kind = 'summary' AND NOT istruncated
@@ -24,6 +17,6 @@ summary AS (
 )
 SELECT configurationid AS id, summary_tags.key, min(value) AS value
 FROM summary_tags JOIN tag_keys ON tag_keys.key = summary_tags.key
-WHERE meaning = 'copied' AND export_id IN (SELECT exportid FROM summary) AND value IS NOT NULL
+WHERE meaning = 'copied' AND export_id = (SELECT exportid FROM summary) AND value IS NOT NULL
 GROUP BY configurationid, summary_tags.key
 ORDER BY id, summary_tags.key

@@ -3,23 +3,16 @@
 -- virtual machines on the server; addresses and unique_addresses count those of the server.
 -- cores_per_processor and threads_per_core are null if they are not whole numbers. A size is in MB (RAM) or GB (disk).
 WITH
--- Settings: exports until this time; only these exports ('' is all); keys of tags, by meaning, the first one first.
-settings (as_of) AS (
-    VALUES (TIMESTAMP '9999-12-31 23:59:59')
-),
-chosen (id) AS (
-    VALUES ('')
+-- Settings: exports until this time (add AND exportid IN ('export-…') for these only); keys of tags by meaning.
+usable AS (
+    SELECT exportid, kind, exportrequesttime, requestedendtime, istruncated
+    FROM exports
+    WHERE exportrequesttime <= TIMESTAMP '9999-12-31 23:59:59'
 ),
 tag_keys (meaning, key, place) AS (
     VALUES ('environment', 'environment', 1), ('data center', 'datacenter', 1), ('wave', 'wave', 1)
 ),
 -- End of the settings.
-usable AS (
-    SELECT exportid, kind, exportrequesttime, istruncated
-    FROM exports CROSS JOIN settings
-    WHERE exportrequesttime <= as_of
-      AND ((SELECT min(id) FROM chosen) = '' OR exportid IN (SELECT id FROM chosen))
-),
 summary AS (
     SELECT exportid FROM usable
     WHERE kind = 'summary' AND NOT istruncated
@@ -35,55 +28,59 @@ listed AS (
         id, agentid, hostname, osname, osversion, hypervisor, smbiosid, type,
         row_number() OVER (PARTITION BY id ORDER BY each.row_number) AS place
     FROM summary_server each
-    WHERE export_id IN (SELECT exportid FROM summary) AND id IS NOT NULL
+    WHERE export_id = (SELECT exportid FROM summary) AND id IS NOT NULL
 ),
+-- An agent that several servers have is that of none.
 servers AS (
-    SELECT id, agentid, hostname, osname, osversion, hypervisor, smbiosid, type FROM listed WHERE place = 1
-),
-owners AS (
-    SELECT agentid, min(id) AS server FROM servers WHERE agentid IS NOT NULL GROUP BY agentid HAVING count(*) = 1
+    SELECT
+        id, hostname, osname, osversion, hypervisor, smbiosid, type,
+        CASE WHEN count(*) OVER (PARTITION BY agentid) = 1 THEN agentid END AS agentid
+    FROM listed WHERE place = 1
 ),
 of_agents AS (
     SELECT
         agentid, exportid, hypervisor,
-        row_number() OVER (PARTITION BY agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age
+        row_number() OVER (
+            PARTITION BY agentid
+            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+        ) AS age
     FROM agent_os_info JOIN usable ON exportid = export_id
     WHERE agentid IS NOT NULL
 ),
 agents AS (
-    SELECT of_agents.agentid, exportid, server, hypervisor
-    FROM of_agents LEFT JOIN owners ON owners.agentid = of_agents.agentid
-    WHERE age = 1
+    SELECT agentid, exportid, hypervisor FROM of_agents WHERE age = 1
 ),
+-- Each address in one spelling: without the zone of IPv6, with all groups of '::', and IPv4 if it is mapped to IPv6.
 found_addresses AS (
-    SELECT serverid AS server, lower(trim(ipaddress)) AS address
-    FROM summary_network_interface
-    WHERE export_id IN (SELECT exportid FROM summary)
-    UNION ALL
-    SELECT server, lower(trim(ipaddress)) AS address
-    FROM agent_network_interface each
-    JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
-),
-interfaces AS (
-    SELECT DISTINCT server, CASE WHEN address LIKE '::ffff:%.%' THEN substr(address, 8) ELSE address END AS address
-    FROM found_addresses
-    WHERE server IN (SELECT id FROM servers)
-      AND address NOT LIKE '127.%' AND address NOT LIKE '::ffff:127.%'
-      AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::')
-),
-inner_addresses AS (
-    SELECT DISTINCT server, lower(trim(address)) AS address
+    SELECT server, name, split_part(lower(trim(address)), '%', 1) AS address
     FROM (
-        SELECT serverid AS server, ipaddress AS address, name
+        SELECT serverid AS server, name, ipaddress AS address
         FROM summary_network_interface
-        WHERE export_id IN (SELECT exportid FROM summary)
+        WHERE export_id = (SELECT exportid FROM summary) AND serverid IN (SELECT id FROM servers)
         UNION ALL
-        SELECT server, ipaddress AS address, name
+        SELECT id AS server, name, ipaddress AS address
         FROM agent_network_interface each
         JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
+        JOIN servers ON servers.agentid = each.agentid
     ) named
-    WHERE lower(name) LIKE 'docker%' OR lower(name) LIKE 'br-%' OR lower(name) LIKE 'virbr%'
-       OR lower(name) LIKE 'cni%' OR lower(name) LIKE 'podman%' OR lower(name) LIKE 'vmnet%'
+),
+interfaces AS (
+    SELECT server, name, address
+    FROM (
+        SELECT
+            server, name,
+            CASE
+                WHEN address LIKE '%:ffff:%.%' THEN split_part(address, ':ffff:', 2)
+                WHEN address LIKE '_%::%' THEN replace(
+                    address, '::',
+                    substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(address) - length(replace(address, ':', ''))))
+                )
+                ELSE address
+            END AS address
+        FROM found_addresses
+    ) normal
+    WHERE address NOT LIKE '127.%'
+      AND address NOT IN ('', '::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::', '0:0:0:0:0:0:0:0')
 ),
 own_addresses AS (
     SELECT
@@ -92,70 +89,70 @@ own_addresses AS (
         sum(CASE WHEN servers = 1 THEN 1 ELSE 0 END) AS unique_addresses,
         min(
             CASE
-                WHEN servers = 1 AND NOT is_inner AND address NOT LIKE '%:%' AND address NOT LIKE '169.254.%'
+                WHEN servers = 1 AND is_inner = 0 AND address NOT LIKE '%:%' AND address NOT LIKE '169.254.%'
                 THEN address
             END
         ) AS address
     FROM (
         SELECT
-            interfaces.server, interfaces.address, inner_addresses.address IS NOT NULL AS is_inner,
-            count(*) OVER (PARTITION BY interfaces.address) AS servers
+            server, address, count(*) OVER (PARTITION BY address) AS servers,
+            max(
+                CASE
+                    WHEN lower(name) LIKE 'docker%' OR lower(name) LIKE 'br-%' OR lower(name) LIKE 'virbr%'
+                      OR lower(name) LIKE 'cni%' OR lower(name) LIKE 'podman%' OR lower(name) LIKE 'vmnet%'
+                    THEN 1 ELSE 0
+                END
+            ) AS is_inner
         FROM interfaces
-        LEFT JOIN inner_addresses
-          ON inner_addresses.server = interfaces.server AND inner_addresses.address = interfaces.address
+        GROUP BY server, address
     ) counted
     GROUP BY server
 ),
 -- A line of the import template has no server ID. It is that of the server with its SMBIOS ID, or else with its host
 -- name, if no other server and no other line has the same.
-template_lines AS (
-    SELECT each.row_number AS line, smbiosid, hostname
-    FROM summary_import_template each WHERE export_id IN (SELECT exportid FROM summary)
+kinds (kind) AS (
+    VALUES ('smbios'), ('host')
 ),
 template_keys AS (
-    SELECT kind, key, min(line) AS line
-    FROM (
-        SELECT 'smbios' AS kind, smbiosid AS key, line FROM template_lines
-        UNION ALL
-        SELECT 'host' AS kind, hostname AS key, line FROM template_lines
-    ) keys_of_lines
-    WHERE key IS NOT NULL
-    GROUP BY kind, key HAVING count(*) = 1
+    SELECT
+        kind, CASE kind WHEN 'smbios' THEN smbiosid ELSE hostname END AS key, each.row_number AS line,
+        cpu_numberofprocessors AS processors, cpu_numberofcores AS cores, cpu_numberoflogicalcores AS logical,
+        cpu_usagepct_avg, cpu_usagepct_max, ram_totalsizeinmb, ram_usedsizeinmb_avg, ram_usedsizeinmb_max,
+        diskreadopspersecond_max, diskwriteopspersecond_max,
+        count(*) OVER (PARTITION BY kind, CASE kind WHEN 'smbios' THEN smbiosid ELSE hostname END) AS lines
+    FROM summary_import_template each CROSS JOIN kinds
+    WHERE export_id = (SELECT exportid FROM summary)
 ),
 server_keys AS (
-    SELECT kind, key, min(server) AS server
+    SELECT kind, key, min(id) AS server
     FROM (
-        SELECT 'smbios' AS kind, smbiosid AS key, id AS server FROM servers
-        UNION ALL
-        SELECT 'host' AS kind, hostname AS key, id AS server FROM servers
+        SELECT kind, CASE kind WHEN 'smbios' THEN smbiosid ELSE hostname END AS key, id
+        FROM servers CROSS JOIN kinds
     ) keys_of_servers
-    WHERE key IS NOT NULL
     GROUP BY kind, key HAVING count(*) = 1
 ),
 matches AS (
     SELECT
-        server, line,
+        server, processors, cores, logical, cpu_usagepct_avg, cpu_usagepct_max, ram_totalsizeinmb,
+        ram_usedsizeinmb_avg, ram_usedsizeinmb_max, diskreadopspersecond_max, diskwriteopspersecond_max,
         row_number() OVER (PARTITION BY line ORDER BY template_keys.kind DESC) AS line_place,
         row_number() OVER (PARTITION BY server ORDER BY template_keys.kind DESC) AS server_place
     FROM template_keys
     JOIN server_keys ON server_keys.kind = template_keys.kind AND server_keys.key = template_keys.key
+    WHERE lines = 1
 ),
 templates AS (
     SELECT
-        server,
-        cpu_numberofprocessors AS processors, cpu_numberofcores AS cores, cpu_numberoflogicalcores AS logical,
-        cpu_usagepct_avg, cpu_usagepct_max, ram_totalsizeinmb, ram_usedsizeinmb_avg, ram_usedsizeinmb_max,
-        diskreadopspersecond_max, diskwriteopspersecond_max
-    FROM summary_import_template each
-    JOIN matches ON line = each.row_number
-    WHERE line_place = 1 AND server_place = 1 AND export_id IN (SELECT exportid FROM summary)
+        server, processors, cores, logical, cpu_usagepct_avg, cpu_usagepct_max, ram_totalsizeinmb,
+        ram_usedsizeinmb_avg, ram_usedsizeinmb_max, diskreadopspersecond_max, diskwriteopspersecond_max
+    FROM matches WHERE line_place = 1 AND server_place = 1
 ),
 ranked_performance AS (
     SELECT
         serverid AS server, numcpus, numcores, totalram, avgfreeram, totaldisksize, avgcpuusagepct, maxcpuusagepct,
         maxdiskreadopspersecond, maxdiskwriteopspersecond,
         row_number() OVER (PARTITION BY serverid ORDER BY each.row_number) AS place
-    FROM summary_system_performance each WHERE export_id IN (SELECT exportid FROM summary)
+    FROM summary_system_performance each WHERE export_id = (SELECT exportid FROM summary)
 ),
 performance AS (
     SELECT
@@ -172,7 +169,7 @@ ranked_recommendations AS (
         server_ram_usedsizeinmb_avg AS ram_used_avg, server_ram_usedsizeinmb_max AS ram_used_max,
         server_diskreadopspersecond_max AS read_ops, server_diskwriteopspersecond_max AS write_ops,
         row_number() OVER (PARTITION BY serverid ORDER BY each.row_number) AS place
-    FROM ec2_instance_recommendations each WHERE export_id IN (SELECT exportid FROM recommended)
+    FROM ec2_instance_recommendations each WHERE export_id = (SELECT exportid FROM recommended)
 ),
 recommendations AS (
     SELECT
@@ -182,16 +179,15 @@ recommendations AS (
 ),
 ranked_samples AS (
     SELECT
-        server, totalnumcpus, totalnumcores, totalnumlogicalprocessors, totalcpuusagepct, totalram_mb, freeram_mb,
+        each.agentid, totalnumcpus, totalnumcores, totalnumlogicalprocessors, totalcpuusagepct, totalram_mb, freeram_mb,
         totaldisksize_gb, totaldiskfreesize_gb, totaldiskreadopspersecond, totaldiskwriteopspersecond,
-        row_number() OVER (PARTITION BY server ORDER BY each."timestamp" DESC, each.row_number DESC) AS age
+        row_number() OVER (PARTITION BY each.agentid ORDER BY each."timestamp" DESC, each.row_number DESC) AS age
     FROM agent_system_performance each
     JOIN agents ON agents.agentid = each.agentid AND exportid = export_id
-    WHERE server IS NOT NULL
 ),
 samples AS (
     SELECT
-        server,
+        agentid,
         max(CASE WHEN age = 1 THEN totalnumcpus END) AS processors,
         max(CASE WHEN age = 1 THEN totalnumcores END) AS cores,
         max(CASE WHEN age = 1 THEN totalnumlogicalprocessors END) AS logical,
@@ -209,14 +205,14 @@ samples AS (
         max(totaldiskreadopspersecond) AS read_ops,
         max(totaldiskwriteopspersecond) AS write_ops
     FROM ranked_samples
-    GROUP BY server
+    GROUP BY agentid
 ),
 ranked_tags AS (
     SELECT
         configurationid AS server, meaning, value,
         row_number() OVER (PARTITION BY configurationid, meaning ORDER BY place, value) AS place
     FROM summary_tags JOIN tag_keys ON lower(tag_keys.key) = lower(summary_tags.key)
-    WHERE export_id IN (SELECT exportid FROM summary) AND value IS NOT NULL
+    WHERE export_id = (SELECT exportid FROM summary) AND value IS NOT NULL
 ),
 tags AS (
     SELECT
@@ -234,13 +230,13 @@ applications AS (
     JOIN (
         SELECT application_row.id, application_row.name
         FROM summary_application application_row
-        WHERE application_row.export_id IN (SELECT exportid FROM summary) AND application_row.name IS NOT NULL
+        WHERE application_row.export_id = (SELECT exportid FROM summary) AND application_row.name IS NOT NULL
     ) named ON named.id = association.applicationconfigurationid
-    WHERE association.export_id IN (SELECT exportid FROM summary)
+    WHERE association.export_id = (SELECT exportid FROM summary)
     GROUP BY configid
 ),
 virtual_machines AS (
-    SELECT DISTINCT serverid AS server FROM summary_vmware_info WHERE export_id IN (SELECT exportid FROM summary)
+    SELECT DISTINCT serverid AS server FROM summary_vmware_info WHERE export_id = (SELECT exportid FROM summary)
 ),
 -- The numbers of processors, cores and threads are only compared if they have the same source.
 measured AS (
@@ -303,7 +299,7 @@ measured AS (
     LEFT JOIN performance ON performance.server = servers.id
     LEFT JOIN templates ON templates.server = servers.id
     LEFT JOIN recommendations ON recommendations.server = servers.id
-    LEFT JOIN samples ON samples.server = servers.id
+    LEFT JOIN samples ON samples.agentid = servers.agentid
 ),
 hardware AS (
     SELECT
@@ -367,7 +363,7 @@ SELECT
     hardware.instance_type,
     hardware.tenancy
 FROM hardware
-LEFT JOIN agents ON agents.server = hardware.id
+LEFT JOIN agents ON agents.agentid = hardware.agentid
 LEFT JOIN own_addresses ON own_addresses.server = hardware.id
 LEFT JOIN tags ON tags.server = hardware.id
 LEFT JOIN applications ON applications.server = hardware.id

@@ -18,8 +18,11 @@ CONNECTION_COLUMNS = (
     "source_address", "target_address", "source_process", "target_process", "first_seen", "last_seen", "connections",
     "seen_rows", "all_rows", "all_addresses",
 )  # fmt: skip
-EXPORT_COLUMNS = ("kind", "exportid", "exportrequesttime", "istruncated", "agentid")
-SUMMARY = {"kind": "summary", "exportid": "export-1", "exportrequesttime": "2026-01-14 00:00:00.000"}
+EXPORT_COLUMNS = ("kind", "exportid", "exportrequesttime", "data_until", "istruncated", "agentid")
+SUMMARY = {
+    "kind": "summary", "exportid": "export-1", "exportrequesttime": "2026-01-14 00:00:00.000",
+    "data_until": "2026-01-14 00:00:00.000",
+}  # fmt: skip
 FIRST_WORDS = {"exports": "-- Which exports", "servers": "-- Every server", "connections": "-- Which server connects"}
 Rows = Iterable[Mapping[str, object]]
 

@@ -125,6 +125,26 @@ class TestCells:
         (row,) = member("network_connections.csv")
         assert (row["Source Server IP Address"], row["Target Server IP Address"]) == ("", "fd00::1")
 
+    def test_the_discovery_tool_variant_has_one_protocol_or_none(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"), server("d-2"))
+        several = pair("d-2", "d-1", protocol="TCP/UDP", ip_version="IPv4/IPv6")
+        athena.connections(pair("d-1", "d-2", ip_version="IPv6"), several)
+
+        done("transform", "--variant", "discovery-tool")
+
+        rows = member("network_connections.csv")
+        assert [(row["Transport Protocol"], row["IP Version"]) for row in rows] == [("TCP", "IPv6"), ("", "")]
+
+    def test_the_report_has_an_address_in_its_short_form(self, athena: FakeAthena) -> None:
+        left_out = {"left_out": "unknown address", "seen_rows": 2, "all_rows": 3, "all_addresses": 2}
+        rows = [{**left_out, "address": "fd00:0:0:0:0:0:0:1"}, {**left_out, "address": "none", "seen_rows": 1}]
+        athena.connections(*rows)
+
+        done("transform")
+
+        most = report("transform.zip")["connections"]["leftOut"]["unknown address"]["most"]
+        assert most == [{"address": "fd00::1", "rows": 2}, {"address": "none", "rows": 1}]
+
     @pytest.mark.parametrize(
         ("names", "platform"),
         [
@@ -265,7 +285,8 @@ class TestFiles:
 class TestExports:
     def test_the_age_of_the_data_is_said(self, athena: FakeAthena) -> None:
         truncated = {"kind": "agent", "exportid": "export-2", "istruncated": "true", "agentid": "o-1"}
-        rows = [SUMMARY, {**truncated, "exportrequesttime": "2026-01-01 00:00:00"}]
+        times = {"exportrequesttime": "2026-01-14 00:00:00", "data_until": "2025-12-01 00:00:00"}
+        rows = [SUMMARY, {**truncated, **times}]
         athena.gives("exports", EXPORT_COLUMNS, rows)
 
         answer = done("transform")
@@ -274,6 +295,8 @@ class TestExports:
         assert data["summary"]["requestedAt"] == "2026-01-14T00:00:00Z"
         assert data["recommendations"] is None
         assert (data["agents"]["exports"], data["agents"]["truncated"]) == (1, 1)
+        assert data["agents"]["oldestUntil"] == data["agents"]["newestUntil"] == "2025-12-01T00:00:00Z"
+        assert data["agents"]["oldestAgeDays"] == data["summary"]["ageDays"] + 44
         assert "no recommendations; exports of agents: 1, the oldest" in answer.err
         assert "days old, 1 truncated." in answer.err
 
@@ -301,7 +324,7 @@ class TestExports:
 
         assert len(athena.statements) == 3
         for sql in athena.statements:
-            assert "VALUES ('export-1')" in sql
+            assert "AND exportid IN ('export-1')" in sql
             assert "('environment', 'stage', 0), ('data center', 'dc', 0), ('data center', 'site', 1)" in sql
 
     def test_tags_are_also_named_by_variables(self, athena: FakeAthena) -> None:
