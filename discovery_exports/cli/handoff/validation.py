@@ -158,8 +158,9 @@ def check_graph(path: Path, ids: Collection[str]) -> Checked:
     return Checked({path.name: rows})
 
 
-_DOT_NODE = re.compile(r'\s+(s\d+) \[label="(?:[^"\\]|\\.)*"\];')
-_DOT_EDGE = re.compile(r'  (s\d+) -> (s\d+) \[label="(?:[^"\\]|\\.)*", color="#\w{6}", fontcolor="#\w{6}"\];')
+_LABEL, _COLOR = r'label="(?:[^"\\]|\\.)*"', r'color="#\w{6}"'
+_DOT_NODE = re.compile(rf"\s+(s\d+) \[{_LABEL}(?:, {_COLOR})?\];")
+_DOT_EDGE = re.compile(rf"  (s\d+) -> (s\d+) \[{_COLOR}(?:, x{_LABEL}, font{_COLOR})?\];")
 _MERMAID_NODE = re.compile(r'\s+(s\d+)\["[^"\]]*"\]')
 _MERMAID_EDGE = re.compile(r'  (s\d+) -->(?:\|"[^"|]*"\|)? (s\d+)')
 

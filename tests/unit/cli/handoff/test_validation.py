@@ -58,17 +58,24 @@ DOT = """digraph connections {
     label="Shop"; labeljust=l;
     s1 [label="web \\"1\\""];
   }
-  s2 [label="db"];
-  s1 -> s2 [label="5432 postgres", color="#0b6e99", fontcolor="#0b6e99"];
+  s2 [label="db\\n5432 postgres", color="#0b6e99"];
+  s3 [label="old"];
+  s1 -> s2 [color="#0b6e99"];
+  s3 -> s2 [color="#b5540c", xlabel="22 sshd", fontcolor="#b5540c"];
 }
 """
 MERMAID = """flowchart LR
   subgraph g1["Shop"]
     s1["web #34;1#34;"]
   end
-  s2["db"]
-  s1 -->|"5432 postgres"| s2
+  s2["db<br/>5432 postgres"]
+  s3["old"]
+  s1 --> s2
+  s3 -->|"22 sshd"| s2
   linkStyle 0 stroke:#0b6e99,color:#0b6e99
+  classDef c1 stroke:#0b6e99
+  class s2 c1
+  linkStyle 1 stroke:#b5540c,color:#b5540c
 """
 IDS = {"d-server-1", "d-server-2"}
 
@@ -112,8 +119,8 @@ def check(form: str, body: bytes, tmp_path: Path) -> validation.Checked:
         ("discovery-tool", tool(), {"mpa_servers.csv": 2, "network_connections.csv": 1}),
         ("mgn", MGN.encode(), {"file": 3}),
         ("graph", GRAPH.encode(), {"file": 1}),
-        ("dot", DOT.encode(), {"file": 1}),
-        ("mermaid", MERMAID.encode(), {"file": 1}),
+        ("dot", DOT.encode(), {"file": 2}),
+        ("mermaid", MERMAID.encode(), {"file": 2}),
     ],
 )
 def test_a_file_as_its_documentation_says_is_valid(form: str, body: bytes, rows: object, tmp_path: Path) -> None:
@@ -156,12 +163,12 @@ def changed(text: str, before: str, after: str) -> str:
         ("graph", changed(GRAPH, "d-server-2", "d-server-9").encode(), "not in the list of servers"),
         ("graph", changed(GRAPH, "2026-01-12", "2026-01-16").encode(), "no times in order"),
         ("graph", changed(GRAPH, "java", '"java').encode(), "unexpected end of data"),
-        ("dot", changed(DOT, "s1 -> s2", "s1 -> s3").encode(), "not declared before it"),
+        ("dot", changed(DOT, "s1 -> s2", "s1 -> s9").encode(), "not declared before it"),
         ("dot", changed(DOT, '\\"1\\"', '"1"').encode(), "not declared before it"),
-        ("dot", changed(DOT, 's2 [label="db"];', 's2 [label="db"];\n  s3 [label="x"];').encode(), "without an arrow"),
+        ("dot", changed(DOT, 's3 [label="old"];', 's3 [label="old"];\n  s4 [label="x"];').encode(), "without an arrow"),
         ("mermaid", changed(MERMAID, "flowchart", "graph").encode(), "the first line"),
-        ("mermaid", changed(MERMAID, '"5432 postgres"', '"5|2"').encode(), "a line that is no arrow"),
-        ("mermaid", changed(MERMAID, 's2["db"]', 's1["db"]').encode(), "declared twice"),
+        ("mermaid", changed(MERMAID, '"22 sshd"', '"2|2"').encode(), "a line that is no arrow"),
+        ("mermaid", changed(MERMAID, 's3["old"]', 's1["old"]').encode(), "declared twice"),
     ],
 )
 def test_contents_14_what_differs_from_the_form_is_named(form: str, body: bytes, message: str, tmp_path: Path) -> None:
