@@ -4,9 +4,6 @@ import copy
 import json
 from typing import Any
 
-import cfnlint.api
-from cfnlint.config import ManualArgs
-
 from tests.infra.synthesis import by_default, with_everything
 from tests.infra.template import Template
 
@@ -17,6 +14,9 @@ DOUBLE_DEPENDENCY = "W3005"
 
 def lint(template: str) -> list[str]:
     """Ids and messages of all findings of cfn-lint in a template, JSON or YAML."""
+    import cfnlint.api  # takes two seconds in each of the processes that collect the tests
+    from cfnlint.config import ManualArgs
+
     found = cfnlint.api.lint(template, config=ManualArgs(ignore_checks=[DOUBLE_DEPENDENCY]))
     return [f"{each.rule.id} {each.message}" for each in found]
 
