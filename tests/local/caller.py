@@ -97,3 +97,21 @@ def filled(example: str, stack: Stack, **others: str) -> str:
         text = text.replace(f"${{{name}}}", value)
     assert "${" not in text
     return text
+
+
+def as_operator(aws: LocalAws, stack: Stack, *, without: str = "", **names: str) -> dict[str, str]:
+    """The variables of a session of a role with ``operator.policy.json``, less one statement, and nothing else.
+
+    No key is used, so the policy names one that does not exist.
+    """
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/none"
+    policy = json.loads(filled("operator.policy.json", stack, **{"TableName": stack.table, "KeyArn": key, **names}))
+    policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] != without]
+    role = make_role(aws, f"operator-{uuid.uuid4().hex[:12]}", policy=json.dumps(policy))
+    sts: Any = aws.client("sts")
+    credentials = sts.assume_role(RoleArn=role, RoleSessionName="operator")["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }

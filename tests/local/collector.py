@@ -63,10 +63,11 @@ class CollectingStack(Stack):
     def coverage(self) -> Coverage:
         return coverage(self.items(), datetime.now(UTC))
 
-    def command(self, *arguments: str) -> "CompletedProcess[str]":
-        """Run the command ``discovery-exports`` for this stack."""
+    def command(self, *arguments: str, variables: Mapping[str, str] | None = None) -> "CompletedProcess[str]":
+        """Run the command ``discovery-exports`` for this stack, with other environment variables."""
         program = str(Path(sys.executable).parent / "discovery-exports")
-        return run_command(self._aws, program, "--stack", self.name, *arguments)
+        changed = [f"{name}={value}" for name, value in (variables or {}).items()]
+        return run_command(self._aws, "env", *changed, program, "--stack", self.name, *arguments)
 
 
 @contextmanager

@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 
 from local.stack.aws import LocalAws
-from local.stack.environment import ACCOUNT, REGION
 from local.stack.servers import ROOT
-from tests.local.caller import filled, make_role
+from tests.local.caller import as_operator, make_role
 from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack
@@ -334,19 +333,8 @@ def on_a_terminal(aws: LocalAws, *arguments: str, **variables: str) -> Iterator[
 @pytest.fixture
 def operator(aws: LocalAws, stack: Stack) -> Command:
     """The command with a role that has the policy of the examples, and nothing else."""
-    names = {
-        "TableName": stack.table,
-        "StackName": "DiscoveryExports",
-        "KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/none",
-    }
-    role = make_role(aws, f"operator-{uuid.uuid4().hex[:12]}", policy=filled("operator.policy.json", stack, **names))
-    credentials = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="operator")["Credentials"]
-    return Command(
-        aws,
-        AWS_ACCESS_KEY_ID=credentials["AccessKeyId"],
-        AWS_SECRET_ACCESS_KEY=credentials["SecretAccessKey"],
-        AWS_SESSION_TOKEN=credentials["SessionToken"],
-    )
+    collector = {"CollectingTableName": "none", "CollectorStateMachineArn": f"{stack.machine}-none"}
+    return Command(aws, **as_operator(aws, stack, StackName="DiscoveryExports", **collector))
 
 
 def test_an_operator_needs_the_policy_of_the_examples_and_no_more(

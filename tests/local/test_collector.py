@@ -10,6 +10,7 @@ import pytest
 from local.stack.aws import LocalAws
 from local.stack.servers import ROOT
 from tests.local.athena import Athena
+from tests.local.caller import as_operator
 from tests.local.collector import CollectingStack, collecting_stack
 from tests.local.commands import run_command
 from tests.local.service import Service
@@ -100,6 +101,33 @@ def test_an_export_that_is_started_by_hand_is_stored(collecting: CollectingStack
     (result,) = json.loads(started.stdout)
     row = collecting.row(result["exportId"]) or {}
     assert (started.returncode, result["outcome"], row["kind"]) == (0, "STORED", "agent")
+
+
+def test_an_operator_with_the_policy_of_the_examples_may_start_plan_and_see_what_is_covered(
+    aws: LocalAws, collecting: CollectingStack, service: Service, agent: str
+) -> None:
+    names = {
+        "StackName": collecting.name,
+        "CollectingTableName": collecting.collecting_table,
+        "CollectorStateMachineArn": collecting.collector,
+    }
+    operator = as_operator(aws, collecting, **names)
+    before = service.double.counts()["calls"]
+
+    codes = {
+        words: collecting.command(*words.split(), variables=operator).returncode
+        for words in ("start summary --no-store", "plan", "coverage", f"list --agent {agent}")
+    }
+    doctor = collecting.command("doctor", variables=operator).stdout
+    less = collecting.command("coverage", variables=as_operator(aws, collecting, without="FollowCollector", **names))
+
+    assert set(codes.values()) == {0}, codes
+    assert "the collector ran at" in doctor
+    assert (less.returncode, "AWS refused Scan: AccessDenied" in less.stderr) == (254, True), less.stderr
+    # The double of the service checks no permissions.
+    calls = {name for name, count in service.double.counts()["calls"].items() if count > before.get(name, 0)}
+    policy = (ROOT / "examples" / "operator.policy.json").read_text("utf-8")
+    assert {f"discovery:{call}" for call in calls} == set(re.findall(r"discovery:\w+", policy))
 
 
 def test_the_commands_of_the_runbook_show_the_state_of_the_collector(
