@@ -13,6 +13,8 @@ from discovery_exports.cli.text import printable
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
+    from exports.errors import ExportsError
+
 
 class ExitCode(IntEnum):
     """The last five are those of the AWS CLI: https://docs.aws.amazon.com/cli/latest/topic/return-codes.html"""
@@ -99,13 +101,17 @@ NOT_AWS = "What answered is not AWS. Check AWS_ENDPOINT_URL, HTTPS_PROXY, and th
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """The failure that an error of boto3 or of the operating system stands for; None for any other error."""
+    """The failure that an error of boto3, of the functions' code or of the system stands for; None for any other."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
+
+    from exports.errors import ExportsError
 
     match error:
         case Failure():
             return error
+        case ExportsError():
+            return failure_behind(error)
         case boto.ClientError():
             return _refusal(error)
         case boto.NoRegionError():
@@ -152,17 +158,27 @@ def is_transient(error: Exception) -> bool:
 _THROTTLED = re.compile("Throttl|TooManyRequests|SlowDown|LimitExceeded|ThroughputExceeded")
 
 
+def failure_behind(error: "ExportsError") -> Failure:
+    """The failure that an error of the functions' code stands for.
+
+    It has only the error code, as a function may log nothing else. What AWS said is in its context. Without one, AWS
+    gave an answer that cannot be used.
+    """
+    cause = error.__context__
+    failure = failure_of(cause) if isinstance(cause, Exception) else None
+    return failure or Misconfigured(f"{sentence(error)} {NOT_AWS}")
+
+
 def _refusal(error: "ClientError") -> Failure:
     """The code and the message of AWS, which names the permission that is missing, if one is."""
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "Unknown")), one_line(str(details.get("Message", "")))
-    if _CLOCK_DIFFERS.match(f"{code}: {message}"):
-        return Misconfigured(
-            f"{sentence(f'AWS does not accept the time: {code}: {message}')} Set this computer's clock."
-        )
+    said = f"{code}: {message}" if message else code
+    if _CLOCK_DIFFERS.match(said):
+        return Misconfigured(f"{sentence(f'AWS does not accept the time: {said}')} Set this computer's clock.")
     if code in CREDENTIAL_CODES:
-        return Misconfigured(f"{sentence(f'AWS does not accept the credentials: {code}: {message}')} {SIGN_IN}")
-    refusal = sentence(f"AWS refused {error.operation_name}: {code}: {message}")
+        return Misconfigured(f"{sentence(f'AWS does not accept the credentials: {said}')} {SIGN_IN}")
+    refusal = sentence(f"AWS refused {error.operation_name}: {said}")
     if code in DENIED_CODES:
         refusal = f"{refusal} Ask for this permission, or use another --profile."
     if code == "HomeRegionNotSetException":

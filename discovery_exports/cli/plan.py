@@ -1,7 +1,7 @@
 """``discovery-exports plan``: what collecting would start, before it is switched on."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +9,7 @@ import typer
 
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import CallRefused, Misused
+from discovery_exports.cli.failures import Misused, failure_behind
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.run_input import checked_agents
 from discovery_exports.cli.times import short_time
@@ -73,8 +73,10 @@ def show_plan(
 
     if (count is None) != (days is None) or (count and (agents or since)):
         raise Misused("--count and --days belong together, without --agents and --since.")
-    selected = None if not agents or agents == [ALL] else list(checked_agents(agents))
-    setting = {"ids": selected or ALL, "since": _date(since), "order": order.value}
+    if agents and ALL in agents and len(set(agents)) > 1:
+        raise Misused(f"--agents {ALL} is every agent. Write it alone, or only IDs.")
+    selected = None if not agents or ALL in agents else list(checked_agents(agents))
+    setting = {"ids": selected or ALL, "since": _date(since, context.now()), "order": order.value}
     collect = read_collect({"agents": setting, "maxStartsPerDay": max_starts_per_day})
     states, without = (_assumed(context, count, days), 0) if count and days else _listed(context, selected)
     found = {**plan(states, collect, context.now()).to_json(), "agentsWithoutExports": without}
@@ -87,11 +89,16 @@ def show_plan(
         context.output.rows(rates, RATE_MEMBERS)
 
 
-def _date(text: str | None) -> str | None:
+def _date(text: str | None, now: datetime) -> str | None:
+    if text is None:
+        return None
     try:
-        return date.fromisoformat(text).isoformat() if text else None
+        day = date.fromisoformat(text)
     except ValueError:
         raise Misused(f"{text!r} is not a date. Write the year, the month and the day, such as 2026-06-01.") from None
+    if day > now.date():
+        raise Misused(f"--since {text} is in the future: nothing is to be exported.")
+    return day.isoformat()
 
 
 def _assumed(context: Context, count: int, days: int) -> list["AgentState"]:
@@ -121,18 +128,19 @@ def _listed(context: Context, selected: Sequence[str] | None) -> tuple[list["Age
 
 def _agents(context: Context) -> Mapping[str, "Agent"]:
     from exports.collecting.agents import Agent
-    from exports.collecting.service import AgentService
+    from exports.collecting.service import START_CONFIG, AgentService
     from exports.errors import ExportsError
+    from exports.retry import RetryPolicy
 
-    service = AgentService(context.client("discovery"))
+    service = AgentService(
+        context.client("discovery", config=START_CONFIG), RetryPolicy(attempts=4, sleep=context.sleep)
+    )
     try:
         agents, _ = service.agents(lambda: True)
         deleted, _ = service.server_agent_ids(lambda: True)
     except ExportsError as error:
-        raise CallRefused(
-            f"AWS refused to list the agents: {error}. It needs discovery:DescribeAgents and "
-            "discovery:ListConfigurations, in the Migration Hub home Region (--region). Without it: --count and --days"
-        ) from None
+        failure = failure_behind(error)
+        raise type(failure)(f"{failure} With --count and --days, no agents are read.") from None
     return {each.id: each for each in (*map(Agent, deleted), *agents)}
 
 

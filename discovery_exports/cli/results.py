@@ -25,16 +25,26 @@ RESULT_COLUMNS = (
 
 
 def start_and_report(
-    context: Context, name: str, inputs: Iterable[Mapping[str, Any]], *, wait: bool, timeout: timedelta | None
+    context: Context,
+    name: str,
+    inputs: Iterable[Mapping[str, Any]],
+    *,
+    wait: bool,
+    timeout: timedelta | None,
+    if_not_started: str = "",
 ) -> ExitCode:
-    """Start a run for each input. Without ``wait``, print the runs; otherwise, their results."""
+    """Start a run for each input. Without ``wait``, print the runs; otherwise, their results.
+
+    ``if_not_started`` is advice for the case that the first run cannot be started.
+    """
     started: list[Execution] = []
     for each in inputs:
         try:
             started.append(Runs(context).start(name, each))
         except Exception as error:
-            if started and (failure := failure_of(error)):
-                raise type(failure)(f"{failure} {_go_on(started)}") from error
+            advice = _go_on(started) if started else if_not_started
+            if advice and (failure := failure_of(error)):
+                raise type(failure)(f"{failure} {advice}") from error
             raise
         context.say(f"Started the run {started[-1].run_id}.")
     if wait:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,17 +11,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from discovery_exports.cli.commands import command
+from discovery_exports.cli.commands import PROGRAM, command
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import CallRefused, ExitCode, Misused, sentence
+from discovery_exports.cli.failures import (
+    CallRefused,
+    ExitCode,
+    Failure,
+    Misconfigured,
+    Misused,
+    failure_behind,
+    sentence,
+)
 from discovery_exports.cli.run_input import checked_agents, inputs_for_ids
 from discovery_exports.cli.times import read_since
 from discovery_exports.cli.waiting import TIMEOUT, WAIT, timeout_of
 
 if TYPE_CHECKING:
     from exports.collecting.agents import Request
+    from exports.errors import ExportsError
 
 EXPORT_COLUMN = "exportId"
+MAY_HAVE_STARTED = (
+    "An export may have started all the same: look for it with aws discovery describe-export-tasks before you start "
+    "it again."
+)
 
 
 class What(StrEnum):
@@ -110,7 +124,9 @@ def start(
         return ExitCode.DONE
     from discovery_exports.cli.results import start_and_report
 
-    return start_and_report(context, "start", inputs_for_ids([export_id]), wait=wait, timeout=limit)
+    stored_later = f"To store the export: {PROGRAM} store {export_id}"
+    inputs = inputs_for_ids([export_id])
+    return start_and_report(context, "start", inputs, wait=wait, timeout=limit, if_not_started=stored_later)
 
 
 def _check(what: What, agent_id: str | None, *, times: bool, preferences: bool) -> None:
@@ -121,18 +137,23 @@ def _check(what: What, agent_id: str | None, *, times: bool, preferences: bool) 
     if times and what is not What.AGENT:
         raise Misused("--from and --to are for start agent.")
     if preferences and what is not What.RECOMMENDATIONS:
-        raise Misused("Preferences are for start recommendations.")
+        raise Misused("Preferences, such as --tenancy, are for start recommendations.")
 
 
 def _request(
     what: What, agent_id: str | None, start: datetime | None, end: datetime | None, preferences: Mapping[str, Any]
 ) -> "Request":
+    from exports.collecting.agent_state import MAX_WINDOW
     from exports.collecting.agents import Request
     from exports.collecting.setting import Kind
 
     kinds = {What.SUMMARY: Kind.SUMMARY, What.AGENT: Kind.AGENT, What.RECOMMENDATIONS: Kind.RECOMMENDATIONS}
     if start and end and start >= end:
         raise Misused("--from must be before --to.")
+    if start and end and end - start > MAX_WINDOW:
+        raise Misused(
+            "--from and --to are more than 72 hours apart. An export of an agent has at most 72 hours: start several."
+        )
     return Request(kinds[what], agent_id=agent_id, start=start, end=end, preferences=preferences)
 
 
@@ -140,12 +161,17 @@ def _file(name: str | None) -> Mapping[str, Any]:
     """The preferences of a JSON file. Raises Misused if it has no JSON object."""
     if name is None:
         return {}
+    if not name:
+        raise Misused("--preferences needs the name of a file, or - for standard input.")
+    source = "Standard input" if name == "-" else name
     try:
         document = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text("utf-8"))
-    except ValueError:
-        document = None
+    except UnicodeDecodeError:
+        raise Misused(f"{source} is not text in UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        raise Misused(f"{source} is not JSON: {sentence(error)}") from None
     if not isinstance(document, dict):
-        raise Misused(f"{name} does not contain a JSON object with preferences.")
+        raise Misused(f'{source} is not a JSON object with preferences, such as {{"tenancy": "SHARED"}}.')
     return document
 
 
@@ -154,10 +180,12 @@ def _basis(option: str, text: str | None) -> Mapping[str, Any] | None:
     if text is None:
         return None
     name, colon, percent = text.partition(":")
-    try:
-        return {"name": name, **({"percentageAdjust": float(percent)} if colon else {})}
-    except ValueError:
-        raise Misused(f"{option} {text!r}: the part after the colon must be a number of percent.") from None
+    if not colon:
+        return {"name": name}
+    with suppress(ValueError):
+        if 0 <= float(percent) <= 100:
+            return {"name": name, "percentageAdjust": float(percent)}
+    raise Misused(f"{option} {text!r}: after the colon must be a percentage from 0 to 100.")
 
 
 def _reserved(text: str | None) -> Mapping[str, str] | None:
@@ -193,6 +221,8 @@ def _started(context: Context, request: "Request") -> str:
         raise NoCredentialsError
     try:
         export_id = AgentService(client).start(request)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted. {MAY_HAVE_STARTED}") from None
     except agents.AlreadyPresent as error:
         context.say(f"The export {error.export_id} exists already, for the same agent and range.")
         return error.export_id
@@ -202,20 +232,28 @@ def _started(context: Context, request: "Request") -> str:
         ) from None
     except agents.LimitReached as error:
         raise CallRefused(f"The service starts no export now: {error} Nothing was started.") from None
-    except agents.RequestRefused as error:
-        raise CallRefused(
-            f"The service does not accept the request: {error}. Check the ID of the agent, the range (at most 72 "
-            "hours) and the preferences. Nothing was started."
-        ) from None
-    except agents.OutcomeUnknown as error:
-        raise CallRefused(
-            f"StartExportTask failed with {error}, and may have started an export all the same: look for it with "
-            "aws discovery describe-export-tasks before you start it again."
-        ) from None
     except ExportsError as error:
-        raise CallRefused(
-            f"AWS refused StartExportTask: {error}. It needs discovery:StartExportTask, in the Migration Hub home "
-            "Region (--region). Nothing was started."
-        ) from None
+        failure = failure_behind(error)
+        advice = _advice(request) if isinstance(error, agents.RequestRefused) else ""
+        started = MAY_HAVE_STARTED if _may_have_started(error, failure) else "Nothing was started."
+        raise type(failure)(f"{failure} {advice}{started}") from None
     context.say(f"Started the export {export_id}.")
     return export_id
+
+
+def _advice(request: "Request") -> str:
+    if request.agent_id:
+        return "Check the ID of the agent, and the range: at most 72 hours. "
+    return "Check the preferences. " if request.preferences else ""
+
+
+def _may_have_started(error: "ExportsError", failure: Failure) -> bool:
+    """Whether the call may have reached the service, and the answer is not a refusal."""
+    from botocore import exceptions as boto
+
+    from exports.collecting.agents import OutcomeUnknown
+
+    cause = error.__context__
+    refused = isinstance(failure, Misconfigured) and isinstance(cause, boto.BotoCoreError | boto.ClientError)
+    cut_off = isinstance(cause, boto.HTTPClientError | boto.SSLError)
+    return isinstance(error, OutcomeUnknown) and (cut_off or not refused)

@@ -97,7 +97,7 @@ class AgentService:
         for _ in range(MAX_PAGES):
             more = {"nextToken": token} if token else {}
             response = self._retry_policy.run(partial(_read, call, {**request, "maxResults": 100, **more}))
-            entries, token = response.get(member, []), response.get("nextToken")
+            entries, token = response.get(member), response.get("nextToken")
             if not isinstance(entries, list) or len(entries) > MAX_ENTRIES or not isinstance(token, str | None):
                 raise ServiceError(INVALID_RESPONSE)
             yield entries

@@ -110,12 +110,14 @@ class FakeStack:
         self.events: list[Callable[[], object]] = []
         self.pauses: list[float] = []
         self.others: dict[str, Any] = {}
+        self.configs: list[Config | None] = []
         self.s3.create_bucket(Bucket=BUCKET)
         create_indexed_catalog(self.dynamodb, TABLE)
 
     # --- what replaces the parts of the context ---
 
     def client(self, service: str, region: str | None = None, config: Config | None = None) -> Any:
+        self.configs.append(config)
         if service == "s3" and config:
             return SESSION.client("s3", config=config)
         return {

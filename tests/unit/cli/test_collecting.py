@@ -8,14 +8,26 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
 from botocore.stub import ANY, Stubber
 
+from exports.collecting.service import START_CONFIG
 from exports.model import utc_text
 from tests.unit.builders import NOW, create_table
-from tests.unit.cli.stack import SESSION, FakeStack, run
+from tests.unit.cli.stack import SESSION, FakeStack, client_error, run
 
 TABLE = "collecting"
 DAY = timedelta(days=1)
+NOT_PERMITTED = "OperationNotPermittedException"
 PING = NOW - timedelta(days=2)
 """Of agents that have stopped, so that all their data may be exported."""
 
@@ -125,11 +137,29 @@ def test_coverage_of_a_stack_that_starts_no_exports_says_so(stack: FakeStack) ->
     assert "The stack DiscoveryExports starts no exports: its setting collect is off." in shown.err
 
 
+def test_coverage_names_the_call_that_was_refused(collecting: FakeStack) -> None:
+    def deny(**_: object) -> None:
+        raise client_error("AccessDeniedException", "not yours", "Scan")
+
+    collecting.dynamodb.meta.events.register("before-call.dynamodb.Scan", deny)
+
+    shown = run("coverage")
+
+    assert (shown.code, shown.out) == (254, "")
+    assert "AWS refused Scan: AccessDeniedException: not yours. Ask for this permission" in shown.err
+
+
 # --- plan ---
 
 
+AUTHORIZATION = client_error("AuthorizationErrorException", "No", "DescribeAgents")
+HOME_REGION = client_error("HomeRegionNotSetException", "The home Region is not set.", "DescribeAgents")
+EXPIRED = client_error("ExpiredTokenException", "Too late", "DescribeAgents")
+NO_CONNECTION = EndpointConnectionError(endpoint_url="https://discovery")
+
+
 def discovery() -> tuple[Any, Stubber]:
-    client = SESSION.client("discovery")
+    client = SESSION.client("discovery", config=START_CONFIG)
     return client, Stubber(client)
 
 
@@ -203,6 +233,9 @@ def test_plan_works_with_numbers_alone(stack: FakeStack) -> None:
         ["--count", "5", "--days", "5", "--since", "2026-01-01"],
         ["--since", "2026-02-30"],
         ["--since", "yesterday"],
+        ["--since", "2100-01-01"],
+        ["--since", ""],
+        ["--agents", "all", "--agents", "o-00000001"],
         ["--agents", "a b"],
         ["--max-starts-per-day", "0"],
     ],
@@ -219,18 +252,47 @@ def test_plan_names_an_agent_that_is_not_listed(stack: FakeStack) -> None:
     assert (shown.code, "The service lists no agent o-00000002." in shown.err) == (2, True)
 
 
-def test_plan_names_the_missing_permission(stack: FakeStack) -> None:
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (AUTHORIZATION, "AWS refused DescribeAgents: AuthorizationErrorException: No. Ask for this permission", 254),
+        (HOME_REGION, "Choose the home Region of AWS Migration Hub with --region", 254),
+        (EXPIRED, "AWS does not accept the credentials: ExpiredTokenException: Too late. Sign in again", 253),
+        (NO_CONNECTION, "There is no connection to https://discovery. Check --region", 253),
+        (NoCredentialsError(), "Unable to locate credentials. Sign in again", 253),
+        (ReadTimeoutError(endpoint_url="https://discovery"), "There is no connection to https://discovery", 253),
+    ],
+)
+def test_plan_says_why_no_agents_are_listed(stack: FakeStack, error: Exception, said: str, code: int) -> None:
+    fails(stack, "DescribeAgents", error)
+
+    shown = run("plan")
+
+    assert (shown.code, shown.out) == (code, "")
+    assert said in shown.err
+    assert "With --count and --days, no agents are read." in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_a_call_of_plan_that_fails_is_repeated_three_times_and_not_by_the_client_too(stack: FakeStack) -> None:
+    fails(stack, "DescribeAgents", NO_CONNECTION)
+
+    run("plan")
+
+    assert (len(stack.pauses), stack.configs) == (3, [START_CONFIG])
+
+
+def test_a_response_without_agents_is_not_an_account_without_agents(stack: FakeStack) -> None:
+    """The page of a proxy, which botocore reads as a response without members."""
     client, stubber = discovery()
-    stubber.add_client_error("describe_agents", "AuthorizationErrorException")
+    stubber.add_response("describe_agents", {})
     stubber.activate()
     stack.others["discovery"] = client
 
     shown = run("plan")
 
-    assert shown.code == 254
-    assert "AuthorizationErrorException" in shown.err
-    assert "discovery:DescribeAgents" in shown.err
-    assert "--count and --days" in shown.err
+    assert (shown.code, shown.out) == (253, "")
+    assert "InvalidResponse. What answered is not AWS. Check AWS_ENDPOINT_URL" in shown.err
 
 
 # --- start ---
@@ -242,6 +304,17 @@ def expects(stack: FakeStack, **request: Any) -> Stubber:
     stubber.activate()
     stack.others["discovery"] = client
     return stubber
+
+
+def fails(stack: FakeStack, operation: str, error: BaseException) -> None:
+    """Calls of this operation raise the error in place of being sent."""
+    client, _ = discovery()
+
+    def fail(**_: object) -> None:
+        raise error
+
+    client.meta.events.register(f"before-send.discovery.{operation}", fail)
+    stack.others["discovery"] = client
 
 
 def refuses(stack: FakeStack, code: str, message: str = "") -> None:
@@ -328,21 +401,105 @@ def test_an_export_that_exists_already_is_stored(stack: FakeStack) -> None:
 @pytest.mark.parametrize(
     ("code", "message", "said"),
     [
-        ("OperationNotPermittedException", "You have reached the maximum allowed concurrent exports.", "5 of agents"),
-        ("OperationNotPermittedException", "No more today.", "The service starts no export now: No more today."),
-        ("InvalidParameterValueException", "x", "InvalidParameterValueException. Check the ID of the agent"),
-        ("AuthorizationErrorException", "x", "discovery:StartExportTask"),
-        ("ServerInternalErrorException", "x", "may have started an export all the same"),
+        (NOT_PERMITTED, "You have reached the maximum allowed concurrent exports.", ["5 of agents"]),
+        (NOT_PERMITTED, "No more today.", ["The service starts no export now: No more today. Nothing was started."]),
+        (
+            "InvalidParameterValueException",
+            "before the \x1b[31m first data.\n",
+            [
+                "AWS refused StartExportTask: InvalidParameterValueException: before the \\x1b[31m first data.",
+                "Check the ID of the agent, and the range: at most 72 hours. Nothing was started.",
+            ],
+        ),
+        (
+            "AuthorizationErrorException",
+            "",
+            [
+                "AWS refused StartExportTask: AuthorizationErrorException. Ask for this permission",
+                "Nothing was started.",
+            ],
+        ),
+        ("HomeRegionNotSetException", "x", ["Choose the home Region", "Nothing was started."]),
+        ("ServerInternalErrorException", "x", ["ServerInternalErrorException: x. An export may have started"]),
     ],
 )
-def test_a_refusal_is_one_clear_line(stack: FakeStack, code: str, message: str, said: str) -> None:
+def test_a_refusal_is_one_clear_line(stack: FakeStack, code: str, message: str, said: list[str]) -> None:
     refuses(stack, code, message)
 
     shown = run("start", "agent", "o-a")
 
     assert (shown.code, stack.steps.inputs) == (254, [])
-    assert said in shown.err
+    assert [each for each in said if each not in shown.err] == [], shown.err
+    assert ("Nothing was started." in shown.err) + ("may have started" in shown.err) + ("later" in shown.err) == 1
     assert shown.err.count("\n") == 1
+
+
+def test_the_url_in_a_refusal_is_hidden(stack: FakeStack) -> None:
+    refuses(stack, "InvalidParameterException", "See https://bucket.s3.amazonaws.com/key?X-Amz-Signature=abc")
+
+    shown = run("start", "recommendations", "--tenancy", "shared")
+
+    assert "InvalidParameterException: See <hidden>. Check the preferences. Nothing was started." in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NO_CONNECTION, "There is no connection to https://discovery. Check --region"),
+        (EXPIRED, "AWS does not accept the credentials: ExpiredTokenException: Too late. Sign in again"),
+        (ConnectTimeoutError(endpoint_url="https://discovery"), "There is no connection to https://discovery"),
+        (CredentialRetrievalError(provider="process", error_msg="no"), "Sign in again"),
+    ],
+)
+def test_a_call_that_did_not_reach_the_service_has_started_nothing(
+    stack: FakeStack, error: Exception, said: str
+) -> None:
+    fails(stack, "StartExportTask", error)
+
+    shown = run("start", "summary")
+
+    assert shown.code == 253
+    assert said in shown.err
+    assert shown.err.endswith(" Nothing was started.\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeoutError(endpoint_url="https://discovery"),
+        ConnectionClosedError(endpoint_url="https://discovery"),
+        SSLError(endpoint_url="https://discovery", error=OSError("bad record")),
+        ResponseParserError("<html>"),
+        KeyError("exportId"),
+    ],
+)
+def test_a_call_whose_answer_is_lost_may_have_started_an_export(stack: FakeStack, error: Exception) -> None:
+    fails(stack, "StartExportTask", error)
+
+    shown = run("start", "summary")
+
+    assert shown.code == 253
+    assert "An export may have started all the same: look for it with aws discovery describe-export-tasks" in shown.err
+    assert "Nothing was started" not in shown.err
+
+
+def test_an_interrupt_of_the_call_says_that_an_export_may_have_started(stack: FakeStack) -> None:
+    fails(stack, "StartExportTask", KeyboardInterrupt())
+
+    shown = run("start", "summary")
+
+    assert (shown.code, "Interrupted. An export may have started" in shown.err) == (130, True)
+
+
+def test_an_export_whose_run_cannot_be_started_is_named(stack: FakeStack) -> None:
+    expects(stack)
+    stack.steps.error = client_error("AccessDeniedException", "not yours", "StartExecution")
+
+    shown = run("start", "summary")
+
+    assert shown.code == 254
+    assert "AWS refused StartExecution: AccessDeniedException: not yours." in shown.err
+    assert shown.err.endswith(" To store the export: discovery-exports store export-9\n")
 
 
 @pytest.mark.parametrize(
@@ -355,16 +512,60 @@ def test_a_refusal_is_one_clear_line(stack: FakeStack, code: str, message: str, 
         ["summary", "--from", "3d"],
         ["agent", "o-a", "--tenancy", "SHARED"],
         ["agent", "o-a", "--from", "1d", "--to", "3d"],
+        ["agent", "o-a", "--from", "2026-11-01T00:00:00Z", "--to", "2026-11-04T00:00:01Z"],
         ["agent", "o-a", "--from", "now"],
         ["recommendations", "--cpu", "p95:ten"],
+        ["recommendations", "--cpu", "p95:nan"],
+        ["recommendations", "--ram", "p95:101"],
         ["recommendations", "--reserved", "STANDARD"],
-        ["recommendations", "--preferences", "/dev/null"],
         ["summary", "--no-store", "--wait"],
         ["summary", "--timeout", "1h"],
     ],
 )
 def test_start_refuses_wrong_use_before_any_call(stack: FakeStack, arguments: list[str]) -> None:
     assert run("start", *arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"tenancy": "SHARED"', "is not JSON: Expecting ',' delimiter: line 1 column 21"),
+        (b"", "is not JSON: Expecting value: line 1 column 1"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"\xff{}", "is not text in UTF-8."),
+        (b'["SHARED"]', 'is not a JSON object with preferences, such as {"tenancy": "SHARED"}.'),
+    ],
+)
+def test_a_file_without_preferences_is_named_with_what_is_wrong(
+    stack: FakeStack, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "preferences.json").write_bytes(content)
+
+    shown = run("start", "recommendations", "--preferences", str(tmp_path / "preferences.json"))
+
+    assert shown.code == 2
+    assert f"{tmp_path / 'preferences.json'} {said}" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [
+        ("-", "Standard input is not JSON", 2),
+        ("", "--preferences needs the name of a file", 2),
+        ("/nosuch/file", "/nosuch/file cannot be used: No such file or directory.", 253),
+        ("/", "/ cannot be used: Is a directory.", 253),
+    ],
+)
+def test_preferences_that_cannot_be_read(stack: FakeStack, name: str, said: str, code: int) -> None:
+    shown = run("start", "recommendations", "--preferences", name)
+
+    assert (shown.code, said in shown.err) == (code, True), shown.err
+
+
+def test_an_export_of_exactly_72_hours_is_started(stack: FakeStack) -> None:
+    expects(stack, filters=ANY, startTime=ANY, endTime=ANY)
+
+    assert run("start", "agent", "o-a", "--from", "2026-11-01", "--to", "2026-11-04").code == 0
 
 
 @pytest.mark.parametrize("preferences", ['{"tenency": "SHARED"}', '{"excludedInstanceTypes": "m5"}', '{"tenancy": 5}'])

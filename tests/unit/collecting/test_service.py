@@ -1,5 +1,6 @@
 """Agents and starts of exports as Application Discovery Service answers them."""
 
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from exports.collecting.agents import (
 )
 from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import Kind
-from exports.errors import NonRetryableError, ServiceError
+from exports.errors import ExportsError, NonRetryableError, ServiceError
 from tests.unit.fakes import FakeClock
 from tests.unit.outcomes.conftest import SESSION
 
@@ -102,6 +103,18 @@ def test_a_listing_that_returns_a_token_again_is_an_error(stubbed: Any) -> None:
 
     with pytest.raises(ServiceError, match="TooManyPages"):
         service.agents(always)
+
+
+@pytest.mark.parametrize("response", [{}, {"nextToken": "2"}])
+def test_a_response_without_a_list_is_no_account_without_agents(stubbed: Any, response: dict[str, str]) -> None:
+    """As the page of a proxy, which botocore reads as a response without members."""
+    service, stubber = stubbed
+    for operation in ("describe_agents", "list_configurations"):
+        stubber.add_response(operation, response)
+
+    for call in (service.agents, service.server_agent_ids):
+        with pytest.raises(ServiceError, match="InvalidResponse"):
+            call(always)
 
 
 @pytest.mark.parametrize("token", [{"a": 1}, ["a"], 7, True])
@@ -204,6 +217,21 @@ def test_fault_51_each_refusal_of_a_start_has_its_meaning(
     assert type(raised.value) is error
     if isinstance(raised.value, AlreadyPresent):
         assert raised.value.export_id == "export-7"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidParameterValueException", "AuthorizationErrorException", "ServerInternalErrorException"],
+)
+def test_what_a_function_may_log_of_a_failed_start_is_the_code(stubbed: Any, code: str) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("start_export_task", code, "text of the service", http_status_code=400)
+
+    with pytest.raises(ExportsError) as raised:
+        service.start(OF_AGENT)
+
+    assert str(raised.value) == code
+    assert "text of the service" not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("code", ["AuthorizationErrorException", "HomeRegionNotSetException", "AccessDeniedException"])
