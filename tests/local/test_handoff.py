@@ -166,6 +166,10 @@ def test_the_report_counts_what_the_fleet_has(hand_off: HandOff) -> None:
         "agent not in the summary", "loopback", "no address", "self", "shared address", "unknown address",
     }  # fmt: skip
     assert connections["rowsRead"] == sum(1 for _ in FLEET.seen())
+    assert connections["leftOut"]["loopback"]["most"] == [
+        {"address": "::1", "rows": 100},
+        {"address": "127.0.0.1", "rows": 100},
+    ]
     assert connections["leftOut"]["shared address"]["most"] == [{"address": BRIDGE, "rows": 25}]
     assert connections["leftOut"]["unknown address"]["most"] == [{"address": OUTSIDE, "rows": 100}]
     empty = made.report["emptyCells"]["mpa_servers.csv"]

@@ -102,6 +102,7 @@ counted AS (
     SELECT
         side, agentid, export_id, process, port,
         CASE
+            WHEN own = '::1' THEN '0:0:0:0:0:0:0:1'
             WHEN own LIKE '%:ffff:%.%' THEN split_part(own, ':ffff:', 2)
             WHEN own LIKE '_%::%' THEN replace(
                 own, '::', substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(own) - length(replace(own, ':', ''))))
@@ -109,6 +110,7 @@ counted AS (
             ELSE own
         END AS own_address,
         CASE
+            WHEN other = '::1' THEN '0:0:0:0:0:0:0:1'
             WHEN other LIKE '%:ffff:%.%' THEN split_part(other, ':ffff:', 2)
             WHEN other LIKE '_%::%' THEN replace(
                 other, '::', substr(':0:0:0:0:0:0:', 1, 17 - 2 * (length(other) - length(replace(other, ':', ''))))
@@ -132,8 +134,8 @@ classified AS (
             WHEN servers.id IS NULL THEN 'agent not in the summary'
             WHEN coalesce(other_address, '') = '' THEN 'no address'
             WHEN other_address LIKE '127.%' OR own_address LIKE '127.%'
-              OR other_address IN ('::1', '0:0:0:0:0:0:0:1', '0.0.0.0', '::', '0:0:0:0:0:0:0:0')
-              OR own_address IN ('::1', '0:0:0:0:0:0:0:1') THEN 'loopback'
+              OR other_address IN ('0:0:0:0:0:0:0:1', '0.0.0.0', '::', '0:0:0:0:0:0:0:0')
+              OR own_address = '0:0:0:0:0:0:0:1' THEN 'loopback'
             WHEN own.server IS NOT NULL OR other_address = own_address THEN 'self'
             WHEN addresses.server <> addresses.other_server THEN 'shared address'
             WHEN addresses.server IS NULL THEN 'unknown address'
