@@ -69,7 +69,12 @@ def _by_age(kind: str) -> str:
 
 
 def _by_age_of_agents() -> str:
-    """An export covers an agent if it has the agent's operating system, whatever else is missing."""
-    age = "row_number() OVER (PARTITION BY systems.agentid ORDER BY exportrequesttime DESC, exportid DESC) AS age"
+    """An export covers an agent if it has the agent's operating system, whatever else is missing.
+
+    The newest one is not always requested last: its range ends last.
+    """
+    end = "coalesce(requestedendtime, exportrequesttime)"
+    order = f"PARTITION BY systems.agentid ORDER BY {end} DESC, exportrequesttime DESC, exportid DESC"
+    age = f"row_number() OVER ({order}) AS age"
     systems = "FROM agent_os_info systems JOIN exports ON exports.exportid = systems.export_id"
     return " ".join(["SELECT systems.agentid, exportid, istruncated,", age, systems])

@@ -1,14 +1,17 @@
 -- Which servers connect to which other servers, on which port, and how often? Servers without an agent are left out.
 -- An address that several agents have identifies no server, such as that of a Docker bridge (172.17.0.1).
 -- istruncated: the client's export is truncated, so it can have more connections.
-WITH newest AS (
+WITH of_agents AS (
     SELECT
-        agentid,
-        max_by(export_id, exportrequesttime) AS export_id,
-        max_by(istruncated, exportrequesttime) AS istruncated,
-        max_by(coalesce(hostname, agentid), exportrequesttime) AS host
+        agentid, export_id, istruncated, coalesce(hostname, agentid) AS host,
+        row_number() OVER (
+            PARTITION BY agentid
+            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, export_id DESC
+        ) AS age
     FROM agent_os_info JOIN exports ON exportid = export_id
-    GROUP BY agentid
+),
+newest AS (
+    SELECT agentid, export_id, istruncated, host FROM of_agents WHERE age = 1
 ),
 addresses AS (
     SELECT ipaddress, min(agentid) AS agentid, min(host) AS host

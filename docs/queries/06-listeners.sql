@@ -1,12 +1,16 @@
 -- Which processes accept connections on port 5432, and from how many clients?
 -- istruncated: the export is truncated, so there can be more.
-WITH newest AS (
+WITH of_agents AS (
     SELECT
-        agentid,
-        max_by(export_id, exportrequesttime) AS export_id,
-        max_by(istruncated, exportrequesttime) AS istruncated
+        agentid, export_id, istruncated,
+        row_number() OVER (
+            PARTITION BY agentid
+            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, export_id DESC
+        ) AS age
     FROM agent_os_info JOIN exports ON exportid = export_id
-    GROUP BY agentid
+),
+newest AS (
+    SELECT agentid, export_id, istruncated FROM of_agents WHERE age = 1
 )
 SELECT process.agentid, process.name, process.path, count(DISTINCT connection.sourceip) AS clients, newest.istruncated
 FROM agent_destination_process_connection connection

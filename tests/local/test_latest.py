@@ -1,5 +1,6 @@
 """The views of the newest export. Queries contain the SQL of the view, since the local Athena resolves no views."""
 
+import time
 import uuid
 from collections.abc import Callable
 
@@ -59,6 +60,29 @@ def test_the_view_has_the_newest_export_of_each_agent_and_whether_it_is_truncate
         f" FROM {latest('agent_system_performance')} GROUP BY agentid, export_id, istruncated"
     )
     assert set(seen) == {(first, newest, "true", "5"), (second, other, "false", "4")}
+
+
+def test_the_newest_export_of_an_agent_is_that_whose_range_ends_last(
+    database: Database, stack: Stack, service: Service, latest: Latest
+) -> None:
+    """As the collector requests them: the newest range first, and what is left of it when an export is truncated."""
+    agent = next(server.agent_id for server in DataCenter().servers())
+    now = int(time.time())
+
+    def exported(start: int, end: int, **scenario: object) -> str:
+        requested = {"requested_start": now - start * DAY, "requested_end": now - end * DAY}
+        return service.has(kind="agent", agent_id=agent, rows=3, **requested, **scenario)
+
+    truncated = exported(4, 1, is_truncated=True, age_seconds=3_600)
+    rest = exported(3, 1, age_seconds=1_800)
+    before = exported(7, 4)
+    stack.run(exportIds=[truncated, rest, before])
+
+    database.copy_exports([truncated, rest, before])
+
+    assert set(database.athena.rows(f"SELECT export_id, istruncated FROM {latest('agent_process')}")) == {
+        (rest, "false")
+    }
 
 
 def test_the_view_is_empty_if_the_newest_export_of_an_agent_has_no_connections(
