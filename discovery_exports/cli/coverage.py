@@ -115,6 +115,11 @@ def _show_tables(context: Context, found: "Coverage") -> None:
         f"of data is missing, {found.gaps:,} gaps, {found.stopped:,} agents given up"
         + (f", {unknown:,} with an unknown start" if unknown else "")
     )
+    if not found.agents:
+        context.say(
+            "The collector runs every 15 minutes, and has listed no agents yet, or the setting collect has none. "
+            "To check the collector: discovery-exports doctor"
+        )
     for blocked in found.blocked:
         until = short_time(blocked.blocked_until.isoformat()) if blocked.blocked_until else "the next tick"
         context.output.line(

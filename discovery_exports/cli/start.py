@@ -104,7 +104,7 @@ def start(
         "reservedInstanceOptions": _reserved(reserved),
     }
     given = {name: value for name, value in options.items() if value is not None}
-    _check(what, agent_id, times=bool(start_time or end_time), preferences=bool(preferences or given))
+    _check(what, agent_id, times=start_time is not None or end_time is not None, preferences=bool(preferences or given))
     if no_store and wait:
         raise Misused("--wait waits for a run, and --no-store starts none.")
     limit = timeout_of(wait, timeout)
@@ -112,8 +112,8 @@ def start(
     request = _request(
         what,
         agent_id,
-        read_since(start_time, now) if start_time else None,
-        read_since(end_time, now) if end_time else None,
+        None if start_time is None else read_since(start_time, now),
+        None if end_time is None else read_since(end_time, now),
         {**_file(preferences), **given},
     )
     if not no_store:

@@ -1,5 +1,6 @@
 """``discovery-exports handoff``: files that the next migration tool accepts, made from the newest stored exports."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,7 @@ ApplicationTag = Annotated[
         help="A tag with the application, before the one that the server is assigned to; repeatable.",
     ),
 ]
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 ENVIRONMENT, DATA_CENTER, WAVE = ("environment",), ("datacenter",), ("wave",)
 
 
@@ -106,6 +108,10 @@ def mgn(
     keys = list(dict.fromkeys(server_tag or ()))
     if account and not (account.isascii() and account.isdigit() and len(account) == 12):
         raise Misused(f"{account!r} is not an account. Write its 12 digits.")
+    if target_region and not REGION.fullmatch(target_region):
+        raise Misused(f"{target_region!r} is not a Region. Write it as eu-central-1.")
+    if not all(keys):
+        raise Misused("--server-tag needs the key of a tag.")
     tags = {Meaning.WAVE: wave_tag, Meaning.APPLICATION: application_tag or (), Meaning.COPIED: keys}
     hand_off = _hand_off(context, to or "mgn.csv", export, as_of, tags, dry_run, overwrite)
     hand_off.mgn(account, target_region, keys)
@@ -144,7 +150,8 @@ def _hand_off(
     from discovery_exports.cli.handoff.making import HandOff
     from discovery_exports.cli.handoff.queries import FOREVER, Settings, read_as_of
     from discovery_exports.cli.handoff.target import Target
+    from discovery_exports.cli.run_input import valid_export_id
 
     until = FOREVER if as_of is None else read_as_of(as_of)
-    settings = Settings(tuple(dict.fromkeys(exports or ())), until, tags)
+    settings = Settings(tuple(dict.fromkeys(map(valid_export_id, exports or ()))), until, tags)
     return HandOff(context, settings, Target(context, to, overwrite), dry_run=dry_run)

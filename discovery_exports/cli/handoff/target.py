@@ -41,6 +41,8 @@ class Target:
                 if not self.overwrite and self._is_object(bucket, key):
                     raise self._exists(name)
             return
+        if self.name == "-" or "://" in self.name:
+            raise Misused(f"{printable(self.name)} is neither a file nor s3://bucket/key. Correct --to.")
         path = Path(self.name)
         if path.is_dir() or not path.name:
             raise Misused(f"{printable(self.name)} is a folder. Name a file with --to.")
@@ -90,8 +92,11 @@ class Target:
             with path.open("rb") as body:
                 self.context.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **condition)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"PreconditionFailed", "412"}:
+            code = error.response.get("Error", {}).get("Code")
+            if code in {"PreconditionFailed", "412"}:
                 raise self._exists(name) from None
+            if code == "NoSuchBucket":
+                raise Misused(f"There is no bucket {bucket}. Correct --to.") from None
             raise
 
     def _rename(self, path: Path, final: Path) -> None:

@@ -130,6 +130,13 @@ def test_coverage_in_the_forms_that_programs_read(collecting: FakeStack) -> None
     assert gaps == [{"agentId": "o-gap", "hostName": "host-of-o-gap", **{k: gap[k] for k in ("from", "to", "reason")}}]
 
 
+def test_coverage_without_agents_says_why(collecting: FakeStack) -> None:
+    shown = run("coverage", "-o", "table")
+
+    assert "The collector runs every 15 minutes, and has listed no agents yet" in shown.err
+    assert shown.code == 0
+
+
 def test_coverage_of_a_stack_that_starts_no_exports_says_so(stack: FakeStack) -> None:
     shown = run("coverage")
 
@@ -514,6 +521,8 @@ def test_an_export_whose_run_cannot_be_started_is_named(stack: FakeStack) -> Non
         ["agent", "o-a", "--from", "1d", "--to", "3d"],
         ["agent", "o-a", "--from", "2026-11-01T00:00:00Z", "--to", "2026-11-04T00:00:01Z"],
         ["agent", "o-a", "--from", "now"],
+        ["agent", "o-a", "--from", ""],
+        ["agent", "o-a", "--from", "3d", "--to", ""],
         ["recommendations", "--cpu", "p95:ten"],
         ["recommendations", "--cpu", "p95:nan"],
         ["recommendations", "--ram", "p95:101"],

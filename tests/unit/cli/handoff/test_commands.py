@@ -227,6 +227,9 @@ class TestFiles:
             ("s3://b", "is not the name of an object"),
             ("s3://bucket/", "is not the name of an object"),
             ("s3://bucket/folder/", "is not the name of an object"),
+            ("-", "- is neither a file nor s3://bucket/key. Correct --to."),
+            ("https://bucket/key", "is neither a file nor s3://bucket/key."),
+            ("file://a.zip", "is neither a file nor s3://bucket/key."),
         ],
     )
     def test_places_that_are_none(self, athena: FakeAthena, to: str, message: str) -> None:
@@ -234,6 +237,13 @@ class TestFiles:
 
         assert (answer.code, message in answer.err) == (2, True), answer.err
         assert athena.statements == []
+
+    def test_a_bucket_that_does_not_exist_is_named(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"))
+
+        answer = run("handoff", "transform", "--to", "s3://no-such-bucket/a.zip")
+
+        assert (answer.code, "There is no bucket no-such-bucket. Correct --to." in answer.err) == (2, True), answer.err
 
     def test_an_object_is_written_once(self, athena: FakeAthena, stack: FakeStack) -> None:
         words = ("mgn", "--to", f"s3://{BUCKET}/handoff/mgn.csv")
@@ -338,6 +348,29 @@ class TestExports:
         answer = run("handoff", "mgn", "--account", account)
 
         assert (answer.code, "Write its 12 digits" in answer.err, athena.statements) == (2, True, [])
+
+    @pytest.mark.parametrize(
+        ("option", "value", "said"),
+        [
+            ("--target-region", "nowhere", "'nowhere' is not a Region. Write it as eu-central-1."),
+            ("--target-region", "eu-central-1a", "'eu-central-1a' is not a Region."),
+            ("--server-tag", "", "--server-tag needs the key of a tag."),
+            ("--export", "a b", "'a b' is not an export ID."),
+        ],
+    )
+    def test_values_that_are_none(self, athena: FakeAthena, option: str, value: str, said: str) -> None:
+        answer = run("handoff", "mgn", option, value)
+
+        assert (answer.code, said in answer.err, athena.statements) == (2, True, []), answer.err
+
+    @pytest.mark.parametrize("region", ["eu-central-1", "us-gov-east-1", "us-iso-east-1", "mx-central-1"])
+    def test_regions_of_every_partition_are_accepted(self, athena: FakeAthena, region: str) -> None:
+        athena.servers(server("d-1", address="10.0.0.1"))
+
+        done("mgn", "--target-region", region)
+
+        (row,) = rows_of(Path("mgn.csv").read_bytes())
+        assert row["mgn:region"] == region
 
 
 def test_the_group_alone_prints_its_help(stack: FakeStack) -> None:
