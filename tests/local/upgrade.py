@@ -47,9 +47,10 @@ def before(aws: LocalAws) -> dict[str, str]:
         name: each for name, each in template["Resources"].items() if each["Type"] not in NOT_LOCAL
     }
     for each in template["Resources"].values():
-        # The local AWS replaces a table when a property changes. On AWS, this one changes without interruption.
+        # The local AWS replaces a table when a property changes. On AWS, these two change without interruption.
         for replica in each.get("Properties", {}).get("Replicas", ()):
             replica.pop("DeletionProtectionEnabled")
+            each["Properties"]["TimeToLiveSpecification"] = {"AttributeName": "expiresAt", "Enabled": True}
     code = next(each for each in functions(Stack(aws).template()))["S3Key"]
     for key in {each["S3Key"] for each in functions(template)}:
         source: Any = {"Bucket": ASSETS, "Key": code}
