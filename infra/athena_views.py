@@ -71,9 +71,9 @@ def _by_age(kind: str) -> str:
 def _by_age_of_agents() -> str:
     """An export covers an agent if it has the agent's operating system, whatever else is missing.
 
-    The newest one is not always requested last: its range ends last.
+    The newest one is not always requested last: its range ends last. A range can end after the request.
     """
-    end = "coalesce(requestedendtime, exportrequesttime)"
+    end = "least(coalesce(requestedendtime, exportrequesttime), exportrequesttime)"
     order = f"PARTITION BY systems.agentid ORDER BY {end} DESC, exportrequesttime DESC, exportid DESC"
     age = f"row_number() OVER ({order}) AS age"
     systems = "FROM agent_os_info systems JOIN exports ON exports.exportid = systems.export_id"

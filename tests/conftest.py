@@ -73,15 +73,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "SuiteSchedu
 
 
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # xdist has no types
-    """Assigns all files marked ``alone`` to one process, and each other file of a suite with a slow set-up to one.
+    """Assigns the files marked ``alone`` to two processes, and each other file of a suite with a slow set-up to one.
 
     The tests of the infrastructure, which share templates, run in one process, and those on independent servers, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, suite = nodeid.partition("::")[0], suite_of(nodeid)
-        if suite == "local" and runs_alone(self.config.rootpath / file):
-            return "alone"
+        path = self.config.rootpath / file
+        if suite == "local" and runs_alone(path):
+            return f"alone {sorted(filter(runs_alone, path.parent.glob('*.py'))).index(path) % 2}"
         return {"infra": "infra", "judges": "judges", "browser": file, "slow": file, "local": file}.get(suite, nodeid)
 
 

@@ -109,7 +109,7 @@ def _show_tables(context: Context, found: "Coverage") -> None:
         context.output.line(LEGEND)
         context.output.line()
     share = "nothing is wanted yet" if found.share is None else f"{percent(found.share)} is stored"
-    unknown = sum(agent.wanted is None for agent in found.agents)
+    unknown = sum(agent.wanted is None for agent in found.agents if agent.counts)
     context.output.line(
         f"{len(found.agents):,} agents of the stack {context.stack}: {share}, {short_duration(found.uncovered)} "
         f"of data is missing, {found.gaps:,} gaps, {found.stopped:,} agents given up"

@@ -111,7 +111,7 @@ def failure_of(error: Exception) -> Failure | None:
         case Failure():
             return error
         case ExportsError():
-            return failure_behind(error)
+            return failure_of(error.__context__) if isinstance(error.__context__, Exception) else None
         case boto.ClientError():
             return _refusal(error)
         case boto.NoRegionError():
@@ -159,14 +159,12 @@ _THROTTLED = re.compile("Throttl|TooManyRequests|SlowDown|LimitExceeded|Throughp
 
 
 def failure_behind(error: "ExportsError") -> Failure:
-    """The failure that an error of the functions' code stands for.
+    """The failure that an error of a call by the functions' code stands for.
 
     It has only the error code, as a function may log nothing else. What AWS said is in its context. Without one, AWS
     gave an answer that cannot be used.
     """
-    cause = error.__context__
-    failure = failure_of(cause) if isinstance(cause, Exception) else None
-    return failure or Misconfigured(f"{sentence(error)} {NOT_AWS}")
+    return failure_of(error) or Misconfigured(f"{sentence(error)} {NOT_AWS}")
 
 
 def _refusal(error: "ClientError") -> Failure:

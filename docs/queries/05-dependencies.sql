@@ -6,7 +6,9 @@ WITH of_agents AS (
         agentid, export_id, istruncated, coalesce(hostname, agentid) AS host,
         row_number() OVER (
             PARTITION BY agentid
-            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, export_id DESC
+            ORDER BY
+                least(coalesce(requestedendtime, exportrequesttime), exportrequesttime) DESC,
+                exportrequesttime DESC, export_id DESC
         ) AS age
     FROM agent_os_info JOIN exports ON exportid = export_id
 ),

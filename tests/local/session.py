@@ -1,4 +1,4 @@
-"""The local AWS of a test session, shared by all processes except the one whose tests disturb others."""
+"""The local AWS of a test session, shared by all processes except those whose tests disturb others."""
 
 import shutil
 import sys
@@ -18,8 +18,8 @@ FOLDER = "shared_aws_folder"
 class SharedAws:
     """A pytest plugin. The first process that needs a local AWS starts it, whether the main process or a worker.
 
-    A process that begins with tests marked ``alone`` has its own local AWS, so that these tests and all others do not
-    wait for each other. All other processes share one. Without workers, one local AWS serves all tests.
+    Each process that begins with tests marked ``alone`` has its own local AWS, so that these tests and all others do
+    not wait for each other. All other processes share one. Without workers, one local AWS serves all tests.
 
     The main process chooses the folder for all processes, and stops everything at its end. If it dies earlier, a guard
     that waits for its end does the same.
@@ -30,10 +30,13 @@ class SharedAws:
         self._config = config
         self._owns = given is None
         self._folder = Path(given[FOLDER] if given else f"{gettempdir()}/discovery-exports-tests-{uuid4().hex[:12]}")
-        self._shared, self._separate = (
-            LocalAws(self._folder / name, bound=self._owns, say=self.say) for name in ("shared", "separate")
-        )
+        self._shared = self._local_aws("shared")
+        self._separate = self._local_aws(given["workerid"] if given else "separate")
+        self._all = [self._shared, self._separate]
         self._chosen: LocalAws | None = None
+
+    def _local_aws(self, name: str) -> LocalAws:
+        return LocalAws(self._folder / name, bound=self._owns, say=self.say)
 
     def up(self) -> LocalAws:
         """The local AWS of this process with the stack, which the first process deploys."""
@@ -68,11 +71,12 @@ class SharedAws:
     def pytest_configure_node(self, node: Any) -> None:
         """Start the guards in this process before a worker starts, because the worker may die at any time."""
         node.workerinput[FOLDER] = str(self._folder)
-        self._shared.guard()
-        self._separate.guard()
+        self._all.append(self._local_aws(node.workerinput["workerid"]))
+        for aws in self._all:
+            aws.guard()
 
     def pytest_unconfigure(self) -> None:
         if self._owns:
-            self._shared.down()
-            self._separate.down()
+            for aws in self._all:
+                aws.down()
             shutil.rmtree(self._folder, ignore_errors=True)

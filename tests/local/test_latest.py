@@ -65,7 +65,10 @@ def test_the_view_has_the_newest_export_of_each_agent_and_whether_it_is_truncate
 def test_the_newest_export_of_an_agent_is_that_whose_range_ends_last(
     database: Database, stack: Stack, service: Service, latest: Latest
 ) -> None:
-    """As the collector requests them: the newest range first, and what is left of it when an export is truncated."""
+    """As the collector requests them: the newest range first, and what is left of it when an export is truncated.
+
+    A range that ends after its request has no data from then on.
+    """
     agent = next(server.agent_id for server in DataCenter().servers())
     now = int(time.time())
 
@@ -73,12 +76,14 @@ def test_the_newest_export_of_an_agent_is_that_whose_range_ends_last(
         requested = {"requested_start": now - start * DAY, "requested_end": now - end * DAY}
         return service.has(kind="agent", agent_id=agent, rows=3, **requested, **scenario)
 
+    until_next_week = exported(4, -7, age_seconds=2 * DAY)
     truncated = exported(4, 1, is_truncated=True, age_seconds=3_600)
     rest = exported(3, 1, age_seconds=1_800)
     before = exported(7, 4)
-    stack.run(exportIds=[truncated, rest, before])
+    export_ids = [until_next_week, truncated, rest, before]
+    stack.run(exportIds=export_ids)
 
-    database.copy_exports([truncated, rest, before])
+    database.copy_exports(export_ids)
 
     assert set(database.athena.rows(f"SELECT export_id, istruncated FROM {latest('agent_process')}")) == {
         (rest, "false")

@@ -149,6 +149,10 @@ SPLIT_FORMS = {
     "HTML in JSON": json.dumps({"message": "".join(f"&#x{ord(each):x};" for each in URL)}),
     "quoted-printable": quopri.encodestring(URL.encode()).decode(),
     "full-width": "".join(chr(ord(each) + 0xFEE0) for each in URL),
+    "full-width, after other scripts": "失敗é\N{GRINNING FACE}" + "".join(chr(ord(each) + 0xFEE0) for each in URL),
+    "one full-width letter": URL.replace("https://", "失敗\N{FULLWIDTH LATIN SMALL LETTER H}ttps://").replace(
+        "X-Amz-", ""
+    ),
     "HTML without semicolons": "".join(f"&#{ord(each)}" for each in URL),
     "HTML without semicolons, hexadecimal": "".join(f"&#x{ord(each):x}" for each in URL),
     "octal": "".join(f"\\{ord(each):03o}" for each in URL),

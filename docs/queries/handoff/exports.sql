@@ -20,10 +20,13 @@ whole AS (
 ),
 of_agents AS (
     SELECT
-        agentid, exportid, exportrequesttime, coalesce(requestedendtime, exportrequesttime) AS data_until, istruncated,
+        agentid, exportid, exportrequesttime, istruncated,
+        least(coalesce(requestedendtime, exportrequesttime), exportrequesttime) AS data_until,
         row_number() OVER (
             PARTITION BY agentid
-            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+            ORDER BY
+                least(coalesce(requestedendtime, exportrequesttime), exportrequesttime) DESC,
+                exportrequesttime DESC, exportid DESC
         ) AS age
     FROM agent_os_info JOIN usable ON exportid = export_id
     WHERE agentid IS NOT NULL

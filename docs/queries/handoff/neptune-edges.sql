@@ -10,7 +10,9 @@ ranked AS (
         agentid, exportid,
         row_number() OVER (
             PARTITION BY agentid
-            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+            ORDER BY
+                least(coalesce(requestedendtime, exportrequesttime), exportrequesttime) DESC,
+                exportrequesttime DESC, exportid DESC
         ) AS age
     FROM agent_os_info JOIN exports ON exportid = export_id
 ),

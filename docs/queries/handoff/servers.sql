@@ -42,7 +42,9 @@ of_agents AS (
         agentid, exportid, hypervisor,
         row_number() OVER (
             PARTITION BY agentid
-            ORDER BY coalesce(requestedendtime, exportrequesttime) DESC, exportrequesttime DESC, exportid DESC
+            ORDER BY
+                least(coalesce(requestedendtime, exportrequesttime), exportrequesttime) DESC,
+                exportrequesttime DESC, exportid DESC
         ) AS age
     FROM agent_os_info JOIN usable ON exportid = export_id
     WHERE agentid IS NOT NULL

@@ -12,9 +12,17 @@ STOPPED_FOR = timedelta(days=7)
 
 
 def queue(states: Iterable[AgentState], setting: AgentsSetting, now: datetime) -> list[AgentState]:
-    """The agents with something to export: the least covered ones first, those whose exports fail last."""
+    """The agents with something to export: the least covered ones first, those that fail or were refused last."""
     waiting = [each for each in states if not each.asked and is_selected(each, setting) and _is_due(each, setting, now)]
-    return sorted(waiting, key=lambda each: (each.failed_in_a_row, done_share(each, setting.since, now), each.agent_id))
+    return sorted(
+        waiting,
+        key=lambda each: (
+            each.stopped is not None,
+            each.failed_in_a_row,
+            done_share(each, setting.since, now),
+            each.agent_id,
+        ),
+    )
 
 
 def is_selected(state: AgentState, setting: AgentsSetting) -> bool:

@@ -48,6 +48,11 @@ class AgentCoverage:
     export_id: str | None
 
     @property
+    def counts(self) -> bool:
+        """Whether it counts in figures of all agents. Nobody can do anything about one that is DELETED."""
+        return self.progress is not AgentProgress.DELETED
+
+    @property
     def covered(self) -> tuple[TimeRange, ...]:
         """What is stored of the wanted times."""
         return subtract(self.wanted, subtract(self.wanted, self.stored)) if self.wanted else self.stored
@@ -106,7 +111,7 @@ class Coverage:
 
     @property
     def gaps(self) -> int:
-        return sum(len(agent.gaps) for agent in self.agents)
+        return sum(len(agent.gaps) for agent in self.agents if agent.counts)
 
     @property
     def stopped(self) -> int:
@@ -144,10 +149,10 @@ def read_agent(item: Mapping[str, Any]) -> AgentState | None:
 
 
 def coverage_of(states: Iterable[AgentState], account: AccountState, now: datetime) -> Coverage:
-    """Agents that are not in the setting any more are left out. Nothing is missing of those that are DELETED."""
+    """Agents that are not in the setting any more are left out."""
     selected = sorted((each for each in states if each.selected), key=lambda each: each.agent_id)
     agents = [_agent(state, account.kinds[Kind.AGENT], now) for state in selected]
-    counted = [agent for agent in agents if agent.progress is not AgentProgress.DELETED]
+    counted = [agent for agent in agents if agent.counts]
     uncovered = sum((agent.uncovered_length for agent in counted), timedelta())
     return Coverage(
         now=now,

@@ -70,6 +70,8 @@ class RequestedExports:
         """Record the export that was started for the intent of the state."""
         assert state.asked
         asked = replace(state.asked, export_id=export_id, handed_at=self.invocation.now)
+        if isinstance(state, AgentState) and state.stopped and state.stopped.is_refusal:
+            state = replace(state, stopped=None)  # the service refuses it no more
         self.started += 1
         self.count_unsettled()
         self.states.save(replace(state, asked=asked))

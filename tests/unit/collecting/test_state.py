@@ -146,16 +146,17 @@ def test_only_a_refused_agent_that_was_never_listed_nor_named_is_deleted_and_not
     account = replace(
         NOTHING, kinds={**NOTHING.kinds, Kind.AGENT: KindState(Kind.AGENT, since=REGISTERED, by_id=by_id)}
     )
-    stopped = AgentState("b", seen_at=NOW, stopped=Stopped(reason, NOW), listed=listed)
+    gap = Gap(TimeRange(REGISTERED, REGISTERED + timedelta(hours=1)), "FAILED")
+    stopped = AgentState("b", seen_at=NOW, stopped=Stopped(reason, NOW), listed=listed, gaps=(gap,))
     whole = replace(AGENT, covered=(TimeRange(REGISTERED, NOW),))
 
     found = coverage_of([whole, stopped], account, NOW)
 
     assert (found.agents[1].progress, found.agents[1].stopped) == (progress, reason)
     if progress == "DELETED":
-        assert (found.stopped, found.share, found.uncovered) == (0, 1.0, timedelta())
+        assert (found.stopped, found.gaps, found.share, found.uncovered) == (0, 0, 1.0, timedelta())
     else:
-        assert found.stopped == 1
+        assert (found.stopped, found.gaps) == (1, 1)
         assert found.share is not None
         assert found.share < 1
         assert found.uncovered

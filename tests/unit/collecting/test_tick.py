@@ -19,7 +19,7 @@ from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
 from exports.collecting.settling import MAX_FAILED_IN_A_ROW
-from exports.collecting.starting import MAX_IN_PROGRESS, MAX_UNSETTLED
+from exports.collecting.starting import MAX_IN_PROGRESS, MAX_REFUSED, MAX_UNSETTLED
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import utc_text
 from tests.events import validate_event
@@ -368,6 +368,36 @@ def test_fault_51_an_agent_that_the_service_refuses_is_left_out_for_a_week_and_o
     assert found(simulated).stopped == 1
     assert found(simulated).agents[1].share == 1
     assert simulated.refusals == 1
+
+
+def test_agents_that_were_refused_a_week_ago_wait_until_others_have_had_their_turn() -> None:
+    gone = [f"gone-{number:02}" for number in range(2 * MAX_REFUSED)]
+    refuses = dict.fromkeys(gone, "InvalidParameterException")
+    simulated = World(server_ids=gone, refuses=lambda each: refuses.get(str(each.agent_id), ""))
+    for _ in range(2):
+        simulated.tick(ALL)
+        simulated.advance()
+    assert all(state(simulated, each).stopped for each in gone)
+    simulated.agents_listed = (agent("new"),)
+
+    simulated.advance(8 * DAY)
+    simulated.tick(ALL)
+
+    assert [each.agent_id for each in simulated.tasks.values()] == ["new"]
+
+
+def test_an_agent_that_the_service_accepts_again_is_given_up_no_more() -> None:
+    refused = ["InvalidParameterException"]
+    simulated = World(server_ids=("gone",), refuses=lambda _: refused[0])
+    simulated.tick(ALL)
+    assert found(simulated).agents[0].progress == "DELETED"
+
+    refused[0] = ""
+    simulated.advance(8 * DAY)
+    simulated.tick(ALL)
+
+    assert simulated.tasks
+    assert state(simulated, "gone").stopped is None
 
 
 def test_fault_50_after_a_call_that_was_throttled_the_export_is_looked_for_before_it_is_requested_again() -> None:
