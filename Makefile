@@ -85,8 +85,8 @@ format: setup ## Format the code, and fix what the linter can fix
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; up to 20 minutes
-	@$(RUN) pytest --numprocesses=3 $(PYTEST_FLAGS)
+test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; about 13 minutes
+	@$(RUN) pytest --numprocesses=4 $(PYTEST_FLAGS)
 
 fuzz: setup ## Run the fuzz tests with many examples; 10 minutes; FUZZ_EXAMPLES=n of each test, SEED=n draws others
 	@echo "FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) SEED=$(SEED)"

@@ -29,7 +29,7 @@ row without a test fails the build.
 - `tests/faults` uses HTTP servers on loopback that produce faults.
 - `tests/local` runs the deployed stack on a local AWS.
 
-`make soak` runs more tests on a local AWS, for about 20 minutes:
+`make soak` runs more tests on a local AWS, for about 25 minutes:
 
 - ten runs at the same time for the same twenty exports;
 - ten rounds of twenty exports, in which the functions are killed at random moments (`SEED=n` selects other moments);
