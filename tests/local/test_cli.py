@@ -23,6 +23,7 @@ from tests.local.caller import as_operator, make_role
 from tests.local.commands import run_command
 from tests.local.service import Service
 from tests.local.stack import Stack
+from tests.local.waiting import until
 
 PROGRAM = ROOT / ".venv" / "bin" / "discovery-exports"
 HOSTILE = "\x1b]0;title\x07\x1b[31m\u202e=1+1"
@@ -96,29 +97,22 @@ def test_exports_of_an_agent_are_stored_and_listed(command: Command, service: Se
     assert set(outcomes(command.json("list", "--agent", agent))) == ours
 
 
-def test_the_progress_of_a_run_is_on_standard_error(command: Command, service: Service) -> None:
-    slow = service.has(kind="agent", in_progress_seconds=3)
-
-    done = command("store", slow, "--wait")
-
-    assert done.returncode == 0
-    assert re.search(
-        r"Run store-\S+, \d+ s: 0 of 1 exports done; waiting for 1 in progress in the service", done.stderr
-    )
-    assert re.search(r"1 of 1 exports done: 1 STORED; \d.* copied", done.stderr)
-
-
-def test_a_run_can_be_left_and_followed_later(command: Command, service: Service) -> None:
+def test_a_run_can_be_left_and_followed_later_with_its_progress_on_standard_error(
+    command: Command, stack: Stack, service: Service
+) -> None:
     with service.with_unfinished({"in_progress_seconds": 3600}) as (export_id,):
         ((run,),) = (command.json("store", export_id),)
+        until(lambda: stack.row(export_id), what="the first poll")
         left = command("watch", run["runId"], "--timeout", "1s")
         pending = command("watch", export_id, "--timeout", "0s")
         shown = command("show", export_id)
-    followed = command.json("watch", run["executionArn"])
+    followed = command("watch", run["executionArn"])
 
-    assert [each.returncode for each in (left, pending, shown)] == [3, 3, 3]
+    assert [each.returncode for each in (left, pending, shown, followed)] == [3, 3, 3, 0]
+    assert re.search(r"Run store-\S+, .*: 0 of 1 exports done; waiting for 1 in progress in the service", left.stderr)
     assert f"discovery-exports watch {run['runId']}" in left.stderr
-    assert outcomes(followed) == {export_id: "STORED"}
+    assert re.search(r"1 of 1 exports done: 1 STORED; \d.* copied", followed.stderr)
+    assert outcomes(json.loads(followed.stdout)) == {export_id: "STORED"}
     assert outcomes(command.json("watch", export_id)) == {export_id: "STORED"}
 
 
