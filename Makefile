@@ -69,6 +69,7 @@ demo: $(LOCAL_AWS) ## Start exports on a local AWS, store them, and show the res
 	@$(RUN) local.demo
 
 local: $(LOCAL_AWS) ## Start the local AWS and deploy the stack to it; then run: . .local/env
+	@[ -z "$(CDK_FLAGS)" ] || { echo "The local AWS takes its settings from cdk.json: see docs/local-aws.md." >&2; exit 1; }
 	@$(RUN) local.stack.aws up
 
 local-stop: ## Stop the local AWS and delete its data

@@ -1,6 +1,7 @@
 """The command ``discovery-exports`` with all its commands."""
 
 import os
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -50,6 +51,8 @@ for module in (
 
 def main() -> None:
     """The entry point of the package."""
+    # What a CI job sends when it is canceled ends the command as Ctrl-C does: nothing half written is left.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115
     if sys.stderr is None:  # print() would write the notes to standard output

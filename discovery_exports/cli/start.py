@@ -55,11 +55,19 @@ def start(
     ] = None,
     start_time: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Agent: the first moment, such as 3d or 2026-11-01T06:00Z."),
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Agent: the first moment, such as 3d or 2026-11-01T06:00Z. Default: its first data.",
+        ),
     ] = None,
     end_time: Annotated[
         str | None,
-        typer.Option("--to", metavar="TIME", help="Agent: the last moment; at most 72 hours after the first."),
+        typer.Option(
+            "--to",
+            metavar="TIME",
+            help="Agent: the last moment; at most 72 hours after the first. Default: its newest data.",
+        ),
     ] = None,
     preferences: Annotated[
         str | None,

@@ -77,7 +77,7 @@ def transform(
     beside the file says what was left out, and why.
     """
     tags = {Meaning.ENVIRONMENT: environment_tag, Meaning.DATA_CENTER: data_center_tag}
-    hand_off = _hand_off(context, to or "transform.zip", export, as_of, tags, dry_run, overwrite)
+    hand_off = _hand_off(context, "transform.zip" if to is None else to, export, as_of, tags, dry_run, overwrite)
     hand_off.transform(variant)
 
 
@@ -113,7 +113,7 @@ def mgn(
     if not all(keys):
         raise Misused("--server-tag needs the key of a tag.")
     tags = {Meaning.WAVE: wave_tag, Meaning.APPLICATION: application_tag or (), Meaning.COPIED: keys}
-    hand_off = _hand_off(context, to or "mgn.csv", export, as_of, tags, dry_run, overwrite)
+    hand_off = _hand_off(context, "mgn.csv" if to is None else to, export, as_of, tags, dry_run, overwrite)
     hand_off.mgn(account, target_region, keys)
 
 
@@ -135,7 +135,7 @@ def graph(
     """
     name = {GraphFormat.CSV: "graph.csv", GraphFormat.DOT: "graph.dot", GraphFormat.MERMAID: "graph.mmd"}[form]
     tags = {Meaning.APPLICATION: application_tag or ()}
-    _hand_off(context, to or name, export, as_of, tags, dry_run, overwrite).graph(form)
+    _hand_off(context, name if to is None else to, export, as_of, tags, dry_run, overwrite).graph(form)
 
 
 def _hand_off(

@@ -41,8 +41,10 @@ class Target:
                 if not self.overwrite and self._is_object(bucket, key):
                     raise self._exists(name)
             return
-        if self.name == "-" or "://" in self.name:
-            raise Misused(f"{printable(self.name)} is neither a file nor s3://bucket/key. Correct --to.")
+        if self.name in {"", "-"} or "://" in self.name:
+            raise Misused(
+                f"{printable(self.name) or 'An empty name'} is neither a file nor s3://bucket/key. Correct --to."
+            )
         path = Path(self.name)
         if path.is_dir() or not path.name:
             raise Misused(f"{printable(self.name)} is a folder. Name a file with --to.")

@@ -306,6 +306,20 @@ finally:
     assert (done.returncode, done.stdout) == (2, "False\n")
 
 
+def test_a_termination_ends_the_command_as_an_interrupt() -> None:
+    """So that nothing half written is left, and a query is cancelled."""
+    program = """
+import os, signal
+from discovery_exports.cli import app as module
+from discovery_exports.command import main
+module.app = lambda **_: os.kill(os.getpid(), signal.SIGTERM)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_can_complete_commands_options_and_statuses(shell: str) -> None:
     def completed(*words: str) -> str:

@@ -222,18 +222,19 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("to", "message"),
         [
-            ("", "is a folder"),
+            (".", "is a folder"),
             ("none/a.zip", "There is no folder none"),
             ("s3://b", "is not the name of an object"),
             ("s3://bucket/", "is not the name of an object"),
             ("s3://bucket/folder/", "is not the name of an object"),
             ("-", "- is neither a file nor s3://bucket/key. Correct --to."),
+            ("", "An empty name is neither a file nor s3://bucket/key. Correct --to."),
             ("https://bucket/key", "is neither a file nor s3://bucket/key."),
             ("file://a.zip", "is neither a file nor s3://bucket/key."),
         ],
     )
     def test_places_that_are_none(self, athena: FakeAthena, to: str, message: str) -> None:
-        answer = run("handoff", "transform", "--to", to or ".")
+        answer = run("handoff", "transform", "--to", to)
 
         assert (answer.code, message in answer.err) == (2, True), answer.err
         assert athena.statements == []
