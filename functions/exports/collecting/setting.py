@@ -37,6 +37,7 @@ class CollectSetting:
     max_starts_per_day: int | None = None
 
     def has(self, kind: Kind) -> bool:
+        """Whether exports of the kind are started."""
         on = {
             Kind.SUMMARY: self.summary,
             Kind.AGENT: self.agents is not None,
