@@ -1,4 +1,8 @@
-"""The bucket for exports, the catalog and the table of the collector; all are retained when the stack is deleted."""
+"""The bucket for exports, the catalog and the table of the collector; all are retained when the stack is deleted.
+
+So are the policies of the buckets: without them, the retained buckets would accept requests without TLS, and no access
+logs.
+"""
 
 from typing import Any, cast
 
@@ -51,7 +55,7 @@ class Storage(Construct):
         self.collecting_table = (collecting_table or self._collecting_table(key)) if collecting else None
 
     def _bucket(self, key: kms.IKey | None) -> s3.Bucket:
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Bucket",
             versioned=True,
@@ -73,6 +77,8 @@ class Storage(Construct):
             ],
             removal_policy=RETAINED,
         )
+        retain_policy(bucket)
+        return bucket
 
     def _cleanup(self) -> s3.LifecycleRule:
         """Removes objects that are hidden but billed: incomplete uploads, old noncurrent versions, delete markers."""
@@ -114,7 +120,7 @@ class Storage(Construct):
 
     def _access_logs(self) -> s3.Bucket:
         """Access logs of one year. Encrypted with S3's key: log delivery cannot use a customer managed key."""
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "AccessLogs",
             encryption=s3.BucketEncryption.S3_MANAGED,
@@ -125,6 +131,8 @@ class Storage(Construct):
             lifecycle_rules=[s3.LifecycleRule(id="ExpiringLogs", expiration=Duration.days(365))],
             removal_policy=RETAINED,
         )
+        retain_policy(bucket)
+        return bucket
 
     def _catalog(self, key: kms.IKey | None) -> dynamodb.TableV2:
         return self._table(
@@ -168,6 +176,12 @@ class Storage(Construct):
             partition_key=dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="firstSeenAt", type=dynamodb.AttributeType.STRING),
         )
+
+
+def retain_policy(bucket: s3.Bucket) -> None:
+    """The removal policy of a bucket is not that of its bucket policy, which is a resource of its own."""
+    assert bucket.policy, "enforce_ssl creates it"
+    bucket.policy.apply_removal_policy(RETAINED)
 
 
 def encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:

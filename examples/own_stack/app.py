@@ -31,12 +31,13 @@ class MigrationData(Stack):
         CfnOutput(self, "BucketName", value=bucket.bucket_name)
         CfnOutput(self, "TableName", value=table.table_name)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
-        CfnOutput(self, "EventBusName", value=bus.event_bus_name)
+        CfnOutput(self, "BusName", value=bus.event_bus_name)
 
     def _bucket(self, key: kms.Key) -> s3.Bucket:
         """The bucket, with the lifecycle rules that the construct does not add to an existing bucket.
 
-        Working files and query results expire after 30 days, and incomplete multipart uploads after 7 days.
+        Working files and query results expire after 30 days, earlier versions of the status page after a day, and
+        incomplete multipart uploads after 7 days.
         """
         month = Duration.days(30)
         return s3.Bucket(
@@ -51,11 +52,12 @@ class MigrationData(Stack):
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
                 s3.LifecycleRule(prefix="work/", expiration=month, noncurrent_version_expiration=Duration.days(1)),
                 s3.LifecycleRule(prefix="queries/", expiration=month, noncurrent_version_expiration=Duration.days(1)),
+                s3.LifecycleRule(prefix="status/", noncurrent_version_expiration=Duration.days(1)),
             ],
         )
 
     def _table(self, key: kms.Key) -> dynamodb.Table:
-        """The table, with the partition key and the index that the catalog requires."""
+        """The table, with the partition key, the index and the time to live that the catalog requires."""
         table = dynamodb.Table(
             self,
             "Catalog",
@@ -63,6 +65,7 @@ class MigrationData(Stack):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key,
+            time_to_live_attribute="expiresAt",
         )
         table.add_global_secondary_index(
             index_name="ByStatus",

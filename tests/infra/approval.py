@@ -11,7 +11,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from tests.infra.synthesis import REGION, by_default, with_everything
+from tests.infra.synthesis import REGION, by_default, with_collector, with_everything
 from tests.infra.template import Template, many
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +47,14 @@ Grant = tuple[str, str, str]
 """Action, resource and condition of a permission, as the page shows them."""
 
 
-def roles(default: Template, everything: Template) -> str:
-    """A table of all roles with their permissions. ``everything`` has all roles."""
-    found = {role: _union(role, default, everything) for role in everything.of_type("AWS::IAM::Role")}
+def roles(default: Template, collecting: Template, everything: Template) -> str:
+    """A table of all roles with their permissions. ``everything`` has all roles.
+
+    With every setting, a role of another account and a bus of its own replace permissions, also those of the collector:
+    ``collecting`` has these.
+    """
+    templates = (default, collecting, everything)
+    found = {role: _union(role, templates) for role in everything.of_type("AWS::IAM::Role")}
     functions = [role for role in found if role.startswith("Functions/")]
     common = set.intersection(*(found[role] for role in functions))
     lines = ["| role | assumed by | permissions |", "| --- | --- | --- |"]
@@ -63,9 +68,9 @@ def roles(default: Template, everything: Template) -> str:
     return "\n".join(lines)
 
 
-def _union(role: str, default: Template, everything: Template) -> set[Grant]:
-    templates = [default, everything] if role in default.of_type("AWS::IAM::Role") else [everything]
-    return {grant for template in templates for grant in grants(template, role)}
+def _union(role: str, templates: Iterable[Template]) -> set[Grant]:
+    having = (template for template in templates if role in template.of_type("AWS::IAM::Role"))
+    return {grant for template in having for grant in grants(template, role)}
 
 
 def _lines(granted: set[Grant]) -> Iterator[str]:
@@ -134,9 +139,10 @@ def _counts(template: Template) -> dict[str, int]:
     return {kind: kinds.count(kind) for kind in set(kinds) - {"AWS::CDK::Metadata"}}
 
 
-def renewed(page: str, default: Template, everything: Template) -> str:
+def renewed(page: str, default: Template, collecting: Template, everything: Template) -> str:
     """``page`` with both tables as they are today."""
-    for name, table in (("the roles", roles(default, everything)), ("the resources", resources(default, everything))):
+    tables = {"the roles": roles(default, collecting, everything), "the resources": resources(default, everything)}
+    for name, table in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, _, rest = page.partition(begin)
         page = f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
@@ -234,7 +240,7 @@ def _compact(statements: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     default, everything = by_default(), with_everything()
-    PAGE.write_text(renewed(PAGE.read_text("utf-8"), default, everything), "utf-8")
+    PAGE.write_text(renewed(PAGE.read_text("utf-8"), default, with_collector(), everything), "utf-8")
     POLICIES.mkdir(exist_ok=True)
     for name, policy in deploy_policies(everything).items():
         (POLICIES / name).write_text(policy, "utf-8")

@@ -34,8 +34,7 @@ def triggers() -> Template:
 
 @pytest.fixture(scope="session")
 def collecting() -> Template:
-    """A stack that starts exports of its own account."""
-    return synthesis.of_stack(Settings(collect=synthesis.EVERYTHING.collect))
+    return synthesis.with_collector()
 
 
 @pytest.fixture(scope="session")

@@ -93,6 +93,12 @@ def by_default() -> Template:
 
 
 @cache
+def with_collector() -> Template:
+    """It starts exports of its own account."""
+    return of_stack(Settings(collect=EVERYTHING.collect))
+
+
+@cache
 def with_everything() -> Template:
     """In a stack with an account and a Region, which a trigger together with a role requires."""
 

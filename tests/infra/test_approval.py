@@ -9,10 +9,23 @@ from tests.infra.template import Template, many
 OUT_OF_DATE = f"run: {approval.COMMAND}"
 
 
-def test_the_page_lists_the_roles_and_resources_of_the_template(template: Template, everything: Template) -> None:
+def test_the_page_lists_the_roles_and_resources_of_the_template(
+    template: Template, collecting: Template, everything: Template
+) -> None:
     page = approval.PAGE.read_text("utf-8")
 
-    assert page == approval.renewed(page, template, everything), OUT_OF_DATE
+    assert page == approval.renewed(page, template, collecting, everything), OUT_OF_DATE
+
+
+def test_the_page_says_what_the_collector_may_do_with_either_value_of_a_setting() -> None:
+    """With every setting, its calls of the service need a role of another account, and its events another bus."""
+    (row,) = (
+        line for line in approval.PAGE.read_text("utf-8").splitlines() if "`Functions/CollectExportsRole`" in line
+    )
+
+    assert "`discovery:DescribeAgents`, `DescribeExportTasks`, `ListConfigurations`, `StartExportTask` on `*`" in row
+    assert "`sts:AssumeRole` on `role/exports-reader` (with `discoveryRoleArn`)" in row
+    assert "`event-bus/default without ownBus`" in row
 
 
 def test_every_permission_that_a_setting_adds_names_the_setting(template: Template, everything: Template) -> None:

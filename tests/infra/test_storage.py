@@ -11,8 +11,8 @@ from tests.infra.template import Template
 BUCKETS = ["Storage/Bucket", "Storage/AccessLogs"]
 
 
-@pytest.mark.parametrize("name", [*BUCKETS, "Storage/Catalog"])
-def test_data_outlives_the_stack(template: Template, name: str) -> None:
+@pytest.mark.parametrize("name", [*BUCKETS, *(f"{name}/Policy" for name in BUCKETS), "Storage/Catalog"])
+def test_data_and_its_protection_outlive_the_stack(template: Template, name: str) -> None:
     resource = template.resource(name)
 
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -254,8 +254,8 @@ def own_stack(aws: LocalAws, tmp_path: Path) -> dict[str, str]:
 
 def test_a_team_stores_exports_in_its_own_resources(aws: LocalAws, service: Service, own_stack: dict[str, str]) -> None:
     theirs = Stack(aws, own_stack)
-    events = Inbox(aws).subscribe_to_bus(own_stack["EventBusName"])
-    messages = Inbox(aws).subscribe_to_topic(theirs.topic, theirs.table_arn, own_stack["EventBusName"])
+    events = Inbox(aws).subscribe_to_bus(own_stack["BusName"])
+    messages = Inbox(aws).subscribe_to_topic(theirs.topic, theirs.table_arn, own_stack["BusName"])
     stored, failed = service.has(kind="agent"), service.has(outcome="FAILED")
 
     theirs.run(exportIds=[stored, failed], onFailure="report")

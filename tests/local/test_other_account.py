@@ -48,11 +48,17 @@ def test_exports_of_another_account_are_stored_with_a_role_and_outlive_the_stack
         retained_resources.list_retained(cloudformation, "Third"),
         retained_resources.reuse_flags(cloudformation, "Third"),
     )
-    assert [kind for kind, _ in retained] == ["AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::S3::Bucket"]
+    assert [kind.removeprefix("AWS::") for kind, _ in retained] == [
+        "DynamoDB::GlobalTable",
+        *["S3::Bucket"] * 2,
+        *["S3::BucketPolicy"] * 2,
+    ]
     assert {stack.bucket, stack.table} < {name for _, name in retained}
     assert flags == f"-c bucketName={stack.bucket} -c tableName={stack.table}"
 
     aws.destroy_beside(CONTEXT)
+    policy = aws.client("s3").get_bucket_policy(Bucket=stack.bucket)["Policy"]
+    assert "aws:SecureTransport" in policy, "the retained bucket denies requests without TLS"
     assert stack.manifest(export_id)
     assert stack.row(export_id)
 
