@@ -86,7 +86,7 @@ format: setup ## Format the code, and fix what the linter can fix
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; about 13 minutes
+test: $(LOCAL_AWS) $(AWSCLI)/installed $(JUDGING) $(BROWSING) ## Run all tests, on local AWSs of their own; about 12 minutes
 	@$(RUN) pytest --numprocesses=4 $(PYTEST_FLAGS)
 
 fuzz: setup ## Run the fuzz tests with many examples; 10 minutes; FUZZ_EXAMPLES=n of each test, SEED=n draws others
@@ -150,7 +150,7 @@ bench-help: setup ## Measure the help of the command discovery-exports, compared
 bench-tables: $(BENCH)/installed ## Compare the tables with other tools; 7 minutes; QUICK=1 takes 2 minutes and writes nothing
 	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks.tables $(if $(QUICK),--quick)
 
-bench-sweep: $(LOCAL_AWS) ## Run a sweep of 10,000 exports on a local AWS; about 15 minutes
+bench-sweep: $(LOCAL_AWS) ## Run a sweep of 10,000 exports on a local AWS; about 25 minutes
 	@PYTHONPATH=functions $(RUN) benchmarks.sweep
 
 synth: $(DEPLOYING) ## Write the CloudFormation template to cdk.out; needs no AWS account
