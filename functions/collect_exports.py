@@ -38,7 +38,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One tick. ``event`` has the setting ``collect``, and the ``input`` of the execution.
 
     The input may say that a ``summary`` or ``recommendations`` are ``due`` since ``scheduledAt``. The result has the
-    ``exportIds`` that a run is to be started for. Raises NonRetryableError without any if a permission is missing.
+    ``exportIds`` that a run is to be started for. With ``failure``, the execution fails after that: a call of the
+    service was refused, or has failed for an hour.
     """
     now, left = dependencies.utc_now(), dependencies.time_left(context)
     kind, due_at = _due(event.get("input"), now)
@@ -88,8 +89,8 @@ def _tick(setting: CollectSetting, context: LambdaContext, now: datetime) -> dic
         "blocked": result.blocked,
         "share": found.share,
     }
+    if result.failure and result.failure.is_lasting(now):
+        output["failure"] = {"error": result.failure.code, "cause": result.failure.sentence()}
     expected = utc_text(found.expected_at) if found.expected_at else None
     logger.info("tick finished", **output, gaps=found.gaps, stopped=found.stopped, expected_at=expected)
-    if result.error and not result.export_ids:
-        raise result.error
     return output

@@ -127,16 +127,30 @@ class Collector(Construct):
 
     def _start_run(self, done: sfn.IChainable) -> sfn.IChainable:
         """Does not wait for the run: the next ticks read its outcomes in the catalog."""
+        unchanged = "{% $states.input %}"
         start = StepFunctionsStartExecution.jsonata(
             self,
             "Start run",
             state_machine=self._runs,
             name=RUN_NAME,
             input=sfn.TaskInput.from_object({"exportIds": "{% $states.input.exportIds %}", "onFailure": "report"}),
+            outputs=unchanged,
         )
-        return retry_start(start).add_catch(done, errors=ALREADY_STARTED).next(done)
+        return retry_start(start).add_catch(done, errors=ALREADY_STARTED, outputs=unchanged).next(done)
+
+    def _could_it_work(self) -> sfn.Choice:
+        """An execution that fails is what the alarm CollectorFailed counts."""
+        failure = "$states.input.failure"
+        failed = sfn.Fail.jsonata(
+            self, "Call failed", error=f"{{% {failure}.error %}}", cause=f"{{% {failure}.cause %}}"
+        )
+        return (
+            sfn.Choice.jsonata(self, "Could it call the service?")
+            .when(sfn.Condition.jsonata(f"{{% $exists({failure}) %}}"), failed)
+            .otherwise(sfn.Succeed(self, "Tick done"))
+        )
 
     def _path(self) -> sfn.IChainable:
         """The path of a tick."""
-        done = sfn.Succeed(self, "Tick done")
+        done = self._could_it_work()
         return self._collect_exports().next(self._anything_to_store(start=self._start_run(done), done=done))

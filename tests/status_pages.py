@@ -143,7 +143,14 @@ def hostile_agents(count: int = 500) -> list[dict[str, Any]]:
         for number, item in enumerate(agents(count))
     ]
     blocked = {"blockedBy": HOSTILE[0] * 20, "blockedSince": utc_text(NOW), "blockedUntil": utc_text(NOW)}
-    return [*made, {"agentId": "account: agents", **blocked}, {"agentId": "account: summary", **blocked}]
+    failure = {"operation": HOSTILE[0], "error": HOSTILE[1], "message": HOSTILE[2] * 20, "refused": True}
+    ticked = {"at": utc_text(NOW), "failure": {**failure, "since": utc_text(NOW)}}
+    return [
+        *made,
+        {"agentId": "account: tick", **ticked},
+        {"agentId": "account: agents", **blocked},
+        {"agentId": "account: summary", **blocked},
+    ]
 
 
 def page_of(

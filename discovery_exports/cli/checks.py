@@ -4,21 +4,20 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from discovery_exports import __version__
 from discovery_exports.cli.context import Context
+from discovery_exports.cli.coverage import read_coverage
 from discovery_exports.cli.failures import DENIED_CODES, Failure, failure_of, one_line
 
 FUNCTIONS = ("PlanRun", "CheckExports", "StoreExport", "ReportRun")
 NEEDED_OUTPUTS = ("StateMachineArn", "BucketName", "TableName")
 """Of every command; docs/cli.md lists them for a stack of one's own."""
 ALARMS_PER_CALL = 100
-COLLECTOR_LATE = timedelta(hours=1)
-"""It runs every 15 minutes."""
 
 
 class Result(StrEnum):
@@ -186,6 +185,9 @@ def _schedules(stack: Stack) -> Iterator[Said]:
 
 
 def _collecting(stack: Stack) -> Iterator[Said]:
+    """Its last execution, and the call that failed in it: a call that fails once fails no execution."""
+    from exports.collecting.account_state import LASTING
+
     collector = stack.context.outputs.get("CollectorStateMachineArn")
     if not collector:
         yield Result.OK, "the setting collect is off: the stack starts no exports"
@@ -193,14 +195,20 @@ def _collecting(stack: Stack) -> Iterator[Said]:
     found = stack.context.steps.list_executions(stateMachineArn=collector, maxResults=2)["executions"]
     last = next((each for each in found if each["status"] != "RUNNING"), None)
     advice = "See docs/runbook.md#the-collector-fails"
+    began = f"{last['startDate'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else ""
     if last is None:
         yield Result.WARN, "the collector has not run yet", "Wait for 15 minutes, or check its schedules"
     elif last["status"] != "SUCCEEDED":
-        yield Result.FAIL, f"the last execution of the collector ended as {last['status']}", advice
-    elif stack.context.now() - last["startDate"] > COLLECTOR_LATE:
-        yield Result.WARN, f"the last execution of the collector began at {last['startDate']:%Y-%m-%d %H:%M}", advice
+        yield Result.FAIL, f"the execution of the collector at {began} ended as {last['status']}", advice
+    elif stack.context.now() - last["startDate"] > LASTING:
+        yield Result.FAIL, f"the last execution of the collector began at {began}", advice
     else:
-        yield Result.OK, f"the collector ran at {last['startDate']:%Y-%m-%d %H:%M}"
+        yield Result.OK, f"the collector ran at {began}"
+    covered = read_coverage(stack.context)
+    if failure := covered.last_tick.failure:
+        lasting = failure.is_lasting(covered.now)
+        result, advice = (Result.FAIL, advice) if lasting else (Result.WARN, "The next tick tries again")
+        yield result, one_line(failure.sentence()).rstrip("."), advice
 
 
 def _trail(stack: Stack) -> Iterator[Said]:

@@ -55,10 +55,16 @@ def show_coverage(
 ) -> ExitCode:
     """Show what share of each agent's history is stored, what is missing, and when to expect it. Times are in UTC.
 
-    The estimate continues the rate of the last days, and new data of the agents counts. It is no promise. Exit code: 1
-    if an agent or a range is given up, 3 if something is missing, otherwise 0.
+    The estimate continues the rate of the last days, and new data of the agents counts. It is no promise. Exit code:
+    254 if a call of the collector is refused or keeps failing, 1 if an agent or a range is given up, 3 if something is
+    missing or the collector did not work lately, otherwise 0.
     """
     found = read_coverage(context)
+    for sentence in found.collector:
+        if context.output.is_table:
+            context.output.line(sentence)
+        elif not found.is_current:
+            context.say(sentence)
     if gaps:
         context.output.rows(_gaps(found), GAP_MEMBERS, GAP_COLUMNS)
         if not found.gaps:
@@ -69,9 +75,16 @@ def show_coverage(
         context.output.json({"stack": context.stack, **found.to_json()})
     else:
         context.output.rows((agent.to_json() for agent in found.agents), MEMBERS)
+    return _exit_code(found)
+
+
+def _exit_code(found: "Coverage") -> ExitCode:
+    failure = found.last_tick.failure
+    if failure and failure.is_lasting(found.now):
+        return ExitCode.REFUSED
     if found.gaps or found.stopped:
         return ExitCode.NOT_STORED
-    return ExitCode.PENDING if found.uncovered else ExitCode.DONE
+    return ExitCode.PENDING if found.uncovered or not found.is_current else ExitCode.DONE
 
 
 def read_coverage(context: Context) -> "Coverage":
@@ -108,18 +121,9 @@ def _show_tables(context: Context, found: "Coverage") -> None:
         context.output.table(rows, COLUMNS)
         context.output.line(LEGEND)
         context.output.line()
-    share = "nothing is wanted yet" if found.share is None else f"{percent(found.share)} is stored"
-    unknown = sum(agent.wanted is None for agent in found.agents if agent.counts)
-    context.output.line(
-        f"{len(found.agents):,} agents of the stack {context.stack}: {share}, {short_duration(found.uncovered)} "
-        f"of data is missing, {found.gaps:,} gaps, {found.stopped:,} agents given up"
-        + (f", {unknown:,} with an unknown start" if unknown else "")
-    )
-    if not found.agents:
-        context.say(
-            "The collector runs every 15 minutes, and has listed no agents yet, or the setting collect has none. "
-            "To check the collector: discovery-exports doctor"
-        )
+        context.output.line(_summary(context.stack, found))
+    elif found.is_current:
+        context.output.line("The collector has found no agents, or the setting collect has none.")
     for blocked in found.blocked:
         until = short_time(blocked.blocked_until.isoformat()) if blocked.blocked_until else "the next tick"
         context.output.line(
@@ -131,6 +135,16 @@ def _show_tables(context: Context, found: "Coverage") -> None:
         context.output.line(
             "There is no estimate: less is stored than is added, or collecting began less than a day ago."
         )
+
+
+def _summary(stack: str, found: "Coverage") -> str:
+    share = "nothing is wanted yet" if found.share is None else f"{percent(found.share)} is stored"
+    unknown = sum(agent.wanted is None for agent in found.agents if agent.counts)
+    return (
+        f"{len(found.agents):,} agents of the stack {stack}: {share}, {short_duration(found.uncovered)} "
+        f"of data is missing, {found.gaps:,} gaps, {found.stopped:,} agents given up"
+        + (f", {unknown:,} with an unknown start" if unknown else "")
+    )
 
 
 def _why(agent: "AgentCoverage") -> str:

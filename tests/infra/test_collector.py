@@ -174,14 +174,29 @@ def test_a_tick_starts_exports_and_a_run_that_stores_them(collecting: Template) 
 
     assert collect["Arguments"]["FunctionName"] == "<Functions/CollectExports.Arn>"
     assert collect["Next"] == "Anything to store?"
-    assert (choice["Choices"][0]["Next"], choice["Default"]) == ("Start run", "Tick done")
+    assert (choice["Choices"][0]["Next"], choice["Default"]) == ("Start run", "Could it call the service?")
     assert run["Resource"].endswith(":states:startExecution"), "does not wait for the run"
     assert run["Arguments"] == {
         "StateMachineArn": "<Workflow/StateMachine>",
         "Name": "{% 'collect-' & $hash($states.context.Execution.Name, 'SHA-256') %}",
         "Input": {"exportIds": "{% $states.input.exportIds %}", "onFailure": "report"},
     }
-    assert len(states) == 4, "three of them in most ticks"
+    assert len(states) == 6, "four of them in most ticks"
+
+
+def test_a_tick_with_a_failure_fails_also_after_it_has_started_a_run(collecting: Template) -> None:
+    states = definition(collecting)["States"]
+    run, choice = states["Start run"], states["Could it call the service?"]
+
+    assert run["Next"] == "Could it call the service?"
+    assert run["Output"] == run["Catch"][0]["Output"] == "{% $states.input %}"
+    assert [each["Next"] for each in choice["Choices"]] == ["Call failed"]
+    assert states[choice["Default"]] == {"Type": "Succeed"}
+    assert states["Call failed"] == {
+        "Type": "Fail",
+        "Error": "{% $states.input.failure.error %}",
+        "Cause": "{% $states.input.failure.cause %}",
+    }
 
 
 def test_a_start_that_is_repeated_is_one_run(collecting: Template) -> None:
@@ -190,7 +205,7 @@ def test_a_start_that_is_repeated_is_one_run(collecting: Template) -> None:
     taken, others = run["Retry"]
     assert taken == {"ErrorEquals": run["Catch"][0]["ErrorEquals"], "MaxAttempts": 0}
     assert others["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]
-    assert run["Catch"][0]["Next"] == run["Next"] == "Tick done"
+    assert run["Catch"][0]["Next"] == run["Next"]
 
 
 def test_a_tick_that_keeps_failing_fails_and_is_not_caught(collecting: Template) -> None:

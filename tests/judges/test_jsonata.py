@@ -62,6 +62,8 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "Collector/StateMachine": {
         "$states.input": "every state has an input",
         "$states.input.exportIds": "Collect exports always gives it",
+        "$states.input.failure.cause": "the choice has looked for the failure, which always has both",
+        "$states.input.failure.error": "the choice has looked for the failure, which always has both",
         "$states.result.Payload": "an invocation always has it",
     },
     "caller.asl.json": {
@@ -181,6 +183,10 @@ COMPUTED: Mapping[str, Mapping[str, Cases]] = {
     "Collector/StateMachine": {
         "$count($states.input.exportIds) > 0": [
             (states(input={"exportIds": ids}), bool(ids)) for ids in ([], ["export-1"], ["export-1", "export-2"])
+        ],
+        "$exists($states.input.failure)": [
+            (states(input={"exportIds": []}), False),
+            (states(input={"exportIds": [], "failure": {"error": "e", "cause": "c"}}), True),
         ],
         RUN_NAME.removeprefix("{%").removesuffix("%}").strip(): [
             (states(context={"Execution": {"Name": name}}), f"collect-{hash_of(name)}") for name, _ in EXPORT_IDS

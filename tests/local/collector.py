@@ -44,6 +44,11 @@ class CollectingStack(Stack):
         status: str = until(lambda: self._status(arn), what=f"the end of {arn}")
         return status
 
+    def last_execution(self) -> Mapping[str, Any]:
+        """The execution of the collector that was started last, with its ``error`` and ``cause`` if it failed."""
+        (last,) = self.steps.list_executions(stateMachineArn=self.collector, maxResults=1)["executions"]
+        return self.steps.describe_execution(executionArn=last["executionArn"])
+
     def _status(self, arn: str) -> str | None:
         status = self.steps.describe_execution(executionArn=arn)["status"]
         return None if status == "RUNNING" else status

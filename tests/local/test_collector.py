@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local.double.service import CONFIGURED_ERROR
 from local.stack.aws import LocalAws
 from local.stack.servers import ROOT
 from tests.local.athena import Athena
@@ -128,6 +129,25 @@ def test_an_operator_with_the_policy_of_the_examples_may_start_plan_and_see_what
     calls = {name for name, count in service.double.counts()["calls"].items() if count > before.get(name, 0)}
     policy = (ROOT / "examples" / "operator.policy.json").read_text("utf-8")
     assert {f"discovery:{call}" for call in calls} == set(re.findall(r"discovery:\w+", policy))
+
+
+def test_fault_53_a_collector_that_the_service_refuses_fails_and_says_why_until_a_tick_may_call_it_again(
+    collecting: CollectingStack, service: Service
+) -> None:
+    with service.with_settings(refuse_with="AuthorizationErrorException"):
+        assert collecting.tick() == "FAILED"
+    failed = collecting.last_execution()
+    shown = collecting.command("coverage", "-o", "table")
+    doctor = collecting.command("doctor", "-o", "table")
+
+    assert failed["error"] == "AuthorizationErrorException"
+    said = f"the collector cannot list the agents. DescribeAgents failed with {failed['error']}: {CONFIGURED_ERROR}"
+    assert said in failed["cause"]
+    assert said in shown.stdout.splitlines()[0]
+    assert shown.returncode == 254
+    assert re.search(f"FAIL +collecting +Since .*{re.escape(said)}", doctor.stdout)
+    assert collecting.tick() == "SUCCEEDED"
+    assert collecting.coverage().last_tick.failure is None
 
 
 def test_the_commands_of_the_runbook_show_the_state_of_the_collector(

@@ -8,6 +8,7 @@ from botocore.parsers import ResponseParserError
 
 from exports.aws.error_codes import Meaning, meaning, safe_code
 from exports.errors import NonRetryableError, ServiceError
+from exports.redaction import redact_message
 
 
 def error_code(error: ClientError) -> str:
@@ -38,6 +39,16 @@ def aws_call() -> Iterator[None]:
         raise client_error(error) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise ServiceError(type(error).__name__) from None
+
+
+def aws_message(error: ServiceError) -> str:
+    """What AWS or botocore said of an error of :func:`aws_call`, redacted. Empty if neither did."""
+    match error.__context__:
+        case ClientError() as cause:
+            return redact_message(str(cause.response.get("Error", {}).get("Message", "")))
+        case BotoCoreError() as cause:
+            return redact_message(str(cause))
+    return ""
 
 
 def _status(error: ClientError) -> int | None:

@@ -11,6 +11,7 @@ from exports.model import utc_text
 
 LOCK = "account: lock"
 """An agent id has no space."""
+LAST_TICK = "account: tick"
 STARTS = "account: starts"
 PROGRESS = "account: progress"
 ITEMS: Mapping[Kind, str] = {
@@ -27,6 +28,14 @@ LONGEST_BLOCK = timedelta(hours=24)
 DAY = timedelta(hours=24)
 SNAPSHOTS = 8
 """One a day: the rate of the last week."""
+LASTING = timedelta(hours=1)
+"""It ticks every 15 minutes: what goes wrong for so long does not pass by itself."""
+PURPOSES: Mapping[str, str] = {
+    "DescribeAgents": "list the agents",
+    "ListConfigurations": "list the servers",
+    "DescribeExportTasks": "look for exports",
+    "StartExportTask": "start exports",
+}
 
 
 def is_agent(item: Mapping[str, Any]) -> bool:
@@ -183,6 +192,77 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFailure:
+    """A call of the service that failed in the last tick, and in each tick since ``since``.
+
+    ``text`` is the message of AWS, redacted. ``refused``: a repeated call fails as well, until something is corrected.
+    """
+
+    operation: str
+    code: str
+    text: str
+    since: datetime
+    refused: bool
+
+    def is_lasting(self, now: datetime) -> bool:
+        """Whether it is no passing fault, as throttling is."""
+        return self.refused or now - self.since >= LASTING
+
+    def sentence(self) -> str:
+        purpose = PURPOSES.get(self.operation, "call the service")
+        return (
+            f"Since {self.since:%Y-%m-%d %H:%M} UTC, the collector cannot {purpose}. {self.operation} failed with "
+            f"{self.code}{': ' if self.text else ''}{self.text.rstrip('.')}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "operation": self.operation,
+            "error": self.code,
+            "message": self.text,
+            "since": utc_text(self.since),
+            "refused": self.refused,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "CallFailure":
+        since = datetime.fromisoformat(document["since"])
+        return cls(document["operation"], document["error"], document["message"], since, document["refused"])
+
+
+@dataclass(frozen=True, slots=True)
+class LastTick:
+    """The time of the last tick that did its work, and the call that failed in it. ``at`` is None before the first."""
+
+    at: datetime | None = None
+    failure: CallFailure | None = None
+    version: int = 0
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether there should have been another one since."""
+        return self.at is not None and now - self.at > LASTING
+
+    def followed_by(self, failure: CallFailure | None, at: datetime) -> "LastTick":
+        """The tick after this one. A failure of the same call has lasted since its first tick."""
+        if failure and self.failure and self.failure.operation == failure.operation:
+            failure = replace(failure, since=self.failure.since)
+        return replace(self, at=at, failure=failure)
+
+    def to_json(self) -> dict[str, Any]:
+        failure = {"failure": self.failure.to_json()} if self.failure else {}
+        return {"agentId": LAST_TICK, "at": _text(self.at), **failure}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any] | None) -> "LastTick":
+        item = item or {}
+        return cls(
+            at=_time(item.get("at")),
+            failure=CallFailure.from_json(item["failure"]) if item.get("failure") else None,
+            version=item.get("version", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """All items of the account except the lock."""
 
@@ -190,6 +270,7 @@ class AccountState:
     due: Mapping[Kind, datetime]
     starts: Starts
     progress: Progress
+    last_tick: LastTick
 
     @classmethod
     def from_items(cls, items: Sequence[Mapping[str, Any]]) -> "AccountState":
@@ -201,6 +282,7 @@ class AccountState:
             },
             starts=Starts.from_json(by_id.get(STARTS)),
             progress=Progress.from_json(by_id.get(PROGRESS)),
+            last_tick=LastTick.from_json(by_id.get(LAST_TICK)),
         )
 
 

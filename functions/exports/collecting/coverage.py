@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from exports.collecting.account_state import AccountState, KindState, Progress, is_agent
+from exports.collecting.account_state import AccountState, KindState, LastTick, Progress, is_agent
 from exports.collecting.agent_state import AgentState
 from exports.collecting.ranges import TimeRange, subtract, total
 from exports.collecting.setting import Kind
 from exports.model import utc_text
 
+HELP = "What to do: docs/runbook.md#the-collector-fails"
 MIN_OBSERVED = timedelta(days=1)
 """An estimate needs at least this much time between two snapshots."""
 
@@ -103,6 +104,30 @@ class Coverage:
     expected_at: datetime | None
     blocked: Sequence[KindState]
     last_progress_at: datetime | None
+    last_tick: LastTick
+    """What is stored since then counts as in progress."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the collector works, so that what is shown is at most an hour old."""
+        tick = self.last_tick
+        return tick.at is not None and not tick.failure and not tick.is_late(self.now)
+
+    @property
+    def collector(self) -> Sequence[str]:
+        """Sentences about the collector, to be read before the figures: what failed in its last tick, and its time."""
+        tick, failure = self.last_tick, self.last_tick.failure
+        if tick.at is None:
+            return ["The collector has not run yet. It runs every 15 minutes."]
+        ran = f"The collector last ran at {tick.at:%Y-%m-%d %H:%M} UTC"
+        ran += (
+            f", though it should run every 15 minutes. {HELP}"
+            if tick.is_late(self.now)
+            else ". What was stored since then still counts as in progress."
+        )
+        if failure is None:
+            return [ran]
+        return [f"{failure.sentence()} {HELP if failure.is_lasting(self.now) else 'The next tick tries again.'}", ran]
 
     @property
     def share(self) -> float | None:
@@ -120,6 +145,8 @@ class Coverage:
     def to_json(self) -> dict[str, Any]:
         return {
             "asOf": utc_text(self.now),
+            "lastTickAt": utc_text(self.last_tick.at) if self.last_tick.at else None,
+            "failure": self.last_tick.failure.to_json() if self.last_tick.failure else None,
             "share": rounded(self.share),
             "wantedSeconds": int(self.wanted.total_seconds()),
             "coveredSeconds": int(self.covered.total_seconds()),
@@ -163,6 +190,7 @@ def coverage_of(states: Iterable[AgentState], account: AccountState, now: dateti
         expected_at=expected_at(account.progress, uncovered, now),
         blocked=[each for each in account.kinds.values() if each.blocked_since],
         last_progress_at=account.progress.last_progress_at,
+        last_tick=account.last_tick,
     )
 
 

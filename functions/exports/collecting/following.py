@@ -87,7 +87,7 @@ class RequestedExports:
         except ServiceError as error:
             if canonical(error.code) not in INVALID_REQUEST:
                 self.states.save(replace(state, asked=None))
-                self.invocation.note(error, "existing export not described, will retry")
+                self.invocation.note(error, "DescribeExportTasks", "existing export not described, will retry")
                 return
             export = None
         adopted = replace(asked, export_id=export_id)
@@ -117,7 +117,7 @@ class RequestedExports:
         except ServiceError as error:
             if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
                 return self.states.save(replace(state, asked=None, stopped=Stopped(error.code, now)))
-            self.invocation.note(error, "requested export not looked for, will retry")
+            self.invocation.note(error, "DescribeExportTasks", "requested export not looked for, will retry")
             return state
         matching = [
             each

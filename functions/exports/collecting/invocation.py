@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from exports.aws.client_errors import aws_message
+from exports.collecting.account_state import CallFailure
 from exports.errors import NonRetryableError, ServiceError
 
 Log = Callable[..., None]
@@ -14,17 +16,23 @@ Log = Callable[..., None]
 class Invocation:
     """``now`` is the time of the tick, ``has_time`` whether there is time left for more calls.
 
-    A call of the service that fails is left to the next tick, and ends no other work of this one. ``error`` is a
-    permission that is missing, or a setting that is wrong: no export is started after it.
+    A call of the service that fails is left to the next tick, and ends no other work of this one. ``failure`` is the
+    last one, or the first one that was refused: a permission is missing, or a setting is wrong.
     """
 
     now: datetime
     has_time: Callable[[], bool]
     log: Log
-    error: NonRetryableError | None = None
+    failure: CallFailure | None = None
 
-    def note(self, error: ServiceError, message: str) -> None:
-        """Log the failure of a call, and keep it if no retry can mend it."""
+    @property
+    def is_refused(self) -> bool:
+        """Whether a call was refused: no export is started after it."""
+        return self.failure is not None and self.failure.refused
+
+    def note(self, error: ServiceError, operation: str, message: str) -> None:
+        """Log and keep the failure of a call."""
         self.log(message, error=error.code)
-        if isinstance(error, NonRetryableError):
-            self.error = error
+        if not self.is_refused:
+            refused = isinstance(error, NonRetryableError)
+            self.failure = CallFailure(operation, error.code, aws_message(error), self.now, refused)

@@ -25,7 +25,7 @@ class AgentRefresh:
         try:
             agents, complete = self.service.agents(self.invocation.has_time)
         except ServiceError as error:
-            self.invocation.note(error, "agents not listed, will retry")
+            self.invocation.note(error, "DescribeAgents", "agents not listed, will retry")
             return
         states, now = self.states, self.invocation.now
         for agent in agents:
@@ -48,7 +48,7 @@ class AgentRefresh:
         try:
             ids, complete = self.service.server_agent_ids(self.invocation.has_time)
         except ServiceError as error:
-            self.invocation.note(error, "servers not listed, will retry")
+            self.invocation.note(error, "ListConfigurations", "servers not listed, will retry")
             return ()
         if complete:
             self.states.save(replace(state, servers_at=now))

@@ -77,7 +77,7 @@ class Starter:
     def _may_start(self, kind: Kind) -> bool:
         account, limit, now = self.states.account, self.setting.max_starts_per_day, self.invocation.now
         return (
-            self.invocation.error is None
+            not self.invocation.is_refused
             and self.refused < MAX_REFUSED
             and kind not in self._ended_kinds
             and not account.kinds[kind].is_blocked(now)
@@ -111,7 +111,7 @@ class Starter:
             self._ended_kinds.add(request.kind)
         except NonRetryableError as error:
             self._take_back(state)
-            self.invocation.note(error, "export not started, will retry")
+            self.invocation.note(error, "StartExportTask", "export not started, will retry")
         except SlotsTaken:
             self._take_back(state)
             self._ended_kinds.add(request.kind)

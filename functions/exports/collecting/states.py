@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from exports.collecting.account_state import AccountState, KindState, Progress, Starts, is_agent
+from exports.collecting.account_state import AccountState, KindState, LastTick, Progress, Starts, is_agent
 from exports.collecting.agent_state import AgentState
 from exports.collecting.choosing import is_selected
 from exports.collecting.coverage import read_agent
@@ -16,7 +16,7 @@ from exports.collecting.table import Table
 REFRESH = timedelta(hours=6)
 """How old the last ping of an agent in the table may be, and the list of servers."""
 
-State = TypeVar("State", bound=AgentState | KindState | Starts | Progress)
+State = TypeVar("State", bound=AgentState | KindState | Starts | Progress | LastTick)
 
 
 @dataclass(slots=True)
@@ -75,6 +75,8 @@ class States:
                 self.account = replace(self.account, starts=saved)
             case Progress():
                 self.account = replace(self.account, progress=saved)
+            case LastTick():
+                self.account = replace(self.account, last_tick=saved)
         return saved
 
     def update(self, state: AgentState) -> None:

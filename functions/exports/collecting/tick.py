@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exports.collecting.account_state import CallFailure
 from exports.collecting.agent_state import AgentState
 from exports.collecting.agents import StartingService
 from exports.collecting.coverage import Coverage, coverage_of, expected_at
@@ -20,7 +21,7 @@ from exports.collecting.setting import CollectSetting, Kind
 from exports.collecting.starting import Starter
 from exports.collecting.states import States
 from exports.collecting.table import Table
-from exports.errors import NonRetryableError, ServiceError
+from exports.errors import ServiceError
 from exports.runs import Service
 
 GAP_EVENT = "Coverage Gap"
@@ -32,8 +33,8 @@ class Result:
     """What a tick has done and found.
 
     ``export_ids`` are exports for which a run is to be started. ``blocked`` are the kinds that the service permits no
-    start of at present. ``observed_since`` is the time of the first tick, or of one a week ago. ``error`` is a
-    permission that is missing, or a setting that is wrong.
+    start of at present. ``observed_since`` is the time of the first tick, or of one a week ago. ``failure`` is a call
+    of the service that failed.
     """
 
     coverage: Coverage
@@ -42,7 +43,7 @@ class Result:
     refused: int
     blocked: Sequence[Kind]
     observed_since: datetime | None
-    error: NonRetryableError | None
+    failure: CallFailure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Tick:
         starter.start_all()
         states.save_updated(invocation.has_time)
         self._announce(states)
+        tick = states.save(states.account.last_tick.followed_by(invocation.failure, invocation.now))
         account = states.account  # before this tick is measured
         return Result(
             coverage=self._measure(states, gained=requested.gained),
@@ -83,7 +85,7 @@ class Tick:
             refused=starter.refused,
             blocked=[kind for kind, state in account.kinds.items() if state.is_blocked(invocation.now)],
             observed_since=account.progress.observed_since,
-            error=invocation.error,
+            failure=tick.failure,
         )
 
     def _announce(self, states: States) -> None:

@@ -31,7 +31,13 @@ def coverage_section(coverage: Coverage) -> Section:
         ("Gaps", f"{coverage.gaps:,}", "bad" if coverage.gaps else "plain"),
         ("Agents given up", f"{coverage.stopped:,}", "bad" if coverage.stopped else "plain"),
     ]
-    return Section("coverage", "Coverage", [figures(values), *_remarks(coverage), *_agents(coverage)])
+    return Section(
+        "coverage", "Coverage", [*_collector(coverage), figures(values), *_remarks(coverage), *_agents(coverage)]
+    )
+
+
+def _collector(coverage: Coverage) -> list[Markup]:
+    return [paragraph(redact_message(each)) for each in coverage.collector]
 
 
 def percent(share: float | None) -> str:

@@ -32,6 +32,16 @@ PING = NOW - timedelta(days=2)
 """Of agents that have stopped, so that all their data may be exported."""
 
 
+FAILURE = {
+    "operation": "DescribeAgents",
+    "error": "AccessDeniedException",
+    "message": "no \x1b[31m permission.",
+    "since": utc_text(NOW - timedelta(minutes=40)),
+    "refused": True,
+}
+TICK_TIME = NOW - timedelta(minutes=10)
+
+
 def days(first: float, last: float) -> list[str]:
     """The times this many days before the last ping."""
     return [utc_text(PING - first * DAY), utc_text(PING - last * DAY)]
@@ -39,10 +49,16 @@ def days(first: float, last: float) -> list[str]:
 
 @pytest.fixture
 def collecting(stack: FakeStack) -> FakeStack:
-    """A stack that collects."""
+    """A stack that collects, and did ten minutes ago."""
     create_table(stack.dynamodb, TABLE, "agentId")
     stack.cloudformation.outputs["CollectingTableName"] = TABLE
+    ticked(stack)
     return stack
+
+
+def ticked(stack: FakeStack, at: datetime = TICK_TIME, **attributes: Any) -> None:
+    """The last tick of the collector, in place of any other."""
+    put(stack, agentId="account: tick", version=1, at=utc_text(at), **attributes)
 
 
 def put(stack: FakeStack, **item: Any) -> None:
@@ -130,11 +146,77 @@ def test_coverage_in_the_forms_that_programs_read(collecting: FakeStack) -> None
     assert gaps == [{"agentId": "o-gap", "hostName": "host-of-o-gap", **{k: gap[k] for k in ("from", "to", "reason")}}]
 
 
+def test_coverage_says_of_when_it_is(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+
+    shown, document = run("coverage", "-o", "table"), run("coverage", "-o", "json").json
+
+    assert shown.out.startswith("The collector last ran at 2026-11-23 11:50 UTC. What was stored since then still")
+    assert (document["lastTickAt"], document["failure"]) == (utc_text(TICK_TIME), None)
+
+
 def test_coverage_without_agents_says_why(collecting: FakeStack) -> None:
     shown = run("coverage", "-o", "table")
 
-    assert "The collector runs every 15 minutes, and has listed no agents yet" in shown.err
+    assert "The collector has found no agents, or the setting collect has none." in shown.out
     assert shown.code == 0
+
+
+def test_coverage_before_the_first_tick_says_so_and_is_pending(collecting: FakeStack) -> None:
+    collecting.dynamodb.delete_item(TableName=TABLE, Key={"agentId": {"S": "account: tick"}})
+
+    shown = run("coverage", "-o", "table")
+
+    assert shown.out == "The collector has not run yet. It runs every 15 minutes.\n"
+    assert shown.code == 3
+
+
+def test_fault_53_coverage_says_first_that_the_collector_may_not_list_the_agents(collecting: FakeStack) -> None:
+    ticked(collecting, failure=FAILURE)
+
+    empty = run("coverage", "-o", "table")
+    has_agent(collecting, "o-half", covered=[days(5, 0)], stopped={"reason": "REFUSED", "at": utc_text(NOW)})
+    shown, document, lines = (run("coverage", "-o", form) for form in ("table", "json", "csv"))
+
+    said = (
+        "Since 2026-11-23 11:20 UTC, the collector cannot list the agents. DescribeAgents failed with "
+        "AccessDeniedException: no \\x1b[31m permission. What to do: docs/runbook.md#the-collector-fails\n"
+        "The collector last ran at 2026-11-23 11:50 UTC. What was stored since then still counts as in progress.\n"
+    )
+    assert empty.out == said, "and not that there are 0 agents"
+    assert shown.out.startswith(said)
+    assert "1 agents of the stack DiscoveryExports: 50.0 % is stored" in shown.out
+    assert document.json["failure"] == FAILURE
+    assert document.err == lines.err == said
+    assert {each.code for each in (empty, shown, document, lines)} == {254}
+
+
+def test_a_call_that_failed_once_is_shown_and_tried_again(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+    ticked(collecting, failure={**FAILURE, "error": "ThrottlingException", "message": "", "refused": False})
+
+    shown = run("coverage", "-o", "table")
+
+    assert "DescribeAgents failed with ThrottlingException. The next tick tries again." in shown.out
+    assert shown.code == 3
+
+
+def test_a_call_that_has_failed_for_an_hour_is_as_a_refused_one(collecting: FakeStack) -> None:
+    failure = {**FAILURE, "error": "ThrottlingException", "refused": False, "since": utc_text(NOW - 2 * DAY)}
+    ticked(collecting, failure=failure)
+
+    assert run("coverage").code == 254
+
+
+def test_coverage_says_that_the_collector_has_stopped(collecting: FakeStack) -> None:
+    has_agent(collecting, "o-all", covered=[days(10, 0)])
+    ticked(collecting, NOW - timedelta(minutes=70))
+
+    shown, document = run("coverage", "-o", "table"), run("coverage", "-o", "json")
+
+    assert "The collector last ran at 2026-11-23 10:50 UTC, though it should run every 15 minutes." in shown.out
+    assert "though it should run" in document.err
+    assert shown.code == document.code == 3
 
 
 def test_coverage_of_a_stack_that_starts_no_exports_says_so(stack: FakeStack) -> None:

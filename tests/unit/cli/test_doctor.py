@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from discovery_exports import __version__
+from tests.unit.builders import create_table
 from tests.unit.cli.stack import BUCKET, SESSION, FakeStack, client_error, run
+from tests.unit.cli.test_collecting import FAILURE, ticked
+from tests.unit.cli.test_collecting import TABLE as COLLECTING
 
 RESOURCES = {
     "ExportsFunctionsPlanRun0000AAAA": "AWS::Lambda::Function",
@@ -104,6 +107,13 @@ class Deployed:
         rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}}
         stack.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
+    def collects(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, status: str, started_at: datetime) -> None:
+        """With the last execution of the collector."""
+        self.outputs |= {"CollectorStateMachineArn": "arn", "CollectingTableName": COLLECTING}
+        create_table(stack.dynamodb, COLLECTING, "agentId")
+        executions = [{"status": status, "startDate": started_at}]
+        monkeypatch.setattr(stack.steps, "list_executions", lambda **_: {"executions": executions}, raising=False)
+
     def set(self, service: str, operation: str, answer: Any) -> None:
         self.answers[service][operation] = answer
 
@@ -131,16 +141,31 @@ def test_a_stack_in_which_nothing_is_wrong(deployed: Deployed) -> None:
 
 @pytest.mark.parametrize(
     ("status", "minutes", "result"),
-    [("SUCCEEDED", 20, "OK"), ("SUCCEEDED", 70, "WARN"), ("FAILED", 20, "FAIL"), ("RUNNING", 1, "WARN")],
+    [("SUCCEEDED", 20, "OK"), ("SUCCEEDED", 70, "FAIL"), ("FAILED", 20, "FAIL"), ("RUNNING", 1, "WARN")],
 )
 def test_the_collector_ran_lately(
     deployed: Deployed, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, status: str, minutes: int, result: str
 ) -> None:
-    deployed.outputs["CollectorStateMachineArn"] = "arn"
-    executions = [{"status": status, "startDate": stack.now - timedelta(minutes=minutes)}]
-    monkeypatch.setattr(stack.steps, "list_executions", lambda **_: {"executions": executions}, raising=False)
+    deployed.collects(stack, monkeypatch, status, stack.now - timedelta(minutes=minutes))
 
     assert results(run("doctor"))["collecting"] == result
+
+
+@pytest.mark.parametrize(("refused", "result", "code"), [(True, "FAIL", 1), (False, "WARN", 0)])
+def test_fault_53_doctor_names_the_call_of_the_collector_that_fails(
+    deployed: Deployed, stack: FakeStack, monkeypatch: pytest.MonkeyPatch, refused: bool, result: str, code: int
+) -> None:
+    """A call that is not refused fails the execution only after an hour."""
+    moment = stack.now.astimezone(timezone(timedelta(hours=5)))
+    deployed.collects(stack, monkeypatch, "FAILED" if refused else "SUCCEEDED", moment)
+    ticked(stack, failure={**FAILURE, "refused": refused})
+
+    answer = run("doctor")
+
+    execution, call = (row for row in answer.json if row["check"] == "collecting")
+    assert "2026-11-23 12:00 UTC" in execution["found"], "as boto3 has the time in the zone of the computer"
+    assert (call["result"], answer.code) == (result, code)
+    assert call["found"].endswith("DescribeAgents failed with AccessDeniedException: no \\x1b[31m permission")
 
 
 WRONG: dict[str, tuple[str, str, Any, str, str, str]] = {

@@ -1,14 +1,21 @@
-"""What a schedule says to the function is recorded before anything else, whatever the input of the execution is."""
+"""What the function takes from the input of an execution, and what it returns of a tick."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import collect_exports
+from benchmarks.collecting.world import World
 from exports import dependencies
+from exports.collecting.agents import Agent
 from exports.collecting.setting import Kind
+from exports.errors import NonRetryableError, ServiceError
+from tests.unit.collecting.test_tick import raising
+from tests.unit.outcomes.test_metrics import namespace
+
+__all__ = ["namespace"]
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CONTEXT: Any = SimpleNamespace(
@@ -62,3 +69,60 @@ def test_what_is_due_is_recorded_also_while_another_tick_runs(
 
     assert result == {"exportIds": [], "skipped": "LOCKED"}
     assert table.due == due
+
+
+class Account(World):
+    """An account with one agent, of which the handler may take the lock."""
+
+    def lock(self, holder: str, until: datetime, now: datetime) -> bool:
+        return True
+
+    def unlock(self, holder: str) -> None: ...
+
+    def publish_coverage(self, name: str, data: Any, **_: str) -> None: ...
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    account = Account(agents_listed=[Agent("a", registered_at=NOW - timedelta(days=9), last_ping_at=NOW)], now=NOW)
+    settings = SimpleNamespace(discovery_account="1", discovery_region="x", not_found_grace=timedelta(minutes=10))
+    for name in ("table", "agent_service"):
+        monkeypatch.setattr(collect_exports, name, lambda: account)
+    for name in ("service", "catalog", "publisher"):
+        monkeypatch.setattr(dependencies, name, lambda: account)
+    monkeypatch.setattr(dependencies, "settings", lambda: settings)
+    monkeypatch.setattr(dependencies, "utc_now", lambda: account.now)
+    return account
+
+
+def tick(account: Account) -> dict[str, Any]:
+    result = collect_exports.handler({"collect": {"agents": {"ids": "all"}}}, CONTEXT)
+    account.advance()
+    return result
+
+
+def test_fault_53_a_call_that_is_throttled_fails_the_execution_only_after_an_hour(account: Account) -> None:
+    account.before = raising("DescribeAgents", ServiceError("ThrottlingException"))
+
+    failures = [tick(account).get("failure") for _ in range(6)]
+
+    assert failures[:4] == [None] * 4
+    cause = "Since 2026-11-29 12:00 UTC, the collector cannot list the agents. DescribeAgents failed with "
+    assert failures[4:] == [{"error": "ThrottlingException", "cause": f"{cause}ThrottlingException."}] * 2
+    account.before = lambda call: None
+    assert "failure" not in tick(account)
+
+
+def test_fault_53_a_call_that_is_refused_fails_the_execution_at_once_also_if_a_run_is_to_be_started(
+    account: Account,
+) -> None:
+    account.after = raising("UpdateItem", ServiceError("killed before the run is started"))
+    with pytest.raises(ServiceError):
+        tick(account)
+    account.after = lambda call: None
+    account.before = raising("DescribeAgents", NonRetryableError("AuthorizationErrorException"))
+
+    result = tick(account)
+
+    assert result["exportIds"] == ["export-1"]
+    assert result["failure"]["error"] == "AuthorizationErrorException"

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 
+from exports.aws.client_errors import aws_message
 from exports.collecting.agents import (
     Agent,
     AlreadyPresent,
@@ -279,3 +280,31 @@ def test_fault_50_a_start_without_a_usable_id_is_looked_for(stubbed: Any, export
 
     with pytest.raises(OutcomeUnknown):
         service.start(OF_AGENT)
+
+
+def test_what_aws_says_of_a_call_that_failed_is_redacted(stubbed: Any) -> None:
+    service, stubber = stubbed
+    said = "User: arn:aws:iam::1:role/x may not call discovery:DescribeAgents, see https://bucket/?X-Amz-Signature=1"
+    stubber.add_client_error("describe_agents", "AccessDeniedException", said)
+
+    with pytest.raises(NonRetryableError) as raised:
+        service.agents(always)
+
+    shown = "User: arn:aws:iam::1:role/x may not call discovery:DescribeAgents, see <hidden>"
+    assert aws_message(raised.value) == shown
+    assert str(raised.value) == "AccessDeniedException"
+
+
+def test_a_service_that_cannot_be_reached_says_so(stubbed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, _ = stubbed
+
+    def fail(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://discovery")
+
+    monkeypatch.setattr(service._client, "describe_agents", fail)
+
+    with pytest.raises(ServiceError) as raised:
+        service.agents(always)
+
+    assert aws_message(raised.value) == 'Could not connect to the endpoint URL: "<hidden>'
+    assert aws_message(ServiceError("InvalidResponse")) == ""

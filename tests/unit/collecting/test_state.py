@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.collecting.account_state import AccountState, KindState, Progress, Snapshot, Starts
+from exports.collecting.account_state import AccountState, CallFailure, KindState, LastTick, Progress, Snapshot, Starts
 from exports.collecting.agent_state import MAX_WINDOW, AgentState, Asked, Gap, Stopped
 from exports.collecting.choosing import next_range
 from exports.collecting.coverage import coverage, coverage_of, expected_at
@@ -61,10 +61,12 @@ def test_the_items_of_the_account_are_read_as_they_were_written() -> None:
     kind = kind.with_block("Not now.", NOW)
     starts, progress = Starts((NOW,)), Progress((Snapshot(NOW, DAY),), NOW)
 
-    read = AccountState.from_items([kind.to_json(), starts.to_json(), progress.to_json()])
+    last_tick = LastTick(NOW, CallFailure("DescribeAgents", "ThrottlingException", "Rate exceeded", NOW, refused=False))
+
+    read = AccountState.from_items([kind.to_json(), starts.to_json(), progress.to_json(), last_tick.to_json()])
 
     assert read.kinds[Kind.SUMMARY] == kind
-    assert (read.starts, read.progress) == (starts, progress)
+    assert (read.starts, read.progress, read.last_tick) == (starts, progress, last_tick)
 
 
 @given(

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.collecting.world import GRACE, START, TICK, World
+from exports.collecting.account_state import LastTick
 from exports.collecting.agent_state import AgentState
-from exports.collecting.agents import Agent, Request, SlotsTaken
+from exports.collecting.agents import Agent, OutcomeUnknown, Request, SlotsTaken
 from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
@@ -59,6 +60,10 @@ def run(simulated: World, setting: CollectSetting = ALL, *, ticks: int = 200) ->
         ):
             return
         simulated.advance()
+
+
+def last_tick(simulated: World) -> LastTick:
+    return found(simulated).last_tick
 
 
 def ranges(simulated: World, agent_id: str = "a") -> list[tuple[datetime | None, datetime | None]]:
@@ -604,6 +609,56 @@ def test_a_call_that_fails_for_a_time_ends_no_other_work(call: str) -> None:
     assert state(simulated).covered
 
 
+def test_a_call_that_fails_is_recorded_with_the_time_of_the_first_tick_until_a_tick_has_no_failure() -> None:
+    simulated = world()
+    first = simulated.now
+    simulated.before = raising("DescribeAgents", ServiceError("ThrottlingException"))
+    simulated.tick(ALL)
+    simulated.advance()
+    simulated.tick(ALL)
+
+    failed = last_tick(simulated)
+    simulated.before = lambda call: None
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert failed.failure
+    assert (failed.failure.operation, failed.failure.code) == ("DescribeAgents", "ThrottlingException")
+    assert (failed.failure.since, failed.at) == (first, first + TICK)
+    assert last_tick(simulated) == LastTick(at=first + 2 * TICK, version=3)
+
+
+def test_a_failure_of_another_call_has_lasted_since_its_own_first_tick() -> None:
+    simulated = world()
+    for call in ("DescribeAgents", "ListConfigurations"):
+        simulated.before = raising(call, ServiceError("ThrottlingException"))
+        simulated.tick(ALL)
+        simulated.advance()
+
+    failure = last_tick(simulated).failure
+
+    assert failure
+    assert (failure.operation, failure.since) == ("ListConfigurations", START + TICK)
+
+
+def test_a_refusal_is_recorded_rather_than_a_passing_fault_of_a_later_call() -> None:
+    simulated = world(listed_after=HOUR)
+    simulated.after = raising("StartExportTask", OutcomeUnknown("ReadTimeoutError"))
+    simulated.tick(ALL)
+    simulated.advance()
+
+    def fail(call: str) -> None:
+        raising("DescribeExportTasks", NonRetryableError("AccessDeniedException"))(call)
+        raising("DescribeAgents", ServiceError("ThrottlingException"))(call)
+
+    simulated.before = fail
+    simulated.tick(ALL)
+
+    failure = last_tick(simulated).failure
+    assert failure
+    assert (failure.operation, failure.refused) == ("DescribeExportTasks", True)
+
+
 def test_without_a_permission_nothing_is_started_but_what_is_stored_is_settled() -> None:
     simulated = world(agent("a"), agent("b"), concurrent=1)
     simulated.tick(ALL)
@@ -612,7 +667,8 @@ def test_without_a_permission_nothing_is_started_but_what_is_stored_is_settled()
 
     tick = simulated.tick(ALL)
 
-    assert tick.error
+    assert tick.failure
+    assert tick.failure.refused
     assert state(simulated).covered
     assert not any("asked" in item for item in simulated.items())
 

@@ -49,7 +49,7 @@ def test_agents_are_listed_with_their_share_the_least_covered_first() -> None:
         "coverage",
     )
 
-    assert listed.startswith("History stored 63.3 % Data missing 10 d Gaps 1 Agents given up 1")
+    assert "History stored 63.3 % Data missing 10 d Gaps 1 Agents given up 1" in listed
     assert re.findall(r"o-\w+ host-of-o-\w+ [\d.]+ %", listed) == [
         "o-none host-of-o-none 0.0 %",
         "o-gap host-of-o-gap 90.0 %",
@@ -65,7 +65,7 @@ def test_a_deleted_agent_that_the_service_refuses_is_the_last_one_with_its_reaso
         shown(agent("o-all", stored=10), agent("o-deleted", stored=0, stopped=stopped, listed=False)), "coverage"
     )
 
-    assert listed.startswith("History stored 100.0 % Data missing 0 s Gaps 0 Agents given up 0")
+    assert "History stored 100.0 % Data missing 0 s Gaps 0 Agents given up 0" in listed
     assert listed.index("o-all") < listed.index("o-deleted")
     assert re.search(r"deleted +InvalidParameterException 2026-11-17", listed)
 
@@ -103,13 +103,29 @@ def test_the_totals_are_of_all_agents_and_the_list_is_limited() -> None:
     page = shown(*(agent(f"o-{number:03}", stored=number % 10) for number in range(200)))
 
     listed = section(page, "coverage")
-    assert listed.startswith("History stored 45.0 %")
+    assert "History stored 45.0 %" in listed
     assert f"{MAX_AGENTS} of 200 agents, the least covered first" in listed
     assert len(re.findall(r"host-of-o-\d+", listed)) == MAX_AGENTS
 
 
 def test_before_the_first_tick_no_agent_is_known() -> None:
-    assert "No agent is known yet." in section(shown(), "coverage")
+    listed = section(shown(), "coverage")
+
+    assert listed.startswith("The collector has not run yet. It runs every 15 minutes.")
+    assert "No agent is known yet." in listed
+
+
+def test_fault_53_the_section_says_first_what_the_collector_cannot_do_and_when_it_ran() -> None:
+    failure = {"operation": "DescribeAgents", "error": "AccessDeniedException", "message": "<b>no</b>", "refused": True}
+    ticked = {"at": utc_text(NOW), "failure": {**failure, "since": utc_text(NOW - DAY)}}
+
+    listed = section(shown({"agentId": "account: tick", **ticked}), "coverage")
+
+    assert listed.startswith(
+        "Since 2026-11-28 12:00 UTC, the collector cannot list the agents. DescribeAgents failed with "
+        "AccessDeniedException: <b>no</b>. What to do: docs/runbook.md#the-collector-fails "
+        "The collector last ran at 2026-11-29 12:00 UTC. What was stored since then still counts as in progress. "
+    )
 
 
 def test_a_page_of_10_000_exports_and_10_000_agents_has_less_than_300_kb() -> None:
