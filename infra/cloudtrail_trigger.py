@@ -1,6 +1,7 @@
 """Starts a run for each StartExportTask call, which CloudTrail sends to EventBridge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
@@ -39,7 +40,8 @@ class CloudTrailTrigger(Construct):
 
     A rule cannot name the execution that it starts, so a small state machine starts the run by name. If there is an
     execution of that name, it starts one more run, whose name depends on the CloudTrail event, too. EventBridge
-    receives API calls only if CloudTrail has a trail. ``sources`` is for tests: sources to match besides
+    receives API calls only if CloudTrail has a trail. Calls of ``collector``, the ARN of a role, start no run, because
+    the collector starts runs for its exports itself. ``sources`` is for tests: sources to match besides
     ``aws.discovery``, which only AWS can send.
     """
 
@@ -50,6 +52,7 @@ class CloudTrailTrigger(Construct):
         *,
         state_machine: sfn.StateMachine,
         log_days: int,
+        collector: str | None = None,
         sources: Sequence[str] = (),
         key: kms.IKey | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class CloudTrailTrigger(Construct):
                     "awsRegion": [Aws.REGION],
                     "errorCode": [{"exists": False}],
                     "responseElements": {"exportId": [{"exists": True}]},
+                    **({"userIdentity": other_than(collector)} if collector else {}),
                 },
             ),
             targets=[self._target()],
@@ -142,3 +146,11 @@ class CloudTrailTrigger(Construct):
         conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, "ArnLike": {"aws:SourceArn": source}}
         principal = iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions)
         return make_role(self, id, assumed_by=principal, permissions=permissions)
+
+
+def other_than(role: str) -> Mapping[str, Any]:
+    """The pattern of a ``userIdentity`` that is not this role. Calls of an IAM user have no issuer of their session.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    return {"sessionContext": {"sessionIssuer": {"arn": [{"anything-but": [role]}, {"exists": False}]}}}

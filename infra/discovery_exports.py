@@ -128,11 +128,14 @@ class DiscoveryExports(Construct):
         machine = self.workflow.state_machine
         if not settings.cloud_trail_trigger:
             return None
+        function = self.functions.collect_exports
+        role = function.role if function else None
         return CloudTrailTrigger(
             self,
             "CloudTrail",
             state_machine=machine,
             log_days=settings.log_retention_days,
+            collector=(settings.discovery_role_arn or role.role_arn) if role else None,
             sources=settings.cloud_trail_sources,
             key=key,
         )

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from .rules import integer, text
@@ -112,7 +112,7 @@ class Agents(Model):
 
 
 class Collect(Model):
-    """Exports that the stack starts by itself.
+    """Exports that the stack starts by itself. With none, the collector keeps its table and starts nothing.
 
     ``summary`` is the schedule of exports of the whole account. The agents have no schedule: their history is exported
     as fast as the service permits, at most ``max_starts_per_day`` exports of all kinds in any 24 hours.
@@ -122,12 +122,6 @@ class Collect(Model):
     recommendations: Recommendations | None = None
     agents: Agents | None = None
     max_starts_per_day: Annotated[int | None, Field(strict=True), integer(1, 1_000)] = None
-
-    @model_validator(mode="after")
-    def _reject_nothing(self) -> Self:
-        if self.summary is None and self.recommendations is None and self.agents is None:
-            raise ValueError("must have summary, recommendations or agents; null turns it off")
-        return self
 
     def payload(self) -> Mapping[str, Any]:
         """The setting as the function ``CollectExports`` takes it: without the schedules, and without null."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from exports.collecting.setting import CollectSetting, read_collect
 from infra.settings.collect import MAX_AGENTS, Agents, Collect
 from infra.settings.rules import SettingsError
 from infra.settings.settings import Existing, Settings
@@ -98,8 +99,6 @@ def test_the_function_gets_the_setting_without_schedules_and_null() -> None:
         (5, "must hold summary, recommendations, agents, maxStartsPerDay, not 5"),
         ("{", "must hold summary, recommendations, agents, maxStartsPerDay, not '{'"),
         ([], "must hold summary, recommendations, agents, maxStartsPerDay, not []"),
-        ({}, "must have summary, recommendations or agents; null turns it off"),
-        ({"maxStartsPerDay": 2}, "must have summary, recommendations or agents; null turns it off"),
         ({"sumary": "rate(1 day)"}, "sumary is unknown"),
         ({"summary": "daily"}, "summary must be rate(…) or cron(…) with six fields, not 'daily'"),
         ({"summary": "at(2027-01-31T06:00:00)"}, "summary must be rate(…) or cron(…) with six fields"),
@@ -254,6 +253,18 @@ def test_only_what_is_collected_has_a_schedule() -> None:
     template = of_stack(Settings(collect=Collect(agents=Agents())))
 
     assert list(template.of_type("AWS::Scheduler::Schedule")) == ["Collector/Tick"]
+
+
+@pytest.mark.parametrize("pause", [{}, dict.fromkeys(("summary", "recommendations", "agents", "maxStartsPerDay"))])
+def test_a_pause_keeps_the_table_and_starts_nothing(collecting: Template, pause: object) -> None:
+    """The schedule of the ticks stays, too, because exports that were started before the pause are followed."""
+    paused = of_stack(Settings.from_context({"collect": pause}))
+
+    payload = definition(paused)["States"]["Collect exports"]["Arguments"]["Payload"]
+    assert read_collect(payload["collect"]) == CollectSetting()
+    assert list(paused.of_type("AWS::Scheduler::Schedule")) == ["Collector/Tick"]
+    (table,) = (each for each, name in paused.names.items() if name == "Storage/Collecting")
+    assert paused.document["Resources"][table] == collecting.document["Resources"][table]
 
 
 def test_the_table_is_protected_as_the_catalog_is(collecting: Template, everything: Template) -> None:

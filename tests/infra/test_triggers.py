@@ -2,13 +2,15 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
+from infra.settings.collect import Agents, Collect
 from infra.settings.rules import SettingsError
 from infra.settings.schedule import Schedule
 from infra.settings.settings import Settings
-from tests.infra.synthesis import DAILY
+from tests.infra.synthesis import DAILY, EVERYTHING, of_stack
 from tests.infra.template import Template, many
 from tests.infra.test_permissions import LOG_DELIVERIES
 
@@ -56,6 +58,21 @@ def test_rule_matches_only_successful_calls_in_this_account_and_region(triggers:
     assert template == {"exportId": "$.detail.responseElements.exportId", "eventId": "$.detail.eventID"}
     assert triggers.text(target["Arn"]) == "<CloudTrail/Starter>"
     assert triggers.text(target["DeadLetterConfig"]["Arn"]) == "<CloudTrail/DeadLetters.Arn>"
+
+
+def test_the_rule_ignores_the_exports_that_the_collector_starts(everything: Template) -> None:
+    """It starts runs for them itself. Calls of an IAM user have no issuer."""
+    own = of_stack(Settings(collect=Collect(agents=Agents()), cloud_trail_trigger=True))
+
+    assert issuers(own) == [{"anything-but": ["<Functions/CollectExportsRole.Arn>"]}, {"exists": False}]
+    assert issuers(everything) == [{"anything-but": [EVERYTHING.discovery_role_arn]}, {"exists": False}]
+
+
+def issuers(template: Template) -> list[Any]:
+    """What the rule matches as the role whose session calls StartExportTask."""
+    detail = template.properties("CloudTrail/StartExportTask")["EventPattern"]["detail"]
+    (anything_but, exists) = detail["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"]
+    return [{"anything-but": [template.text(role) for role in anything_but["anything-but"]]}, exists]
 
 
 @pytest.mark.parametrize(

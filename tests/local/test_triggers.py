@@ -37,6 +37,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def context(agent: str) -> Mapping[str, str]:
+    """With a collector, whose calls the trigger ignores. It is paused."""
     filters = [{"name": "agentIds", "condition": "EQUALS", "values": [agent]}]
     schedule = {"expression": "rate(1 minute)", "timezone": "Europe/Berlin", "input": {"filters": filters}}
     return {
@@ -44,6 +45,7 @@ def context(agent: str) -> Mapping[str, str]:
         "schedules": json.dumps([schedule]),
         "cloudTrailTrigger": "true",
         "cloudTrailSources": SOURCE,
+        "collect": "{}",
     }
 
 
@@ -215,6 +217,39 @@ def test_bad_input_09_10_11_other_events_start_no_run(
 
     assert second.row(wrong) is None
     assert wrong not in executions(second)
+
+
+def test_an_export_that_the_collector_starts_gets_no_run_of_the_trigger(
+    second: Stack, service: Service, cloud_trail: CloudTrail
+) -> None:
+    roles = second.resources("AWS::IAM::Role")
+    (collector,) = (role for name, role in roles.items() if "CollectExportsRole" in name)
+    own, of_others = service.has(kind="agent"), service.has(kind="agent")
+
+    cloud_trail.send(own, userIdentity=session_of(collector))
+    cloud_trail.send(of_others, userIdentity=session_of("pipeline"))
+    run_of(second, of_others)
+
+    assert second.row(own) is None
+    assert own not in executions(second)
+
+
+def session_of(role: str) -> dict[str, object]:
+    """What CloudTrail says of a caller with temporary credentials of the role."""
+    issuer = {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "accountId": ACCOUNT, "userName": role}
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/session"
+    return {"type": "AssumedRole", "arn": caller, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def test_a_paused_collector_starts_no_exports(second: Stack, service: Service) -> None:
+    machines = second.resources("AWS::StepFunctions::StateMachine")
+    (collector,) = (arn for name, arn in machines.items() if "Collector" in name)
+    before = service.double.counts()["calls"].get("StartExportTask", 0)
+
+    tick = second.ended(second.steps.start_execution(stateMachineArn=collector, input="{}")["executionArn"])
+
+    assert (tick.status, tick.output["exportIds"]) == ("SUCCEEDED", [])
+    assert service.double.counts()["calls"].get("StartExportTask", 0) == before
 
 
 def test_a_schedule_stores_an_export_of_a_pipeline(second: Stack, service: Service, agent: str) -> None:

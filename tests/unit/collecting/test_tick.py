@@ -756,6 +756,25 @@ def test_what_is_no_longer_in_the_setting_counts_no_more_and_does_so_again_later
     assert state(simulated).covered
 
 
+def test_a_pause_starts_nothing_settles_what_is_in_progress_and_goes_on_afterwards() -> None:
+    simulated = world(agent("a", 30))
+    simulated.mark_due(Kind.SUMMARY, START)
+    simulated.tick(ALL)
+    simulated.advance(HOUR)
+
+    simulated.tick(CollectSetting())
+
+    assert len(simulated.tasks) == 1
+    assert not state(simulated).asked
+    assert state(simulated).covered == (TimeRange(LAST_PING - 3 * DAY, LAST_PING),)
+
+    simulated.tick(ALL)
+    assert ranges(simulated) == [
+        (LAST_PING - 3 * DAY, LAST_PING),
+        (LAST_PING - 6 * DAY, LAST_PING - 3 * DAY),
+    ]
+
+
 def test_times_that_the_service_omits_once_are_not_forgotten() -> None:
     """Otherwise, the agent would be exported from its first data on."""
     simulated = world(agent("a", 30), others=lambda now: 5 if now == START else 0)
