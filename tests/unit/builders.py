@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
+
 from exports.keys import Keys
 from exports.model import Export, RawObject
 from exports.outcomes.rows import Row
@@ -17,6 +19,8 @@ from exports.storing.manifest import manifest
 from exports.unpack.members import Limits
 from exports.unpack.unpacking import Unpacked, unpack
 
+SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
+"""One session for all tests: each new session loads the service model again."""
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SIGNED = "https://prod-exports.s3.us-west-2.amazonaws.com/key.zip?X-Amz-Signature=s3cr3t"
 KEYS = Keys("123456789012", "us-west-2", "2026-11-23", "export-1")

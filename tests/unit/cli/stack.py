@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-import boto3
 from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -15,13 +15,18 @@ from typer.testing import CliRunner
 from discovery_exports.cli.app import app
 from exports.keys import batch_key, plan_key, report_key
 from exports.model import utc_text
-from tests.unit.builders import NOW, create_indexed_catalog
+from tests.unit.builders import NOW, SESSION, create_indexed_catalog
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:Exports"
 EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
 BUCKET, TABLE = "bucket", "catalog"
 OUTPUTS = {"StateMachineArn": MACHINE, "BucketName": BUCKET, "TableName": TABLE, "TopicArn": "arn:aws:sns:topic"}
-SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
+
+
+@cache
+def shared_client(service: str) -> Any:
+    """One client for all tests, as it takes longer to make than most tests. A test that changes it makes its own."""
+    return SESSION.client(service)  # type: ignore[call-overload]
 
 
 def client_error(code: str, message: str = "", operation: str = "DescribeStacks") -> ClientError:
@@ -102,8 +107,8 @@ class FakeStack:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.dynamodb = SESSION.client("dynamodb")
-        self.s3 = SESSION.client("s3")
+        self.dynamodb = shared_client("dynamodb")
+        self.s3 = shared_client("s3")
         self.steps = FakeSteps()
         self.cloudformation = FakeCloudFormation()
         self.discovery = FakeDiscovery()

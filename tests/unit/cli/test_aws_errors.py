@@ -4,12 +4,12 @@ import io
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from discovery_exports.cli.failures import ExitCode, failure_of
+from tests.unit.builders import SESSION
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "cloudformation": ("describe_stacks", {}),
@@ -68,8 +68,7 @@ REFUSALS = [
 
 def line_of(service: str, status: int, code: str, message: str) -> tuple[ExitCode, str]:
     """The exit code and the line for a call that AWS answers with this error."""
-    session = boto3.Session("key", "secret", "token", "us-east-1")
-    client: Any = session.client(service, endpoint_url="https://127.0.0.1:9")  # type: ignore[call-overload]
+    client: Any = SESSION.client(service, endpoint_url="https://127.0.0.1:9")  # type: ignore[call-overload]
     headers, body = answer(service, code, message)
     client.meta.events.register(
         "before-send",

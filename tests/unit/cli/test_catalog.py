@@ -70,7 +70,7 @@ class Moving:
         if move := self._moves.get(self._queries):
             self._stack.has(*move)
         self._queries += 1
-        return self._stack.dynamodb.get_paginator(operation)  # type: ignore[call-overload]
+        return self._stack.dynamodb.get_paginator(operation)
 
 
 FIRST, SECOND, LAST = STATUSES.index("STORED"), STATUSES.index("FAILED"), len(STATUSES)

@@ -22,8 +22,8 @@ from botocore.stub import ANY, Stubber
 
 from exports.collecting.service import START_CONFIG
 from exports.model import utc_text
-from tests.unit.builders import NOW, create_table
-from tests.unit.cli.stack import SESSION, FakeStack, client_error, run
+from tests.unit.builders import NOW, SESSION, create_table
+from tests.unit.cli.stack import FakeStack, client_error, run
 
 TABLE = "collecting"
 DAY = timedelta(days=1)
@@ -230,6 +230,7 @@ def test_coverage_names_the_call_that_was_refused(collecting: FakeStack) -> None
     def deny(**_: object) -> None:
         raise client_error("AccessDeniedException", "not yours", "Scan")
 
+    collecting.dynamodb = SESSION.client("dynamodb")
     collecting.dynamodb.meta.events.register("before-call.dynamodb.Scan", deny)
 
     shown = run("coverage")

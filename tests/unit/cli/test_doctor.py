@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from discovery_exports import __version__
-from tests.unit.builders import create_table
-from tests.unit.cli.stack import BUCKET, SESSION, FakeStack, client_error, run
+from tests.unit.builders import SESSION, create_table
+from tests.unit.cli.stack import BUCKET, FakeStack, client_error, run
 from tests.unit.cli.test_collecting import FAILURE, ticked
 from tests.unit.cli.test_collecting import TABLE as COLLECTING
 

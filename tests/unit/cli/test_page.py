@@ -15,7 +15,8 @@ from exports.keys import STATUS_PAGE
 from exports.model import utc_text
 from exports.page.status_page import render
 from tests.status_pages import hostile, page_of
-from tests.unit.cli.stack import BUCKET, SESSION, FakeStack, run
+from tests.unit.builders import SESSION
+from tests.unit.cli.stack import BUCKET, FakeStack, run
 
 HTML = render(page_of(hostile(20)))
 

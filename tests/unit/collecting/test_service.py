@@ -23,8 +23,8 @@ from exports.collecting.agents import (
 from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import Kind
 from exports.errors import ExportsError, NonRetryableError, ServiceError
+from tests.unit.builders import SESSION
 from tests.unit.fakes import FakeClock
-from tests.unit.outcomes.conftest import SESSION
 
 NOT_PERMITTED = "OperationNotPermittedException"
 START, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 4, tzinfo=UTC)

@@ -14,8 +14,7 @@ from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import Kind
 from exports.collecting.table import CollectingTable, SaveConflict
 from exports.dependencies import CONFIG
-from tests.unit.builders import NOW, create_table
-from tests.unit.outcomes.conftest import SESSION
+from tests.unit.builders import NOW, SESSION, create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from exports.s3.bucket import s3_client
+from tests.unit.builders import SESSION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
-"""One session for all tests: each new session loads the service model again."""
 
 
 @pytest.fixture

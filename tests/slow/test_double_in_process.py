@@ -45,7 +45,7 @@ from local.double import in_process
 if TYPE_CHECKING:
     from mypy_boto3_discovery import ApplicationDiscoveryServiceClient
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "testing.md").read_text("utf-8")
 
 
