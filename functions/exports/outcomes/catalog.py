@@ -163,7 +163,8 @@ class Catalog:
         until = utc_text(self._clock() + duration)
         values = {**self._export_attributes(export), "claimedBy": batch.run_id, "claimedUntil": until}
         condition = f"{_MAY_SETTLE} AND {_NOT_CLAIMED}"
-        remove = ("lastError", "expiresAt")
+        # Only a time without a URL that is not interrupted counts towards the grace period.
+        remove = ("lastError", "expiresAt", *(("linklessSince",) if export.download_url else ()))
         if not batch.is_sweep:
             latest = self._write(
                 batch,

@@ -313,6 +313,19 @@ def test_a_new_export_without_a_url_is_in_progress(catalog: Catalog) -> None:
     assert catalog.mark_no_url(of_run(), export(download_url=None)).row.item["status"] == "IN_PROGRESS"
 
 
+def test_bad_input_15_a_download_url_in_between_restarts_the_grace_period(catalog: Catalog, clock: FakeClock) -> None:
+    catalog.mark_no_url(of_run(), export(download_url=None))
+    clock.now += HOUR
+
+    without = catalog.claim(of_run(), export(download_url=None), HOUR)
+    by_run = claim(catalog, "run-1")
+    catalog.mark_no_url(of_run(), export(download_url=None))
+    by_sweep = catalog.claim(of_run(is_sweep=True), export(), HOUR)
+
+    assert without.row.no_url_since == NOW
+    assert (by_run.row.no_url_since, by_sweep.row.no_url_since) == (None, None)
+
+
 def test_an_item_has_the_correlation_id_of_its_own_run_only(catalog: Catalog) -> None:
     settle(catalog, Outcome.REJECTED)
     claimed = claim(catalog, "run-2", requested_at=NOW + HOUR).row.item["correlationId"]
