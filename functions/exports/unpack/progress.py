@@ -91,20 +91,20 @@ class UnpackProgress:
 
     def _load(self) -> None:
         # For another raw object or another release's format, all is done again, and existing objects are accepted.
-        with suppress(LookupError, TypeError, AttributeError):
+        with suppress(LookupError, TypeError, AttributeError, ValueError):
             saved: Mapping[str, Any] = self._bucket.read_json(self._key) or {}
             if saved.get("raw") == self._raw:
                 tables = {table["key"]: _pending_upload(table) for table in saved.get("tables", ())}
                 files = {part: _stored_file(fields) for part, fields in saved.get("files", {}).items()}
                 zips = set(saved.get("zips", ()))
                 reason, detail = saved.get("rejected") or ("", "")
+                self.rejected = Rejected(Reason(reason), detail) if reason else None
                 # A file whose table has no pending upload, as in checkpoints of earlier releases, is unpacked again.
                 self.files = {
                     part: file for part, file in files.items() if not file.table_key or file.table_key in tables
                 }
                 self.tables, self.zips = tables, zips
                 self.interrupted, self.too_slow = str(saved.get("givenUp", "")), str(saved.get("tooSlow", ""))
-                self.rejected = Rejected(Reason(reason), detail) if reason else None
 
 
 def _stored_file(fields: Mapping[str, Any]) -> StoredFile:

@@ -552,6 +552,21 @@ def test_an_invalid_checkpoint_of_the_same_raw_object_is_ignored(bucket: FakeBuc
     assert [file.rows for file in unpacked(bucket, raw).files] == [1]
 
 
+def test_a_checkpoint_with_a_rejection_of_a_newer_release_is_ignored_with_the_files_that_it_names(
+    bucket: FakeBucket,
+) -> None:
+    raw = bucket.holds(zipped({"a.csv": OS_INFO, "b.csv": OS_INFO}))
+    unpacking(bucket, raw, time_left=countdown(1))
+    checkpoint = bucket.read_json(KEYS.work("unpacked.json"))
+    bucket.put_json(KEYS.work("unpacked.json"), {**checkpoint, "rejected": ["NOT_YET_KNOWN", "detail"]})
+    deleted = [bucket.objects.pop(file["key"]) for file in checkpoint["files"].values()]
+
+    files = unpacked(bucket, raw).files
+
+    assert deleted
+    assert {file.key for file in files} <= bucket.objects.keys()
+
+
 def test_unpacking_can_be_repeated(bucket: FakeBucket) -> None:
     raw = bucket.holds(zipped(SEVERAL))
 
