@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from exports.aws.error_codes import Meaning, meaning, safe_code
 from exports.errors import NonRetryableError, ServiceError
@@ -32,12 +33,15 @@ def client_error(error: ClientError) -> ServiceError:
 
 @contextmanager
 def aws_call() -> Iterator[None]:
-    """Raise exceptions of botocore as :class:`ServiceError`, without their message: it may quote a request or URL."""
+    """Raise exceptions of botocore as :class:`ServiceError`, without their message: it may quote a request or URL.
+
+    While a body is read, botocore lets some exceptions of urllib3 pass, such as SSLError.
+    """
     try:
         yield
     except ClientError as error:
         raise client_error(error) from None
-    except (BotoCoreError, ResponseParserError) as error:
+    except (BotoCoreError, ResponseParserError, HTTPError) as error:
         raise ServiceError(type(error).__name__) from None
 
 

@@ -3,6 +3,7 @@
 import inspect
 import io
 import re
+import ssl
 import zlib
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import EndpointConnectionError
 from botocore.response import StreamingBody
+from urllib3 import HTTPResponse
 
 from exports.errors import NonRetryableError, ServiceError
 from exports.retry import RetryPolicy
@@ -173,6 +175,25 @@ def test_read_resumes_after_a_broken_connection(s3: RecordedS3, monkeypatch: pyt
 
     assert b"".join(s3.bucket.read("a", 0, len(body) - 1)) == body
     assert ranges == [f"bytes={at}-999999" for at in (0, 300_000, 600_000, 900_000)]
+
+
+def test_read_resumes_after_a_tls_error_in_the_body(s3: RecordedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BrokenBody(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise ssl.SSLError("bad record mac")
+
+    s3.bucket.put_once("a", b"12345")
+    real = s3.client.get_object
+    broken = [StreamingBody(HTTPResponse(BrokenBody(), preload_content=False), 5)]  # type: ignore[arg-type]  # as botocore makes it
+
+    def get_object(**request: Any) -> Any:
+        answer = real(**request)
+        return {**answer, "Body": broken.pop()} if broken else answer
+
+    monkeypatch.setattr(s3.client, "get_object", get_object)
+
+    assert b"".join(s3.bucket.read("a", 0, 4)) == b"12345"
+    assert s3.pauses == [0.5]
 
 
 def test_read_without_progress_is_an_error(s3: RecordedS3, monkeypatch: pytest.MonkeyPatch) -> None:
