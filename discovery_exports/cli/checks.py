@@ -254,7 +254,7 @@ def _concurrency(stack: Stack) -> Iterator[Said]:
         none = (Result.FAIL, f"{run}, but StoreExport has a reserved concurrency of 0", "Raise reservedConcurrency")
         yield enough if reserved else none
     elif needed > limit:
-        advice = "Lower batchConcurrency, set reservedConcurrency (docs/settings.md), or ask AWS for a higher quota"
+        advice = "Lower storeConcurrency (docs/settings.md#how-much-at-once), or ask AWS for a higher quota"
         yield Result.WARN, f"{run}, and the account has {limit:,} without reservation", advice
     else:
         yield Result.OK, f"{run}, the account has {limit:,} without reservation"

@@ -57,9 +57,9 @@ def page(
 ) -> None:
     """Open the status page in your browser.
 
-    Each run writes the page when it ends. It is downloaded to a temporary file that only you can read; without a
-    browser, open the file yourself. Whoever has a link can read the page until the link expires, which is earlier if
-    your credentials expire earlier.
+    Each run writes the page when it ends. The command downloads it to a temporary file that only you can read, and
+    prints the name of the file. Without a browser, open the file yourself. Whoever has a link (--link) can read the
+    page until the link or your credentials expire.
 
     Exit code: 1 if no run has written the page yet.
     """

@@ -70,7 +70,7 @@ def show_status(
         typer.Option(metavar="DURATION", help="Age from which a pending export is late: the setting lateAfterHours."),
     ] = "24h",
 ) -> ExitCode:
-    """Show what has landed, what is late, and what broke and why. Times are in UTC.
+    """Show which exports are stored, late, or not stored, and why. Times are in UTC.
 
     Exit code: 1 if an export that is shown is not stored, 3 if one is pending, otherwise 0.
     """

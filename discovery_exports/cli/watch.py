@@ -22,8 +22,8 @@ def watch(
 ) -> ExitCode:
     """Follow a run or an export until it ends, and print the outcomes.
 
-    A name that is both, as of runs that CloudTrail events start, is the run. Exit code: 0 if everything is stored, 1 if
-    an export is not, 3 at the timeout or if an export timed out.
+    If a run has the name of an export, as those that CloudTrail events start, the command follows the run. Exit code: 0
+    if everything is stored, 1 if an export is not, 3 at the timeout or if an export timed out.
     """
     from discovery_exports.cli import listing
     from discovery_exports.cli.catalog import MEMBERS, exit_code_of

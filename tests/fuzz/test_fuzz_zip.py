@@ -1,6 +1,6 @@
 """Zip files with faults: what Python's zipfile and Info-ZIP's unzip both read is stored, or refused for a known reason.
 
-The faults are those of the runbook. The verdicts of unzip are recorded, and asked for again where it is installed.
+The faults are those of docs/errors.md. The verdicts of unzip are recorded, and asked for again where it is installed.
 """
 
 import base64
@@ -19,16 +19,14 @@ from tests.fuzz.zip_files import VERDICTS, by_unzip, by_zipfile, mutated, valid
 from tests.unit.builders import unpacked
 from tests.unit.fakes import FakeBucket
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 ROW = re.compile(r"^\| `([^`|]+)`[^|]* \| ([A-Z_]+) \| (yes|no) \|", re.MULTILINE)
 RANDOMS = st.randoms(use_true_random=False)
 
 
 def faults(*, others_read: str) -> list[str]:
-    """The start of the messages in the runbook, each with its reason."""
-    return [
-        f"{reason}: {text}" for text, reason, read in ROW.findall(RUNBOOK.read_text("utf-8")) if read == others_read
-    ]
+    """The start of the messages in the page, each with its reason."""
+    return [f"{reason}: {text}" for text, reason, read in ROW.findall(PAGE.read_text("utf-8")) if read == others_read]
 
 
 OTHERS_READ, OTHERS_REFUSE = faults(others_read="yes"), faults(others_read="no")
@@ -56,7 +54,7 @@ def check(body: bytes, *, unzip_reads: bool = False) -> None:
         assert list(filter(None, ours)) == list(filter(None, theirs))
 
 
-def test_the_runbook_lists_faults() -> None:
+def test_the_page_lists_faults() -> None:
     assert len(OTHERS_READ) > 3
     assert len(OTHERS_REFUSE) > 3
 

@@ -105,7 +105,11 @@ def as_operator(aws: LocalAws, stack: Stack, *, without: str = "", **names: str)
     No key is used, so the policy names one that does not exist.
     """
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/none"
-    policy = json.loads(filled("operator.policy.json", stack, **{"TableName": stack.table, "KeyArn": key, **names}))
+    text = filled("operator.policy.json", stack, **{"TableName": stack.table, "KeyArn": key, **names})
+    # The emulator gives other names to log groups: docs/local-aws.md.
+    policy = json.loads(
+        text.replace(f"log-group:{names['StackName']}-", f"log-group:/aws/cloudformation/{names['StackName']}/")
+    )
     policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] != without]
     role = make_role(aws, f"operator-{uuid.uuid4().hex[:12]}", policy=json.dumps(policy))
     sts: Any = aws.client("sts")

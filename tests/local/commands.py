@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,10 +15,12 @@ from tests.local.waiting import until
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 
 
-def run_command(aws: LocalAws, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. There is no time limit as long as it writes output."""
+def run_command(
+    aws: LocalAws, *command: str | Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. There is no time limit as long as it writes output. ``variables`` are added."""
     path = os.pathsep.join([str(Path(sys.executable).parent), str(AWS_CLI), os.environ["PATH"]])
-    env = {**os.environ, **aws.env, "PATH": path}
+    env = {**os.environ, **aws.env, **(variables or {}), "PATH": path}
     with (
         TemporaryFile("w+") as output,
         TemporaryFile("w+") as errors,

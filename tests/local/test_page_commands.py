@@ -19,6 +19,7 @@ from tests.local.stack import Stack
 from tests.local.test_runbook import RUNBOOK, commands
 
 READING = ROOT / "docs" / "reading.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 NEW = (
     "agent_os_info/requested_month=2026-01/export-1-0001.parquet",
     "exports/requested_month=2026-01/export-1.parquet",
@@ -126,7 +127,7 @@ def test_the_commands_of_the_page_copy_a_table_for_duckdb(
     assert f"{month} {export_id} 12" in done.stdout.splitlines()
 
 
-def test_the_command_of_the_page_removes_the_tables_of_an_earlier_release_and_keeps_their_versions(
+def test_the_command_of_the_changelog_removes_the_tables_of_an_earlier_commit_and_keeps_their_versions(
     aws: LocalAws, stack: Stack
 ) -> None:
     """In a bucket of its own: in the stack's, such objects make the queries of other tests fail."""
@@ -137,7 +138,7 @@ def test_the_command_of_the_page_removes_the_tables_of_an_earlier_release_and_ke
     kept = ["data/agent_os_info/2026-01-01/export-1/1_osInfo.csv", *(f"tables/{name}" for name in NEW)]
     for key in (old, *kept):
         stack.s3.put_object(Bucket=bucket, Key=key, Body=b"1")
-    (remove,) = (block for block in commands(READING) if "s3 rm" in block)
+    (remove,) = (block for block in commands(CHANGELOG) if "s3 rm" in block)
 
     done = run_in_bash(aws, f"bucket={bucket}", remove)
 

@@ -1,5 +1,6 @@
-"""Every command of the runbook, run from top to bottom in one shell, as an operator does."""
+"""Every command of the runbook, run from top to bottom in one shell, as an operator with the policy of the examples."""
 
+import json
 import re
 import uuid
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from local.stack.aws import LocalAws
 from local.stack.servers import ROOT
+from tests.local.caller import as_operator
 from tests.local.commands import run_command
 from tests.local.log_sinks import DeadLetters
 from tests.local.service import Service
@@ -32,15 +34,21 @@ def test_the_commands_of_the_runbook_show_failures_and_request_exports_again(
 ) -> None:
     rejected = service.has(download_url="http://exports.example/")
     failed = stack.run(exportIds=[rejected])
+    collector = {"CollectingTableName": "none", "CollectorStateMachineArn": f"{stack.machine}-none"}
+    operator = as_operator(aws, stack, StackName="DiscoveryExports", **collector)
     message = f"a message for the operator: {uuid.uuid4()}"
 
     with DeadLetters(aws, stack).with_message(message):
-        done = run_command(aws, "bash", "-euxo", "pipefail", "-c", EXIT_CODES + "\n".join(commands(RUNBOOK)))
+        script = EXIT_CODES + "\n".join(commands(RUNBOOK))
+        done = run_command(aws, "bash", "-euxo", "pipefail", "-c", script, variables=operator)
 
     assert (done.returncode, failed.status) == (0, "FAILED"), done.stderr
+    assert "AccessDenied" not in done.stderr
     assert "ExportsNotStored" in done.stdout
     assert done.stdout.count(message) == len([*stack.resources("AWS::SQS::Queue")])
     assert '"reason": "URL_REFUSED"' in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "store export finished" in line and rejected in line]
+    assert any("URL_REFUSED" in json.loads(line)["detail"] for line in lines), "the log says why"
     arns = re.findall(r"arn:\S+:execution:[\w-]+:[0-9a-f-]{36}$", done.stdout, re.MULTILINE)
     repeated = [run for run in map(stack.ended, arns) if run.status == "FAILED" and holds(run, rejected)]
     assert [run.counts for run in repeated] == [{"REJECTED": 1}]

@@ -47,8 +47,9 @@ class UsedExports:
         if unused := [each for each in dict.fromkeys(settings.exports) if each not in used]:
             more = f" and {len(unused) - 3:,} more" if len(unused) > 3 else ""
             raise NotStored(
-                f"Not used: {', '.join(unused[:3])}{more}. Each is not in the tables, or newer than --as-of, or a "
-                "truncated summary, or another one that was named is newer and of the same agent or kind."
+                f"Not used: {', '.join(unused[:3])}{more}. Each of them is not in the Athena tables, was requested "
+                "after --as-of, is a truncated summary, or is older than another one that you named, of the same agent "
+                "or kind."
             )
         if "summary" not in by_kind:
             until = f" until {settings.as_of:%Y-%m-%d %H:%M:%S} UTC" if settings.as_of != FOREVER else ""

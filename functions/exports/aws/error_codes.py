@@ -24,7 +24,7 @@ class Meaning(StrEnum):
     THROTTLED = "throttled"
     EXPIRED = "expired"
     """The session has expired, or the clocks differ. A call with new credentials or a later one may succeed."""
-    PASSING = "passing"
+    TEMPORARY = "temporary"
     """A fault of the service or the network."""
 
 
@@ -97,7 +97,7 @@ ERROR_CLASSES = (
     ),
     ErrorClass(
         "A fault or a conflict that passes",
-        Meaning.PASSING,
+        Meaning.TEMPORARY,
         codes=(
             "BadDigest",
             "ConditionalRequestConflict",
@@ -122,13 +122,13 @@ ERROR_CLASSES = (
     ),
     ErrorClass(
         "A fault of AWS KMS, or of the key store of the key",
-        Meaning.PASSING,
+        Meaning.TEMPORARY,
         codes=("DependencyTimeout", "KMSInternal", "KeyUnavailable"),
         source=KMS,
     ),
     ErrorClass(
         "The response is not one of AWS, such as the HTML page of a proxy",
-        Meaning.PASSING,
+        Meaning.TEMPORARY,
         codes=(INVALID_RESPONSE,),
         source="`exports/aws/discovery.py`",
     ),
@@ -193,12 +193,12 @@ ERROR_CLASSES = (
         codes=INVALID_REQUEST,
         source=f"botocore `service-2.json` of each service, {COMMON}",
     ),
-    ErrorClass("The request took too long", Meaning.PASSING, statuses=(range(408, 409),), source=S3),
-    ErrorClass("A fault of the service", Meaning.PASSING, statuses=(range(500, 600),), source=BOTOCORE),
-    ErrorClass("A temporary redirect", Meaning.PASSING, statuses=(range(307, 308),), source=S3),
+    ErrorClass("The request took too long", Meaning.TEMPORARY, statuses=(range(408, 409),), source=S3),
+    ErrorClass("A fault of the service", Meaning.TEMPORARY, statuses=(range(500, 600),), source=BOTOCORE),
+    ErrorClass("A temporary redirect", Meaning.TEMPORARY, statuses=(range(307, 308),), source=S3),
     ErrorClass("Anything else", Meaning.REFUSED, statuses=(range(300, 500),), source=COMMON),
 )
-"""A code decides before a status, and an earlier row before a later one. An error with neither is passing."""
+"""A code takes precedence over a status, and an earlier row over a later one. An error with neither is temporary."""
 
 _PREFIX = re.compile(r"^(?:KMS|Client|Server)\.")
 _SUFFIX = re.compile(r"(?:Exception|Error|Fault)+$")
@@ -220,7 +220,7 @@ def meaning(code: str, status: int | None = None, message: str = "") -> Meaning:
     by_code = (each for each in ERROR_CLASSES if each.has_code(code, message))
     by_status = (each for each in ERROR_CLASSES if status is not None and each.has_status(status))
     found = next(by_code, None) or next(by_status, None)
-    return found.meaning if found else Meaning.PASSING
+    return found.meaning if found else Meaning.TEMPORARY
 
 
 def safe_code(code: object, status: int | None = None) -> str:

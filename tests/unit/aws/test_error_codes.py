@@ -246,9 +246,9 @@ def test_several_names_of_an_error_are_treated_alike(names: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("name", ["KeyUnavailable", "DependencyTimeout", "KMSInternal"])
-def test_fault_41_a_fault_of_kms_with_status_400_is_passing(name: str) -> None:
+def test_fault_41_a_fault_of_kms_with_status_400_is_temporary(name: str) -> None:
     """Amazon S3 passes the errors of AWS KMS on, with their status."""
-    assert meaning(f"KMS.{name}Exception", 400) is Meaning.PASSING
+    assert meaning(f"KMS.{name}Exception", 400) is Meaning.TEMPORARY
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_bad_input_38_text_in_the_place_of_a_code_is_not_kept(code: object, stat
 
 
 @pytest.mark.parametrize("error", [ConnectTimeoutError(endpoint_url="https://x/s3cr3t"), ResponseParserError("s3cr3t")])
-def test_an_error_without_an_answer_is_passing_and_has_only_its_name(error: Exception) -> None:
+def test_an_error_without_an_answer_is_temporary_and_has_only_its_name(error: Exception) -> None:
     with pytest.raises(ServiceError, match=f"^{type(error).__name__}$") as failed, aws_call():
         raise error
 

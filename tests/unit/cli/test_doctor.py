@@ -210,7 +210,7 @@ WRONG: dict[str, tuple[str, str, Any, str, str, str]] = {
     ),
     "a small quota": (
         "lambda", "get_account_settings", {"AccountLimit": {"UnreservedConcurrentExecutions": 10}},
-        "concurrency", "WARN", "Lower batchConcurrency, set reservedConcurrency",
+        "concurrency", "WARN", "Lower storeConcurrency",
     ),
     "a reservation": (
         "lambda", "get_function_concurrency", {"ReservedConcurrentExecutions": 50}, "concurrency", "OK", "",
