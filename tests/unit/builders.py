@@ -17,7 +17,7 @@ from exports.runs import Batch, Unfinished
 from exports.s3.multipart import ObjectStore
 from exports.storing.manifest import manifest
 from exports.unpack.members import Limits
-from exports.unpack.unpacking import Unpacked, unpack
+from exports.unpack.unpacking import Unpacked, Unpacker
 
 SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
 """One session for all tests: each new session loads the service model again."""
@@ -135,10 +135,13 @@ def countdown(calls: int) -> Callable[[], float]:
     return itertools.chain([100.0] * calls, itertools.repeat(0.0)).__next__
 
 
-def unpacking(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked | Unfinished:
-    """The result of one invocation; by default with much time and the default limits."""
-    default: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900}
-    return unpack(raw, bucket=bucket, **{**default, **options})
+def unpacking(
+    bucket: ObjectStore, raw: RawObject, *, with_tables: bool = False, **options: Any
+) -> Unpacked | Unfinished:
+    """The result of one invocation; by default with much time, the default limits, and no tables."""
+    tables_from = "2016-05" if with_tables else ""
+    default: dict[str, Any] = {"keys": KEYS, "limits": Limits(), "time_left": lambda: 900, "tables_from": tables_from}
+    return Unpacker(raw=raw, bucket=bucket, **{**default, **options}).run()
 
 
 def unpacked(bucket: ObjectStore, raw: RawObject, **options: Any) -> Unpacked:

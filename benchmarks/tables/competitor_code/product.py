@@ -11,7 +11,7 @@ from exports.keys import Keys
 from exports.model import RawObject
 from exports.s3.multipart import ObjectStore, PendingUpload
 from exports.unpack.members import Limits
-from exports.unpack.unpacking import Unpacked, unpack
+from exports.unpack.unpacking import Unpacked, Unpacker
 
 
 @dataclass(slots=True)
@@ -68,14 +68,14 @@ class FileBucket:
 def ready(job: Job, *, with_tables: bool = True) -> Callable[[str], None]:
     def make_tables(name: str) -> None:
         path, keys = job.zip_file(name), Keys("123456789012", "us-west-2", "2026-11-23", name)
-        result = unpack(
-            RawObject(keys.raw("zip"), path.stat().st_size, ""),
+        result = Unpacker(
+            raw=RawObject(keys.raw("zip"), path.stat().st_size, ""),
             keys=keys,
             bucket=cast(ObjectStore, FileBucket(path, job.output_file)),
             limits=Limits(),
             time_left=lambda: 900.0,
-            with_tables=with_tables,
-        )
+            tables_from="2016-05" if with_tables else "",
+        ).run()
         if not isinstance(result, Unpacked):
             raise TypeError("the export was not unpacked in one invocation")
 

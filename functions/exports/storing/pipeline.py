@@ -20,7 +20,7 @@ from exports.settings import Settings
 from exports.transfer.copying import copy
 from exports.unpack.members import Limits
 from exports.unpack.publishing import publish_tables
-from exports.unpack.unpacking import Unpacked, unpack, write_table_again
+from exports.unpack.unpacking import Unpacked, Unpacker, write_table_again
 
 SHUTDOWN_MARGIN = timedelta(seconds=30)
 """Reserved at the end of an invocation, whatever the budget, to write the manifest, the item and the event."""
@@ -88,17 +88,16 @@ class Pipeline:
 
     def unpack(self, raw: RawObject, keys: Keys) -> Unpacked | Unfinished:
         """Store each member of the raw object, or as many of them as the time allows."""
-        return unpack(
-            raw,
+        return Unpacker(
+            raw=raw,
             keys=keys,
             bucket=self.bucket,
             limits=self.limits,
             time_left=self.time_left,
             invocation_time_left=self.invocation_time_left,
-            with_tables=bool(self.settings.tables_from),
             tables_from=self.settings.tables_from,
             custom_datasets=self.settings.datasets,
-        )
+        ).run()
 
     def publish_tables(self, manifest: Mapping[str, Any], keys: Keys) -> Unfinished | None:
         """Make the tables visible that the manifest names, or as many as the time allows, if the stack has tables."""

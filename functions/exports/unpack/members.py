@@ -24,6 +24,9 @@ MAX_NAME_CHARACTERS = 10_000_000
 """Characters of the names of all entries together, each with those of the zip files around it."""
 RATIO_FLOOR = 10_000_000
 """Bytes that are allowed at any compression ratio: a CSV of equal rows may have a ratio of 1,000."""
+MAX_TABLE_BYTES = 10 * 10**9
+"""Bytes of the largest CSV that becomes a table. At half of the measured speed it needs 8 minutes of the 15 that an
+invocation has: docs/performance.md."""
 NOT_CSV = re.compile(rb"\s*[<{]|[^\r\n]*[\x00-\x08\x0e-\x1f]")
 """In UTF-8, the start of an error page (HTML, XML, JSON) or of binary data; never the header of a CSV."""
 
@@ -110,7 +113,7 @@ class MemberWalker:
     read: Callable[[str, int, int], Iterator[bytes]]
     counter: LimitCounter
     checked: set[str]
-    attempt: Callable[[str, Callable[[], None]], None]
+    attempt: Callable[[str, Callable[[], object]], None]
     names: Filenames = field(default_factory=Filenames)
     notes: list[Mapping[str, object]] = field(default_factory=list)
     entries: int = 0
@@ -223,10 +226,9 @@ def _is_zip(entry: Entry) -> bool:
     return entry.name.lower().endswith(b".zip") and not entry.is_directory and not is_added_by_archiver(entry.text)
 
 
-def consume(chunks: Iterator[bytes]) -> None:
-    """Read all chunks, for the checks that reading makes."""
-    for _ in chunks:
-        pass
+def consume(chunks: Iterator[bytes]) -> int:
+    """Read all chunks, for the checks that reading makes; return their size."""
+    return sum(map(len, chunks))
 
 
 def _csv_only(chunks: Iterator[bytes]) -> Iterator[bytes]:

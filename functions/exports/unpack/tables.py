@@ -32,15 +32,13 @@ from exports.formats.csv_text import (
     read_sample,
 )
 from exports.formats.parquet_writer import Written, write_table
+from exports.unpack.members import MAX_TABLE_BYTES, consume
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 Writer = TypeVar("Writer", bound="SupportsWrite[bytes]")
 
-MAX_TABLE_BYTES = 10 * 10**9
-"""Bytes of the largest CSV that becomes a table. At half of the measured speed it needs 8 minutes of the 15 that an
-invocation has: docs/performance.md."""
 MAX_LENIENT_BYTES = 2 * 10**9
 """Bytes of the largest CSV that is read leniently. It needs about as long, because the strict reader reads it first."""
 GROUP_ROWS = 65_536
@@ -97,11 +95,6 @@ def read_table(
         encoding = UTF_8_WITH_MARK
     notes = {"encoding": "" if encoding == UTF_8 else encoding, "linesBeforeHeader": header.lines_before}
     return content.with_notes(notes), writer
-
-
-def consume(chunks: Iterator[bytes]) -> int:
-    """Read all chunks, for the checks that reading makes; return their size."""
-    return sum(map(len, chunks))
 
 
 def _read_leniently(

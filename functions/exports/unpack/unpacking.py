@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,18 @@ from exports.retry import no_deadline
 from exports.runs import Unfinished
 from exports.s3.multipart import ObjectStore, PendingUpload, PendingWriter
 from exports.unpack.filenames import manifest_name
-from exports.unpack.members import LimitCounter, Limits, Member, MemberWalker, consume
+from exports.unpack.members import MAX_TABLE_BYTES, LimitCounter, Limits, Member, MemberWalker, consume
 from exports.unpack.progress import UnpackProgress
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+
+UNKNOWN_DATASET = "unknown dataset"
+ADDED_BY_ARCHIVER = "added by the program that made the zip file"
+TOO_SLOW = "reading it takes longer than an invocation"
+MAX_DESCRIPTION_BYTES = 16 << 20
+"""Bytes of the descriptions of all files as JSON, with names, headers and notes. The manifest and memory hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,68 +58,6 @@ class Unpacked:
     notes: tuple[Mapping[str, object], ...] = ()
 
 
-def unpack(
-    raw: RawObject,
-    *,
-    keys: Keys,
-    bucket: ObjectStore,
-    limits: Limits,
-    time_left: Callable[[], float],
-    invocation_time_left: Callable[[], float] = no_deadline,
-    with_tables: bool = False,
-    tables_from: str = "",
-    custom_datasets: Sequence[Dataset] = (),
-) -> Unpacked | Unfinished:
-    """Store every member of the raw object under ``keys.data``, as far as the time allows.
-
-    No member is started once ``time_left()`` (seconds) is used up. A started member is finished, unless
-    ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
-    its full time for it.
-
-    ``with_tables`` also uploads the rows of known datasets and of ``custom_datasets`` to ``keys.table``. The uploads
-    are pending: nothing is visible there, and the checkpoint holds them. Tables begin with the month ``tables_from``.
-
-    Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. Called again after Unfinished, it skips the members
-    in the checkpoint. A member that needs more than a whole invocation is stored without reading it as a CSV; if that
-    is not fast enough either, it is TOO_LARGE. A rejection deletes all members and aborts all uploads first, which can
-    need several calls, too.
-    """
-    progress = UnpackProgress(bucket, keys, raw)
-    if not with_tables:
-        progress.forget_tables()
-    try:
-        if progress.rejected:
-            raise progress.rejected
-        unpacked: Unpacked | Unfinished = _Unpacking(
-            raw,
-            keys,
-            bucket,
-            limits,
-            time_left,
-            invocation_time_left,
-            progress,
-            with_tables,
-            tables_from,
-            custom_datasets,
-        ).run()
-    except _DeadlineReached:
-        unpacked = Unfinished()
-    except Rejected as rejected:
-        if progress.delete_all(rejected, time_left):
-            raise
-        return Unfinished()
-    if progress.tables or isinstance(unpacked, Unfinished):
-        progress.save()
-    return unpacked
-
-
-UNKNOWN_DATASET = "unknown dataset"
-ADDED_BY_ARCHIVER = "added by the program that made the zip file"
-TOO_SLOW = "reading it takes longer than an invocation"
-MAX_DESCRIPTION_BYTES = 16 << 20
-"""Bytes of the descriptions of all files as JSON, with names, headers and notes. The manifest and memory hold them."""
-
-
 class _DeadlineReached(Exception):
     pass
 
@@ -121,25 +66,57 @@ class _InvocationEnding(Exception):
     """The time of the invocation ended in the middle of a member."""
 
 
-@dataclass(slots=True)
-class _Unpacking:
-    """The unpacking in one invocation."""
+@dataclass(slots=True, kw_only=True)
+class Unpacker:
+    """Stores every member of the raw object under ``keys.data``, as far as the time of one invocation allows.
+
+    No member is started once ``time_left()`` (seconds) is used up. A started member is finished, unless
+    ``invocation_time_left()`` ends first, shortly before Lambda's timeout: the next invocation starts with it, and has
+    its full time for it.
+
+    Tables begin with the month ``tables_from``, which is empty if the stack has none. The rows of known datasets and of
+    ``custom_datasets`` are uploaded to ``keys.table``. The uploads are pending: nothing is visible there, and the
+    checkpoint holds them.
+    """
 
     raw: RawObject
     keys: Keys
     bucket: ObjectStore
     limits: Limits
     time_left: Callable[[], float]
-    invocation_time_left: Callable[[], float]
-    progress: UnpackProgress
-    with_tables: bool
-    tables_from: str
-    custom_datasets: Sequence[Dataset]
+    invocation_time_left: Callable[[], float] = no_deadline
+    tables_from: str = ""
+    custom_datasets: Sequence[Dataset] = ()
+    _progress: UnpackProgress = field(init=False)
 
-    def run(self) -> Unpacked:
+    def run(self) -> Unpacked | Unfinished:
+        """Store the members that are not in the checkpoint. After Unfinished, the next invocation continues.
+
+        Raises Rejected: CORRUPT, ENCRYPTED, UNSUPPORTED or TOO_LARGE. A member that needs more than a whole invocation
+        is stored without reading it as a CSV; if that is not fast enough either, it is TOO_LARGE. A rejection deletes
+        all members and aborts all uploads first, which can need several invocations, too.
+        """
+        self._progress = UnpackProgress(self.bucket, self.keys, self.raw)
+        if not self.tables_from:
+            self._progress.forget_tables()
+        try:
+            if self._progress.rejected:
+                raise self._progress.rejected
+            unpacked: Unpacked | Unfinished = self._unpack_members()
+        except _DeadlineReached:
+            unpacked = Unfinished()
+        except Rejected as rejected:
+            if self._progress.delete_all(rejected, self.time_left):
+                raise
+            return Unfinished()
+        if self._progress.tables or isinstance(unpacked, Unfinished):
+            self._progress.save()
+        return unpacked
+
+    def _unpack_members(self) -> Unpacked:
         counter = LimitCounter(self.limits, self.raw.bytes)
         walker = MemberWalker(
-            self.raw, self.keys, self.bucket, self._read, counter, self.progress.zips, self._attempt_in_time
+            self.raw, self.keys, self.bucket, self._read, counter, self._progress.zips, self._attempt_in_time
         )
         members: list[Member] = []
         # Lists all members before it stores the first: what exceeds a limit or cannot be read is rejected early.
@@ -147,7 +124,7 @@ class _Unpacking:
         files: list[StoredFile] = []
         size = 0
         for member in members:
-            files.append(self.progress.files.get(member.part) or self._stored_file(member))
+            files.append(self._progress.files.get(member.part) or self._stored_file(member))
             size += _description_bytes(files[-1])
             if size > MAX_DESCRIPTION_BYTES:
                 reason = f"names, headers and notes of more than {MAX_DESCRIPTION_BYTES} bytes in all"
@@ -155,29 +132,36 @@ class _Unpacking:
         return Unpacked(tuple(files), kind_of(file.dataset for file in files), tuple(walker.notes))
 
     def _stored_file(self, member: Member) -> StoredFile:
-        self._attempt_in_time(member.part, lambda: self.progress.mark_done(member.part, *self._store(member)))
-        return self.progress.files[member.part]
+        self._attempt_in_time(member.part, lambda: self._progress.mark_done(member.part, *self._store(member)))
+        return self._progress.files[member.part]
 
-    def _attempt_in_time(self, name: str, action: Callable[[], None]) -> None:
-        self._check_deadline()
+    def _attempt_in_time(self, name: str, action: Callable[[], object]) -> None:
+        if self.time_left() <= 0:
+            raise _DeadlineReached
         self._attempt(name, action)
 
-    def _attempt(self, name: str, action: Callable[[], None]) -> None:
+    def _attempt(self, name: str, action: Callable[[], object]) -> None:
         """Call ``action``, which the end of the invocation may interrupt. It is called in at most three invocations."""
         try:
             action()
         except _InvocationEnding:
-            if self.progress.too_slow == name:
+            if self._progress.too_slow == name:
                 raise Rejected(Reason.TOO_LARGE, "a file that takes longer than an invocation to unpack") from None
-            if self.progress.interrupted == name:
+            if self._progress.interrupted == name:
                 # The checkpoint holds all that is done before it, so this invocation spent its time only on this.
-                self.progress.too_slow = name
-            self.progress.interrupted = name
+                self._progress.too_slow = name
+            self._progress.interrupted = name
             raise _DeadlineReached from None
 
     def _read(self, key: str, first: int, last: int) -> Iterator[bytes]:
         """Bytes of an object. The time is checked here, too, because millions of them can inflate to nothing."""
         return self._limited(self.bucket.read(key, first, last))
+
+    def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self.invocation_time_left() <= 0:
+                raise _InvocationEnding
+            yield chunk
 
     def _store(self, member: Member) -> tuple[StoredFile, PendingUpload | None]:
         """Write the member to its object, and describe its content. The upload holds its rows, if it has a table."""
@@ -186,16 +170,22 @@ class _Unpacking:
         added = is_added_by_archiver(member.name, sample)
         columns = () if added else find_header(sample, self._is_known_header).columns
         dataset = OTHER if added else dataset_of(member.name, columns, self.custom_datasets)
+        no_table = self._no_table_reason(member, dataset, added)
         key = self.keys.data(dataset.name, member.part)
         with self.bucket.writer(key) as writer:
             tee = _HashingTee(writer)
             passed = tee.of(chain((sample,), chunks))
-            if added or self.progress.too_slow == member.part:
+            if no_table == TOO_SLOW:
                 consume(passed)
-                note = TOO_SLOW if not added else ADDED_BY_ARCHIVER if self.with_tables else ""
-                content, upload = CsvContent(columns).with_notes({"noTable": note}), None
+                content, upload = CsvContent(columns), None
+            elif added or not is_csv(member.name, dataset):
+                consume(passed)
+                content, upload = CsvContent(), None
             else:
-                content, upload = self._read_content(member, dataset, passed)
+                content, upload = self._read_csv(
+                    member, dataset, passed, with_table=bool(self.tables_from) and not no_table
+                )
+        content = content.with_notes({"noTable": content.notes.get("noTable", no_table)})
         file = StoredFile(
             name=manifest_name(member.name),
             dataset=dataset.name,
@@ -209,45 +199,41 @@ class _Unpacking:
         )
         return file, upload
 
-    def _read_content(
-        self, member: Member, dataset: Dataset, chunks: Iterator[bytes]
+    def _no_table_reason(self, member: Member, dataset: Dataset, added: bool) -> str:
+        """Why the member has no table, if that is known before it is read; empty if the stack has no tables at all."""
+        if member.part == self._progress.too_slow and not added:
+            return TOO_SLOW
+        if not self.tables_from:
+            return ""
+        if added:
+            return ADDED_BY_ARCHIVER
+        if dataset is OTHER:
+            return UNKNOWN_DATASET
+        return f"more than {MAX_TABLE_BYTES} bytes" if dataset.is_csv and (member.size or 0) > MAX_TABLE_BYTES else ""
+
+    def _read_csv(
+        self, member: Member, dataset: Dataset, chunks: Iterator[bytes], *, with_table: bool
     ) -> tuple[CsvContent, PendingUpload | None]:
         """Read all chunks. What reads a CSV is imported only if there is one: that takes a tenth of a second."""
-        if not is_csv(member.name, dataset):
-            consume(chunks)
-            unknown = dataset is OTHER and self.with_tables
-            return CsvContent().with_notes({"noTable": UNKNOWN_DATASET if unknown else ""}), None
         from exports.unpack import tables
 
-        columns = (dataset.columns or known_tables().get(dataset.name)) if self.with_tables else None
-        too_large = (member.size or 0) > tables.MAX_TABLE_BYTES
         target = None
-        if columns and not too_large:
-            key = self.keys.table(dataset.name, member.number)
+        if with_table:
+            columns = dataset.columns or known_tables()[dataset.name]
             origin = Origin(self.keys.export_id, self.keys.requested_date)
+            key = self.keys.table(dataset.name, member.number)
             target = tables.Target(columns, origin, partial(self.bucket.pending_writer, key))
         content, writer = tables.read_table(
             chunks, lambda: self._limited(member.chunks()), target, self._is_known_header
         )
-        if writer and self.keys.requested_month < self.tables_from:
+        if writer is None:
+            return content, None
+        if self.keys.requested_month < self.tables_from:
             content = content.with_notes({"outsideTables": f"requested before {self.tables_from} (tablesFrom)"})
-        if target or not self.with_tables:
-            return content, writer.upload if writer else None
-        reason = f"more than {tables.MAX_TABLE_BYTES} bytes" if columns else UNKNOWN_DATASET
-        return content.with_notes({"noTable": content.notes.get("noTable") or reason}), None
+        return content, writer.upload
 
     def _is_known_header(self, columns: Sequence[str]) -> bool:
         return is_known_header(columns, self.custom_datasets)
-
-    def _limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            if self.invocation_time_left() <= 0:
-                raise _InvocationEnding
-            yield chunk
-
-    def _check_deadline(self) -> None:
-        if self.time_left() <= 0:
-            raise _DeadlineReached
 
 
 def write_table_again(

@@ -163,7 +163,7 @@ def test_a_malformed_file_and_an_unknown_one_have_no_table(bucket: FakeBucket) -
 def test_a_table_of_a_file_that_is_declared_too_large_is_omitted_with_a_note(
     bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 100)
+    monkeypatch.setattr("exports.unpack.unpacking.MAX_TABLE_BYTES", 100)
 
     file = stored(bucket, "1_osInfo.csv", written([OS_INFO, ROW]))
 
