@@ -6,7 +6,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exports import dependencies
 from exports.runs import Item
-from exports.storing.claim import claim_duration
 from exports.storing.pipeline import Pipeline
 from exports.storing.storing import Storing
 
@@ -32,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         pipeline=Pipeline.for_invocation(
             settings, dependencies.service(), dependencies.bucket(), records, dependencies.time_left(context)
         ),
-        claim_duration=claim_duration(dependencies.time_left(context)),
+        claim_duration=dependencies.time_left(context),
         denied_grace=settings.not_found_grace,
         clock=dependencies.utc_now,
     )

@@ -47,8 +47,12 @@ class Pipeline(Protocol):
 class Storing:
     """Stores an item of a batch within one invocation.
 
-    The claim to the export lasts for ``claim_duration``, the time until Lambda ends the invocation. An export is gone
-    after access to it, with URLs that the service has just given, was denied for longer than ``denied_grace``.
+    The claim to the export lasts for ``claim_duration``: the time until Lambda ends the invocation. A shorter claim
+    would let another run store the export at the same time. A longer one would make other runs wait after the
+    invocation was killed.
+
+    An export is gone after access to it, with URLs that the service has just given, was denied for longer than
+    ``denied_grace``.
     """
 
     batch: Batch
