@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     The result has the number of a settled batch, so that the report knows which batches are settled.
     """
     batch = dependencies.batch(event["batch"])
-    check = BatchPoll(
+    poll = BatchPoll(
         batch,
         service=dependencies.service(),
         records=dependencies.recorder(batch),
@@ -29,6 +29,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         jitter=random.random(),  # noqa: S311 - spreads polls, protects no secret
         measure=record_poll,
     )
-    pending = check.next(Pending.from_json(event) if "pending" in event else check.start())
+    pending = poll.next_state(Pending.from_json(event) if "pending" in event else poll.first_state())
     logger.info("batch polled", pending=len(pending.ids), ready=len(pending.ready), polls=pending.polls)
     return {"batch": event["batch"] if pending.ids else batch.number, **pending.to_json()}

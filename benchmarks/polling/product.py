@@ -87,7 +87,7 @@ class Product:
         self.world.now += CALL_SECONDS
         moment, jitter = self.world.moment, self._rng.random()
         poll = BatchPoll(batch, self.world, self.world, self._settings, moment, jitter, lambda *_: None)
-        return _through_json(poll.next(pending if pending is not None else poll.start()))
+        return _through_json(poll.next_state(pending if pending is not None else poll.first_state()))
 
     def _store(self, state: Mapping[str, Any], pending: Pending | None) -> Pending:
         assert pending is not None

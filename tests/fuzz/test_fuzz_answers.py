@@ -154,7 +154,7 @@ def test_bad_input_37_a_poll_with_any_odd_exports_ends_in_a_state_that_is_json(
     client, records = answers(body({"exportsInfo": all_of_them})).client, FakeRecords()
 
     poll = BatchPoll(batch_of_them, DiscoveryService(client), records, SETTINGS, NOW, 0.5, lambda *_: None)
-    pending = poll.next(poll.start())
+    pending = poll.next_state(poll.first_state())
 
     state = pending.to_json()
     assert Pending.from_json(json.loads(json.dumps(state))).to_json() == state

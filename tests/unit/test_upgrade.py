@@ -52,7 +52,7 @@ def test_a_recorded_batch_is_polled_and_loses_no_export(name: str, state: Mappin
     service = FakeService([export(each, "IN_PROGRESS") for each in ids])
     now = batch.started_at + timedelta(minutes=10)
 
-    after = BatchPoll(batch, service, records, SETTINGS, now, 0.5, lambda *_: None).next(Pending.from_json(state))
+    after = BatchPoll(batch, service, records, SETTINGS, now, 0.5, lambda *_: None).next_state(Pending.from_json(state))
 
     assert sorted(after.ids) == sorted(ids), "each once, though an earlier release stored an export in several parts"
     assert after.polls == state["polls"] + 1
@@ -72,7 +72,7 @@ def test_exports_whose_results_are_missing_wait_for_the_next_poll() -> None:
     batch = recorded_batch(state["batch"])
     pending = Pending.from_json(state)
 
-    after = BatchPoll(batch, FakeService(), FakeRecords(), SETTINGS, batch.started_at, 0.5, lambda *_: None).next(
+    after = BatchPoll(batch, FakeService(), FakeRecords(), SETTINGS, batch.started_at, 0.5, lambda *_: None).next_state(
         pending
     )
 

@@ -45,7 +45,7 @@ LAMBDA_ERRORS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class BatchPoll:
-    """A check of one batch at the time ``now``. ``jitter`` is 0 to 1; ``measure`` gets the findings of each poll."""
+    """A poll of one batch at the time ``now``. ``jitter`` is 0 to 1; ``measure`` gets the findings of the poll."""
 
     batch: Batch
     service: Service
@@ -55,7 +55,7 @@ class BatchPoll:
     jitter: float
     measure: Measure
 
-    def start(self) -> Pending:
+    def first_state(self) -> Pending:
         """The state before the first poll: every export of the batch that the catalog does not hold as settled."""
         rows = self.records.rows(self.batch.export_ids)
         final = {export_id for export_id, row in rows.items() if row.is_final_for(self.batch.requested_at)}
@@ -63,8 +63,8 @@ class BatchPoll:
             self.records.announce_overdue(rows[export_id])
         return Pending(unlisted=tuple(each for each in self.batch.export_ids if each not in final))
 
-    def next(self, pending: Pending) -> Pending:
-        """The state after this check; empty once every export is settled or the last poll is done.
+    def next_state(self, pending: Pending) -> Pending:
+        """The state after this poll; empty once every export is settled or the last poll is done.
 
         The poll waits until ``next_poll_at``, so a round of storing does not cause an early poll.
         """
@@ -124,24 +124,25 @@ class BatchPoll:
             return self._end(pending, Outcome.NOT_STORED, error.code) if last else self._poll_failed(pending)
         ended = (export.id for export in listed.values() if export.status in ENDED)
         rows = self.records.rows((*ended, *listed.refused))
-        sorted_ = self._sort(pending, listed, rows)
-        self.measure(self._detection_delays(pending, listed, rows), self._ages(listed, rows, sorted_))
+        found = self._sort(pending, listed, rows)
+        self.measure(self._detection_delays(pending, listed, rows), self._ages(listed, rows, found))
         if last:
-            self._end(Pending(sorted_.unlisted, sorted_.waiting, pending.ready), Outcome.TIMED_OUT)
-            sorted_ = Pending(ready=sorted_.ready)
-        next_poll_at = self._next_poll_at(pending, listed, sorted_)
-        after = replace(
-            sorted_,
+            pending, found = self._end_all_but_ready(pending, found)
+        polled = replace(
+            pending,
+            unlisted=found.unlisted,
+            waiting=found.waiting,
             polls=pending.polls + 1,
-            stores=pending.stores,
-            retries=pending.retries,
-            next_poll_at=next_poll_at,
+            next_poll_at=self._next_poll_at(pending, listed, found),
             last_polled_at=self.now,
             last=last,
-            store_limit=pending.store_limit,
-            attempts=pending.attempts,
         )
-        return _assign_items(after, (*(() if last else pending.ready), *sorted_.ready))
+        return _assign_items(polled, (*pending.ready, *found.ready))
+
+    def _end_all_but_ready(self, pending: Pending, found: Pending) -> tuple[Pending, Pending]:
+        """Record TIMED_OUT for all exports but those that this poll found ready: they are stored in a last round."""
+        self._end(Pending(found.unlisted, found.waiting, pending.ready), Outcome.TIMED_OUT)
+        return replace(pending, ready=()), Pending(ready=found.ready)
 
     def _renewal_is_due(self, pending: Pending) -> bool:
         """Whether a multiple of RENEWAL since the start of the run has passed since the last answered poll."""
@@ -172,10 +173,10 @@ class BatchPoll:
         next_poll_at = self._next_poll_at(pending, {}, pending)
         return _assign_items(replace(pending, polls=pending.polls + 1, next_poll_at=next_poll_at), pending.ready)
 
-    def _next_poll_at(self, pending: Pending, listed: Mapping[str, Export], sorted_: Pending) -> datetime:
+    def _next_poll_at(self, pending: Pending, listed: Mapping[str, Export], found: Pending) -> datetime:
         return next_poll_at(
             self.now,
-            requested_at=self._requested(listed, sorted_),
+            requested_at=self._requested(listed, found),
             deadline=self.batch.deadline,
             polls=pending.polls + 1,
             settings=self.settings,

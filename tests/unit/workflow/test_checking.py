@@ -40,7 +40,7 @@ class CheckHarness:
 
     def check(self, pending: Pending | None = None, *, now: datetime = NOW) -> Pending:
         poll = BatchPoll(self.batch, self.service, self.records, SETTINGS, now, jitter=0.5, measure=self._measure)
-        return poll.next(poll.start() if pending is None else pending)
+        return poll.next_state(poll.first_state() if pending is None else pending)
 
 
 def check_harness(*exports: Export, ids: Sequence[str] = (), **more: Any) -> CheckHarness:
@@ -381,7 +381,7 @@ def test_fault_42_batch_of_refused_ids_needs_no_more_calls_than_twice_those_of_f
     records = FakeRecords()
 
     poll = BatchPoll(batch(*ids), DiscoveryService(refusing.client), records, SETTINGS, NOW, 0.5, lambda *_: None)
-    pending = poll.next(poll.start())
+    pending = poll.next_state(poll.first_state())
 
     assert pending.ids == ()
     assert records.outcomes == dict.fromkeys(ids, (Outcome.NOT_FOUND, "InvalidParameterValueException"))
