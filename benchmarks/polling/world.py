@@ -64,7 +64,10 @@ class World:
     def announce_overdue(self, row: Row) -> None:
         """No event is overdue here."""
 
-    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
+    def mark_in_progress(self, export: Export) -> None:
+        """Not recorded here."""
+
+    def mark_no_url(self, export: Export) -> None:
         """Not recorded here."""
 
     def keep_waiting(self, export_ids: Iterable[str]) -> None:

@@ -83,10 +83,12 @@ class FakeRecords:
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return {each: self.known[each] for each in export_ids if each in self.known}
 
-    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
+    def mark_in_progress(self, export: Export) -> None:
         self.seen.append(export.id)
-        if without_url:
-            self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=NO_URL_SINCE)
+
+    def mark_no_url(self, export: Export) -> None:
+        self.seen.append(export.id)
+        self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=NO_URL_SINCE)
 
     def keep_waiting(self, export_ids: Iterable[str]) -> None:
         self.renewed.append([*export_ids])

@@ -39,12 +39,13 @@ class OutcomeRecorder:
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]:
         return self.catalog.rows(export_ids)
 
-    def mark_in_progress(self, export: Export, *, without_url: bool = False) -> None:
-        """Record that the service has not finished the export, or gives no download URL for it yet."""
-        if without_url:
-            self.catalog.mark_no_url(self.batch, export)
-        else:
-            self.catalog.mark_in_progress(self.batch, export)
+    def mark_in_progress(self, export: Export) -> None:
+        """Record that the service has not finished the export."""
+        self.catalog.mark_in_progress(self.batch, export)
+
+    def mark_no_url(self, export: Export) -> None:
+        """Record that the service has finished the export, and gives no download URL for it yet."""
+        self.catalog.mark_no_url(self.batch, export)
 
     def keep_waiting(self, export_ids: Iterable[str]) -> None:
         """Show that this run still waits for the exports; a sweep does not, as the next sweep takes them up."""

@@ -215,7 +215,7 @@ class BatchPoll:
             else:
                 waiting.append(export_id)
                 if self._without_url(export) and not (row and row.no_url_since):
-                    self.records.mark_in_progress(export, without_url=True)
+                    self.records.mark_no_url(export)
                     self.records.keep_waiting([export_id])
                 elif export_id in new:
                     self.records.mark_in_progress(export)
