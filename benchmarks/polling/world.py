@@ -70,7 +70,7 @@ class World:
     def mark_no_url(self, export: Export) -> None:
         """Not recorded here."""
 
-    def keep_waiting(self, export_ids: Iterable[str]) -> None:
+    def renew_leases(self, export_ids: Iterable[str]) -> None:
         """Not recorded here."""
 
     def settle(self, export: Export, outcome: Outcome, details: Mapping[str, Any], *, polls: int) -> None:

@@ -90,7 +90,7 @@ class FakeRecords:
         self.seen.append(export.id)
         self.known[export.id] = row(export.id, "IN_PROGRESS", linklessSince=NO_URL_SINCE)
 
-    def keep_waiting(self, export_ids: Iterable[str]) -> None:
+    def renew_leases(self, export_ids: Iterable[str]) -> None:
         self.renewed.append([*export_ids])
 
     def claim(self, export: Export, duration: timedelta) -> Write:

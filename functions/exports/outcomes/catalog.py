@@ -35,8 +35,8 @@ MAX_KEYS_PER_READ = 100
 """Items that one BatchGetItem call may read."""
 NOT_FOUND_KEPT = timedelta(days=30)
 """How long an item of NOT_FOUND is kept: anybody who may start runs can make items with any id."""
-WAITING = timedelta(hours=4)
-"""How long a run counts as waiting after it has shown that it does. It does so at the first poll of each half hour, and
+LEASE_DURATION = timedelta(hours=4)
+"""How long the lease of a run that waits for an export lasts. It is renewed at the first poll of each half hour, and
 polls are up to 50 minutes apart. The rest is for a long round of storing, during which a batch does not poll."""
 READ_RETRY = RetryPolicy(attempts=8, base_seconds=0.05)
 """For UnprocessedKeys, about six seconds in all; botocore retries calls that fail as a whole."""
@@ -57,11 +57,11 @@ _MAY_RECORD_UNSETTLED = (
     f"({_NOT_SETTLED}"
     " OR (settledAt < :requested_at AND (#status = :REJECTED OR #status = :FAILED AND exportStatus <> :FAILED)))"
 )
-_NO_OTHER_WAITS = "(attribute_not_exists(pendingLease) OR pendingLease < :now OR pendingBy = :runId)"
-_NO_LONGER_RUN_WAITS = f"({_NO_OTHER_WAITS} OR pendingUntil <= :pendingUntil)"
+_NO_OTHER_LEASE = "(attribute_not_exists(pendingLease) OR pendingLease < :now OR pendingBy = :runId)"
+_MAY_TAKE_LEASE = f"({_NO_OTHER_LEASE} OR pendingUntil <= :pendingUntil)"
 _NO_OTHER_STORES = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :runId)"
 _NOT_RECORDED = "NOT (#status = :status AND runId = :runId)"
-_PENDING = ("pendingBy", "pendingUntil", "pendingLease")
+_LEASE = ("pendingBy", "pendingUntil", "pendingLease")
 _CLAIM = (
     *("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError"),
     "unrecorded",
@@ -119,14 +119,16 @@ class Catalog:
         Not applied if the item is settled, or if a run with a later deadline waits; by a sweep, if any run waits.
         """
         own, outdated = _run_attributes(batch)
-        values = {**self._export_attributes(export), **own, **self._pending(batch), "status": IN_PROGRESS}
+        values = {**self._export_attributes(export), **own, **self._lease_attributes(batch), "status": IN_PROGRESS}
         remove = ("reason", "announcedAt", "expiresAt", *outdated)
-        free = "attribute_not_exists(pendingBy)" if batch.is_sweep else _NO_LONGER_RUN_WAITS
+        free = "attribute_not_exists(pendingBy)" if batch.is_sweep else _MAY_TAKE_LEASE
         return self._write(batch, export.id, values, condition=f"({_NOT_SETTLED}) AND {free}", remove=remove)
 
-    def keep_waiting(self, batch: Batch, export_id: str) -> None:
-        """Record that the run still waits for the export, unless a run with a later deadline does."""
-        self._write(batch, export_id, self._pending(batch), condition=f"({_NOT_SETTLED}) AND {_NO_LONGER_RUN_WAITS}")
+    def renew_lease(self, batch: Batch, export_id: str) -> None:
+        """Renew the lease of the run that waits for the export, unless a run with a later deadline has one."""
+        self._write(
+            batch, export_id, self._lease_attributes(batch), condition=f"({_NOT_SETTLED}) AND {_MAY_TAKE_LEASE}"
+        )
 
     def mark_no_url(self, batch: Batch, export: Export) -> Write:
         """Record since when the service gives no download URL for the finished export. The outcome is unchanged."""
@@ -169,8 +171,8 @@ class Catalog:
             latest = self._write(
                 batch,
                 export.id,
-                {**values, **self._pending(batch)},
-                condition=f"{condition} AND {_NO_LONGER_RUN_WAITS}",
+                {**values, **self._lease_attributes(batch)},
+                condition=f"{condition} AND {_MAY_TAKE_LEASE}",
                 remove=remove,
                 keep_status=True,
             )
@@ -199,7 +201,7 @@ class Catalog:
         own, outdated = _run_attributes(batch)
         settled = {"status": outcome, "settledAt": utc_text(self._clock()), "polls": polls}
         values = {**self._export_attributes(export), **own, **details, **settled}
-        remove = tuple(sorted({"reason", "announcedAt", "expiresAt", *outdated, *_PENDING, *_CLAIM} - details.keys()))
+        remove = tuple(sorted({"reason", "announcedAt", "expiresAt", *outdated, *_LEASE, *_CLAIM} - details.keys()))
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=remove)
 
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
@@ -213,8 +215,8 @@ class Catalog:
         """
         own, outdated = _run_attributes(batch)
         given = {"reason": reason} if reason else {}
-        earlier = {"announcedAt", "settledAt", "lastError", "deniedSince", "reason", "expiresAt", *outdated, *_PENDING}
-        condition = f"{_MAY_RECORD_UNSETTLED} AND {_NO_OTHER_WAITS} AND {_NO_OTHER_STORES} AND {_NOT_RECORDED}"
+        earlier = {"announcedAt", "settledAt", "lastError", "deniedSince", "reason", "expiresAt", *outdated, *_LEASE}
+        condition = f"{_MAY_RECORD_UNSETTLED} AND {_NO_OTHER_LEASE} AND {_NO_OTHER_STORES} AND {_NOT_RECORDED}"
         if batch.is_sweep and outcome is Outcome.TIMED_OUT:
             condition += " AND attribute_exists(pendingBy)"
 
@@ -256,7 +258,7 @@ class Catalog:
             self._update(
                 export_id,
                 "SET pendingBy = :runId, pendingUntil = :until REMOVE pendingLease",
-                f"{condition} AND {_NO_OTHER_WAITS}",
+                f"{condition} AND {_NO_OTHER_LEASE}",
                 names,
                 {**arguments, ":until": utc_text(batch.deadline), ":now": utc_text(self._clock())},
             )
@@ -286,11 +288,11 @@ class Catalog:
         with suppress(ConditionFailed):
             self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, arguments)
 
-    def _pending(self, batch: Batch) -> dict[str, str]:
-        """Attributes that show that the run waits; none for a sweep, as the next sweep takes its exports up."""
+    def _lease_attributes(self, batch: Batch) -> dict[str, str]:
+        """The lease of a run that waits; none for a sweep, because the next sweep polls its exports."""
         if batch.is_sweep:
             return {}
-        lease = utc_text(self._clock() + WAITING)
+        lease = utc_text(self._clock() + LEASE_DURATION)
         return {"pendingBy": batch.run_id, "pendingUntil": utc_text(batch.deadline), "pendingLease": lease}
 
     def _export_attributes(self, export: Export) -> dict[str, Any]:

@@ -47,11 +47,11 @@ class OutcomeRecorder:
         """Record that the service has finished the export, and gives no download URL for it yet."""
         self.catalog.mark_no_url(self.batch, export)
 
-    def keep_waiting(self, export_ids: Iterable[str]) -> None:
-        """Show that this run still waits for the exports; a sweep does not, as the next sweep takes them up."""
+    def renew_leases(self, export_ids: Iterable[str]) -> None:
+        """Show that this run still waits for the exports; a sweep does not, because the next sweep polls them."""
         if not self.batch.is_sweep:
             for export_id in export_ids:
-                self.catalog.keep_waiting(self.batch, export_id)
+                self.catalog.renew_lease(self.batch, export_id)
 
     def claim(self, export: Export, duration: timedelta) -> Write:
         """Claim the export for this run for ``duration``; not applied if it is settled or claimed by another run."""

@@ -22,8 +22,8 @@ ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
 NO_RESULT: Mapping[str, Any] = {}
 CLOCK_SKEW = timedelta(seconds=1)
 """Tolerance for the function's clock: Step Functions ends a wait by its own clock."""
-RENEWAL = timedelta(minutes=30)
-"""A run that waits shows about this often that it still does."""
+LEASE_RENEWAL = timedelta(minutes=30)
+"""How often a run renews the leases of its pending exports."""
 LAMBDA_ERRORS = frozenset(
     {
         "Lambda.TooManyRequestsException",
@@ -114,7 +114,7 @@ class BatchPoll:
         """Describe the pending exports and sort them by status. The poll at the deadline is the last."""
         last = self.now >= self.batch.deadline
         if self._renewal_is_due(pending):
-            self.records.keep_waiting((*pending.waiting, *(item.export_id for item in pending.ready)))
+            self.records.renew_leases((*pending.waiting, *(item.export_id for item in pending.ready)))
         ids = (*pending.unlisted, *pending.waiting)
         try:
             listed = self.service.describe(ids, self.batch.filters) if ids else Described({})
@@ -145,11 +145,11 @@ class BatchPoll:
         return replace(pending, ready=()), Pending(ready=found.ready)
 
     def _renewal_is_due(self, pending: Pending) -> bool:
-        """Whether a multiple of RENEWAL since the start of the run has passed since the last answered poll."""
+        """Whether a multiple of LEASE_RENEWAL since the start of the run has passed since the last answered poll."""
         if pending.last_polled_at is None:
             return False
         before, now = (moment - self.batch.started_at for moment in (pending.last_polled_at, self.now))
-        return before // RENEWAL < now // RENEWAL
+        return before // LEASE_RENEWAL < now // LEASE_RENEWAL
 
     def _detection_delays(
         self, pending: Pending, listed: Mapping[str, Export], rows: Mapping[str, Row]
@@ -216,7 +216,7 @@ class BatchPoll:
                 waiting.append(export_id)
                 if self._without_url(export) and not (row and row.no_url_since):
                     self.records.mark_no_url(export)
-                    self.records.keep_waiting([export_id])
+                    self.records.renew_leases([export_id])
                 elif export_id in new:
                     self.records.mark_in_progress(export)
         return Pending(self._still_unlisted(unlisted, listed.unanswered), tuple(waiting), tuple(ready))

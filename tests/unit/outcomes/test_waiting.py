@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exports.outcomes.catalog import WAITING, Catalog
+from exports.outcomes.catalog import LEASE_DURATION, Catalog
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.recorder import OutcomeRecorder
 from exports.outcomes.rows import Row
@@ -46,7 +46,7 @@ class Runs:
         """``run`` polls until ``moment``, and renews."""
         while self.clock.now < moment:
             self.clock.now = min(self.clock.now + 30 * MINUTE, moment)
-            run.keep_waiting(["export-1"])
+            run.renew_leases(["export-1"])
 
     def _recorder(self, given: Batch) -> OutcomeRecorder:
         def publish(row: Row, outcome: Outcome) -> None:
@@ -78,7 +78,7 @@ def test_attack_05_hourly_sweeps_do_not_suppress_the_timeout_of_a_run(runs: Runs
     run.mark_in_progress(IN_PROGRESS)
     for hour in range(12):
         runs.clock.now = NOW + (hour * 60 + 1) * MINUTE
-        run.keep_waiting(["export-1"])
+        run.renew_leases(["export-1"])
         runs.swept(f"sweep-{hour}")
     runs.clock.now = run.batch.deadline - MINUTE
     sweep = runs.sweep("last")
@@ -130,13 +130,13 @@ def test_attack_05_a_sweep_announces_the_export_of_a_stopped_run_once(runs: Runs
     for hour in range(8):
         runs.swept(f"sweep-{hour}")
 
-    first_after_lease = WAITING // (55 * MINUTE)
+    first_after_lease = LEASE_DURATION // (55 * MINUTE)
     assert runs.events == [(f"sweep-{first_after_lease}", "TIMED_OUT", None)]
 
 
 def test_attack_05_a_stopped_run_blocks_no_outcome_after_its_lease(runs: Runs) -> None:
     runs.start("stopped", 10_080).mark_in_progress(IN_PROGRESS)
-    runs.clock.now += WAITING + MINUTE
+    runs.clock.now += LEASE_DURATION + MINUTE
     run = runs.start("run", 60)
     run.claim(export(), CLAIM)
 
@@ -175,7 +175,7 @@ def test_attack_05_of_a_run_that_ends_while_another_stores_one_is_announced(runs
 def test_attack_05_a_run_that_still_waits_takes_over_from_a_longer_one_that_stopped(runs: Runs) -> None:
     runs.start("stopped", 10_080).mark_in_progress(IN_PROGRESS)
     run = runs.start("run", 720)
-    runs.wait_until(run, NOW + WAITING + 30 * MINUTE)
+    runs.wait_until(run, NOW + LEASE_DURATION + 30 * MINUTE)
 
     runs.start("short", 1).record_unsettled("export-1", Outcome.NOT_STORED, "x")
 
