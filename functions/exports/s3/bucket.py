@@ -172,15 +172,15 @@ class Bucket:
         """Write a page in HTML that no browser keeps. An existing one is overwritten, whoever has written it."""
         self._put(key, page, ContentType="text/html; charset=utf-8", CacheControl="no-store")
 
-    def put_json_once(self, key: str, document: Any) -> bool:
-        """Write the document unless one exists. False: one existed (or the response to an earlier attempt was lost)."""
-        return self._put_if_absent(key, _json(document), ContentType="application/json")
+    def put_json_if_absent(self, key: str, document: Any) -> bool:
+        """Write the document unless an object exists. The result is that of ``put_if_absent``."""
+        return self.put_if_absent(key, _json(document), ContentType="application/json")
 
-    def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Write a small object unless one exists, whatever its bytes. The result is that of ``put_json_once``."""
-        return self._put_if_absent(key, body)
+    def put_if_absent(self, key: str, body: bytes, **options: Any) -> bool:
+        """Write a small object unless one exists, whatever its bytes.
 
-    def _put_if_absent(self, key: str, body: bytes, **options: Any) -> bool:
+        False: one existed, or the response to an earlier attempt was lost. ``options`` are those of PutObject.
+        """
         try:
             self._put(key, body, IfNoneMatch="*", **options)
         except ServiceError as error:
@@ -189,11 +189,11 @@ class Bucket:
             raise
         return True
 
-    def put_once(self, key: str, body: bytes) -> None:
+    def put_or_verify(self, key: str, body: bytes) -> None:
         """Write a small object, or accept the same object if it exists."""
-        self._retry_policy.run(lambda: self._put_or_accept(key, body))
+        self._retry_policy.run(lambda: self._put_or_verify_once(key, body))
 
-    def _put_or_accept(self, key: str, body: bytes) -> None:
+    def _put_or_verify_once(self, key: str, body: bytes) -> None:
         """One attempt. Raises ServiceError with the code CONFLICT if the object changes meanwhile."""
         put = partial(self._client.put_object, Key=key, Body=body, ChecksumAlgorithm="CRC32")
         try:

@@ -38,7 +38,7 @@ class ObjectWriter:
     def finish(self) -> None:
         """Make the object visible. ``Bucket.writer`` calls this when its block ends without an error."""
         if not self._parts:
-            self._bucket.put_once(self.key, self._buffer.getvalue())
+            self._bucket.put_or_verify(self.key, self._buffer.getvalue())
             return
         self._bucket.complete(self.key, self._upload_id, self._all_parts(), self.size, self._replaces)
 

@@ -173,7 +173,11 @@ class Storing:
             now=self.clock(),
             asked_for=row.asked_for,
         )
-        return document if self.bucket.put_json_once(keys.manifest, document) else self.bucket.read_json(keys.manifest)
+        return (
+            document
+            if self.bucket.put_json_if_absent(keys.manifest, document)
+            else self.bucket.read_json(keys.manifest)
+        )
 
     def _results(self, files: Sequence[StoredFile]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         """The contents of the files ``results.json`` of an agent export, and notes on those that are not read."""

@@ -92,7 +92,7 @@ class Socket:
 
 
 def test_size_of_an_object_and_of_a_missing_one(s3: RecordedS3) -> None:
-    s3.bucket.put_once("a", b"12345")
+    s3.bucket.put_or_verify("a", b"12345")
 
     assert s3.bucket.size("a") == 5
     assert s3.bucket.size("b") is None
@@ -140,9 +140,9 @@ def test_a_file_is_written_again_from_its_start_after_a_failure_and_overwrites(s
     assert s3.client.head_object(Bucket=BUCKET, Key="a")["ContentType"] == "application/json"
 
 
-def test_put_json_once_never_overwrites(s3: RecordedS3) -> None:
-    assert s3.bucket.put_json_once("a", {"first": True})
-    assert not s3.bucket.put_json_once("a", {"first": False})
+def test_put_json_if_absent_never_overwrites(s3: RecordedS3) -> None:
+    assert s3.bucket.put_json_if_absent("a", {"first": True})
+    assert not s3.bucket.put_json_if_absent("a", {"first": False})
 
     assert s3.bucket.read_json("a") == {"first": True}
 
@@ -150,7 +150,7 @@ def test_put_json_once_never_overwrites(s3: RecordedS3) -> None:
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 999_999), (5, 700_000), (999_999, 999_999)])
 def test_ranges_are_read_in_limited_chunks(s3: RecordedS3, first: int, last: int) -> None:
     body = bytes(range(250)) * 4000
-    s3.bucket.put_once("a", body)
+    s3.bucket.put_or_verify("a", body)
 
     chunks = list(s3.bucket.read("a", first, last))
 
@@ -160,7 +160,7 @@ def test_ranges_are_read_in_limited_chunks(s3: RecordedS3, first: int, last: int
 
 def test_read_resumes_after_a_broken_connection(s3: RecordedS3, monkeypatch: pytest.MonkeyPatch) -> None:
     body = bytes(range(250)) * 4000
-    s3.bucket.put_once("a", body)
+    s3.bucket.put_or_verify("a", body)
     real = s3.client.get_object
 
     def get_object(**request: Any) -> Any:
@@ -182,7 +182,7 @@ def test_read_resumes_after_a_tls_error_in_the_body(s3: RecordedS3, monkeypatch:
         def read(self, size: int | None = -1) -> bytes:
             raise ssl.SSLError("bad record mac")
 
-    s3.bucket.put_once("a", b"12345")
+    s3.bucket.put_or_verify("a", b"12345")
     real = s3.client.get_object
     broken = [StreamingBody(HTTPResponse(BrokenBody(), preload_content=False), 5)]  # type: ignore[arg-type]  # as botocore makes it
 
@@ -419,13 +419,13 @@ def test_delete_can_be_repeated(s3: RecordedS3) -> None:
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_a_different_object_is_replaced_with_overwrite(s3: RecordedS3, in_parts: bool) -> None:
     bucket = s3.bucket.with_retry_policy(RetryPolicy(sleep=lambda _: None), overwrite=True)
-    bucket.put_once("a", b"x")
+    bucket.put_or_verify("a", b"x")
 
     if in_parts:
         replaces, upload_id = bucket.etag("a"), bucket.create_upload("a")
         bucket.complete("a", upload_id, [bucket.put_part("a", upload_id, 1, Socket(b"yy"), 2)], 2, replaces)
     else:
-        bucket.put_once("a", b"yy")
+        bucket.put_or_verify("a", b"yy")
 
     assert b"".join(bucket.read("a", 0, 1)) == b"yy"
     assert s3.uploads() == []
@@ -433,7 +433,7 @@ def test_a_different_object_is_replaced_with_overwrite(s3: RecordedS3, in_parts:
 
 def test_a_lost_response_after_a_replacement_is_no_error(s3: RecordedS3, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = s3.bucket.with_retry_policy(RetryPolicy(sleep=lambda _: None), overwrite=True)
-    bucket.put_once("a", b"x")
+    bucket.put_or_verify("a", b"x")
     real = s3.client.put_object
 
     def lose_response(**request: Any) -> Any:
@@ -442,14 +442,14 @@ def test_a_lost_response_after_a_replacement_is_no_error(s3: RecordedS3, monkeyp
 
     monkeypatch.setattr(s3.client, "put_object", lose_response)
 
-    bucket.put_once("a", b"yy")
+    bucket.put_or_verify("a", b"yy")
 
     assert s3.body("a") == b"yy"
 
 
 def test_an_object_is_replaced_only_once_the_new_upload_is_complete(s3: RecordedS3) -> None:
     bucket = s3.bucket.with_retry_policy(RetryPolicy(sleep=lambda _: None), overwrite=True)
-    bucket.put_once("a", b"x")
+    bucket.put_or_verify("a", b"x")
 
     with suppress(ZeroDivisionError), bucket.writer("a") as writer:
         writer.write(b"y" * SMALL_FILE_BYTES)
@@ -471,7 +471,7 @@ def test_an_aborted_upload_is_gone(s3: RecordedS3) -> None:
 def test_retryable_errors_are_retried_with_retry_after(s3: RecordedS3) -> None:
     s3.fails("PutObject", (503, "SlowDown"), (500, "InternalError"), (409, "ConditionalRequestConflict"))
 
-    s3.bucket.put_once("a", b"x")
+    s3.bucket.put_or_verify("a", b"x")
 
     assert s3.body("a") == b"x"
     assert s3.pauses == [8.0, 1.0, 2.0]
@@ -482,7 +482,7 @@ def test_no_retry_without_time_left(s3: RecordedS3) -> None:
     no_time = RetryPolicy(time_left=lambda: 0.0, sleep=s3.pauses.append)
 
     with pytest.raises(ServiceError):
-        s3.bucket.with_retry_policy(no_time).put_once("a", b"x")
+        s3.bucket.with_retry_policy(no_time).put_or_verify("a", b"x")
 
     assert not s3.pauses
 
@@ -491,7 +491,7 @@ def test_the_client_does_not_retry(s3: RecordedS3) -> None:
     s3.fails("PutObject", *[(503, "ServiceUnavailable")] * 20)
 
     with pytest.raises(ServiceError, match="ServiceUnavailable"):
-        s3.bucket.put_once("a", b"x")
+        s3.bucket.put_or_verify("a", b"x")
 
     assert s3.pauses == [0.5, 1.0, 2.0]
 
@@ -501,7 +501,7 @@ def test_a_permanent_error_is_not_retried_and_has_its_code(s3: RecordedS3, statu
     s3.fails("PutObject", (status, code))
 
     with pytest.raises(NonRetryableError) as caught:
-        s3.bucket.put_once("a", b"x")
+        s3.bucket.put_or_verify("a", b"x")
 
     assert str(caught.value) == code
     assert not s3.pauses
@@ -545,7 +545,7 @@ def test_a_lost_response_after_a_write_is_no_error(s3: RecordedS3, monkeypatch: 
 
     monkeypatch.setattr(s3.client, "put_object", lose_response)
 
-    s3.bucket.put_once("a", b"x")
+    s3.bucket.put_or_verify("a", b"x")
 
     assert s3.body("a") == b"x"
 
@@ -553,7 +553,7 @@ def test_a_lost_response_after_a_write_is_no_error(s3: RecordedS3, monkeypatch: 
 def test_bad_input_34_metadata_of_an_export_is_never_sent_in_headers(s3: RecordedS3) -> None:
     document = {"statusMessage": "größer als \N{SNOWMAN}" * 1_000, "correlationId": "läuft"}
 
-    s3.bucket.put_json_once("manifests/export-1.json", document)
+    s3.bucket.put_json_if_absent("manifests/export-1.json", document)
 
     assert s3.bucket.read_json("manifests/export-1.json") == document
     assert s3.client.head_object(Bucket=BUCKET, Key="manifests/export-1.json")["Metadata"] == {}
@@ -564,7 +564,7 @@ def test_bad_input_34_metadata_of_an_export_is_never_sent_in_headers(s3: Recorde
 )
 def test_bad_input_41_document_with_any_name_is_ascii(s3: RecordedS3, name: str) -> None:
     s3.bucket.put_json("manifests/a.json", {"files": [{"name": name}]})
-    s3.bucket.put_json_once("manifests/b.json", {"files": [{"name": name}]})
+    s3.bucket.put_json_if_absent("manifests/b.json", {"files": [{"name": name}]})
 
     for key in ("manifests/a.json", "manifests/b.json"):
         assert s3.body(key).decode("ascii").isprintable()
