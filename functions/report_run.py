@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _raise_failure(publisher: EventPublisher, may_retry: bool) -> None:
     """Raise the error of an event that was not published, if a retry is possible and may help."""
-    if publisher.failure and publisher.failure.repeatable and may_retry:
+    if publisher.failure and publisher.failure.retryable and may_retry:
         raise publisher.failure
 
 

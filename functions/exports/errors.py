@@ -24,8 +24,8 @@ class ExportsError(Exception):
 class ServiceError(ExportsError):
     """An AWS call failed with ``code``, which is the whole message: a workflow's history may show it."""
 
-    repeatable = True
-    """Whether the same call may succeed later."""
+    retryable = True
+    """Whether a retry of this call in this invocation may succeed. The workflow retries all but NonRetryableError."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -35,7 +35,7 @@ class ServiceError(ExportsError):
 class NonRetryableError(ServiceError):
     """The call is refused, and would be again: see :data:`exports.aws.error_codes.ERROR_CLASSES`."""
 
-    repeatable = False
+    retryable = False
 
 
 class SourceError(ExportsError):

@@ -36,7 +36,7 @@ def is_retryable(error: ExportsError) -> bool:
         case UrlExpired() | SourceDenied() | SourceChanged() | OutOfTime():
             return False
         case ServiceError():
-            return error.repeatable
+            return error.retryable
         case _:
             return isinstance(error, SourceError)
 

@@ -36,9 +36,12 @@ WORKERS = 8
 
 class UploadGone(ServiceError):
     """The multipart upload cannot be completed, only a new one: it was completed or aborted, has expired, or the object
-    at its key has changed since the upload was created."""
+    at its key has changed since the upload was created.
 
-    repeatable = False
+    Not retryable in this invocation; the next attempt of the task creates a new upload.
+    """
+
+    retryable = False
 
     def __init__(self) -> None:
         super().__init__("NoSuchUpload")
