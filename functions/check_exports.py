@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     poll = BatchPoll(
         batch,
         service=dependencies.service(),
-        records=dependencies.recorder(batch),
+        records=dependencies.recorder(batch, dependencies.publisher()),
         settings=dependencies.settings(),
         now=dependencies.utc_now(),
         jitter=random.random(),  # noqa: S311 - spreads polls, protects no secret

@@ -1,6 +1,7 @@
 """Report run: count the outcomes of a run, write its report, and return the run's output."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import Any
@@ -33,28 +34,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     after the report, nothing would publish the event of an outcome that is not settled. The last attempt fails nothing.
     The status page is written last, because the run needs it least.
     """
-    run_id, bucket = event["execution"]["Name"], dependencies.settings().bucket
+    run_id = event["execution"]["Name"]
     logger.append_keys(run_id=run_id)
     plan: Any = dependencies.bucket().read_json(plan_key(run_id))
     failures = batch_failures(event.get("batches"), plan["batches"])
     if failures:
         logger.warning("batches not settled", batches={number: each["error"] for number, each in failures.items()})
     publisher = dependencies.publisher()
-    with TemporaryFile() as file:
-        report = Report(run_id, bucket, file)
-        for number in range(1, plan["batches"] + 1):
-            batch = dependencies.batch({"runId": run_id, "number": number})
-            records = dependencies.recorder(batch, publisher)
-            for export in batch_results(batch, records, failure=failures.get(number), bucket=bucket):
-                report.add(export)
-        report.finish()
-        dependencies.bucket().put_json_file(report_key(run_id), file)
+    report = _write_report(run_id, plan["batches"], failures, publisher)
     logger.info("run reported", requested=report.requested, counts=report.counts)
-    may_retry = event.get("mayRetry", False)
-    _raise_failure(publisher, may_retry)  # so that the retry does not publish the next event again
-    if report.not_found:
-        _announce_not_found(report, plan["run"].get("correlationId"), publisher)
-    _raise_failure(publisher, may_retry)
+    _publish_rest(report, plan["run"].get("correlationId"), publisher, may_retry=event.get("mayRetry", False))
     _write_status_page(context)
     result: dict[str, Any] = {"output": report.output()}
     if plan["run"].get("onFailure", "fail") == "fail" and not report.all_stored:
@@ -62,8 +51,53 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return result
 
 
+def _write_report(
+    run_id: str, batches: int, failures: Mapping[int, Mapping[str, Any]], publisher: EventPublisher
+) -> Report:
+    """Write the report of all batches, whose pending events are published. ``failures`` are by number of the batch."""
+    bucket = dependencies.settings().bucket
+    with TemporaryFile() as file:
+        report = Report(run_id, bucket, file)
+        for number in range(1, batches + 1):
+            batch = dependencies.batch({"runId": run_id, "number": number})
+            records = dependencies.recorder(batch, publisher)
+            for export in batch_results(batch, records, failure=failures.get(number), bucket=bucket):
+                report.add(export)
+        report.finish()
+        dependencies.bucket().put_json_file(report_key(run_id), file)
+    return report
+
+
+def _publish_rest(report: Report, correlation_id: str | None, publisher: EventPublisher, *, may_retry: bool) -> None:
+    """Publish the event of the exports that were not found.
+
+    Raises the error of an event of the run that was not published, if a retry is possible and may help. It is raised
+    before the next event, so that the retry does not publish that one twice.
+    """
+    _raise_failure(publisher, may_retry)
+    if report.not_found:
+        _publish_not_found(report, correlation_id, publisher)
+    _raise_failure(publisher, may_retry)
+
+
+def _publish_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:
+    settings = dependencies.settings()
+    found = NotFound(
+        report.run_id,
+        correlation_id,
+        account=settings.discovery_account,
+        region=settings.discovery_region,
+        count=report.counts[Outcome.NOT_FOUND],
+        export_ids=report.not_found,
+        report=report.uri,
+    )
+    try:
+        publisher.publish_not_found(found)
+    except ServiceError as error:
+        logger.warning("event not published", detail_type=NOT_FOUND_EVENT, error=error.code)
+
+
 def _raise_failure(publisher: EventPublisher, may_retry: bool) -> None:
-    """Raise the error of an event that was not published, if a retry is possible and may help."""
     if publisher.failure and publisher.failure.retryable and may_retry:
         raise publisher.failure
 
@@ -100,25 +134,8 @@ def _coverage(context: LambdaContext) -> Coverage | None:
         return None
     until = dependencies.time_left(context) - COVERAGE_TIME
     try:
-        items = dependencies.collecting_table().items(lambda: dependencies.time_left(context) > until)
+        items = dependencies.collecting_table_for_page().items(lambda: dependencies.time_left(context) > until)
         return coverage(items, dependencies.utc_now())
     except ServiceError as error:
         logger.warning("coverage not on the status page", error=error.code)
         return None
-
-
-def _announce_not_found(report: Report, correlation_id: str | None, publisher: EventPublisher) -> None:
-    settings = dependencies.settings()
-    found = NotFound(
-        report.run_id,
-        correlation_id,
-        account=settings.discovery_account,
-        region=settings.discovery_region,
-        count=report.counts[Outcome.NOT_FOUND],
-        export_ids=report.not_found,
-        report=report.uri,
-    )
-    try:
-        publisher.publish_not_found(found)
-    except ServiceError as error:
-        logger.warning("event not published", detail_type=NOT_FOUND_EVENT, error=error.code)

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     batch, item, settings = dependencies.batch(event["batch"]), Item.from_json(event["item"]), dependencies.settings()
     logger.append_keys(export_id=item.export_id)
-    records = dependencies.recorder(batch)
+    records = dependencies.recorder(batch, dependencies.publisher())
     storing = Storing(
         batch,
         account=settings.discovery_account,

@@ -140,8 +140,8 @@ def catalog_index() -> "CatalogIndex":
 
 
 @cached_client
-def collecting_table() -> "CollectingTable":
-    from exports.collecting.table import CollectingTable  # only for functions that collect: 20 ms of a cold start
+def collecting_table_for_page() -> "CollectingTable":
+    from exports.collecting.table import CollectingTable  # only for ReportRun: 20 ms of a cold start
 
     return CollectingTable(session().client("dynamodb", config=PAGE_CONFIG), settings().collecting_table)
 
@@ -169,5 +169,5 @@ def batch(pointer: dict[str, Any]) -> Batch:
     return batch
 
 
-def recorder(of: Batch, given: EventPublisher | None = None) -> OutcomeRecorder:
-    return OutcomeRecorder(of, catalog(), (given or publisher()).publish, measure, utc_now)
+def recorder(batch: Batch, publisher: EventPublisher) -> OutcomeRecorder:
+    return OutcomeRecorder(batch, catalog(), publisher.publish, measure, utc_now)

@@ -170,11 +170,11 @@ class FakeUpload:
 class FakeBucket:
     """Objects in memory, as strict as S3: a part has its declared length, and only JSON documents are overwritten.
 
-    ``uploads`` are not visible yet. ``journal`` has aborts and the documents of ``put_json_if_absent``, ``reads`` each range
-    that was read, ``written`` each key that became visible, ``received`` the bytes of each part. ``checksums`` has the
-    checksums of the objects that were multipart uploads. ``before_part`` takes the number of the part, ``before_chunk``
-    the offset of the next read; either may raise. Without ``keeps``, streams are discarded, for tests that measure
-    memory.
+    ``uploads`` are not visible yet. ``journal`` has aborts and the documents of ``put_json_if_absent``, ``reads`` each
+    range that was read, ``written`` each key that became visible, ``received`` the bytes of each part. ``checksums``
+    has the checksums of the objects that were multipart uploads. ``before_part`` takes the number of the part,
+    ``before_chunk`` the offset of the next read; either may raise. Without ``keeps``, streams are discarded, for tests
+    that measure memory.
     """
 
     journal: list[str] = field(default_factory=list)

@@ -85,8 +85,8 @@ def account_with(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> Account:
         retry_policy = RetryPolicy(attempts=4, sleep=lambda _: None)
         return EventPublisher(account, "default", bucket="b", catalog="arn", retry_policy=retry_policy)
 
-    def recorder(of: Batch, given: EventPublisher) -> OutcomeRecorder:
-        return OutcomeRecorder(of, account, given.publish, lambda *_: None, lambda: NOW)
+    def recorder(batch: Batch, publisher: EventPublisher) -> OutcomeRecorder:
+        return OutcomeRecorder(batch, account, publisher.publish, lambda *_: None, lambda: NOW)
 
     settings = SimpleNamespace(
         bucket="b",
@@ -213,7 +213,7 @@ def test_the_status_page_shows_the_coverage_if_exports_are_collected(
 ) -> None:
     account = account_with(monkeypatch)
     dependencies.settings().__dict__["collecting_table"] = name
-    monkeypatch.setattr(dependencies, "collecting_table", lambda: SimpleNamespace(items=lambda _: []))
+    monkeypatch.setattr(dependencies, "collecting_table_for_page", lambda: SimpleNamespace(items=lambda _: []))
 
     report()
 
@@ -228,7 +228,7 @@ def test_fault_48_a_table_that_cannot_be_read_in_time_leaves_out_the_coverage_on
 
     account = account_with(monkeypatch)
     dependencies.settings().__dict__["collecting_table"] = "collecting"
-    monkeypatch.setattr(dependencies, "collecting_table", lambda: SimpleNamespace(items=items))
+    monkeypatch.setattr(dependencies, "collecting_table_for_page", lambda: SimpleNamespace(items=items))
 
     report()
 
