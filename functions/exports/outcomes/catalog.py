@@ -9,6 +9,7 @@ it again if the item was settled before that run started.
 ``pendingBy`` was stopped or could not record its outcome, and records one for it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -47,6 +48,7 @@ def _in(outcomes: Iterable[Outcome]) -> str:
     return f"({', '.join(f':{outcome}' for outcome in outcomes)})"
 
 
+_SETTLED_VALUES = {f":{outcome}": outcome for outcome in SETTLED}
 _NOT_SETTLED = f"attribute_not_exists(#status) OR NOT #status IN {_in(SETTLED)}"
 _MAY_SETTLE = (
     f"({_NOT_SETTLED}"
@@ -62,12 +64,12 @@ _MAY_TAKE_LEASE = f"({_NO_OTHER_LEASE} OR pendingUntil <= :pendingUntil)"
 _NO_OTHER_STORES = "(attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :runId)"
 _NOT_RECORDED = "NOT (#status = :status AND runId = :runId)"
 _LEASE = ("pendingBy", "pendingUntil", "pendingLease")
-_CLAIM = (
+_REMOVED_WHEN_SETTLED = (
     *("claimedBy", "claimedUntil", "upload", "raw", "rawKey", "linklessSince", "deniedSince", "lastError"),
-    "unrecorded",
+    *("reason", "announcedAt", "expiresAt", "unrecorded", *_LEASE),
 )
-"""Attributes that a settled outcome removes, unless it sets them."""
-_UPLOAD_NAMES = {"#upload": "upload", "#raw": "raw"}
+"""Attributes of earlier outcomes, of the claim and of the lease, unless the outcome sets them."""
+_REMOVED_WHEN_UNSETTLED = ("reason", "announcedAt", "expiresAt", "settledAt", "lastError", "deniedSince", *_LEASE)
 
 
 class Catalog:
@@ -152,9 +154,8 @@ class Catalog:
             ":now": utc_text(self._clock()),
             ":in_progress": IN_PROGRESS,
         }
-        names = {"#status": "status", "#region": "region"}
         with suppress(ConditionFailed):
-            self._update(export_id, expression, "attribute_not_exists(askedFor)", names, arguments)
+            self._update(export_id, expression, "attribute_not_exists(askedFor)", arguments)
 
     def claim(self, batch: Batch, export: Export, duration: timedelta) -> Write:
         """Claim the export for the batch's run for ``duration``, so that concurrent runs download it once.
@@ -190,7 +191,7 @@ class Catalog:
         arguments = {":upload": _record(upload), ":raw": _record(raw), ":run_id": batch.run_id}
         try:
             expression = "SET #upload = :upload, #raw = :raw REMOVE deniedSince"
-            self._update(export_id, expression, "claimedBy = :run_id", _UPLOAD_NAMES, arguments)
+            self._update(export_id, expression, "claimedBy = :run_id", arguments)
         except ConditionFailed:
             raise ClaimLost(export_id) from None
 
@@ -201,7 +202,7 @@ class Catalog:
         own, outdated = _run_attributes(batch)
         settled = {"status": outcome, "settledAt": utc_text(self._clock()), "polls": polls}
         values = {**self._export_attributes(export), **own, **details, **settled}
-        remove = tuple(sorted({"reason", "announcedAt", "expiresAt", *outdated, *_LEASE, *_CLAIM} - details.keys()))
+        remove = tuple(sorted({*_REMOVED_WHEN_SETTLED, *outdated} - details.keys()))
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=remove)
 
     def record_unsettled(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> Write:
@@ -213,32 +214,31 @@ class Catalog:
 
         An item of NOT_FOUND expires if the service has never listed the export.
         """
-        own, outdated = _run_attributes(batch)
-        given = {"reason": reason} if reason else {}
-        earlier = {"announcedAt", "settledAt", "lastError", "deniedSince", "reason", "expiresAt", *outdated, *_LEASE}
+        details: dict[str, Any] = {"reason": reason} if reason else {}
         condition = f"{_MAY_RECORD_UNSETTLED} AND {_NO_OTHER_LEASE} AND {_NO_OTHER_STORES} AND {_NOT_RECORDED}"
         if batch.is_sweep and outcome is Outcome.TIMED_OUT:
             condition += " AND attribute_exists(pendingBy)"
-
-        def write(given: Mapping[str, Any], condition: str) -> Write:
-            # A repeated call writes equal values, so equal values do not show which call was applied.
-            return self._write(
-                batch,
-                export_id,
-                {**self._origin, **own, "status": outcome, **given},
-                condition=condition,
-                remove=tuple(sorted(earlier - given.keys())),
-                treat_equal_as_applied=False,
-            )
-
         if outcome is Outcome.NOT_FOUND:
             expires_at = int((self._clock() + NOT_FOUND_KEPT).timestamp())
-            never_listed = write(
-                {**given, "expiresAt": expires_at}, f"{condition} AND attribute_not_exists(exportStatus)"
-            )
-            if never_listed.applied:
-                return never_listed
-        return write(given, condition)
+            never_listed = f"{condition} AND attribute_not_exists(exportStatus)"
+            write = self._write_unsettled(batch, export_id, outcome, {**details, "expiresAt": expires_at}, never_listed)
+            if write.applied:
+                return write
+        return self._write_unsettled(batch, export_id, outcome, details, condition)
+
+    def _write_unsettled(
+        self, batch: Batch, export_id: str, outcome: Outcome, details: Mapping[str, Any], condition: str
+    ) -> Write:
+        own, outdated = _run_attributes(batch)
+        return self._write(
+            batch,
+            export_id,
+            {**self._origin, **own, **details, "status": outcome},
+            condition=condition,
+            remove=tuple(sorted({*_REMOVED_WHEN_UNSETTLED, *outdated} - details.keys())),
+            # A repeated call writes equal values, so equal values do not show which call was applied.
+            treat_equal_as_applied=False,
+        )
 
     def hold_back(self, batch: Batch, export_id: str, outcome: Outcome, reason: str | None = None) -> None:
         """Keep an outcome that is not recorded because of another run, for this run's report; end this run's wait.
@@ -246,36 +246,38 @@ class Catalog:
         If no other run waits for the export, ``pendingBy`` is this run, without a lease: the end of a later run records
         an outcome. Nothing is kept if the item is settled, or if this run has recorded the outcome.
         """
-        held = {"runId": batch.run_id, "outcome": str(outcome), **({"reason": reason} if reason else {})}
-        names = {"#status": "status"}
         condition = f"({_NOT_SETTLED}) AND {_NOT_RECORDED}"
-        arguments = {":status": outcome, ":runId": batch.run_id, **{f":{each}": each for each in SETTLED}}
+        arguments = {
+            **_SETTLED_VALUES,
+            ":status": outcome,
+            ":runId": batch.run_id,
+            ":held": {"runId": batch.run_id, "outcome": outcome, **({"reason": reason} if reason else {})},
+            ":until": utc_text(batch.deadline),
+            ":now": utc_text(self._clock()),
+        }
         with suppress(ConditionFailed):
-            self._update(export_id, "SET unrecorded = :held", condition, names, {**arguments, ":held": held})
+            self._update(export_id, "SET unrecorded = :held", condition, arguments)
         if batch.is_sweep:
             return
+        expression = "SET pendingBy = :runId, pendingUntil = :until REMOVE pendingLease"
         with suppress(ConditionFailed):
-            self._update(
-                export_id,
-                "SET pendingBy = :runId, pendingUntil = :until REMOVE pendingLease",
-                f"{condition} AND {_NO_OTHER_LEASE}",
-                names,
-                {**arguments, ":until": utc_text(batch.deadline), ":now": utc_text(self._clock())},
-            )
+            self._update(export_id, expression, f"{condition} AND {_NO_OTHER_LEASE}", arguments)
 
     def release(self, batch: Batch, export_id: str, error: str | None = None, *, denied: bool = False) -> None:
         """End this run's claim, if it still has it, so that no run waits for its end; ``error`` ended the attempt.
 
         ``denied``: access to the source was denied. The time of the first of such errors in a row is kept.
         """
-        sets = {":error": "lastError = :error"} if error else {}
-        sets |= {":now": "deniedSince = if_not_exists(deniedSince, :now)"} if denied else {}
-        values = {":error": error, ":now": utc_text(self._clock())}
-        remove = ("claimedBy", "claimedUntil", *(() if denied else ("deniedSince",)))
-        expression = f"{'SET ' if sets else ''}{', '.join(sets.values())} REMOVE {', '.join(remove)}"
-        arguments = {":run_id": batch.run_id, **{name: values[name] for name in sets}}
+        sets = ["lastError = :error"] if error else []
+        remove = ["claimedBy", "claimedUntil"]
+        if denied:
+            sets.append("deniedSince = if_not_exists(deniedSince, :now)")
+        else:
+            remove.append("deniedSince")
+        expression = f"{'SET ' if sets else ''}{', '.join(sets)} REMOVE {', '.join(remove)}"
+        arguments = {":error": error, ":now": utc_text(self._clock()), ":run_id": batch.run_id}
         with suppress(ConditionFailed):
-            self._update(export_id, expression, "claimedBy = :run_id", {}, arguments)
+            self._update(export_id, expression, "claimedBy = :run_id", arguments)
 
     def announced(self, row: Row) -> None:
         """Record that the event of the item's outcome is published, unless the outcome has changed since."""
@@ -286,7 +288,7 @@ class Catalog:
         }
         condition = "#status = :status AND (runId = :run_id OR attribute_not_exists(runId))"
         with suppress(ConditionFailed):
-            self._update(row.export_id, "SET announcedAt = :now", condition, {"#status": "status"}, arguments)
+            self._update(row.export_id, "SET announcedAt = :now", condition, arguments)
 
     def _lease_attributes(self, batch: Batch) -> dict[str, str]:
         """The lease of a run that waits; none for a sweep, because the next sweep polls its exports."""
@@ -320,31 +322,35 @@ class Catalog:
         treat_equal_as_applied: bool = True,
     ) -> Write:
         """One conditional UpdateItem; returns the new item, or the existing one if the condition failed."""
-        names = {f"#{name}": name for name in (*values, *remove, "status", "firstSeenAt")}
         sets = [f"#{name} = :{name}" for name in values] + ["#firstSeenAt = if_not_exists(#firstSeenAt, :now)"]
-        arguments = {f":{name}": value for name, value in values.items()}
-        arguments |= {":now": utc_text(self._clock())} | {f":{each}": each for each in SETTLED}
-        if ":runId" in condition:
-            arguments[":runId"] = batch.run_id
-        if ":requested_at" in condition:  # DynamoDB rejects unused values
-            arguments[":requested_at"] = utc_text(batch.requested_at) if batch.requested_at else ""
+        arguments = {
+            **_SETTLED_VALUES,
+            **{f":{name}": value for name, value in values.items()},
+            ":now": utc_text(self._clock()),
+            ":runId": batch.run_id,
+            ":requested_at": utc_text(batch.requested_at) if batch.requested_at else "",
+            ":in_progress": IN_PROGRESS,
+        }
         if keep_status:
             sets.append("#status = if_not_exists(#status, :in_progress)")
-            arguments[":in_progress"] = IN_PROGRESS
-        expression = (
-            "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else "")
-        )
+        expression = f"SET {', '.join(sets)}"
+        if remove:
+            expression += f" REMOVE {', '.join(f'#{name}' for name in remove)}"
         try:
-            return Write(self._update(export_id, expression, condition, names, arguments), applied=True)
+            return Write(self._update(export_id, expression, condition, arguments), applied=True)
         except ConditionFailed as failed:
             # If a response is lost, botocore retries, and the condition then fails on the first write of this call.
             own = treat_equal_as_applied and all(failed.row.item.get(name) == value for name, value in values.items())
             return Write(failed.row, applied=own)
 
-    def _update(
-        self, export_id: str, expression: str, condition: str, names: Mapping[str, str], arguments: Mapping[str, Any]
-    ) -> Row:
+    def _update(self, export_id: str, expression: str, condition: str, arguments: Mapping[str, Any]) -> Row:
+        """One conditional UpdateItem, in which ``#name`` is the attribute ``name``. Raises ConditionFailed."""
         key: Any = {"exportId": {"S": export_id}}
+        serialize = TypeSerializer().serialize
+        # DynamoDB rejects names and values that no expression uses.
+        used = set(re.findall(r"[#:]\w+", f"{expression} {condition}"))
+        names = {name: name[1:] for name in used if name.startswith("#")}
+        values = {name: serialize(value) for name, value in arguments.items() if name in used}
         named: Any = {"ExpressionAttributeNames": names} if names else {}
         with aws_call():
             try:
@@ -353,7 +359,7 @@ class Catalog:
                     Key=key,
                     UpdateExpression=expression,
                     ConditionExpression=condition,
-                    ExpressionAttributeValues=_typed(arguments),
+                    ExpressionAttributeValues=values,
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **named,
@@ -381,11 +387,6 @@ def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _record(part: Upload | RawObject | None) -> dict[str, Any] | None:
     return asdict(part) if part else None
-
-
-def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
-    serialize = TypeSerializer().serialize
-    return {name: serialize(str(value) if isinstance(value, Outcome) else value) for name, value in values.items()}
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
