@@ -101,8 +101,10 @@ class MemberWalker:
     """One pass over the raw object, always in the same order, so that numbers and key parts are the same each time.
 
     ``read`` reads bytes of an object, as the bucket does, and may raise at the end of the invocation. ``checked`` are
-    the stored inner zip files whose CRC-32 this or an earlier invocation verified. ``attempt`` calls a long operation,
-    which has a name, or raises without it; the same operation is never called in more than two invocations.
+    the stored inner zip files whose CRC-32 this or an earlier invocation verified.
+
+    ``attempt(name, action)`` calls ``action``, or raises if no time is left. An action that the end of the invocation
+    interrupts is called in at most three invocations, then the export is rejected.
 
     ``notes`` has a note for each zip file that has bytes in front of its first member.
     """
