@@ -102,3 +102,13 @@ class RawObject:
 def utc_text(moment: datetime) -> str:
     """ISO 8601 in UTC to the millisecond, such as ``2026-11-23T10:00:00.000Z``: the format of items and events."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def optional_utc_text(moment: datetime | None) -> str | None:
+    """The text of a time that may be absent; None without one."""
+    return utc_text(moment) if moment else None
+
+
+def optional_time(text: str | None) -> datetime | None:
+    """The time of a text that may be absent or empty; None without one. Raises ValueError for any other text."""
+    return datetime.fromisoformat(text) if text else None

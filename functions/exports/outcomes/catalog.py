@@ -21,7 +21,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from exports.aws.client_errors import aws_call
 from exports.errors import ClaimLost, ServiceError
-from exports.model import IN_PROGRESS, Export, RawObject, utc_text
+from exports.model import IN_PROGRESS, Export, RawObject, optional_utc_text, utc_text
 from exports.outcomes.outcome import SETTLED, Outcome
 from exports.outcomes.rows import Row, Write
 from exports.redaction import redact_message
@@ -305,8 +305,8 @@ class Catalog:
             "statusMessage": redact_message(export.status_message),
             "exportRequestTime": utc_text(export.requested_at) if export.has_request_time else None,
             "isTruncated": export.is_truncated,
-            "requestedStartTime": utc_text(export.requested_start) if export.requested_start else None,
-            "requestedEndTime": utc_text(export.requested_end) if export.requested_end else None,
+            "requestedStartTime": optional_utc_text(export.requested_start),
+            "requestedEndTime": optional_utc_text(export.requested_end),
         }
         return {name: value for name, value in attributes.items() if value is not None}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from exports.datasets.column_types import timestamp_text
 from exports.keys import Keys
-from exports.model import Export, Kind, RawObject, StoredFile, utc_text
+from exports.model import Export, Kind, RawObject, StoredFile, optional_utc_text, utc_text
 from exports.redaction import redact_message
 
 VERSION = "1"
@@ -44,8 +44,8 @@ def manifest(
         "statusMessage": redact_message(export.status_message),
         "exportRequestTime": utc_text(export.requested_at),
         "isTruncated": export.is_truncated or any(_says_truncated(each) for each in (*results, *summaries)),
-        "requestedStartTime": _text(export.requested_start),
-        "requestedEndTime": _text(export.requested_end),
+        "requestedStartTime": optional_utc_text(export.requested_start),
+        "requestedEndTime": optional_utc_text(export.requested_end),
         "actualStartTime": _bounded_text(actual.get("ActualStartTime")),
         "actualEndTime": _bounded_text(actual.get("ActualEndTime")),
         "raw": {"key": raw.key, "bytes": raw.bytes, "crc32": raw.crc32},
@@ -91,10 +91,6 @@ def _says_truncated(summary: Mapping[str, Any]) -> bool:
     """Whether ``isTruncated`` is true, in any case and as a boolean, a number or text."""
     values = (value for name, value in summary.items() if name.lower() == "istruncated")
     return any(value is True or value == 1 or str(value).strip().lower() in ("true", "yes") for value in values)
-
-
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None
 
 
 def _bounded_text(value: Any) -> str | None:

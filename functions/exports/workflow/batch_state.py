@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from exports.aws.error_codes import CODE
-from exports.model import utc_text
+from exports.model import optional_time, optional_utc_text
 from exports.runs import Item
 from exports.workflow.poll_interval import MAX_POLLS, MAX_RETRIES
 
@@ -64,8 +64,8 @@ class Pending:
             polls=state.get("polls", 0),
             stores=state.get("stores", 0),
             retries=state.get("retries", 0) + state.get("retryCount", 0),
-            next_poll_at=_moment(state.get("nextCheckAt")),
-            last_polled_at=_moment(state.get("lookedAt")),
+            next_poll_at=optional_time(state.get("nextCheckAt")),
+            last_polled_at=optional_time(state.get("lookedAt")),
             last=state.get("last", False),
             store_limit=state.get("storeLimit", 1 if state.get("stalled") else None),
         )
@@ -81,8 +81,8 @@ class Pending:
             "polls": self.polls,
             "stores": self.stores,
             "retries": self.retries,
-            "nextCheckAt": utc_text(self.next_poll_at) if self.next_poll_at else None,
-            "lookedAt": utc_text(self.last_polled_at) if self.last_polled_at else None,
+            "nextCheckAt": optional_utc_text(self.next_poll_at),
+            "lookedAt": optional_utc_text(self.last_polled_at),
             "last": self.last,
             "storeLimit": self.store_limit,
             "attempts": [self.attempts.get(export_id, 0) for export_id in self.ids],
@@ -97,10 +97,6 @@ def _result(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         return {}
     return {name: given[name] for name, kind in _MEMBERS.items() if isinstance(given.get(name), kind)}
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 _MESSAGE = re.compile(rf'"errorMessage":\s*"({CODE})(?:"|$)')
