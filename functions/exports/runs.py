@@ -60,8 +60,8 @@ class Run:
 class Described(dict[str, Export]):
     """Exports by id, as the service describes them.
 
-    ``refused`` has the error code for each id that the service does not accept. About ``unanswered`` ids nothing is
-    known: they were not asked for, because the service failed or the time was over.
+    ``refused`` has the error code for each id that the service does not accept. ``unanswered`` ids were not described,
+    because the service failed or the time was over.
     """
 
     def __init__(

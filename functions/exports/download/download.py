@@ -57,7 +57,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 """
 RANGE_NOT_SATISFIABLE = 416
 MAX_RETRY_AFTER = 1e9
-"""Seconds. Nobody waits as long, but Python can compute with them."""
+"""Seconds. Limits a huge value so that Python can compute with it."""
 _ERROR_MEMBERS = (re.compile(rb"<Code>([A-Za-z.]{1,50})</Code>"), re.compile(rb"<Message>([ -;=-~]{1,200})</Message>"))
 # A number of more digits is no size or time, and takes Python long to read or is refused by it.
 _NUMBER = "[0-9]{1,15}"

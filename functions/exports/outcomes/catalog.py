@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_KEYS_PER_READ = 100
 """Items that one BatchGetItem call may read."""
 NOT_FOUND_KEPT = timedelta(days=30)
-"""How long an item of NOT_FOUND is kept: anybody who may start runs can make items with any id."""
+"""How long an item of NOT_FOUND is kept: each caller of a run can make items with any id."""
 LEASE_DURATION = timedelta(hours=4)
 """How long the lease of a run that waits for an export lasts. It is renewed at the first poll of each half hour, and
 polls are up to 50 minutes apart. The rest is for a long round of storing, during which a batch does not poll."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SOURCE = "discovery.exports"
 VERSION = "1"
 NOT_FOUND_EVENT = "Exports Not Found"
-"""One event for each run, because anybody who may start runs can request thousands of ids that do not exist."""
+"""One event for each run, because each caller of a run can request thousands of ids that do not exist."""
 PUBLISH_RETRY = RetryPolicy(attempts=4, base_seconds=0.1)
 """For an entry that fails in a response of HTTP 200; botocore retries a call that fails as a whole."""
 MAX_CONSECUTIVE_FAILURES = 3

@@ -67,7 +67,7 @@ class Row:
 
     @property
     def why(self) -> str:
-        """Why the export has its status, as far as the item tells: the service's message, a reason, what is missing."""
+        """Why the export has its status: the message of the service, a reason, or what it waits for."""
         match self.outcome:
             case Outcome.FAILED:
                 return self.text("statusMessage") or ""

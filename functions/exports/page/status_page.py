@@ -24,7 +24,7 @@ MAX_NEWEST = 200
 MAX_ID = 200
 """Characters of an ID that is a valid one."""
 MAX_COUNT = 10**15
-"""Bytes or rows above this are no count: somebody has edited the item."""
+"""Bytes or rows above this are no count: the item was edited."""
 MAX_WHY = 160
 """Characters of a reason or a message."""
 MEANINGS: Mapping[str, tuple[str, Tone]] = {
@@ -83,6 +83,10 @@ class StatusPage:
         found = {row.export_id: row for row in rows if (row.time("exportRequestTime") or limit) < limit}
         return sorted(found.values(), key=lambda row: row.text("exportRequestTime") or "")
 
+    @property
+    def has_all_late(self) -> bool:
+        return all(self.statuses[status].is_complete for status in UNSETTLED)
+
 
 def render(page: StatusPage) -> bytes:
     """The page in HTML, of less than 300,000 bytes for any items."""
@@ -101,7 +105,7 @@ def sections(page: StatusPage) -> list[Section]:
 
 
 def overview(page: StatusPage) -> Section:
-    late, is_exact = page.late(), all(_has_all_late(page.statuses[status]) for status in UNSETTLED)
+    late, is_exact = page.late(), page.has_all_late
     values: list[tuple[str, str, Tone]] = [
         ("Stored", _total(page, WITH_DATA), "good"),
         ("In progress", _total(page, [IN_PROGRESS]), "plain"),
@@ -171,7 +175,7 @@ def late(page: StatusPage) -> Section:
     columns = (ID, Column("Status"), Column("Age", "number"), Column("Requested"), WHY)
     caption = f"{_of(rows, found)} requested more than {limit} ago and not settled, the oldest first"
     body = [table(caption, columns, rows, name="exports")]
-    if not all(_has_all_late(page.statuses[status]) for status in UNSETTLED):
+    if not page.has_all_late:
         body.append(
             paragraph(
                 f"Of each status, the newest {NEWEST} and the oldest {OLDEST} exports were searched for late ones."
@@ -235,10 +239,6 @@ def _number(number: int, is_exact: bool) -> str:
 
 def _of(rows: Sequence[object], found: Sequence[object]) -> str:
     return f"{len(rows):,} of {len(found):,}" if len(rows) < len(found) else f"{len(found):,}"
-
-
-def _has_all_late(items: StatusItems) -> bool:
-    return items.is_complete
 
 
 def _first_seen(row: Row) -> str:

@@ -169,7 +169,7 @@ class Bucket:
         self._retry_policy.run(send)
 
     def put_page(self, key: str, page: bytes) -> None:
-        """Write a page in HTML that no browser keeps. An existing one is overwritten, whoever has written it."""
+        """Write a page in HTML that no browser keeps. An existing one is overwritten, also that of another run."""
         self._put(key, page, ContentType="text/html; charset=utf-8", CacheControl="no-store")
 
     def put_json_if_absent(self, key: str, document: Any) -> bool:

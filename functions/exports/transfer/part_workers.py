@@ -99,7 +99,8 @@ class PartCopier:
         """Whether to cancel part ``number``, so that the invocation does not end with many started parts and none done.
 
         Once half of the time is used, no part is done and this one would not finish in time, it is cancelled so that
-        the first part in flight can finish: even over a slow connection, each invocation completes a part.
+        the first part in flight can finish: even over a slow connection, each invocation completes a part. With 8 parts
+        of 16 MiB and 120 s, this happens below about 1 MB/s.
         """
         with self._lock:
             if self._cancel_rest or self.done or number == min(self._in_flight):

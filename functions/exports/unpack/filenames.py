@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 
-LONGEST = 150
+MAX_PART_LENGTH = 150
 """Characters of a key part. With the longest dataset and export id, a key stays far below S3's 1,024 bytes."""
 MAX_KEPT_LENGTH = 1_000
 """Characters of an original name in the manifest: names in a zip file may have 65,535 bytes."""
@@ -44,13 +44,13 @@ def manifest_name(name: str) -> str:
 
 def _sanitized(name: str) -> str:
     last = re.split(r"[/\\]", name)[-1]
-    return _shortened(re.sub(r"[^A-Za-z0-9._-]+", "_", last).lstrip("."), LONGEST) or "file"
+    return _shortened(re.sub(r"[^A-Za-z0-9._-]+", "_", last).lstrip("."), MAX_PART_LENGTH) or "file"
 
 
 def _with_hash(part: str, unique: str) -> str:
     digest = hashlib.sha256(unique.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     stem, extension = _split(part)
-    return f"{_shortened(stem, LONGEST - len(extension) - 13)}-{digest}{extension}"
+    return f"{_shortened(stem, MAX_PART_LENGTH - len(extension) - 13)}-{digest}{extension}"
 
 
 def _shortened(part: str, length: int) -> str:

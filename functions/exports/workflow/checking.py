@@ -224,8 +224,8 @@ class BatchPoll:
     def _still_unlisted(self, unlisted: Sequence[str], unanswered: Set[str]) -> tuple[str, ...]:
         """The service may list a new id late. After the grace period, an unlisted id counts as not found.
 
-        So it does at an earlier deadline: with a deadline of a minute, anybody who may start runs could make thousands
-        of ids that do not exist TIMED_OUT, whose items never expire.
+        So it does at an earlier deadline: with a deadline of a minute, each caller of a run could make thousands of ids
+        that do not exist TIMED_OUT, whose items never expire.
         """
         if self.now < min(self.batch.deadline, self.batch.started_at + self.settings.not_found_grace):
             return tuple(unlisted)

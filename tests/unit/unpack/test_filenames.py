@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.unpack.filenames import LONGEST, MAX_KEPT_LENGTH, Filenames, manifest_name
+from exports.unpack.filenames import MAX_KEPT_LENGTH, MAX_PART_LENGTH, Filenames, manifest_name
 
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 HOSTILE = st.sampled_from(["a.csv", "A.csv", "x/a.csv", "../a.csv", "a\\a.csv", "é.csv", "", ".", "a" * 400, "file"])
@@ -22,7 +22,7 @@ def parts(names: list[str]) -> list[str]:
 def test_bad_input_23_key_parts_are_safe_unique_and_stable(names: list[str]) -> None:
     given_parts = parts(names)
 
-    assert all(SAFE.fullmatch(part) and len(part) <= LONGEST for part in given_parts)
+    assert all(SAFE.fullmatch(part) and len(part) <= MAX_PART_LENGTH for part in given_parts)
     assert len({part.lower() for part in given_parts}) == len(names)
     assert parts(names) == given_parts
 
@@ -34,7 +34,7 @@ def test_bad_input_23_key_parts_used_as_names_stay_unique(names: list[str]) -> N
     assert len({part.lower() for part in everything}) == len(everything)
 
 
-@pytest.mark.parametrize("name", ["123456789012_osInfo.csv", "a", "a-b.c_d", "n" * LONGEST])
+@pytest.mark.parametrize("name", ["123456789012_osInfo.csv", "a", "a-b.c_d", "n" * MAX_PART_LENGTH])
 def test_a_safe_name_is_unchanged(name: str) -> None:
     assert parts([name]) == [name]
 
