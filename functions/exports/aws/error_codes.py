@@ -22,10 +22,9 @@ class Meaning(StrEnum):
     REFUSED = "refused"
     """A repeated call fails as well, until a policy, a key, a setting or the request is corrected."""
     THROTTLED = "throttled"
-    EXPIRED = "expired"
-    """The session has expired, or the clocks differ. A call with new credentials or a later one may succeed."""
+    """As TEMPORARY. The metric ``DescribeThrottles`` counts these errors of Application Discovery Service."""
     TEMPORARY = "temporary"
-    """A fault of the service or the network."""
+    """A fault of the service or the network, an expired session, or clocks that differ: a later call may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +77,19 @@ ERROR_CLASSES = (
     ),
     ErrorClass(
         "The session has expired",
-        Meaning.EXPIRED,
+        Meaning.TEMPORARY,
         codes=("ExpiredToken", "TokenRefreshRequired"),
         source=f"{COMMON}, {S3}",
     ),
     ErrorClass(
         "The clock of the caller differs",
-        Meaning.EXPIRED,
+        Meaning.TEMPORARY,
         codes=("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"),
         source=f"{CLOCK}, {COMMON}",
     ),
     ErrorClass(
         "The clock of the caller differs, by the message of the error",
-        Meaning.EXPIRED,
+        Meaning.TEMPORARY,
         codes=("AuthFailure", "InvalidSignature", "SignatureDoesNotMatch"),
         messages=("Signature expired", "Signature not yet current"),
         source=f"{CLOCK}, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",

@@ -217,8 +217,8 @@ def test_fault_41_every_adapter_raises_what_the_table_says_with_the_code_alone(f
 @pytest.mark.parametrize(
     ("code", "message", "found"),
     [
-        ("InvalidSignatureException", "Signature expired: 20261129T000000Z is now earlier than …", Meaning.EXPIRED),
-        ("SignatureDoesNotMatch", "Signature not yet current: 20261129T000000Z is still later …", Meaning.EXPIRED),
+        ("InvalidSignatureException", "Signature expired: 20261129T000000Z is now earlier than …", Meaning.TEMPORARY),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261129T000000Z is still later …", Meaning.TEMPORARY),
         ("InvalidSignatureException", "The request signature we calculated does not match", Meaning.REFUSED),
         ("AccessDeniedException", "Signature expired: 20261129T000000Z", Meaning.REFUSED),
     ],
