@@ -24,8 +24,9 @@ BATCH_RESULTS = """{% [$states.result.{
 }] %}"""
 """Of each child execution its output, or those members of its description that tell which batch failed and why.
 
-AWS does not document whether the result of a Distributed Map has such a description of a child that failed or was
-stopped. The causes of many of them could exceed the limit of 256 KiB.
+Without a ResultWriter, the result of a Distributed Map has the outputs (COMPACT), and of a child that failed what the
+transformation NONE gives: its description. The causes of many of them could exceed the limit of 256 KiB.
+https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
 """
 LABEL = "batch"
 """Label of the child executions, one per batch; part of their ARNs."""

@@ -42,8 +42,14 @@ Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
 PAGE_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=5)
 """For reads of the status page, without which a run ends as well."""
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-"""For DynamoDB and EventBridge. If the last attempt fails, the invocation fails and the workflow retries it."""
+CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 7}, connect_timeout=3, read_timeout=5)
+"""For DynamoDB and EventBridge. If the last attempt fails, the invocation fails and the workflow retries it.
+
+The index ByStatus has one partition key for each status, and DynamoDB throttles the writes of a key above 1,000 units a
+second, which a first sweep of thousands of failed exports can reach. The delays of up to 1, 2, 4 … 20 seconds add up to
+51 seconds. With the timeouts, a call ends within the time limit of every function.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/gsi-throttling.html
+"""
 
 
 def lambda_handler(handle: Handler) -> Handler:

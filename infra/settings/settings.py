@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self, get_args
 
 from annotated_types import Predicate
@@ -29,6 +30,7 @@ ROLE_ARN = r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 MONTH = "(20[1-9][0-9]|2[1-9][0-9]{2}|[3-9][0-9]{3})-(0[1-9]|1[0-2])"
+MONTH_MEANING = "a month (yyyy-mm) from 2010-01 to the current one (UTC)"
 VPC_ID = r"vpc-[0-9a-f]{8,17}"
 SUBNET_ID = r"subnet-[0-9a-f]{8,17}"
 SECURITY_GROUP_ID = r"sg-[0-9a-f]{8,17}"
@@ -57,6 +59,17 @@ def _reject_invalid_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     return tags
 
 
+def reject_later_month(month: str, now: datetime) -> str:
+    """No export has been requested in a later month yet, so Athena would show no rows."""
+    if month > f"{now:%Y-%m}":
+        raise ValueError(f"must be {MONTH_MEANING}, not {month!r}")
+    return month
+
+
+def _reject_future(month: str) -> str:
+    return reject_later_month(month, datetime.now(UTC))
+
+
 class Settings(ContextModel):
     """Intervals, concurrency, limits and options of a deployment, described in ``docs/settings.md``.
 
@@ -82,7 +95,7 @@ class Settings(ContextModel):
     max_total_bytes: Annotated[Number, integer(1, 50_000 * GB)] = 500 * GB
     max_ratio: Annotated[Number, integer(2, 100_000)] = 200
     tables: Flag = True
-    tables_from: Annotated[str, text(MONTH, "a month (yyyy-mm) from 2010-01 to 9999-12")] = "2016-05"
+    tables_from: Annotated[str, text(MONTH, MONTH_MEANING), AfterValidator(_reject_future)] = "2016-05"
     query_scan_limit_bytes: Annotated[Number, integer(10_000_000, 5_000 * GB)] = 100 * GB
     watching: Flag = True
     late_after_hours: Annotated[Number, integer(1, 24 * 90)] = 24

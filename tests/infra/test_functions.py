@@ -8,6 +8,7 @@ import pytest
 
 from discovery_exports.locations import FUNCTIONS
 from exports.aws.discovery import DISCOVERY_CONFIG, MAX_SEARCH_SECONDS
+from exports.dependencies import CONFIG
 from infra.settings.settings import Settings
 from tests.infra.synthesis import of_stack
 from tests.infra.template import Template
@@ -63,6 +64,19 @@ def test_fault_42_a_search_that_ends_with_a_call_without_an_answer_fits_into_a_p
     seconds = MAX_SEARCH_SECONDS + attempts * (config.connect_timeout + config.read_timeout) + delays
 
     assert seconds < template.properties("Functions/CheckExports")["Timeout"] - 10
+
+
+def test_fault_33_a_call_of_dynamodb_without_an_answer_ends_before_the_time_limit_of_each_function(
+    collecting: Template,
+) -> None:
+    """The delays of botocore's standard mode are at most 1, 2, 4 and so on up to 20 seconds."""
+    config: Any = CONFIG
+    attempts = config.retries["total_max_attempts"]
+    delays = sum(min(2**attempt, 20) for attempt in range(attempts - 1))
+    seconds = attempts * (config.connect_timeout + config.read_timeout) + delays
+
+    for name in (*NAMES, "Functions/CollectExports"):
+        assert seconds < collecting.properties(name)["Timeout"] - 10
 
 
 def test_every_setting_that_the_code_reads_is_set(template: Template, collecting: Template) -> None:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic.alias_generators import to_camel
 
 from infra.settings.rules import SettingsError
-from infra.settings.settings import GB, HOME_REGIONS, Deployment, Existing, Settings
+from infra.settings.settings import GB, HOME_REGIONS, Deployment, Existing, Settings, reject_later_month
 
 ROOT = Path(__file__).parents[2]
 CDK_JSON, SETTINGS_PAGE = ROOT / "cdk.json", ROOT / "docs" / "settings.md"
@@ -270,16 +271,23 @@ def test_account_of_the_exports_is_that_of_the_role() -> None:
     assert Settings().discovery_account is None
 
 
-@pytest.mark.parametrize("month", ["2010-01", "2016-05", "2026-12", "9999-12"])
-def test_tables_may_begin_with_any_month(month: str) -> None:
+@pytest.mark.parametrize("month", ["2010-01", "2016-05", "2026-01", f"{datetime.now(UTC):%Y-%m}"])
+def test_tables_may_begin_with_any_month_until_now(month: str) -> None:
     assert Settings.from_context({"tablesFrom": month}).tables_from == month
 
 
+def test_tables_may_not_begin_in_a_month_that_has_not_begun() -> None:
+    assert reject_later_month("2026-12", datetime(2026, 12, 1, tzinfo=UTC)) == "2026-12"
+    with pytest.raises(ValueError, match="to the current one"):
+        reject_later_month("2026-12", datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC))
+
+
 @pytest.mark.parametrize(
-    "month", ["2009-12", "2016-00", "2016-13", "2016-5", "2016-05-01", "2016-05\n", "2016", "", 2016]
+    "month", ["2009-12", "9999-12", "2016-00", "2016-13", "2016-5", "2016-05-01", "2016-05\n", "2016", "", 2016]
 )
-def test_a_text_that_is_no_month_is_rejected(month: object) -> None:
-    with pytest.raises(SettingsError, match=r"tablesFrom: must be a month \(yyyy-mm\) from 2010-01 to 9999-12, not"):
+def test_a_text_that_is_no_month_until_now_is_rejected(month: object) -> None:
+    meaning = r"a month \(yyyy-mm\) from 2010-01 to the current one \(UTC\)"
+    with pytest.raises(SettingsError, match=f"tablesFrom: must be {meaning}, not"):
         Settings.from_context({"tablesFrom": month})
 
 

@@ -85,9 +85,9 @@ def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
     """The failure of each of ``batches`` batches whose child execution did not say that it is settled, by number.
 
     ``children`` is the output of the Distributed Map. A child says ``{"batch": 3, "pending": 0}``, or gives an error
-    that was caught. Of a child that failed or was stopped, there may be its description, as in the files of a
-    ResultWriter, or anything else: AWS does not document it. Children of an earlier release give no number: it is their
-    position.
+    that was caught. Of a child that failed, there is its description, as a ResultWriter with the transformation NONE
+    writes it. Of one that was stopped, AWS does not say what there is. Children of an earlier release give no number:
+    it is their position.
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
     """
     outputs = children if isinstance(children, list) else []

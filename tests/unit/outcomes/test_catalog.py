@@ -470,7 +470,7 @@ def test_fault_33_throttled_write_is_retried(
     catalog: Catalog, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    errors = [error_response(code) for _ in range(2)]
+    errors = [error_response(code) for _ in range(6)]
     fail: Any = lambda **_: errors.pop() if errors else None  # noqa: E731
     dynamodb.meta.events.register_first("before-send.dynamodb.UpdateItem", fail)
 
