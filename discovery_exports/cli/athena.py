@@ -54,8 +54,7 @@ class Athena:
         execution = self._executed(sql, clock)
         members, rows = self._result(execution["QueryExecutionId"])
         printed = _Counted(rows)
-        if members:
-            self._context.output.rows(printed, members, [_column(name) for name in members])
+        self._context.output.rows(printed, members, [_column(name) for name in members])
         scanned = short_bytes(_scanned(execution))
         rows_text = "1 row" if printed.count == 1 else f"{printed.count:,} rows"
         self._context.say(f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}")

@@ -14,8 +14,17 @@ from discovery_exports.cli.output import Column
 QUERY_COLUMNS = (Column("number", "no."), Column("name", "query", whole=True), Column("question", "question"))
 MAX_BYTES = 262_144
 """Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
-_NO_SQL = re.compile(r"(?:[\s;]++|--[^\n]*+|(?>/\*.*?\*/))*+", re.DOTALL)
-"""Blanks and comments. Nothing is tried twice, so the time is proportional to the length."""
+READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN")
+"""First words of the statements of Athena that change nothing, if that of an EXPLAIN is one of them."""
+_BEFORE_WORD = r"(?:[\s;(]++|--[^\r\n]*+|(?>/\*.*?\*/))*+"
+"""Blanks, parentheses and comments. Nothing is tried twice, so the time is proportional to the length."""
+_FIRST_WORD = re.compile(rf"{_BEFORE_WORD}(\w++|.|\Z)", re.DOTALL)
+_EXPLAIN = re.compile(
+    rf"{_BEFORE_WORD}EXPLAIN\b{_BEFORE_WORD}(?:ANALYZE\b{_BEFORE_WORD})?(?:VERBOSE\b{_BEFORE_WORD})?"
+    r"(?:(?:FORMAT|TYPE)\b[\w\s,]*+\))?",
+    re.DOTALL | re.IGNORECASE,
+)
+"""https://docs.aws.amazon.com/athena/latest/ug/athena-explain-statement.html; with ANALYZE, the statement is run."""
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +40,8 @@ def query(
 ) -> None:
     """Run a saved query, or SQL of your own, in Athena, and print its rows. Without NAME, list the saved queries.
 
-    Rows are printed as they are read, except in a table. An interrupt cancels the query.
+    SQL that could change something, such as DROP, is refused. Rows are printed as they are read, except in a table. An
+    interrupt cancels the query.
     """
     if name is None:
         from discovery_exports.cli.saved_queries import saved_queries
@@ -57,8 +67,24 @@ def _from_standard_input() -> str:
         sql = sys.stdin.buffer.read().decode("utf-8").strip().rstrip(";").strip()
     except UnicodeDecodeError:
         raise Misused("Standard input is not text in UTF-8.") from None
-    if _NO_SQL.fullmatch(sql):
+    word = first_word(sql)
+    if not word:
         raise Misused("Standard input has no SQL. Example: echo 'SELECT * FROM exports' | discovery-exports query -")
     if len(sql.encode()) > MAX_BYTES:
         raise Misused(f"The SQL has more than {MAX_BYTES:,} bytes, the limit of Athena.")
+    if word not in READING:
+        raise Misused(
+            f"{word[:40]} … is not run: this command only reads, with {', '.join(READING[:-1])} or {READING[-1]}. "
+            "Use the Athena console, or aws athena start-query-execution."
+        )
     return sql
+
+
+def first_word(sql: str) -> str:
+    """The word that says what the statement does, in capitals: of EXPLAIN, that of the statement that it explains.
+
+    Athena refuses a text with several statements.
+    """
+    explained = _EXPLAIN.match(sql)
+    found = _FIRST_WORD.match(sql, explained.end() if explained else 0)
+    return found[1].upper() if found else ""

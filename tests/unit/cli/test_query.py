@@ -215,13 +215,6 @@ class TestRows:
         assert query("SELECT 1").out == "[]\n"
         assert query("SELECT 1", "-o", "csv").out == "host,port,share,complete\n"
 
-    def test_a_statement_without_a_result_prints_nothing(self, athena: FakeAthena) -> None:
-        athena.columns, athena.pages = [], [[]]
-
-        answer = query("DROP VIEW x", "-o", "csv")
-
-        assert (answer.code, answer.out) == (0, "")
-
 
 class TestStandardInput:
     @pytest.mark.parametrize("sql", ["SELECT 1", "  SELECT 1 ;\n", "SELECT 1;;"])
@@ -230,11 +223,58 @@ class TestStandardInput:
 
         assert athena.started[0]["QueryString"] == "SELECT 1"
 
-    @pytest.mark.parametrize("sql", ["/* a */ SELECT 1 -- b", "SELECT '--'", "-- a\nSELECT 1", "/* a */ x /* b */"])
-    def test_sql_with_comments_is_run_as_it_is(self, athena: FakeAthena, sql: str) -> None:
-        query(sql)
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "/* a */ SELECT 1 -- b",
+            "SELECT '--'",
+            "-- a\nSELECT 1",
+            "/* a */ select/* b */1",
+            "(SELECT 1) UNION (SELECT 2)",
+            "with x AS (SELECT 1) SELECT * FROM x",
+            "VALUES 1, 2",
+            "TABLE exports",
+            "SHOW CREATE TABLE exports",
+            "DESCRIBE exports",
+            "desc exports",
+            "EXPLAIN SELECT 1",
+            "EXPLAIN (FORMAT JSON) SELECT 1",
+            "explain analyze verbose (FORMAT TEXT) /* a */ WITH x AS (SELECT 1) SELECT * FROM x",
+            "EXPLAIN (SELECT 1)",
+        ],
+    )
+    def test_sql_that_reads_is_run_as_it_is(self, athena: FakeAthena, sql: str) -> None:
+        assert query(sql).code == 0
 
         assert athena.started[0]["QueryString"] == sql
+
+    @pytest.mark.parametrize(
+        ("sql", "word"),
+        [
+            ("DROP TABLE exports", "DROP"),
+            ("/* SELECT */ -- SELECT\n insert INTO x SELECT 1", "INSERT"),
+            ("--\rDROP TABLE exports /*\nSELECT 1*/", "DROP"),
+            ("; DELETE FROM exports", "DELETE"),
+            ("CREATE TABLE x AS SELECT 1", "CREATE"),
+            ("UNLOAD (SELECT 1) TO 's3://bucket/x/' WITH (format = 'PARQUET')", "UNLOAD"),
+            ("EXECUTE drop_it", "EXECUTE"),
+            ("MSCK REPAIR TABLE exports", "MSCK"),
+            ("EXPLAIN ANALYZE INSERT INTO x SELECT 1", "INSERT"),
+            ("EXPLAIN /* a */ ANALYZE (FORMAT JSON) (DROP TABLE x)", "DROP"),
+            ("ANALYZE TABLE x", "ANALYZE"),
+            ("'SELECT 1'", "'"),
+        ],
+    )
+    def test_sql_that_could_change_something_is_refused_before_any_call(
+        self, athena: FakeAthena, stack: FakeStack, sql: str, word: str
+    ) -> None:
+        answer = query(sql)
+
+        assert (answer.code, athena.started, stack.cloudformation.names) == (2, [], [])
+        assert answer.err == (
+            f"discovery-exports: {word} … is not run: this command only reads, with SELECT, WITH, VALUES, TABLE, SHOW, "
+            "DESCRIBE, DESC or EXPLAIN. Use the Athena console, or aws athena start-query-execution.\n"
+        )
 
     def test_bytes_that_are_no_text_are_wrong_use_in_any_locale(
         self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -303,7 +343,7 @@ class TestFailures:
             "InvalidRequestException", "line 1:1: mismatched input", "StartQueryExecution"
         )
 
-        answer = query("SELEC")
+        answer = query("SELECT FROM")
 
         assert (answer.code, "AWS refused StartQueryExecution: InvalidRequestException" in answer.err) == (254, True)
 
