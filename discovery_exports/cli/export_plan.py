@@ -35,8 +35,8 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         limit = self.max_starts_per_day
-        rates = {"2 a day": 2.0, "5 at once, 20 minutes each": slots_per_day(5, timedelta(minutes=20))}
-        rates |= {f"maxStartsPerDay {limit}": float(limit)} if limit else {}
+        rates = {"twoPerDay": 2.0, "fiveAtOnce": slots_per_day(5, timedelta(minutes=20))}
+        rates |= {"maxStartsPerDay": float(limit)} if limit else {}
         return {
             "agents": self.agents,
             "exports": self.windows,

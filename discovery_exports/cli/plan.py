@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from discovery_exports.cli.agents import listed_agent, listed_agents
 from discovery_exports.cli.commands import command
 from discovery_exports.cli.context import Context
-from discovery_exports.cli.failures import Misused, failure_behind
+from discovery_exports.cli.failures import Misused
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.run_input import checked_agents
 from discovery_exports.cli.times import short_time
 
 if TYPE_CHECKING:
     from exports.collecting.agent_state import AgentState
-    from exports.collecting.agents import Agent
 
 ALL = "all"
 RATE_MEMBERS = ("rate", "exports", "days")
+RATE_TEXTS = {"twoPerDay": "2 a day", "fiveAtOnce": "5 at once, 20 minutes each"}
 RATE_COLUMNS = (
     Column("rate", "if the service starts"),
     Column("days", "days", lambda days: f"{days:,.1f}" if days >= 0.1 else "under 0.1", right=True, whole=True),
@@ -82,7 +83,8 @@ def show_plan(
     found = {**plan(states, collect, context.now()).to_json(), "agentsWithoutExports": without}
     rates = [{"rate": each, "exports": found["exports"], "days": time} for each, time in found["days"].items()]
     if context.output.is_table:
-        _show_tables(context, found, rates)
+        texts = {**RATE_TEXTS, "maxStartsPerDay": f"maxStartsPerDay {max_starts_per_day}"}
+        _show_tables(context, found, [{**each, "rate": texts[each["rate"]]} for each in rates])
     elif context.output.form == "json":
         context.output.json(found)
     else:
@@ -114,34 +116,12 @@ def _assumed(context: Context, count: int, days: int) -> list["AgentState"]:
 def _listed(context: Context, selected: Sequence[str] | None) -> tuple[list["AgentState"], int]:
     """The agents that the service lists, deleted ones too, and how many of them have no exports of their own."""
     from exports.collecting.agent_state import AgentState
-    from exports.collecting.agents import Agent
 
-    listed = _agents(context)
-    for agent_id in selected or ():
-        if agent_id not in listed:
-            raise Misused(f"The service lists no agent {agent_id}. Check the ID, --region and --profile.")
-    chosen: list[Agent] = [listed[each] for each in selected or listed]
+    listed = listed_agents(context, "With --count and --days, no agents are read.")
+    chosen = [listed_agent(listed, each) for each in selected or listed]
     now = context.now()
     states = [AgentState(each.id, seen_at=now).described_by(each) for each in chosen if each.has_exports]
     return states, len(chosen) - len(states)
-
-
-def _agents(context: Context) -> Mapping[str, "Agent"]:
-    from exports.collecting.agents import Agent
-    from exports.collecting.service import START_CONFIG, AgentService
-    from exports.errors import ExportsError
-    from exports.retry import RetryPolicy
-
-    service = AgentService(
-        context.client("discovery", config=START_CONFIG), RetryPolicy(attempts=4, sleep=context.sleep)
-    )
-    try:
-        agents, _ = service.agents(lambda: True)
-        deleted, _ = service.server_agent_ids(lambda: True)
-    except ExportsError as error:
-        failure = failure_behind(error)
-        raise type(failure)(f"{failure} With --count and --days, no agents are read.") from None
-    return {each.id: each for each in (*map(Agent, deleted), *agents)}
 
 
 def _show_tables(context: Context, found: Mapping[str, Any], rates: Sequence[Mapping[str, Any]]) -> None:
@@ -157,4 +137,4 @@ def _show_tables(context: Context, found: Mapping[str, Any], rates: Sequence[Map
     context.output.line()
     context.output.table(rates, RATE_COLUMNS)
     context.output.line()
-    context.output.table(found["first"], FIRST_COLUMNS)
+    context.output.table([{**each, "from": each["from"] or ""} for each in found["first"]], FIRST_COLUMNS)

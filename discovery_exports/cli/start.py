@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from discovery_exports.cli.agents import listed_agent, listed_agents
 from discovery_exports.cli.commands import PROGRAM, command
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from exports.errors import ExportsError
 
 EXPORT_COLUMN = "exportId"
+NOTHING_STARTED = "Nothing was started."
 MAY_HAVE_STARTED = (
     "An export may have started all the same: look for it with aws discovery describe-export-tasks before you start "
     "it again."
@@ -100,7 +102,8 @@ def start(
 ) -> ExitCode:
     """Start one export now, and a run that stores it. Works without the setting collect.
 
-    Calls the service with your own credentials, in the Region of --region. If an export of the same agent and range
+    Calls the service with your own credentials, in the Region of --region. An agent that the service does not list is
+    refused, because its export would count in the limits of the account. If an export of the same agent and range
     exists already, that one is stored. Exit code with --wait: as that of store.
     """
     options = {
@@ -126,6 +129,8 @@ def start(
     )
     if not no_store:
         _ = context.state_machine_arn  # an export that no run can store is not started
+    if agent_id is not None:
+        _check_listed(context, agent_id)
     export_id = _started(context, request)
     if no_store:
         context.output.rows([{EXPORT_COLUMN: export_id}], (EXPORT_COLUMN,))
@@ -146,6 +151,15 @@ def _check(what: What, agent_id: str | None, *, times: bool, preferences: bool) 
         raise Misused("--from and --to are for start agent.")
     if preferences and what is not What.RECOMMENDATIONS:
         raise Misused("Preferences, such as --tenancy, are for start recommendations.")
+
+
+def _check_listed(context: Context, agent_id: str) -> None:
+    """Raises Misused for an agent without exports: the service could start one all the same, and count it."""
+    agent = listed_agent(listed_agents(context, NOTHING_STARTED), agent_id)
+    if not agent.has_exports:
+        raise Misused(
+            f"{agent_id} is a connector or collector, which has no exports of its own: start summary exports its data."
+        )
 
 
 def _request(
@@ -239,11 +253,11 @@ def _started(context: Context, request: "Request") -> str:
             "The service has as many exports in progress as the account may have, 5 of agents. Start it again later."
         ) from None
     except agents.LimitReached as error:
-        raise CallRefused(f"The service starts no export now: {error} Nothing was started.") from None
+        raise CallRefused(f"The service starts no export now: {error} {NOTHING_STARTED}") from None
     except ExportsError as error:
         failure = failure_behind(error)
         advice = _advice(request) if isinstance(error, agents.RequestRefused) else ""
-        started = MAY_HAVE_STARTED if _may_have_started(error, failure) else "Nothing was started."
+        started = MAY_HAVE_STARTED if _may_have_started(error, failure) else NOTHING_STARTED
         raise type(failure)(f"{failure} {advice}{started}") from None
     context.say(f"Started the export {export_id}.")
     return export_id

@@ -1,6 +1,7 @@
 """``coverage``, ``plan`` and ``start``: what they print, what they call, and their exit codes."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -253,14 +254,20 @@ def discovery() -> tuple[Any, Stubber]:
     return client, Stubber(client)
 
 
-def with_agents(stack: FakeStack, *agents: Mapping[str, Any], deleted: str = "") -> None:
+def with_agents(stack: FakeStack, *agents: Mapping[str, Any], deleted: str = "") -> Stubber:
     client, stubber = discovery()
+    lists(stubber, *agents, deleted=deleted)
+    stubber.activate()
+    stack.others["discovery"] = client
+    return stubber
+
+
+def lists(stubber: Stubber, *agents: Mapping[str, Any], deleted: str = "") -> None:
+    """The next two calls."""
     stubber.add_response("describe_agents", {"agentsInfo": list(agents)}, {"maxResults": 100})
     servers = [{"server.agentId": deleted}] if deleted else []
     request = {"configurationType": "SERVER", "maxResults": 100}
     stubber.add_response("list_configurations", {"configurations": servers}, request)
-    stubber.activate()
-    stack.others["discovery"] = client
 
 
 def agent(agent_id: str, *, since: int, agent_type: str = "OTHER") -> dict[str, str]:
@@ -288,6 +295,7 @@ def test_plan_shows_exports_and_times_and_starts_nothing(stack: FakeStack) -> No
     assert "41 exports of at most 72 hours, if none is truncated or fails" in shown.out
     assert [line.split()[-1] for line in shown.out.splitlines() if " day" in line and "if" not in line][:1] == ["20.5"]
     assert "maxStartsPerDay 10" in shown.out
+    assert re.search(r"^o-00000003 +its first data +2026-", shown.out, re.MULTILINE)
     assert shown.code == 0
     assert stack.steps.inputs == []
     assert stack.cloudformation.names == [], "needs no stack"
@@ -310,8 +318,8 @@ def test_plan_works_with_numbers_alone(stack: FakeStack) -> None:
     found = run("plan", "-o", "json", "--count", "200", "--days", "90").json
     rates = run("plan", "-o", "csv", "--count", "200", "--days", "90").out.splitlines()
 
-    assert (found["agents"], found["exports"], found["days"]["2 a day"]) == (200, 6_000, 3_000.0)
-    assert rates[:2] == ["rate,exports,days", "2 a day,6000,3000.0"]
+    assert (found["agents"], found["exports"], found["days"]["twoPerDay"]) == (200, 6_000, 3_000.0)
+    assert rates[:2] == ["rate,exports,days", "twoPerDay,6000,3000.0"]
 
 
 @pytest.mark.parametrize(
@@ -389,7 +397,10 @@ def test_a_response_without_agents_is_not_an_account_without_agents(stack: FakeS
 
 
 def expects(stack: FakeStack, **request: Any) -> Stubber:
+    """Of an agent, o-00000001 is the only one."""
     client, stubber = discovery()
+    if "filters" in request:
+        lists(stubber, agent("o-00000001", since=90))
     stubber.add_response("start_export_task", {"exportId": "export-9"}, {"exportDataFormat": ["CSV"], **request})
     stubber.activate()
     stack.others["discovery"] = client
@@ -407,8 +418,10 @@ def fails(stack: FakeStack, operation: str, error: BaseException) -> None:
     stack.others["discovery"] = client
 
 
-def refuses(stack: FakeStack, code: str, message: str = "") -> None:
+def refuses(stack: FakeStack, code: str, message: str = "", *, of_agent: bool = False) -> None:
     client, stubber = discovery()
+    if of_agent:
+        lists(stubber, agent("o-00000001", since=90))
     stubber.add_client_error("start_export_task", code, message)
     stubber.activate()
     stack.others["discovery"] = client
@@ -426,13 +439,48 @@ def test_start_of_a_summary_starts_a_run_that_stores_it(stack: FakeStack) -> Non
 
 
 def test_start_of_an_agent_has_its_range(stack: FakeStack) -> None:
-    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-a"]}]
+    filters = [{"name": "agentIds", "condition": "EQUALS", "values": ["o-00000001"]}]
     first, last = datetime.fromisoformat("2026-11-01T00:00Z"), datetime.fromisoformat("2026-11-03T06:00Z")
     expects(stack, filters=filters, startTime=first, endTime=last)
 
-    shown = run("start", "agent", "o-a", "--from", "2026-11-01", "--to", "2026-11-03T06:00Z")
+    shown = run("start", "agent", "o-00000001", "--from", "2026-11-01", "--to", "2026-11-03T06:00Z")
 
     assert shown.code == 0, shown.err
+
+
+def test_a_deleted_agent_that_the_list_of_servers_names_is_exported(stack: FakeStack) -> None:
+    stubber = with_agents(stack, agent("o-00000001", since=90), deleted="o-00000002")
+    stubber.add_response("start_export_task", {"exportId": "export-9"})
+
+    shown = run("start", "agent", "o-00000002", "--no-store", "-o", "json")
+
+    assert (shown.code, shown.json) == (0, [{"exportId": "export-9"}])
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "said"),
+    [
+        ("o-00000003", "The service lists no agent o-00000003. Check the ID, --region and --profile."),
+        ("c-00000001", "c-00000001 is a connector or collector, which has no exports of its own: start summary"),
+    ],
+)
+def test_an_agent_that_has_no_exports_uses_up_no_start(stack: FakeStack, agent_id: str, said: str) -> None:
+    with_agents(stack, agent("o-00000001", since=90), agent("c-00000001", since=90, agent_type="AGENTLESS_COLLECTOR"))
+
+    shown = run("start", "agent", agent_id)
+
+    assert (shown.code, said in shown.err) == (2, True), shown.err
+    assert stack.steps.inputs == []
+
+
+def test_start_of_an_agent_says_that_nothing_was_started_if_the_agents_cannot_be_read(stack: FakeStack) -> None:
+    fails(stack, "DescribeAgents", AUTHORIZATION)
+
+    shown = run("start", "agent", "o-00000001")
+
+    assert shown.code == 254
+    assert "AWS refused DescribeAgents: AuthorizationErrorException: No. Ask for this permission" in shown.err
+    assert shown.err.endswith(" Nothing was started.\n")
 
 
 def test_start_of_recommendations_has_the_preferences_of_file_and_options(stack: FakeStack, tmp_path: Path) -> None:
@@ -479,9 +527,14 @@ def test_start_without_a_run_needs_no_stack(stack: FakeStack) -> None:
 
 
 def test_an_export_that_exists_already_is_stored(stack: FakeStack) -> None:
-    refuses(stack, "OperationNotPermittedException", "A successful export is already present Export ID: export-7")
+    refuses(
+        stack,
+        "OperationNotPermittedException",
+        "A successful export is already present Export ID: export-7",
+        of_agent=True,
+    )
 
-    shown = run("start", "agent", "o-a")
+    shown = run("start", "agent", "o-00000001")
 
     assert shown.code == 0
     assert stack.steps.inputs == [{"exportIds": ["export-7"], "onFailure": "report"}]
@@ -514,9 +567,9 @@ def test_an_export_that_exists_already_is_stored(stack: FakeStack) -> None:
     ],
 )
 def test_a_refusal_is_one_clear_line(stack: FakeStack, code: str, message: str, said: list[str]) -> None:
-    refuses(stack, code, message)
+    refuses(stack, code, message, of_agent=True)
 
-    shown = run("start", "agent", "o-a")
+    shown = run("start", "agent", "o-00000001")
 
     assert (shown.code, stack.steps.inputs) == (254, [])
     assert [each for each in said if each not in shown.err] == [], shown.err
@@ -657,7 +710,7 @@ def test_preferences_that_cannot_be_read(stack: FakeStack, name: str, said: str,
 def test_an_export_of_exactly_72_hours_is_started(stack: FakeStack) -> None:
     expects(stack, filters=ANY, startTime=ANY, endTime=ANY)
 
-    assert run("start", "agent", "o-a", "--from", "2026-11-01", "--to", "2026-11-04").code == 0
+    assert run("start", "agent", "o-00000001", "--from", "2026-11-01", "--to", "2026-11-04").code == 0
 
 
 @pytest.mark.parametrize("preferences", ['{"tenency": "SHARED"}', '{"excludedInstanceTypes": "m5"}', '{"tenancy": 5}'])

@@ -19,7 +19,7 @@ def test_the_plan_has_the_number_of_exports_and_what_they_take() -> None:
     found = plan(states, setting, NOW).to_json()
 
     assert (found["agents"], found["exports"]) == (200, 6000)
-    assert found["days"] == {"2 a day": 3000.0, "5 at once, 20 minutes each": 25.0, "maxStartsPerDay 10": 600.0}
+    assert found["days"] == {"twoPerDay": 3000.0, "fiveAtOnce": 25.0, "maxStartsPerDay": 600.0}
     assert found["first"][0] == {
         "agentId": "a0",
         "from": "2026-11-18T12:00:00.000Z",
