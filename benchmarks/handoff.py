@@ -148,7 +148,7 @@ def statements(servers: int, connections: int) -> Iterator[tuple[str, str]]:
 
 def measured(aws: LocalAws, folder: Path, form: str, *options: str) -> dict[str, Any]:
     """The command in a process of its own: seconds, peak memory, and the size of its file."""
-    path = folder / "out"
+    path = folder / ("out.zip" if form == "transform" else "out.csv")
     words: list[str | Path] = [PROGRAM, "handoff", form, "--to", path, "--overwrite", "-o", "json", *options]
     started = time.monotonic()
     done = subprocess.run(

@@ -58,7 +58,7 @@ def main() -> None:
     if sys.stderr is None:  # print() would write the notes to standard output
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     if sys.stdout is None:  # closed, as by `>&-`
-        report("Cannot write the output: standard output is closed.")
+        report("Cannot write the output: standard output is closed. Nothing was done.")
         sys.exit(ExitCode.CONFIGURATION)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows its escape

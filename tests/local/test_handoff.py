@@ -43,6 +43,8 @@ MPA_CONNECTIONS = (
     "Source Server ID,Source Server IP Address,Target Server ID,Target Server IP Address,Source Process Name,"
     "Target Process Name"
 )
+ENDINGS = {"transform": "zip", "dot": "dot", "mermaid": "mmd"}
+"""Of files that are not CSV."""
 HandOff = Callable[..., "Made"]
 Recipe = Callable[[str], list[dict[str, str | None]]]
 FOLDER = ROOT / "docs" / "queries" / "handoff"
@@ -87,7 +89,8 @@ def hand_off(aws: LocalAws, exports: Sequence[str], tmp_path_factory: pytest.Tem
 
     @cache
     def make(form: str, *options: str, again: bool = False) -> Made:
-        path = tmp_path_factory.mktemp(form) / f"{form}.out"
+        ending = next((ENDINGS[word] for word in (form, *options) if word in ENDINGS), "csv")
+        path = tmp_path_factory.mktemp(form) / f"{form}.{ending}"
         named = [word for export_id in exports for word in ("--export", export_id)]
         done = run_command(aws, PROGRAM, "handoff", form, *named, "--to", path, "-o", "json", *options)
         return Made(path, done)
@@ -205,7 +208,7 @@ def test_contents_14_no_command_line_is_in_a_file_or_a_report(hand_off: HandOff)
     made = [hand_off("transform"), hand_off("mgn"), hand_off("graph")]
 
     for each in made:
-        with zipfile.ZipFile(each.path) if each.path.name == "transform.out" else _plain(each.path) as archive:
+        with zipfile.ZipFile(each.path) if each.path.suffix == ".zip" else _plain(each.path) as archive:
             text = "".join(archive.read(name).decode() for name in archive.namelist())
         for place in (text, json.dumps(each.report), each.notes):
             assert "pa,ss" not in place

@@ -67,7 +67,8 @@ def test_memory_of_a_hand_off_does_not_grow_with_the_connections(
 ) -> None:
     def peak(pairs: int) -> int:
         with quiet(monkeypatch, pairs) as context:
-            target = Target(context, str(tmp_path / f"{form}-{pairs}"), overwrite=False)
+            ending = ".zip" if form == "transform" else ".csv"
+            target = Target(context, str(tmp_path / f"{form}-{pairs}{ending}"), (ending,), overwrite=False)
             hand_off = HandOff(context, Settings(), target, dry_run=False)
             if form == "transform":
                 return peak_memory(lambda: hand_off.transform(Variant.MPA))

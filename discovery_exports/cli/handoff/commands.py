@@ -50,6 +50,11 @@ ApplicationTag = Annotated[
     ),
 ]
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+GRAPH_ENDINGS = {
+    GraphFormat.CSV: (".csv",),
+    GraphFormat.DOT: (".dot", ".gv"),
+    GraphFormat.MERMAID: (".mmd", ".mermaid"),
+}
 ENVIRONMENT, DATA_CENTER, WAVE = ("environment",), ("datacenter",), ("wave",)
 
 
@@ -77,7 +82,7 @@ def transform(
     beside the file says what was left out, and why.
     """
     tags = {Meaning.ENVIRONMENT: environment_tag, Meaning.DATA_CENTER: data_center_tag}
-    hand_off = _hand_off(context, "transform.zip" if to is None else to, export, as_of, tags, dry_run, overwrite)
+    hand_off = _hand_off(context, "transform", (".zip",), to, export, as_of, tags, dry_run, overwrite)
     hand_off.transform(variant)
 
 
@@ -113,7 +118,7 @@ def mgn(
     if not all(keys):
         raise Misused("--server-tag needs the key of a tag.")
     tags = {Meaning.WAVE: wave_tag, Meaning.APPLICATION: application_tag or (), Meaning.COPIED: keys}
-    hand_off = _hand_off(context, "mgn.csv" if to is None else to, export, as_of, tags, dry_run, overwrite)
+    hand_off = _hand_off(context, "mgn", (".csv",), to, export, as_of, tags, dry_run, overwrite)
     hand_off.mgn(account, target_region, keys)
 
 
@@ -133,14 +138,16 @@ def graph(
 
     A picture has at most 500 servers. It groups them by application.
     """
-    name = {GraphFormat.CSV: "graph.csv", GraphFormat.DOT: "graph.dot", GraphFormat.MERMAID: "graph.mmd"}[form]
     tags = {Meaning.APPLICATION: application_tag or ()}
-    _hand_off(context, name if to is None else to, export, as_of, tags, dry_run, overwrite).graph(form)
+    hand_off = _hand_off(context, "graph", GRAPH_ENDINGS[form], to, export, as_of, tags, dry_run, overwrite)
+    hand_off.graph(form)
 
 
 def _hand_off(
     context: Context,
-    to: str,
+    form: str,
+    endings: tuple[str, ...],
+    to: str | None,
     exports: Sequence[str] | None,
     as_of: str | None,
     tags: Mapping[Meaning, Sequence[str]],
@@ -152,6 +159,7 @@ def _hand_off(
     from discovery_exports.cli.handoff.target import Target
     from discovery_exports.cli.run_input import valid_export_id
 
-    until = FOREVER if as_of is None else read_as_of(as_of)
+    name = f"{form}{endings[0]}" if to is None else to
+    until = FOREVER if as_of is None else read_as_of(as_of, context.now())
     settings = Settings(tuple(dict.fromkeys(map(valid_export_id, exports or ()))), until, tags)
-    return HandOff(context, settings, Target(context, to, overwrite), dry_run=dry_run)
+    return HandOff(context, settings, Target(context, name, endings, overwrite), dry_run=dry_run)

@@ -6,7 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,8 +47,8 @@ class HandOff:
 
     def transform(self, variant: Variant) -> None:
         servers, connections = forms.TRANSFORM[variant]
-        report = self._begun("transform", variant)
-        with self._workspace(report) as folder:
+        with self._workspace() as folder:
+            report = self._begun("transform", variant)
             with self._rows("servers", "Servers") as rows:
                 self._write(folder, servers, self._seen_servers(report, rows), report)
             with self._rows("connections", "Connections") as rows:
@@ -57,50 +57,37 @@ class HandOff:
             _zip(file, [folder / servers.name, folder / connections.name])
             _remark_formulas(report, "They are as they were exported: do not open the files in a spreadsheet")
             self._finish(report, file, lambda: validation.check_transform(file, variant))
+        self._print(report)
 
     def mgn(self, account: str, region: str, tag_keys: Sequence[str]) -> None:
-        report = self._begun("mgn")
-        tags: dict[tuple[str, str], str] = {}
-        if tag_keys:
-            with self._rows("server-tags", "Tags") as rows:
-                tags = {(row["id"], row["key"]): row["value"] for row in rows}
-        table = forms.mgn(account, region, tag_keys, lambda server, key: tags.get((server, key), ""))
-        with self._workspace(report) as folder:
+        with self._workspace() as folder:
+            report = self._begun("mgn")
+            tags: dict[tuple[str, str], str] = {}
+            if tag_keys:
+                with self._rows("server-tags", "Tags") as rows:
+                    tags = {(row["id"], row["key"]): row["value"] for row in rows}
+            table = forms.mgn(account, region, tag_keys, lambda server, key: tags.get((server, key), ""))
             with self._rows("servers", "Servers") as rows:
                 self._write(folder, table, _importable(report, self._seen_servers(report, rows)), report)
             file = folder / table.name
             _remark_formulas(report, "They are as they were exported: do not open the file in a spreadsheet")
             self._finish(report, file, lambda: validation.check_mgn(file, tag_keys))
+        self._print(report)
 
     def graph(self, form: GraphFormat) -> None:
-        report = self._begun("graph", form)
-        applications: dict[str, str] = {}
-        with self._rows("servers", "Servers") as rows:
-            for server in self._seen_servers(report, rows):
-                applications[server.id] = server.application
-        with self._workspace(report) as folder, self._rows("connections", "Connections") as rows:
-            pairs = self._pairs(report, rows)
-            if form is GraphFormat.CSV:
-                file = folder / forms.GRAPH.name
-                self._write(folder, forms.GRAPH, pairs, report)
-                _remark_formulas(report, "An apostrophe is before each")
-                ids = {guarded(each) for each in applications}
-                self._finish(report, file, lambda: validation.check_graph(file, ids))
-                return
-            draw, check = {
-                GraphFormat.DOT: (graph.dot, validation.check_dot),
-                GraphFormat.MERMAID: (graph.mermaid, validation.check_mermaid),
-            }[form]
-            drawn = graph.picture(pairs, applications, graph.MAX_ARROWS[form])
-            file = folder / f"graph.{form}"
-            file.write_text("".join(f"{line}\n" for line in draw(drawn)), "utf-8", newline="\n")
-            report.rows[file.name] = len(drawn.arrows)
-            alone = report.servers - len(drawn.names)
-            report.remarks.append(
-                f"The picture has {len(drawn.names):,} servers and {len(drawn.arrows):,} arrows. "
-                f"{alone:,} servers without connections are not in it."
-            )
-            self._finish(report, file, lambda: check(file))
+        with self._workspace() as folder:
+            report = self._begun("graph", form)
+            applications: dict[str, str] = {}
+            with self._rows("servers", "Servers") as rows:
+                for server in self._seen_servers(report, rows):
+                    applications[server.id] = server.application
+            with self._rows("connections", "Connections") as rows:
+                pairs = self._pairs(report, rows)
+                if form is GraphFormat.CSV:
+                    self._finish_table(report, folder, pairs, applications)
+                else:
+                    self._finish_picture(report, folder, pairs, applications, form)
+        self._print(report)
 
     # --- steps ---
 
@@ -109,12 +96,9 @@ class HandOff:
             self._exports = UsedExports.of(rows, self._settings)
         return Report(form, self._exports, variant)
 
-    @contextmanager
-    def _workspace(self, report: Report) -> Iterator[Path]:
-        """The folder for the files. Once they are delivered, the counts are printed, whose errors are not theirs."""
-        with self._target.workspace() as folder:
-            yield folder
-        self._print(report)
+    def _workspace(self) -> AbstractContextManager[Path]:
+        """The folder for the files. Made before any query, so that a place that cannot be written is found first."""
+        return self._target.workspace(dry_run=self._dry_run)
 
     @contextmanager
     def _rows(self, name: str, title: str) -> Iterator[Iterator[Cells]]:
@@ -151,6 +135,38 @@ class HandOff:
                 if count % ROWS_BETWEEN_LINES == 0:
                     progress.show(f"Writing {table.name}", [f"{count:,} rows"], 0, 0, key=count)
 
+    def _finish_table(
+        self, report: Report, folder: Path, pairs: Iterable[Pair], applications: Mapping[str, str]
+    ) -> None:
+        self._write(folder, forms.GRAPH, pairs, report)
+        file = folder / forms.GRAPH.name
+        _remark_formulas(report, "An apostrophe is before each")
+        ids = {guarded(each) for each in applications}
+        self._finish(report, file, lambda: validation.check_graph(file, ids))
+
+    def _finish_picture(
+        self,
+        report: Report,
+        folder: Path,
+        pairs: Iterable[Pair],
+        applications: Mapping[str, str],
+        form: GraphFormat,
+    ) -> None:
+        draw, check = {
+            GraphFormat.DOT: (graph.dot, validation.check_dot),
+            GraphFormat.MERMAID: (graph.mermaid, validation.check_mermaid),
+        }[form]
+        drawn = graph.picture(pairs, applications, graph.MAX_ARROWS[form])
+        file = folder / f"graph.{form}"
+        file.write_text("".join(f"{line}\n" for line in draw(drawn)), "utf-8", newline="\n")
+        report.rows[file.name] = len(drawn.arrows)
+        alone = report.servers - len(drawn.names)
+        report.remarks.append(
+            f"The picture has {len(drawn.names):,} servers and {len(drawn.arrows):,} arrows. "
+            f"{alone:,} servers without connections are not in it."
+        )
+        self._finish(report, file, lambda: check(file))
+
     def _finish(self, report: Report, file: Path, check: Callable[[], Checked]) -> None:
         """Check the file, and deliver it with its report. A dry run does not deliver it."""
         _verify(check, report.rows)
@@ -163,7 +179,13 @@ class HandOff:
             self._target.deliver(file, written)
 
     def _print(self, report: Report) -> None:
-        self._context.output.rows(report.counts(), MEMBERS, COLUMNS)
+        """The counts, and then what was written, even if nobody reads the counts."""
+        try:
+            self._context.output.rows(report.counts(), MEMBERS, COLUMNS)
+        finally:
+            self._say(report)
+
+    def _say(self, report: Report) -> None:
         for line in report.lines(self._context.now()):
             self._context.say(line)
         if self._dry_run:

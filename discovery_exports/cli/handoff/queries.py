@@ -73,13 +73,15 @@ def statement(name: str, settings: Settings, known: Mapping[str, Known] | None =
     return sql
 
 
-def read_as_of(text: str) -> datetime:
-    """A date, which is its last millisecond, or a time, in UTC. Raises Misused."""
+def read_as_of(text: str, now: datetime) -> datetime:
+    """A date, which is its last millisecond, or a time, in UTC, not in the future. Raises Misused."""
     try:
         moment = datetime.fromisoformat(text.strip())
         moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Misused(f"{text!r} is not a date. Write it as 2026-11-28, or with a time as 2026-11-28T09:30Z.") from None
+    if moment > now:
+        raise Misused(f"--as-of {text} is in the future: it is {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC now.")
     is_date = len(text.strip()) <= len("2026-11-28")
     return datetime.combine(moment, time.max, UTC).replace(microsecond=999_000) if is_date else moment
 

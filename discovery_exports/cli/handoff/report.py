@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.failures import NotStored
 from discovery_exports.cli.handoff.forms import Table
 from discovery_exports.cli.handoff.queries import FOREVER, Known, Settings
@@ -25,6 +26,15 @@ EXPLANATIONS = {
     "unknown address": "no server of the summary has the address of the other end",
     "agent not in the summary": "the agent that saw it is that of no server of the summary, or of several",
 }
+
+
+def _advice(settings: Settings) -> str:
+    """What to do without a summary."""
+    if settings.exports:
+        return "Name one with --export, too."
+    if settings.as_of != FOREVER:
+        return "Leave out --as-of, or name a later day."
+    return f"To export and store one: {PROGRAM} start summary --wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,9 @@ class UsedExports:
             )
         if "summary" not in by_kind:
             until = f" until {settings.as_of:%Y-%m-%d %H:%M:%S} UTC" if settings.as_of != FOREVER else ""
-            named = " Name one with --export, too." if settings.exports else " Store one first."
-            raise NotStored(f"The tables have no summary{until} that is not truncated, and so no servers.{named}")
+            raise NotStored(
+                f"The tables have no summary{until} that is not truncated, and so no servers. {_advice(settings)}"
+            )
         (summary,), (recommendations,) = by_kind["summary"], by_kind.get("ec2-recommendations", [None])
         return cls(summary, recommendations, by_kind.get("agent", ()))
 

@@ -1,7 +1,9 @@
 """Where the files of a hand-off go: a file, or an object in S3. Nothing is there before it is whole and checked."""
 
+import glob
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ class Target:
 
     context: Context
     name: str
+    endings: tuple[str, ...]
     overwrite: bool
 
     @property
@@ -36,6 +39,9 @@ class Target:
     def check(self) -> None:
         """Raises Misused before any query if the files cannot go there."""
         if self.is_s3:
+            bucket, _ = self._location(self.name)
+            self._check_ending()
+            self._check_bucket(bucket)
             for name in (self.name, self.report_name):
                 bucket, key = self._location(name)
                 if not self.overwrite and self._is_object(bucket, key):
@@ -50,16 +56,23 @@ class Target:
             raise Misused(f"{printable(self.name)} is a folder. Name a file with --to.")
         if not path.parent.is_dir():
             raise Misused(f"There is no folder {printable(str(path.parent))}. Make it, or name another file with --to.")
+        self._check_ending()
         for each in (path, Path(self.report_name)):
             if os.path.lexists(each) and not self.overwrite:
                 raise self._exists(str(each))
 
     @contextmanager
-    def workspace(self) -> Iterator[Path]:
-        """A temporary folder: for a file, beside it, so that it can be renamed."""
-        folder = None if self.is_s3 else Path(self.name).parent
+    def workspace(self, *, dry_run: bool) -> Iterator[Path]:
+        """A temporary folder: for a file that is delivered, beside it, so that it can be renamed.
+
+        What a hand-off of the same file left there because it was killed is removed. One that still runs then fails.
+        """
+        path = None if self.is_s3 or dry_run else Path(self.name)
+        prefix = f".handoff-{path.name}-" if path else "handoff-"
         try:
-            with TemporaryDirectory(prefix=".handoff-", dir=folder) as made:
+            for left in path.parent.glob(f"{glob.escape(prefix)}*") if path else ():
+                shutil.rmtree(left, ignore_errors=True)
+            with TemporaryDirectory(prefix=prefix, dir=path.parent if path else None) as made:
                 yield Path(made)
         except OSError as error:
             raise Misconfigured(
@@ -74,6 +87,23 @@ class Target:
                 self._put(path, name, kind)
             else:
                 self._rename(path, Path(name))
+
+    def _check_ending(self) -> None:
+        if not self.name.lower().endswith(self.endings):
+            raise Misused(
+                f"{printable(self.name)} does not end with {' or '.join(self.endings)}, as this kind of file does. "
+                "Correct --to."
+            )
+
+    def _check_bucket(self, bucket: str) -> None:
+        """Another refusal than 404 proves nothing: to write, s3:PutObject is enough."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.context.s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchBucket"}:
+                raise Misused(f"There is no bucket {bucket}. Correct --to.") from None
 
     def _is_object(self, bucket: str, key: str) -> bool:
         """False, too, for those who may only write: then S3 refuses to replace the object at the end."""
@@ -97,8 +127,6 @@ class Target:
             code = error.response.get("Error", {}).get("Code")
             if code in {"PreconditionFailed", "412"}:
                 raise self._exists(name) from None
-            if code == "NoSuchBucket":
-                raise Misused(f"There is no bucket {bucket}. Correct --to.") from None
             raise
 
     def _rename(self, path: Path, final: Path) -> None:

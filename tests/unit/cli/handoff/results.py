@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tests.unit.cli.stack import BUCKET, FakeStack
@@ -48,6 +48,8 @@ class FakeAthena:
         self.results: dict[str, bytes] = {}
         self.statements: list[str] = []
         self.interrupted = ""
+        self.during: dict[str, Callable[[], object]] = {}
+        """What happens, once, while a query runs."""
         stack.cloudformation.outputs |= {"WorkGroupName": "group", "DatabaseName": "database"}
         stack.others["athena"] = self
         self.gives("exports", EXPORT_COLUMNS, [{**SUMMARY, "istruncated": "false"}])
@@ -73,6 +75,7 @@ class FakeAthena:
         if name == self.interrupted:
             raise KeyboardInterrupt
         self.statements.append(sql)
+        self.during.pop(name, lambda: None)()
         query = f"q-{len(self.statements)}"
         self._stack.puts(f"queries/{query}.csv", self.results[name])
         self._stack.puts(f"queries/{query}.csv.metadata", b"")

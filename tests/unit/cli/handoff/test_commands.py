@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ from typing import Any
 import pytest
 
 from discovery_exports.cli.output import Output
+from tests.unit.builders import SESSION
 from tests.unit.cli.handoff.results import EXPORT_COLUMNS, SUMMARY, FakeAthena, pair, server
-from tests.unit.cli.stack import BUCKET, Answer, FakeStack, run
+from tests.unit.cli.stack import BUCKET, Answer, FakeStack, client_error, run
 
 
 @pytest.fixture
@@ -239,12 +242,91 @@ class TestFiles:
         assert (answer.code, message in answer.err) == (2, True), answer.err
         assert athena.statements == []
 
-    def test_a_bucket_that_does_not_exist_is_named(self, athena: FakeAthena) -> None:
-        athena.servers(server("d-1"))
+    @pytest.mark.parametrize(
+        ("words", "endings"),
+        [
+            ("transform --to x.csv", ".zip"),
+            ("transform --to x", ".zip"),
+            ("transform --to s3://bucket/x.csv", ".zip"),
+            ("mgn --to x.zip", ".csv"),
+            ("graph --to x.dot", ".csv"),
+            ("graph --format dot --to x.csv", ".dot or .gv"),
+            ("graph --format mermaid --to x.svg", ".mmd or .mermaid"),
+        ],
+    )
+    def test_the_name_of_a_file_ends_as_its_kind_does(self, athena: FakeAthena, words: str, endings: str) -> None:
+        answer = run("handoff", *words.split())
 
+        assert (answer.code, athena.statements) == (2, [])
+        assert answer.err == (
+            f"discovery-exports: {words.split()[-1]} does not end with {endings}, as this kind of file does. "
+            "Correct --to.\n"
+        )
+
+    @pytest.mark.parametrize(
+        "words", ["transform --to X.ZIP", "graph --format dot --to x.gv", "graph --format mermaid --to x.mermaid"]
+    )
+    def test_other_spellings_of_the_ending_are_accepted(self, athena: FakeAthena, words: str) -> None:
+        done(*words.split())
+
+        assert Path(words.split()[-1]).exists()
+
+    def test_a_bucket_that_does_not_exist_is_named_before_any_query(self, athena: FakeAthena) -> None:
         answer = run("handoff", "transform", "--to", "s3://no-such-bucket/a.zip")
 
         assert (answer.code, "There is no bucket no-such-bucket. Correct --to." in answer.err) == (2, True), answer.err
+        assert athena.statements == []
+
+    def test_permission_to_write_the_object_is_enough(self, athena: FakeAthena, stack: FakeStack) -> None:
+        def deny(params: dict[str, str], **_: object) -> None:
+            if params.get("Key", "handoff/").startswith("handoff/"):
+                raise client_error("403", "Forbidden")
+
+        stack.s3 = SESSION.client("s3")
+        for operation in ("HeadBucket", "HeadObject"):
+            stack.s3.meta.events.register(f"before-parameter-build.s3.{operation}", deny)
+
+        done("transform", "--to", f"s3://{BUCKET}/handoff/a.zip")
+
+        assert stack.s3.get_object(Bucket=BUCKET, Key="handoff/a.zip")["ContentType"] == "application/zip"
+
+    def test_a_file_that_cannot_be_written_is_found_before_any_query(self, athena: FakeAthena) -> None:
+        """As root may write to every folder, its name is too long, with that of the report."""
+        answer = run("handoff", "transform", "--to", f"{'x' * 245}.zip")
+
+        assert (answer.code, athena.statements) == (253, [])
+        assert "cannot be written: File name too long. Choose another place with --to." in answer.err
+
+    def test_what_a_killed_hand_off_of_the_file_left_is_removed(self, athena: FakeAthena) -> None:
+        for left in (".handoff-a.zip-12345678", ".handoff-b.zip-12345678", ".handoff-[a].zip-12345678"):
+            Path(left).mkdir()
+            (Path(left) / "mpa_servers.csv").write_text("half")
+
+        done("transform", "--to", "a.zip")
+        done("transform", "--to", "[a].zip")
+
+        names = {".handoff-b.zip-12345678", "a.zip", "a.zip.report.json", "[a].zip", "[a].zip.report.json"}
+        assert {each.name for each in Path().iterdir()} == names
+
+    def test_two_hand_offs_of_one_file_never_mix(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"))
+        athena.during["connections"] = lambda: done("transform", "--to", "a.zip", "--variant", "discovery-tool")
+
+        first = run("handoff", "transform", "--to", "a.zip")
+
+        assert (first.code, "cannot be written: No such file or directory" in first.err) == (253, True), first.err
+        assert report("a.zip")["variant"] == "discovery-tool"
+        assert {each.name for each in Path().iterdir()} == {"a.zip", "a.zip.report.json"}
+
+    @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+    def test_files_have_the_permissions_of_the_umask(self, athena: FakeAthena, mask: int, mode: int) -> None:
+        before = os.umask(mask)
+        try:
+            done("transform")
+        finally:
+            os.umask(before)
+
+        assert {stat.S_IMODE(each.stat().st_mode) for each in Path().iterdir()} == {mode}
 
     def test_an_object_is_written_once(self, athena: FakeAthena, stack: FakeStack) -> None:
         words = ("mgn", "--to", f"s3://{BUCKET}/handoff/mgn.csv")
@@ -284,10 +366,12 @@ class TestFiles:
         answer = run("handoff", "transform")
 
         assert (answer.code, "cannot be written" in answer.err) == (0, False), answer.err
+        assert "Written: transform.zip\n" in answer.err
         assert Path("transform.zip").exists()
 
-    def test_a_dry_run_needs_no_place(self, athena: FakeAthena) -> None:
-        answer = done("transform", "--dry-run", "--to", f"s3://{BUCKET}/x.zip")
+    @pytest.mark.parametrize("to", [f"s3://{BUCKET}/x.zip", "none/x.zip"])
+    def test_a_dry_run_needs_no_place(self, athena: FakeAthena, to: str) -> None:
+        answer = done("transform", "--dry-run", "--to", to)
 
         assert "Nothing was written: --dry-run." in answer.err
         assert list(Path().iterdir()) == []
@@ -311,13 +395,26 @@ class TestExports:
         assert "no recommendations; exports of agents: 1, the oldest" in answer.err
         assert "days old, 1 truncated." in answer.err
 
-    def test_without_a_summary_there_is_nothing_to_write(self, athena: FakeAthena) -> None:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (
+                "",
+                "no summary that is not truncated, and so no servers. To export and store one: discovery-exports start",
+            ),
+            (
+                "--as-of 2026-01-01",
+                "no summary until 2026-01-01 23:59:59 UTC that is not truncated, and so no servers. ",
+            ),
+            ("--as-of 2026-01-01", "servers. Leave out --as-of, or name a later day."),
+        ],
+    )
+    def test_without_a_summary_there_is_nothing_to_write(self, athena: FakeAthena, words: str, said: str) -> None:
         athena.gives("exports", EXPORT_COLUMNS, [])
 
-        answer = run("handoff", "graph", "--as-of", "2026-01-01")
+        answer = run("handoff", "graph", *words.split())
 
-        assert answer.code == 1
-        assert "no summary until 2026-01-01 23:59:59 UTC that is not truncated" in answer.err
+        assert (answer.code, said in answer.err) == (1, True), answer.err
 
     def test_the_settings_are_in_every_query(self, athena: FakeAthena) -> None:
         words = (
@@ -357,6 +454,7 @@ class TestExports:
             ("--target-region", "eu-central-1a", "'eu-central-1a' is not a Region."),
             ("--server-tag", "", "--server-tag needs the key of a tag."),
             ("--export", "a b", "'a b' is not an export ID."),
+            ("--as-of", "2100-01-01", "--as-of 2100-01-01 is in the future: it is "),
         ],
     )
     def test_values_that_are_none(self, athena: FakeAthena, option: str, value: str, said: str) -> None:

@@ -9,6 +9,7 @@ from discovery_exports.cli.failures import Misused
 from discovery_exports.cli.handoff.choices import Meaning
 from discovery_exports.cli.handoff.queries import BEGIN, END, FOLDER, Known, Settings, read_as_of, statement
 
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 NAMES = ("exports", "servers", "connections", "server-tags")
 ALIKE = ("usable", "summary", "found_addresses", "interfaces")
 """Common table expressions that mean the same wherever they are."""
@@ -80,13 +81,19 @@ def test_the_files_agree_on_what_an_export_and_an_address_is() -> None:
     ],
 )
 def test_a_date_is_its_last_millisecond(text: str, moment: datetime) -> None:
-    assert read_as_of(text) == moment
+    assert read_as_of(text, NOW) == moment
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "", "0001-01-01T00:00+14:00"])
 def test_other_texts_are_no_date(text: str) -> None:
     with pytest.raises(Misused, match="is not a date"):
-        read_as_of(text)
+        read_as_of(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["2026-11-29", "2026-11-28T12:01Z", "20300101", "9999-12-31"])
+def test_a_day_or_time_in_the_future_is_refused(text: str) -> None:
+    with pytest.raises(Misused, match=f"--as-of {text} is in the future: it is 2026-11-28 12:00 UTC now."):
+        read_as_of(text, NOW)
 
 
 @pytest.mark.parametrize("name", ["servers", "connections", "server-tags"])
