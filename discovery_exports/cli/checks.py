@@ -285,6 +285,27 @@ def _key(stack: Stack) -> Iterator[Said]:
         yield Result.FAIL, f"{described['Arn']} is in the state {described['KeyState']}", advice
 
 
+def _tables(stack: Stack) -> Iterator[Said]:
+    """A deployment creates no table that was dropped: CloudFormation compares templates, not what is there."""
+    names = [each.rpartition("|")[2] for each in stack.named("AWS::Glue::Table").values()]
+    if not names:
+        yield Result.OK, "the stack has no tables"
+        return
+    client: Any = stack.context.client("glue")
+    database = stack.context.stack_output("DatabaseName")
+    missing = []
+    for name in names:
+        try:
+            client.get_table(DatabaseName=database, Name=name)
+        except client.exceptions.EntityNotFoundException:
+            missing.append(name)
+    if missing:
+        advice = "Create them again: docs/queries.md#a-table-is-missing"
+        yield Result.FAIL, f"{database} has no {', '.join(sorted(missing))}", advice
+    else:
+        yield Result.OK, f"{database} has all {len(names)}"
+
+
 def _lake_formation(stack: Stack) -> Iterator[Said]:
     database = stack.context.outputs.get("DatabaseName")
     if not database:
@@ -346,6 +367,7 @@ CHECKS: Mapping[str, Check] = {
     "trail": _trail,
     "concurrency": _concurrency,
     "key": _key,
+    "tables": _tables,
     "Lake Formation": _lake_formation,
     "alarms": _alarms,
     "dead letters": _dead_letters,

@@ -105,7 +105,8 @@ def as_operator(aws: LocalAws, stack: Stack, *, without: str = "", **names: str)
     No key is used, so the policy names one that does not exist.
     """
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/none"
-    text = filled("operator.policy.json", stack, **{"TableName": stack.table, "KeyArn": key, **names})
+    values = {"TableName": stack.table, "DatabaseName": aws.outputs["DatabaseName"], "KeyArn": key, **names}
+    text = filled("operator.policy.json", stack, **values)
     # The emulator gives other names to log groups: docs/local-aws.md.
     policy = json.loads(
         text.replace(f"log-group:{names['StackName']}-", f"log-group:/aws/cloudformation/{names['StackName']}/")

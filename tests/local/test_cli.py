@@ -227,7 +227,9 @@ def test_the_doctor_checks_the_stack(command: Command) -> None:
     results = {row["check"]: row["result"] for row in findings}
 
     assert done.returncode == (1 if "FAIL" in results.values() else 0)
-    assert {results[name] for name in ("identity", "outputs", "release", "schedules", "trail", "key")} == {"OK"}
+    assert {results[name] for name in ("identity", "outputs", "release", "schedules", "trail", "key", "tables")} == {
+        "OK"
+    }
     assert results["concurrency"] in {"OK", "WARN"}
     unknown = {row["check"]: row["found"] for row in findings if row["result"] == "UNKNOWN"}
     assert unknown == {
@@ -241,6 +243,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "raw and a dataset": (("get", "export-1", "--raw", "--dataset", "other"), 2, "Leave out --raw or --dataset"),
     "unknown query": (("query", "dependncies"), 2, "Did you mean 'dependencies'?"),
     "no SQL": (("query", "-"), 2, "Standard input has no SQL"),
+    "unknown agent": (("start", "agent", "o-none"), 2, "The service lists no agent o-none."),
+    "unknown bucket": (("handoff", "mgn", "--to", "s3://no-such-bucket/x.csv"), 2, "There is no bucket no-such-bucket"),
     "arguments of doctor": (("doctor", "all"), 2, "Got unexpected extra argument"),
     "doctor of no stack": (("doctor", "--stack", "None"), 253, "There is no stack None"),
     "unknown command": (("lst",), 2, "Did you mean 'list'?"),

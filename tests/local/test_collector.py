@@ -109,6 +109,7 @@ def test_an_operator_with_the_policy_of_the_examples_may_start_plan_and_see_what
 ) -> None:
     names = {
         "StackName": collecting.name,
+        "DatabaseName": collecting.outputs["DatabaseName"],
         "CollectingTableName": collecting.collecting_table,
         "CollectorStateMachineArn": collecting.collector,
     }

@@ -23,8 +23,12 @@ RESOURCES = {
     "ExportsWatchingRunsFailed5555AAAA": "AWS::CloudWatch::Alarm",
     "ExportsAnnouncementsDeadLetters6666AAAA": "AWS::SQS::Queue",
     "OtherQueue7777AAAA": "AWS::SQS::Queue",
+    "ExportsTablesexports8888AAAA": "AWS::Glue::Table",
+    "ExportsTablesagentprocess9999AAAA": "AWS::Glue::Table",
 }
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
+EXCEPTIONS = SESSION.client("glue").exceptions
+NOT_FOUND = EXCEPTIONS.EntityNotFoundException({"Error": {"Code": "EntityNotFoundException"}}, "GetTable")
 TRAIL = "arn:aws:cloudtrail:us-east-1:123456789012:trail/all"
 WRITES = {"EventSelectors": [{"IncludeManagementEvents": True, "ReadWriteType": "All"}]}
 DEFINITION = {
@@ -52,7 +56,7 @@ class Answers:
             return answer
 
         if name == "exceptions":
-            return SESSION.client("lakeformation").exceptions
+            return EXCEPTIONS
         return call
 
     def get_paginator(self, operation: str) -> "Answers":
@@ -66,7 +70,6 @@ class Deployed:
     def __init__(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
         self.outputs = stack.cloudformation.outputs
         self.outputs |= {"Release": __version__, "DatabaseName": "db", "WorkGroupName": "group"}
-        not_registered = SESSION.client("lakeformation").exceptions.EntityNotFoundException
         summaries = [
             {"ResourceType": kind, "LogicalResourceId": name, "PhysicalResourceId": f"my-{name}"}
             for name, kind in RESOURCES.items()
@@ -93,8 +96,9 @@ class Deployed:
                         {"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}}
                     ]
                 },
-                "describe_resource": not_registered({"Error": {"Code": "EntityNotFoundException"}}, "DescribeResource"),
+                "describe_resource": NOT_FOUND,
             },
+            "glue": {"get_table": {"Table": {}}},
             "cloudwatch": {"describe_alarms": {"MetricAlarms": [{"StateValue": "OK"}]}},
             "sqs": {"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}}},
         }
@@ -133,7 +137,7 @@ def test_a_stack_in_which_nothing_is_wrong(deployed: Deployed) -> None:
     assert answer.code == 0, answer.out
     assert [row["check"] for row in answer.json] == [
         "identity", "Region", "outputs", "release", "schedules", "collecting", "trail", "concurrency", "key",
-        "Lake Formation", "Lake Formation", "alarms", "dead letters",
+        "tables", "Lake Formation", "Lake Formation", "alarms", "dead letters",
     ]  # fmt: skip
     assert {row["result"] for row in answer.json} == {"OK"}
     assert not any("advice" in row for row in answer.json)
@@ -243,6 +247,23 @@ WRONG: dict[str, tuple[str, str, Any, str, str, str]] = {
 }  # fmt: skip
 
 
+def test_tables_that_were_dropped_are_named(
+    deployed: Deployed, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_table(*, DatabaseName: str, Name: str) -> Any:  # noqa: N803
+        assert DatabaseName == "db"
+        if Name != "my-ExportsTablesexports8888AAAA":
+            raise NOT_FOUND
+
+    monkeypatch.setattr(stack.others["glue"], "get_table", get_table, raising=False)
+
+    answer = run("doctor", "-o", "json")
+
+    (row,) = [row for row in answer.json if row["check"] == "tables"]
+    assert (answer.code, row["found"]) == (1, "db has no my-ExportsTablesagentprocess9999AAAA")
+    assert row["advice"] == "Create them again: docs/queries.md#a-table-is-missing"
+
+
 @pytest.mark.parametrize(("service", "operation", "found", "check", "result", "advice"), WRONG.values(), ids=WRONG)
 def test_each_fault_has_a_result_and_says_what_to_do(
     deployed: Deployed, service: str, operation: str, found: Any, check: str, result: str, advice: str
@@ -264,6 +285,7 @@ def test_each_fault_has_a_result_and_says_what_to_do(
         ("Release", None, "release", "WARN"),
         ("TableName", None, "outputs", "FAIL"),
         ("DatabaseName", None, "Lake Formation", "OK"),
+        ("DatabaseName", None, "tables", "UNKNOWN"),
     ],
 )
 def test_outputs_are_compared(deployed: Deployed, name: str, value: str | None, check: str, result: str) -> None:
