@@ -117,7 +117,7 @@ def _listed(context: Context, selected: Sequence[str] | None) -> tuple[list["Age
     """The agents that the service lists, deleted ones too, and how many of them have no exports of their own."""
     from exports.collecting.agent_state import AgentState
 
-    listed = listed_agents(context, "With --count and --days, no agents are read.")
+    listed = listed_agents(context, "To plan without reading the agents, use --count and --days.")
     chosen = [listed_agent(listed, each) for each in selected or listed]
     now = context.now()
     states = [AgentState(each.id, seen_at=now).described_by(each) for each in chosen if each.has_exports]

@@ -368,7 +368,7 @@ def test_plan_says_why_no_agents_are_listed(stack: FakeStack, error: Exception, 
 
     assert (shown.code, shown.out) == (code, "")
     assert said in shown.err
-    assert "With --count and --days, no agents are read." in shown.err
+    assert "To plan without reading the agents, use --count and --days." in shown.err
     assert shown.err.count("\n") == 1
 
 
