@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+import moto.core.models  # noqa: F401  # moto mocks only sessions that are created after this import
 
 from exports.keys import Keys
 from exports.model import Export, RawObject
