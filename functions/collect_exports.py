@@ -17,8 +17,11 @@ from exports.model import utc_text
 
 logger = dependencies.logger
 
-SHUTDOWN_MARGIN = timedelta(seconds=60)
-"""Reserved at the end of an invocation to finish the call in progress and to record its result."""
+SHUTDOWN_MARGIN = timedelta(minutes=2)
+"""Reserved at the end of an invocation to finish the call in progress, and to record its result.
+
+A call of the service that is never answered takes 104 seconds with its retries.
+"""
 DUE = {"summary": Kind.SUMMARY, "recommendations": Kind.RECOMMENDATIONS}
 
 

@@ -112,7 +112,9 @@ class World:
     def server_agent_ids(self, has_time: Callable[[], bool]) -> tuple[Sequence[str], bool]:
         return self._call("ListConfigurations", lambda: (self.server_ids, True))
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
+    def describe(
+        self, export_ids: Sequence[str] = (), filters: Filters = (), has_time: Callable[[], bool] = lambda: True
+    ) -> Described:
         return self._call("DescribeExportTasks", lambda: self._describe(export_ids, filters))
 
     def start(self, request: Request) -> str:

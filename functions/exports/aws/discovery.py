@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from exports.aws.client_errors import aws_call
-from exports.aws.error_codes import INVALID_REQUEST, INVALID_RESPONSE, canonical
+from exports.aws.error_codes import INVALID_REQUEST, INVALID_RESPONSE, LISTING_TOOK_TOO_LONG, canonical
 from exports.aws.export_info import read_export, read_json
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import Export, Status
@@ -82,31 +82,36 @@ class DiscoveryService:
         self._client = client
         self._clock = clock
 
-    def describe(self, export_ids: Sequence[str] = (), filters: Filters = ()) -> Described:
+    def describe(
+        self, export_ids: Sequence[str] = (), filters: Filters = (), has_time: Callable[[], bool] = lambda: True
+    ) -> Described:
         """Exports by id, at most 100 ids per call; without ids and filters, all exports of the service.
 
         Without ids, the exports have neither message nor download URL. Ids that the service does not know are absent.
         If it refuses the call because of some ids, those are ``refused`` in the result, and the others are described.
         If an id appears twice, the most advanced status wins, so that the result does not depend on the order of pages.
+        Raises ServiceError if there is no time left after a page and before the next one.
         """
         ends_at = self._clock() + MAX_SEARCH_SECONDS
         try:
-            return Described(self._describe(export_ids, filters))
+            return Described(self._describe(export_ids, filters, has_time))
         except NonRetryableError as error:
             if canonical(error.code) not in INVALID_REQUEST or not export_ids or (filters and len(export_ids) == 1):
                 raise
-            search = _Search(lambda ids: self._describe(ids, filters), error.code, lambda: self._clock() < ends_at)
+            search = _Search(
+                lambda ids: self._describe(ids, filters, has_time), error.code, lambda: self._clock() < ends_at
+            )
         described = search.run(export_ids)
         if filters and len(described.refused) == len(export_ids):
             raise NonRetryableError(search.code)  # the service refuses the filters
         return described
 
-    def _describe(self, export_ids: Sequence[str], filters: Filters) -> dict[str, Export]:
+    def _describe(self, export_ids: Sequence[str], filters: Filters, has_time: Callable[[], bool]) -> dict[str, Export]:
         asked = frozenset(export_ids)
         found: dict[str, Export] = {}
         odd: list[dict[str, Any]] = []
         odd_number = 0
-        for info in self._pages(export_ids, filters):
+        for info in self._pages(export_ids, filters, has_time):
             export, oddities = read_export(info)
             if oddities:
                 odd_number += 1
@@ -125,7 +130,7 @@ class DiscoveryService:
             logger.warning("unknown export status, treated as in progress", statuses=sorted(unknown)[:MAX_LOGGED])
         return found
 
-    def _pages(self, export_ids: Sequence[str], filters: Filters) -> Iterator[Any]:
+    def _pages(self, export_ids: Sequence[str], filters: Filters, has_time: Callable[[], bool]) -> Iterator[Any]:
         """The entries of all pages. Raises ServiceError for a response without a list of exports."""
         request: dict[str, Any] = {}
         if export_ids:
@@ -142,6 +147,8 @@ class DiscoveryService:
                 if page.get("exportsInfo") is None:
                     raise ServiceError(INVALID_RESPONSE)
                 yield from page["exportsInfo"]
+                if page.get("nextToken") and not has_time():
+                    raise ServiceError(LISTING_TOOK_TOO_LONG)
 
 
 class _Search:

@@ -52,6 +52,8 @@ INVALID_REQUEST = ("InvalidInput", "InvalidParameter", "InvalidParameterValue", 
 """Codes for a member of the request that the service does not accept."""
 INVALID_RESPONSE = "InvalidResponse"
 """The code of this project for a response that is not one of AWS."""
+LISTING_TOOK_TOO_LONG = "ListingTookTooLong"
+"""The code of this project for a listing that was ended because the invocation has no time left."""
 KMS = "https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors"
 
 ERROR_CLASSES = (

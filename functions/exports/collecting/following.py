@@ -1,11 +1,11 @@
 """Exports that were requested: looked for, handed over to a run, and settled when the catalog has their outcome."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from exports.aws.error_codes import INVALID_REQUEST, canonical
+from exports.aws.error_codes import INVALID_REQUEST, LISTING_TOOK_TOO_LONG, canonical
 from exports.collecting.account_state import KindState
 from exports.collecting.agent_state import AgentState, Asked, Stopped
 from exports.collecting.invocation import Invocation
@@ -14,13 +14,21 @@ from exports.collecting.setting import Kind
 from exports.collecting.settling import failed_to_differ, is_settled, settle, settle_kind
 from exports.collecting.states import States
 from exports.errors import ServiceError
-from exports.model import Status, utc_text
+from exports.model import Export, Status, utc_text
 from exports.outcomes.rows import Row
-from exports.runs import Service
+from exports.runs import Filters
 
 HAND_OVER_AGAIN = timedelta(hours=1)
 """After a run could not store an export, the next one is started after this time."""
-NOT_STARTED = "StartExportTask failed, and the export was not started."
+NOT_FOUND = "StartExportTask failed, and the service lists no export that it has started."
+
+
+class Service(Protocol):
+    """Application Discovery Service: :class:`exports.aws.discovery.DiscoveryService`."""
+
+    def describe(
+        self, export_ids: Sequence[str] = (), filters: Filters = (), has_time: Callable[[], bool] = ...
+    ) -> Mapping[str, Export]: ...
 
 
 class Exports(Protocol):
@@ -52,6 +60,7 @@ class RequestedExports:
     unsettled: int = 0
     gained: bool = False
     """Whether an export has added to what is covered."""
+    _search_failed: bool = False
 
     def follow_all(self) -> None:
         asked: list[AgentState | KindState] = [
@@ -105,20 +114,26 @@ class RequestedExports:
         self.in_progress += not finished
 
     def _resolve(self, state: AgentState | KindState) -> AgentState | KindState:
-        """The state after a look for the export of an intent that has no id: its tick was killed, or the call failed.
+        """The state after a search for the export of an intent that has no id: its tick was killed, or the call failed.
 
         The service may list a new export late. After the grace period, an unlisted one was never started. Others are
-        then started first: another agent, or, for a time, exports of other kinds.
+        then started first: another agent, or, for a time, exports of other kinds. So they are if the list is too long
+        for a tick, which is possible for the list of a summary or of recommendations: that of all exports.
+
+        A call that fails can take so long that there is time for one only. The next tick searches for the others.
         """
         asked, now = state.asked, self.invocation.now
         assert asked
+        if self._search_failed or not self.invocation.has_time():
+            return state
         try:
-            described = self.service.describe(filters=_filters(state))
+            described = self.service.describe(filters=_filters(state), has_time=self.invocation.has_time)
         except ServiceError as error:
             if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
                 return self.states.save(replace(state, asked=None, stopped=Stopped(error.code, now)))
             self.invocation.note(error, "DescribeExportTasks", "requested export not looked for, will retry")
-            return state
+            self._search_failed = True
+            return self._give_up(state) if error.code == LISTING_TOOK_TOO_LONG else state
         matching = [
             each
             for each in described.values()
@@ -133,11 +148,13 @@ class RequestedExports:
             export = max(matching, key=lambda each: (each.status != Status.FAILED, each.requested_at, each.id))
             self.started += 1
             return self.states.save(replace(state, asked=replace(asked, export_id=export.id)))
-        if now - asked.intent_at < self.grace:
-            return state
+        return state if now - asked.intent_at < self.grace else self._give_up(state)
+
+    def _give_up(self, state: AgentState | KindState) -> AgentState | KindState:
+        """The state after a search that has found no export."""
         if isinstance(state, AgentState):
             return self.states.save(replace(state, asked=None, failed_in_a_row=state.failed_in_a_row + 1))
-        return self.states.save(replace(state, asked=None).with_block(NOT_STARTED, now))
+        return self.states.save(replace(state, asked=None).with_block(NOT_FOUND, self.invocation.now))
 
     def _follow(self, state: AgentState | KindState, row: Row | None) -> None:
         """Settle the requested export, or hand it over if no run waits for it."""

@@ -14,7 +14,7 @@ from exports.collecting.account_state import CallFailure
 from exports.collecting.agent_state import AgentState
 from exports.collecting.agents import StartingService
 from exports.collecting.coverage import Coverage, coverage_of, expected_at
-from exports.collecting.following import Exports, RequestedExports
+from exports.collecting.following import Exports, RequestedExports, Service
 from exports.collecting.invocation import Invocation
 from exports.collecting.refreshing import AgentRefresh
 from exports.collecting.setting import CollectSetting, Kind
@@ -22,7 +22,6 @@ from exports.collecting.starting import Starter
 from exports.collecting.states import States
 from exports.collecting.table import Table
 from exports.errors import ServiceError
-from exports.runs import Service
 
 GAP_EVENT = "Coverage Gap"
 COVERED_EVENT = "Agent Covered"
@@ -70,7 +69,7 @@ class Tick:
         states.apply(self.setting)
         requested = RequestedExports(states, self.service, self.catalog, self.grace, invocation)
         requested.follow_all()
-        if self.setting.agents:
+        if self.setting.agents and invocation.has_time():
             AgentRefresh(states, self.agent_service, self.setting.agents, invocation).run()
         starter = Starter(states, requested, self.agent_service, self.setting, invocation)
         starter.start_all()

@@ -362,6 +362,15 @@ def test_fault_19_endless_listing_stops_at_the_maximum_of_pages(monkeypatch: pyt
         answering(*pages).describe()
 
 
+def test_a_listing_without_time_ends_before_its_next_page() -> None:
+    pages = [{"exportsInfo": [info(f"export-{number}")], "nextToken": f"{number}"} for number in range(3)]
+    left = iter([True, False])
+
+    with pytest.raises(ServiceError, match=r"^ListingTookTooLong$"):
+        answering(*pages).describe(has_time=lambda: next(left))
+    assert len(answering({"exportsInfo": [info("export-1")]}).describe(has_time=lambda: False)) == 1
+
+
 def test_fault_19_pages_of_a_poll_are_limited_by_its_ids() -> None:
     pages = [{"exportsInfo": [info("a")]}] * 5
 

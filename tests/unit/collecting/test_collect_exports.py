@@ -9,7 +9,9 @@ import pytest
 import collect_exports
 from benchmarks.collecting.world import World
 from exports import dependencies
+from exports.aws.discovery import DISCOVERY_CONFIG
 from exports.collecting.agents import Agent
+from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import Kind
 from exports.errors import NonRetryableError, ServiceError
 from tests.unit.collecting.test_tick import raising
@@ -99,6 +101,21 @@ def tick(account: Account) -> dict[str, Any]:
     result = collect_exports.handler({"collect": {"agents": {"ids": "all"}}}, CONTEXT)
     account.advance()
     return result
+
+
+def test_a_call_of_the_service_that_is_never_answered_ends_within_the_reserve() -> None:
+    policy = AgentService(Any)._retry_policy  # type: ignore[arg-type]
+    waits = sum(policy.base_seconds * 2**number for number in range(1, policy.attempts))
+    agents = policy.attempts * seconds_of(START_CONFIG) + waits
+    exports = seconds_of(DISCOVERY_CONFIG) + sum(2**number for number in range(3))
+
+    assert max(agents, exports) < collect_exports.SHUTDOWN_MARGIN.total_seconds() - 10, "and its failure is recorded"
+
+
+def seconds_of(config: Any) -> int:
+    """The time limits of all attempts, without the waits in between."""
+    attempts: int = config.retries["total_max_attempts"]
+    return attempts * int(config.connect_timeout + config.read_timeout)
 
 
 def test_fault_53_a_call_that_is_throttled_fails_the_execution_only_after_an_hour(account: Account) -> None:

@@ -609,6 +609,80 @@ def test_a_call_that_fails_for_a_time_ends_no_other_work(call: str) -> None:
     assert state(simulated).covered
 
 
+def with_lost_responses(simulated: World, number: int) -> None:
+    """Ticks within the grace period in which an export is started, but its ID is not known."""
+    simulated.listed_after = DAY
+    simulated.after = raising("StartExportTask", OutcomeUnknown("ReadTimeoutError"))
+    for _ in range(number):
+        simulated.tick(ALL)
+        simulated.now += GRACE / (2 * number)
+    simulated.after = lambda call: None
+    assert len(without_id(simulated)) == number
+
+
+def without_id(simulated: World) -> list[str]:
+    return [item["agentId"] for item in simulated.items() if "asked" in item and "exportId" not in item["asked"]]
+
+
+def test_fault_53_after_a_search_that_fails_the_next_tick_searches_for_the_other_exports() -> None:
+    """A call that is never answered takes a minute and a half: four of them would be longer than an invocation."""
+    simulated = world(*(agent(f"a{number}") for number in range(5)))
+    with_lost_responses(simulated, 4)
+    searches: list[str] = []
+
+    def never_answered(call: str) -> None:
+        if call == "DescribeExportTasks":
+            searches.append(call)
+            raise ServiceError("ReadTimeoutError")
+
+    simulated.before = never_answered
+    simulated.advance(GRACE)
+    simulated.tick(ALL)
+
+    assert len(searches) == 1
+    assert last_tick(simulated).at == simulated.now
+    assert last_tick(simulated).failure
+
+    simulated.before, simulated.listed_after = lambda call: None, timedelta()
+    simulated.advance()
+    assert simulated.tick(ALL).started >= 4
+    assert not without_id(simulated)
+    assert len(simulated.tasks) == 5
+
+
+def test_a_tick_without_time_searches_for_no_exports_and_starts_none() -> None:
+    simulated = world(*(agent(f"a{number}") for number in range(5)))
+    with_lost_responses(simulated, 2)
+    lost = without_id(simulated)
+    simulated.calls_per_tick = 0
+
+    simulated.advance(DAY)
+    simulated.tick(ALL)
+
+    assert without_id(simulated) == lost
+    assert len(simulated.tasks) == 2
+    assert last_tick(simulated).at == simulated.now
+
+
+def test_a_summary_that_cannot_be_found_in_time_among_all_exports_is_requested_again_and_others_are_started() -> None:
+    simulated = world(agent(days=3), concurrent=1, listed_after=DAY)
+    setting = replace(ALL, summary=True)
+    simulated.mark_due(Kind.SUMMARY, START)
+    simulated.after = raising("StartExportTask", OutcomeUnknown("ReadTimeoutError"))
+    simulated.tick(setting)
+    simulated.after = lambda call: None
+    simulated.before = raising("DescribeExportTasks", ServiceError("ListingTookTooLong"))
+
+    simulated.advance(HOUR)
+    simulated.tick(setting)
+    simulated.before = lambda call: None
+    simulated.advance(HOUR)
+    simulated.tick(setting)
+
+    assert [task.kind for task in simulated.tasks.values()].count(Kind.SUMMARY) == 2
+    assert Kind.AGENT in {task.kind for task in simulated.tasks.values()}
+
+
 def test_a_call_that_fails_is_recorded_with_the_time_of_the_first_tick_until_a_tick_has_no_failure() -> None:
     simulated = world()
     first = simulated.now
