@@ -11,7 +11,7 @@ from exports.collecting.agent_state import AgentState, Asked, Stopped
 from exports.collecting.invocation import Invocation
 from exports.collecting.matching import has_no_range, has_range, is_after, own_range
 from exports.collecting.setting import Kind
-from exports.collecting.settling import failed_to_differ, is_settled, settle, settle_kind
+from exports.collecting.settling import ALREADY_PRESENT, failed_kind, failed_to_differ, is_settled, settle, settle_kind
 from exports.collecting.states import States
 from exports.errors import ServiceError
 from exports.model import Export, Status, utc_text
@@ -88,7 +88,10 @@ class RequestedExports:
         self.export_ids.append(export_id)
 
     def adopt(self, state: AgentState | KindState, export_id: str) -> None:
-        """Take an export that exists already for the requested one. Its own range decides what is covered."""
+        """Take an export that exists already for the requested one. Its own range decides what is covered.
+
+        One that has failed, is deleted or is of another agent counts as failed: no run would change its catalog item.
+        """
         asked = state.asked
         assert asked
         try:
@@ -99,11 +102,15 @@ class RequestedExports:
                 self.invocation.note(error, "DescribeExportTasks", "existing export not described, will retry")
                 return
             export = None
+        if export is None or export.status == Status.FAILED:
+            if isinstance(state, AgentState):
+                self.states.save(failed_to_differ(state, self.invocation.now))
+            else:
+                self.states.save(failed_kind(state, ALREADY_PRESENT))
+            return
+        self.invocation.log("existing export adopted", export_id=export_id, requested_at=utc_text(export.requested_at))
         adopted = replace(asked, export_id=export_id)
         if isinstance(state, AgentState):
-            if export is None:  # of another agent, or deleted: the same request would name it again
-                self.states.save(failed_to_differ(state, self.invocation.now))
-                return
             adopted = replace(adopted, adopted=own_range(export, asked))
         found = self.states.save(replace(state, asked=adopted))
         self._follow(found, self.catalog.rows([export_id]).get(export_id))

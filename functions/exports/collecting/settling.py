@@ -51,13 +51,20 @@ def settle(state: AgentState, row: Row, now: datetime) -> AgentState:
 
 
 def settle_kind(state: KindState, row: Row) -> KindState:
-    """The state after a summary or recommendations; a failed export is requested again, three times in all."""
+    """The state after the requested summary or recommendations have been settled as ``row`` says."""
     asked = state.asked
     assert asked
     if row.outcome is not None and row.outcome.has_data:
         return replace(state, asked=None, failures=0, tried=(), done_for=asked.end, last_error="")
-    tried = (*state.tried, asked.export_id or "")
-    after = replace(state, asked=None, failures=state.failures + 1, tried=tried, last_error=str(row.outcome))
+    return failed_kind(state, str(row.outcome))
+
+
+def failed_kind(state: KindState, reason: str) -> KindState:
+    """The state after a failed summary or recommendations: requested again, three times in all."""
+    asked = state.asked
+    assert asked
+    tried = (*state.tried, asked.export_id) if asked.export_id else state.tried
+    after = replace(state, asked=None, failures=state.failures + 1, tried=tried, last_error=reason)
     if after.failures < ATTEMPTS:
         return after
     return replace(after, failures=0, tried=(), done_for=asked.end)

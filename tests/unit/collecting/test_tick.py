@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.collecting.world import GRACE, START, TICK, World
 from exports.collecting.account_state import LastTick
 from exports.collecting.agent_state import AgentState
-from exports.collecting.agents import Agent, OutcomeUnknown, Request, SlotsTaken
+from exports.collecting.agents import Agent, AlreadyPresent, OutcomeUnknown, Request, SlotsTaken
 from exports.collecting.coverage import Coverage, coverage
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
@@ -235,6 +235,52 @@ def test_fault_51_an_export_that_exists_already_is_adopted() -> None:
     simulated.tick(ALL)
     assert found(simulated).share == 1
     assert list(simulated.tasks) == [existing.id]
+
+
+def test_fault_51_an_existing_export_that_failed_long_ago_is_not_waited_for() -> None:
+    """A run keeps its catalog item, which is older than the request."""
+    simulated = world(agent(days=3))
+    existing = simulated.add(
+        Request(Kind.AGENT, "a", LAST_PING - 3 * DAY, LAST_PING), foreign=True, ends_at=START - HOUR, fails=True
+    )
+    simulated.catalog[existing.id] = {"exportId": existing.id, "status": "FAILED", "settledAt": utc_text(START - HOUR)}
+    same = (LAST_PING, existing.id)
+    simulated._is_same = lambda task, request: (request.end, task.id) == same  # type: ignore[method-assign]
+
+    run(simulated)
+
+    assert existing.id not in simulated.handed_over
+    assert found(simulated).share == 1
+
+
+def test_an_existing_summary_counts_as_the_new_one_and_the_log_says_so() -> None:
+    simulated = World()
+    existing = simulated.add(Request(Kind.SUMMARY), foreign=True, ends_at=START - HOUR, requested_at=START - DAY)
+    simulated.mark_due(Kind.SUMMARY, START)
+    simulated.before = only_for(simulated, Kind.SUMMARY, AlreadyPresent(existing.id))
+
+    for _ in range(3):
+        simulated.tick(CollectSetting(summary=True))
+        simulated.advance()
+
+    assert simulated.handed_over == [existing.id]
+    assert simulated.logged == ["existing export adopted"]
+    assert simulated.table["account: summary"]["doneFor"] == utc_text(START)
+
+
+def test_an_existing_summary_that_has_failed_is_requested_three_times() -> None:
+    simulated = World()
+    existing = simulated.add(Request(Kind.SUMMARY), foreign=True, ends_at=START - HOUR, fails=True)
+    simulated.mark_due(Kind.SUMMARY, START)
+    simulated.before = only_for(simulated, Kind.SUMMARY, AlreadyPresent(existing.id))
+
+    for _ in range(9):
+        simulated.tick(CollectSetting(summary=True))
+        simulated.advance()
+
+    summary = simulated.table["account: summary"]
+    assert simulated.handed_over == []
+    assert (summary["doneFor"], summary["lastError"]) == (utc_text(START), "ALREADY_PRESENT")
 
 
 def test_fault_51_an_existing_export_of_another_range_covers_its_own_and_does_not_loop() -> None:
