@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from exports.collecting.setting import Kind
-from exports.errors import ExportsError
+from exports.errors import ExportsError, ServiceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class RequestRefused(StartFailed):
     """The service does not accept the request; the message is the error code."""
 
 
-class OutcomeUnknown(StartFailed):
-    """The call failed, and may have started an export. The message is the error code."""
+class OutcomeUnknown(StartFailed, ServiceError):
+    """The call failed, and may have started an export."""
 
 
 class StartingService(Protocol):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from exports.aws.client_errors import aws_message
 from exports.collecting.account_state import CallFailure
+from exports.collecting.agents import OutcomeUnknown
 from exports.errors import NonRetryableError, ServiceError
 
 Log = Callable[..., None]
@@ -17,7 +18,9 @@ class Invocation:
     """``now`` is the time of the tick, ``has_time`` whether there is time left for more calls.
 
     A call of the service that fails is left to the next tick, and ends no other work of this one. ``failure`` is the
-    last one, or the first one that was refused: a permission is missing, or a setting is wrong.
+    last one, or the first one that was refused: a permission is missing, or a setting is wrong. A start whose outcome
+    is unknown counts only if no other call failed. In an outage, not every tick starts exports, and a failure lasts
+    only if it is that of the same call.
     """
 
     now: datetime
@@ -30,9 +33,10 @@ class Invocation:
         """Whether a call was refused: no export is started after it."""
         return self.failure is not None and self.failure.refused
 
-    def note(self, error: ServiceError, operation: str, message: str) -> None:
+    def note(self, error: ServiceError, operation: str, message: str, **fields: str) -> None:
         """Log and keep the failure of a call."""
-        self.log(message, error=error.code)
-        if not self.is_refused:
-            refused = isinstance(error, NonRetryableError)
+        self.log(message, error=error.code, **fields)
+        refused = isinstance(error, NonRetryableError)
+        counts = self.failure is None or not isinstance(error, OutcomeUnknown)
+        if counts and not self.is_refused:
             self.failure = CallFailure(operation, error.code, aws_message(error), self.now, refused)

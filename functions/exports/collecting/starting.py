@@ -106,7 +106,9 @@ class Starter:
         try:
             export_id = self.service.start(request)
         except OutcomeUnknown as error:
-            log("export perhaps started, will look for it", kind=request.kind, error=str(error))
+            self.invocation.note(
+                error, "StartExportTask", "export perhaps started, will look for it", kind=request.kind
+            )
             self.requested.count_unsettled()
             self._ended_kinds.add(request.kind)
         except NonRetryableError as error:

@@ -295,6 +295,16 @@ def test_what_aws_says_of_a_call_that_failed_is_redacted(stubbed: Any) -> None:
     assert str(raised.value) == "AccessDeniedException"
 
 
+def test_what_aws_says_of_a_start_whose_outcome_is_unknown_is_kept(stubbed: Any) -> None:
+    service, stubber = stubbed
+    stubber.add_client_error("start_export_task", "ThrottlingException", "Rate exceeded")
+
+    with pytest.raises(OutcomeUnknown) as raised:
+        service.start(OF_AGENT)
+
+    assert (raised.value.code, aws_message(raised.value)) == ("ThrottlingException", "Rate exceeded")
+
+
 def test_a_service_that_cannot_be_reached_says_so(stubbed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service, _ = stubbed
 

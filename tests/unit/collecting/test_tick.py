@@ -779,6 +779,42 @@ def test_a_refusal_is_recorded_rather_than_a_passing_fault_of_a_later_call() -> 
     assert (failure.operation, failure.refused) == ("DescribeExportTasks", True)
 
 
+def test_fault_50_a_start_that_fails_in_each_tick_has_failed_since_the_first_one() -> None:
+    simulated = world(agent("a"), agent("b"), refuses=lambda _: "ThrottlingException")
+
+    for _ in range(6):
+        simulated.tick(ALL)
+        simulated.advance()
+
+    failure = last_tick(simulated).failure
+    assert failure
+    assert (failure.operation, failure.code, failure.since) == ("StartExportTask", "ThrottlingException", START)
+    assert failure.is_lasting(simulated.now)
+
+
+def test_fault_53_in_an_outage_each_tick_after_an_hour_shows_a_failure_that_lasts() -> None:
+    """Starts fail in some of these ticks only: later, all slots may be in use."""
+    simulated = world(*(agent(f"a{number}", 30) for number in range(9)))
+    simulated.tick(ALL)
+    simulated.advance()
+    simulated.before = unavailable
+    lasting = []
+
+    for _ in range(12):
+        simulated.tick(ALL)
+        failure = last_tick(simulated).failure
+        lasting.append(failure is not None and failure.is_lasting(simulated.now))
+        simulated.advance()
+
+    assert lasting == [False] * 4 + [True] * 8
+
+
+def unavailable(call: str) -> None:
+    raising("StartExportTask", OutcomeUnknown("EndpointConnectionError"))(call)
+    for name in ("DescribeAgents", "DescribeExportTasks", "ListConfigurations"):
+        raising(name, ServiceError("EndpointConnectionError"))(call)
+
+
 def test_without_a_permission_nothing_is_started_but_what_is_stored_is_settled() -> None:
     simulated = world(agent("a"), agent("b"), concurrent=1)
     simulated.tick(ALL)
