@@ -15,6 +15,7 @@ from tests.local.caller import as_operator
 from tests.local.collector import CollectingStack, collecting_stack
 from tests.local.commands import run_command
 from tests.local.service import Service
+from tests.local.stack import Run
 from tests.local.test_runbook import EXIT_CODES
 
 pytestmark = pytest.mark.alone
@@ -42,16 +43,26 @@ def collecting(aws: LocalAws, agent: str, tmp_path_factory: pytest.TempPathFacto
         yield stack
 
 
-def test_a_tick_starts_an_export_and_a_run_that_stores_it(
-    aws: LocalAws, collecting: CollectingStack, agent: str
+@pytest.fixture(scope="module")
+def runs(collecting: CollectingStack) -> list[Run]:
+    """The runs of the ticks that export all data of the agent, newest data first."""
+    runs = []
+    for _ in range(2):
+        assert collecting.tick() == "SUCCEEDED"
+        runs += collecting.new_runs()
+    assert collecting.tick() == "SUCCEEDED"
+    assert collecting.new_runs() == []
+    return runs
+
+
+def test_each_tick_starts_an_export_and_a_run_that_stores_it(
+    aws: LocalAws, collecting: CollectingStack, runs: list[Run], agent: str
 ) -> None:
     """Newest first: 72 hours up to the last ping, then the 18 hours before."""
     newest = (LAST_PING - timedelta(hours=72), LAST_PING)
     oldest = (REGISTERED, LAST_PING - timedelta(hours=72))
-    for first, last in (newest, oldest):
-        assert collecting.tick() == "SUCCEEDED"
 
-        (run,) = collecting.new_runs()
+    for run, (first, last) in zip(runs, (newest, oldest), strict=True):
         assert run.counts == {"STORED": 1}, "the run is started with onFailure: report"
         row = collecting.row(run.output["exports"][0]["exportId"]) or {}
         asked = row["askedFor"]
@@ -61,19 +72,20 @@ def test_a_tick_starts_an_export_and_a_run_that_stores_it(
             "SELECT askedforkind, askedforagentid, askedforfrom, askedforto FROM exports"
             f" WHERE exportid = '{row['exportId']}'"
         ) == [("agent", agent, f"{first:%Y-%m-%d %H:%M:%S}", f"{last:%Y-%m-%d %H:%M:%S}")]
-    assert collecting.tick() == "SUCCEEDED"
-    assert collecting.new_runs() == []
     assert collecting.coverage().share == 1
 
 
+@pytest.mark.usefixtures("runs")
 def test_the_status_page_shows_the_agent(collecting: CollectingStack, agent: str) -> None:
     """As of the last run, which ended before the tick that counted its export."""
     assert '<section id="coverage"' in (page := collecting.body("status/index.html").decode())
     assert agent in page
 
 
+@pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize(("due", "kind"), [("summary", "summary"), ("recommendations", "ec2-recommendations")])
 def test_what_a_schedule_says_is_due_is_exported_once(collecting: CollectingStack, due: str, kind: str) -> None:
+    collecting.new_runs()
     at = datetime.now(UTC).isoformat()
 
     assert collecting.tick(due=due, scheduledAt=at) == "SUCCEEDED"
@@ -85,6 +97,7 @@ def test_what_a_schedule_says_is_due_is_exported_once(collecting: CollectingStac
     assert (row["kind"], row["askedFor"]) == (kind, {"kind": kind})
 
 
+@pytest.mark.usefixtures("runs")
 def test_the_command_shows_what_is_covered_and_what_would_be_started(collecting: CollectingStack, agent: str) -> None:
     covered = json.loads(collecting.command("coverage", "-o", "json").stdout)
     planned = json.loads(collecting.command("plan", "-o", "json").stdout)
@@ -104,6 +117,7 @@ def test_an_export_that_is_started_by_hand_is_stored(collecting: CollectingStack
     assert (started.returncode, result["outcome"], row["kind"]) == (0, "STORED", "agent")
 
 
+@pytest.mark.usefixtures("runs")
 def test_an_operator_with_the_policy_of_the_examples_may_start_plan_and_see_what_is_covered(
     aws: LocalAws, collecting: CollectingStack, service: Service, agent: str
 ) -> None:
@@ -151,6 +165,7 @@ def test_fault_53_a_collector_that_the_service_refuses_fails_and_says_why_until_
     assert collecting.coverage().last_tick.failure is None
 
 
+@pytest.mark.usefixtures("runs")
 def test_the_commands_of_the_runbook_show_the_state_of_the_collector(
     aws: LocalAws, collecting: CollectingStack
 ) -> None:
