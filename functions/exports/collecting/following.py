@@ -141,21 +141,23 @@ class RequestedExports:
             self.invocation.note(error, "DescribeExportTasks", "requested export not looked for, will retry")
             self._search_failed = True
             return self._give_up(state) if error.code == LISTING_TOOK_TOO_LONG else state
-        matching = [
-            each
-            for each in described.values()
-            if is_after(each, asked.intent_at)
-            and each.id not in state.tried
-            and (has_range(each, asked) if isinstance(state, AgentState) else has_no_range(each))
-        ]
-        if isinstance(state, KindState):
-            rows = self.catalog.rows(each.id for each in matching)
-            matching = [each for each in matching if each.id not in rows or "askedFor" not in rows[each.id].item]
+        matching = self._matching(state, described.values())
         if matching:
             export = max(matching, key=lambda each: (each.status != Status.FAILED, each.requested_at, each.id))
             self.started += 1
             return self.states.save(replace(state, asked=replace(asked, export_id=export.id)))
         return state if now - asked.intent_at < self.grace else self._give_up(state)
+
+    def _matching(self, state: AgentState | KindState, exports: Iterable[Export]) -> list[Export]:
+        """Those of the exports that the request may have started."""
+        asked = state.asked
+        assert asked
+        new = [each for each in exports if is_after(each, asked.intent_at) and each.id not in state.tried]
+        if isinstance(state, AgentState):
+            return [each for each in new if has_range(each, asked)]
+        without_range = [each for each in new if has_no_range(each)]
+        rows = self.catalog.rows(each.id for each in without_range)
+        return [each for each in without_range if each.id not in rows or "askedFor" not in rows[each.id].item]
 
     def _give_up(self, state: AgentState | KindState) -> AgentState | KindState:
         """The state after a search that has found no export."""
