@@ -228,10 +228,10 @@ class World:
             "BatchGetItem", lambda: {each: Row(dict(self.catalog[each])) for each in ids if each in self.catalog}
         )
 
-    def ask_for(self, export_id: str, asked_for: Mapping[str, str]) -> None:
+    def record_purpose(self, export_id: str, purpose: Mapping[str, str]) -> None:
         def update() -> None:
             row = self.catalog.setdefault(export_id, {"exportId": export_id, "status": "IN_PROGRESS"})
-            row.setdefault("askedFor", dict(asked_for))
+            row.setdefault("askedFor", dict(purpose))
 
         self._call("UpdateItem", update)
 

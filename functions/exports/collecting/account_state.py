@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exports.collecting.agent_state import Asked
+from exports.collecting.agent_state import PendingRequest
 from exports.collecting.setting import Kind
 from exports.model import utc_text
 
@@ -46,9 +46,9 @@ def is_agent(item: Mapping[str, Any]) -> bool:
 class KindState:
     """The exports of one kind: whether the service refuses them, and the summary or the recommendations in progress.
 
-    ``blocked_by`` is the service's text. ``asked``, ``failures``, ``tried`` and ``done_for`` (the due time of the last
-    export that was done) are of summaries and recommendations. ``since``, ``by_id`` (whether the setting names each
-    agent) and ``servers_at`` (when the servers were last listed) are of agents.
+    ``blocked_by`` is the service's text. ``pending``, ``failures``, ``tried`` and ``done_for`` (the due time of the
+    last export that was done) are of summaries and recommendations. ``since``, ``by_id`` (whether the setting names
+    each agent) and ``servers_at`` (when the servers were last listed) are of agents.
     """
 
     kind: Kind
@@ -57,7 +57,7 @@ class KindState:
     blocked_since: datetime | None = None
     block: timedelta = timedelta()
     blocked_by: str = ""
-    asked: Asked | None = None
+    pending: PendingRequest | None = None
     failures: int = 0
     tried: tuple[str, ...] = ()
     done_for: datetime | None = None
@@ -85,7 +85,7 @@ class KindState:
             "blockedSince": _text(self.blocked_since),
             "blockSeconds": int(self.block.total_seconds()) or None,
             "blockedBy": self.blocked_by,
-            "asked": self.asked.to_json() if self.asked else None,
+            "asked": self.pending.to_json() if self.pending else None,
             "failures": self.failures or None,
             "tried": list(self.tried) or None,
             "doneFor": _text(self.done_for),
@@ -106,7 +106,7 @@ class KindState:
             blocked_since=_time(item.get("blockedSince")),
             block=timedelta(seconds=item.get("blockSeconds", 0)),
             blocked_by=item.get("blockedBy", ""),
-            asked=Asked.from_json(item["asked"]) if item.get("asked") else None,
+            pending=PendingRequest.from_json(item["asked"]) if item.get("asked") else None,
             failures=item.get("failures", 0),
             tried=tuple(item.get("tried", ())),
             done_for=_time(item.get("doneFor")),

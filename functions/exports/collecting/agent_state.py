@@ -21,12 +21,13 @@ FRESH = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An export that was requested, or is about to be: written before the request, so that a kill loses nothing.
+class PendingRequest:
+    """A StartExportTask request that is made or about to be, until its export is settled: written before the call.
 
-    ``start`` is None in a request without a start time. ``export_id`` is None until the response is recorded.
-    ``adopted`` is the range of an export that existed already, if it is not the requested one; ``(None, None)`` if the
-    service does not say. ``handed_at`` is when the export was last handed over to a run.
+    ``start`` is None in a request without a start time. Of a summary or recommendations, ``end`` is the time since when
+    it is due. ``export_id`` is None until the response is recorded. ``adopted`` is the range of an export that existed
+    already, if it is not the requested one; ``(None, None)`` if the service does not say. ``handed_at`` is when the
+    export was last handed over to a run.
     """
 
     start: datetime | None
@@ -53,7 +54,7 @@ class Asked:
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Asked":
+    def from_json(cls, document: Mapping[str, Any]) -> "PendingRequest":
         adopted = document.get("adopted")
         return cls(
             start=_time(document.get("from")),
@@ -118,7 +119,7 @@ class AgentState:
     failed_in_a_row: int = 0
     end_shift: int = 0
     tried: tuple[str, ...] = ()
-    asked: Asked | None = None
+    pending: PendingRequest | None = None
     stopped: Stopped | None = None
     announced_covered: bool = False
     selected: bool = True
@@ -188,7 +189,7 @@ class AgentState:
             "failedInARow": self.failed_in_a_row,
             "endShift": self.end_shift,
             "tried": list(self.tried),
-            "asked": self.asked.to_json() if self.asked else None,
+            "asked": self.pending.to_json() if self.pending else None,
             "stopped": stopped,
             "announcedCovered": self.announced_covered,
             "selected": None if self.selected else False,
@@ -217,7 +218,7 @@ class AgentState:
             failed_in_a_row=item.get("failedInARow", 0),
             end_shift=item.get("endShift", 0),
             tried=tuple(item.get("tried", ())),
-            asked=Asked.from_json(item["asked"]) if item.get("asked") else None,
+            pending=PendingRequest.from_json(item["asked"]) if item.get("asked") else None,
             stopped=Stopped(str(stopped["reason"]), datetime.fromisoformat(stopped["at"])) if stopped else None,
             announced_covered=item.get("announcedCovered", False),
             selected=item.get("selected", True),

@@ -13,7 +13,9 @@ STOPPED_FOR = timedelta(days=7)
 
 def queue(states: Iterable[AgentState], setting: AgentsSetting, now: datetime) -> list[AgentState]:
     """The agents with something to export: the least covered ones first, those that fail or were refused last."""
-    waiting = [each for each in states if not each.asked and is_selected(each, setting) and _is_due(each, setting, now)]
+    waiting = [
+        each for each in states if not each.pending and is_selected(each, setting) and _is_due(each, setting, now)
+    ]
     return sorted(
         waiting,
         key=lambda each: (

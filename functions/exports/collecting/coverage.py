@@ -226,12 +226,12 @@ def _agent(state: AgentState, kind: KindState, now: datetime) -> AgentCoverage:
         wanted=wanted,
         stored=state.covered,
         gaps=[(gap.range, gap.reason) for gap in state.gaps],
-        export_id=state.asked.export_id if state.asked else None,
+        export_id=state.pending.export_id if state.pending else None,
     )
 
 
 def _progress(state: AgentState, wanted: TimeRange | None, now: datetime, *, by_id: bool) -> AgentProgress:
-    if state.asked:
+    if state.pending:
         return AgentProgress.IN_PROGRESS
     if state.stopped:
         is_deleted = state.stopped.is_refusal and not (state.listed or by_id)

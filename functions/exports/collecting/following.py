@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from exports.aws.error_codes import INVALID_REQUEST, LISTING_TOOK_TOO_LONG, canonical
 from exports.collecting.account_state import KindState
-from exports.collecting.agent_state import AgentState, Asked, Stopped
+from exports.collecting.agent_state import AgentState, PendingRequest, Stopped
 from exports.collecting.invocation import Invocation
 from exports.collecting.matching import has_no_range, has_range, is_after, own_range
 from exports.collecting.setting import Kind
@@ -35,7 +35,7 @@ class Exports(Protocol):
     """The catalog: :class:`exports.outcomes.catalog.Catalog`."""
 
     def rows(self, export_ids: Iterable[str]) -> Mapping[str, Row]: ...
-    def ask_for(self, export_id: str, asked_for: Mapping[str, str]) -> None: ...
+    def record_purpose(self, export_id: str, purpose: Mapping[str, str]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -63,28 +63,28 @@ class RequestedExports:
     _search_failed: bool = False
 
     def follow_all(self) -> None:
-        asked: list[AgentState | KindState] = [
-            *(state for state in self.states.account.kinds.values() if state.asked),
-            *(state for state in self.states.agents.values() if state.asked),
+        waiting: list[AgentState | KindState] = [
+            *(state for state in self.states.account.kinds.values() if state.pending),
+            *(state for state in self.states.agents.values() if state.pending),
         ]
-        found = [self._resolve(state) if _export_id(state) is None else state for state in asked]
+        found = [self._resolve(state) if _export_id(state) is None else state for state in waiting]
         rows = self.catalog.rows([export_id for state in found if (export_id := _export_id(state))])
         for state in found:
             if export_id := _export_id(state):
                 self._follow(state, rows.get(export_id))
-            elif state.asked:
+            elif state.pending:
                 self.count_unsettled()
 
     def add(self, state: AgentState | KindState, export_id: str) -> None:
         """Record the export that was started for the intent of the state."""
-        assert state.asked
-        asked = replace(state.asked, export_id=export_id, handed_at=self.invocation.now)
+        assert state.pending
+        pending = replace(state.pending, export_id=export_id, handed_at=self.invocation.now)
         if isinstance(state, AgentState) and state.stopped and state.stopped.is_refusal:
             state = replace(state, stopped=None)  # the service refuses it no more
         self.started += 1
         self.count_unsettled()
-        self.states.save(replace(state, asked=asked))
-        self.catalog.ask_for(export_id, asked_for(state))
+        self.states.save(replace(state, pending=pending))
+        self.catalog.record_purpose(export_id, purpose_of(state))
         self.export_ids.append(export_id)
 
     def adopt(self, state: AgentState | KindState, export_id: str) -> None:
@@ -92,13 +92,13 @@ class RequestedExports:
 
         One that has failed, is deleted or is of another agent counts as failed: no run would change its catalog item.
         """
-        asked = state.asked
-        assert asked
+        pending = state.pending
+        assert pending
         try:
             export = self.service.describe([export_id], _filters(state)).get(export_id)
         except ServiceError as error:
             if canonical(error.code) not in INVALID_REQUEST:
-                self.states.save(replace(state, asked=None))
+                self.states.save(replace(state, pending=None))
                 self.invocation.note(error, "DescribeExportTasks", "existing export not described, will retry")
                 return
             export = None
@@ -109,10 +109,10 @@ class RequestedExports:
                 self.states.save(failed_kind(state, ALREADY_PRESENT))
             return
         self.invocation.log("existing export adopted", export_id=export_id, requested_at=utc_text(export.requested_at))
-        adopted = replace(asked, export_id=export_id)
+        adopted = replace(pending, export_id=export_id)
         if isinstance(state, AgentState):
-            adopted = replace(adopted, adopted=own_range(export, asked))
-        found = self.states.save(replace(state, asked=adopted))
+            adopted = replace(adopted, adopted=own_range(export, pending))
+        found = self.states.save(replace(state, pending=adopted))
         self._follow(found, self.catalog.rows([export_id]).get(export_id))
 
     def count_unsettled(self, *, finished: bool = False) -> None:
@@ -129,15 +129,15 @@ class RequestedExports:
 
         A call that fails can take so long that there is time for one only. The next tick searches for the others.
         """
-        asked, now = state.asked, self.invocation.now
-        assert asked
+        pending, now = state.pending, self.invocation.now
+        assert pending
         if self._search_failed or not self.invocation.has_time():
             return state
         try:
             described = self.service.describe(filters=_filters(state), has_time=self.invocation.has_time)
         except ServiceError as error:
             if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
-                return self.states.save(replace(state, asked=None, stopped=Stopped(error.code, now)))
+                return self.states.save(replace(state, pending=None, stopped=Stopped(error.code, now)))
             self.invocation.note(error, "DescribeExportTasks", "requested export not looked for, will retry")
             self._search_failed = True
             return self._give_up(state) if error.code == LISTING_TOOK_TOO_LONG else state
@@ -145,16 +145,16 @@ class RequestedExports:
         if matching:
             export = max(matching, key=lambda each: (each.status != Status.FAILED, each.requested_at, each.id))
             self.started += 1
-            return self.states.save(replace(state, asked=replace(asked, export_id=export.id)))
-        return state if now - asked.intent_at < self.grace else self._give_up(state)
+            return self.states.save(replace(state, pending=replace(pending, export_id=export.id)))
+        return state if now - pending.intent_at < self.grace else self._give_up(state)
 
     def _matching(self, state: AgentState | KindState, exports: Iterable[Export]) -> list[Export]:
         """Those of the exports that the request may have started."""
-        asked = state.asked
-        assert asked
-        new = [each for each in exports if is_after(each, asked.intent_at) and each.id not in state.tried]
+        pending = state.pending
+        assert pending
+        new = [each for each in exports if is_after(each, pending.intent_at) and each.id not in state.tried]
         if isinstance(state, AgentState):
-            return [each for each in new if has_range(each, asked)]
+            return [each for each in new if has_range(each, pending)]
         without_range = [each for each in new if has_no_range(each)]
         rows = self.catalog.rows(each.id for each in without_range)
         return [each for each in without_range if each.id not in rows or "askedFor" not in rows[each.id].item]
@@ -162,24 +162,24 @@ class RequestedExports:
     def _give_up(self, state: AgentState | KindState) -> AgentState | KindState:
         """The state after a search that has found no export."""
         if isinstance(state, AgentState):
-            return self.states.save(replace(state, asked=None, failed_in_a_row=state.failed_in_a_row + 1))
-        return self.states.save(replace(state, asked=None).with_block(NOT_FOUND, self.invocation.now))
+            return self.states.save(replace(state, pending=None, failed_in_a_row=state.failed_in_a_row + 1))
+        return self.states.save(replace(state, pending=None).with_block(NOT_FOUND, self.invocation.now))
 
     def _follow(self, state: AgentState | KindState, row: Row | None) -> None:
         """Settle the requested export, or hand it over if no run waits for it."""
-        asked, now = state.asked, self.invocation.now
-        assert asked
-        assert asked.export_id
+        pending, now = state.pending, self.invocation.now
+        assert pending
+        assert pending.export_id
         if row is None or "askedFor" not in row.item:
-            self.catalog.ask_for(asked.export_id, asked_for(state))
-        if row is not None and is_settled(row, asked, now):
+            self.catalog.record_purpose(pending.export_id, purpose_of(state))
+        if row is not None and is_settled(row, pending, now):
             self._settle(state, row)
             return
         self.count_unsettled(finished=row is not None and row.was_listed and not row.in_progress)
-        if needs_run(row, asked, now):
-            if asked.handed_at is None or (row is not None and row.outcome is not None):
-                self.states.save(replace(state, asked=replace(asked, handed_at=now)))
-            self.export_ids.append(asked.export_id)
+        if needs_run(row, pending, now):
+            if pending.handed_at is None or (row is not None and row.outcome is not None):
+                self.states.save(replace(state, pending=replace(pending, handed_at=now)))
+            self.export_ids.append(pending.export_id)
 
     def _settle(self, state: AgentState | KindState, row: Row) -> None:
         if isinstance(state, KindState):
@@ -189,16 +189,16 @@ class RequestedExports:
         self.gained = self.gained or settled.covered != state.covered
 
 
-def asked_for(state: AgentState | KindState) -> dict[str, str]:
+def purpose_of(state: AgentState | KindState) -> dict[str, str]:
     """What the export of the state was requested for, as the catalog, the manifest and the event say it.
 
     For an export that existed already, it is the range of that export.
     """
-    asked = state.asked
-    assert asked
+    pending = state.pending
+    assert pending
     if isinstance(state, KindState):
         return {"kind": state.kind}
-    start, end = asked.adopted or (asked.start, asked.end)
+    start, end = pending.adopted or (pending.start, pending.end)
     times = {"from": start, "to": end}
     return {
         "kind": Kind.AGENT,
@@ -207,7 +207,7 @@ def asked_for(state: AgentState | KindState) -> dict[str, str]:
     }
 
 
-def needs_run(row: Row | None, asked: Asked, now: datetime) -> bool:
+def needs_run(row: Row | None, pending: PendingRequest, now: datetime) -> bool:
     """Whether no run waits for the export: none was started, or it ended without storing it.
 
     A run that waits shows that in the row, so a hand-over that a kill has prevented is repeated.
@@ -215,11 +215,11 @@ def needs_run(row: Row | None, asked: Asked, now: datetime) -> bool:
     if row is None or row.outcome is None:
         lease = row.time("pendingLease") if row else None
         return lease is None or lease < now
-    return asked.handed_at is None or now - asked.handed_at >= HAND_OVER_AGAIN
+    return pending.handed_at is None or now - pending.handed_at >= HAND_OVER_AGAIN
 
 
 def _export_id(state: AgentState | KindState) -> str | None:
-    return state.asked.export_id if state.asked else None
+    return state.pending.export_id if state.pending else None
 
 
 def _filters(state: AgentState | KindState) -> Sequence[Mapping[str, Any]]:

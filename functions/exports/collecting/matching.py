@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from exports.collecting.agent_state import DATA_DELAY, Asked
+from exports.collecting.agent_state import DATA_DELAY, PendingRequest
 from exports.collecting.ranges import whole_second
 from exports.model import Export
 
@@ -15,24 +15,24 @@ def is_after(export: Export, intent_at: datetime) -> bool:
     return not export.has_request_time or export.requested_at >= intent_at - CLOCK_SKEW
 
 
-def has_range(export: Export, asked: Asked) -> bool:
+def has_range(export: Export, pending: PendingRequest) -> bool:
     """Whether the export was requested for this range. The service may keep whole seconds only."""
-    if asked.start is None:
-        return _is_near(export.requested_end, asked.end)
-    return _is_near(export.requested_start, asked.start) and _is_near(export.requested_end, asked.end)
+    if pending.start is None:
+        return _is_near(export.requested_end, pending.end)
+    return _is_near(export.requested_start, pending.start) and _is_near(export.requested_end, pending.end)
 
 
 def has_no_range(export: Export) -> bool:
     return export.requested_start is None and export.requested_end is None
 
 
-def own_range(export: Export, asked: Asked) -> tuple[datetime | None, datetime | None] | None:
+def own_range(export: Export, pending: PendingRequest) -> tuple[datetime | None, datetime | None] | None:
     """The requested range of an existing export, without times whose data was not complete when it was requested.
 
-    None if it has all that is asked for.
+    None if it has all that is requested.
     """
     start, end = export.requested_start, export.requested_end
-    if has_range(export, asked) and _is_late_enough(export, asked.end):
+    if has_range(export, pending) and _is_late_enough(export, pending.end):
         return None
     if end and not _is_late_enough(export, end):
         end = export.requested_at - DATA_DELAY

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from exports.collecting.account_state import KindState
-from exports.collecting.agent_state import MAX_WINDOW, MIN_WINDOW, AgentState, Asked, Gap, Stopped
+from exports.collecting.agent_state import MAX_WINDOW, MIN_WINDOW, AgentState, Gap, PendingRequest, Stopped
 from exports.collecting.ranges import TimeRange, normalized, subtract, total, whole_second
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
@@ -24,65 +24,65 @@ NO_START = "NO_START"
 """Reason of a stop: the agent has no time of registration, and its export does not show when its data begins."""
 
 
-def is_settled(row: Row, asked: Asked, now: datetime) -> bool:
+def is_settled(row: Row, pending: PendingRequest, now: datetime) -> bool:
     """Whether the outcome answers the request; FAILED and REJECTED of an adopted export may be older than it."""
-    never_finished = row.outcome is Outcome.TIMED_OUT and row.in_progress and now - asked.intent_at >= GIVEN_UP_AFTER
-    return row.is_final_for(asked.intent_at) or row.outcome is Outcome.NOT_FOUND or never_finished
+    never_finished = row.outcome is Outcome.TIMED_OUT and row.in_progress and now - pending.intent_at >= GIVEN_UP_AFTER
+    return row.is_final_for(pending.intent_at) or row.outcome is Outcome.NOT_FOUND or never_finished
 
 
 def settle(state: AgentState, row: Row, now: datetime) -> AgentState:
     """The state after the requested export has been settled as ``row`` says."""
-    asked = state.asked
-    assert asked
+    pending = state.pending
+    assert pending
     if row.outcome is None or not row.outcome.has_data:
         reason = str(row.outcome or "UNKNOWN") if not row.reason else f"{row.outcome} {row.reason}"
         return failed(state, reason, now)
     first, last = row.time("actualStartTime"), row.time("actualEndTime")
     truncated = row.outcome is Outcome.TRUNCATED
-    if asked.adopted is None and asked.start is None:
-        return _without_start(state, asked, first, last, truncated=truncated, now=now)
-    stored = _stored(asked, first, last, truncated=truncated)
+    if pending.adopted is None and pending.start is None:
+        return _without_start(state, pending, first, last, truncated=truncated, now=now)
+    stored = _stored(pending, first, last, truncated=truncated)
     gained = stored is not None and bool(total(subtract(stored, state.covered)))
-    if stored is not None and (gained or not (asked.adopted or truncated)):
+    if stored is not None and (gained or not (pending.adopted or truncated)):
         return _progressed(state, stored)
-    if asked.adopted is None and truncated:
+    if pending.adopted is None and truncated:
         return _narrowed(state, now)
     return failed_to_differ(state, now)
 
 
 def settle_kind(state: KindState, row: Row) -> KindState:
     """The state after the requested summary or recommendations have been settled as ``row`` says."""
-    asked = state.asked
-    assert asked
+    pending = state.pending
+    assert pending
     if row.outcome is not None and row.outcome.has_data:
-        return replace(state, asked=None, failures=0, tried=(), done_for=asked.end, last_error="")
+        return replace(state, pending=None, failures=0, tried=(), done_for=pending.end, last_error="")
     return failed_kind(state, str(row.outcome))
 
 
 def failed_kind(state: KindState, reason: str) -> KindState:
     """The state after a failed summary or recommendations: requested again, three times in all."""
-    asked = state.asked
-    assert asked
-    tried = (*state.tried, asked.export_id) if asked.export_id else state.tried
-    after = replace(state, asked=None, failures=state.failures + 1, tried=tried, last_error=reason)
+    pending = state.pending
+    assert pending
+    tried = (*state.tried, pending.export_id) if pending.export_id else state.tried
+    after = replace(state, pending=None, failures=state.failures + 1, tried=tried, last_error=reason)
     if after.failures < ATTEMPTS:
         return after
-    return replace(after, failures=0, tried=(), done_for=asked.end)
+    return replace(after, failures=0, tried=(), done_for=pending.end)
 
 
 def failed(state: AgentState, reason: str, now: datetime) -> AgentState:
     """The state after a failed export: the range is tried again, and after ``ATTEMPTS`` failures it is a gap."""
-    asked = state.asked
-    assert asked
+    pending = state.pending
+    assert pending
     in_a_row = state.failed_in_a_row + 1
-    tried = (*state.tried, asked.export_id)[-MAX_FAILED_IN_A_ROW:] if asked.export_id else state.tried
-    after = replace(state, asked=None, failures=state.failures + 1, failed_in_a_row=in_a_row, tried=tried)
+    tried = (*state.tried, pending.export_id)[-MAX_FAILED_IN_A_ROW:] if pending.export_id else state.tried
+    after = replace(state, pending=None, failures=state.failures + 1, failed_in_a_row=in_a_row, tried=tried)
     if after.failures < ATTEMPTS:
         return after
-    if asked.range is None:
+    if pending.range is None:
         return replace(after, failures=0, stopped=Stopped(reason, now))
     stopped = Stopped(reason, now) if in_a_row >= MAX_FAILED_IN_A_ROW else after.stopped
-    return replace(_with_gap(after, asked.range, reason), stopped=stopped)
+    return replace(_with_gap(after, pending.range, reason), stopped=stopped)
 
 
 def failed_to_differ(state: AgentState, now: datetime) -> AgentState:
@@ -91,14 +91,16 @@ def failed_to_differ(state: AgentState, now: datetime) -> AgentState:
     return replace(after, end_shift=state.end_shift + 1) if after.failures else after
 
 
-def _stored(asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool) -> TimeRange | None:
+def _stored(
+    pending: PendingRequest, first: datetime | None, last: datetime | None, *, truncated: bool
+) -> TimeRange | None:
     """The times that the stored export has; None if they are not known.
 
     An export without actual times has no rows, and covers what was requested. A truncated one ends at its actual end;
     if that is the requested one, it is not known what is missing. No export has more than the longest range, unless its
     times say so.
     """
-    start, end = asked.adopted if asked.adopted else (asked.start, asked.end)
+    start, end = pending.adopted if pending.adopted else (pending.start, pending.end)
     start, end = start or first, end or last
     if truncated:
         end = last if last and end and last < end else None
@@ -110,7 +112,7 @@ def _stored(asked: Asked, first: datetime | None, last: datetime | None, *, trun
 def _progressed(state: AgentState, stored: TimeRange) -> AgentState:
     return replace(
         state,
-        asked=None,
+        pending=None,
         covered=normalized([*state.covered, stored]),
         window=min(MAX_WINDOW, 2 * state.window),
         failures=0,
@@ -123,16 +125,16 @@ def _progressed(state: AgentState, stored: TimeRange) -> AgentState:
 
 def _narrowed(state: AgentState, now: datetime) -> AgentState:
     """The state after an export that was truncated at its beginning: half of the range is tried next."""
-    asked = state.asked
-    assert asked
-    assert asked.range
-    length = asked.range.length
+    pending = state.pending
+    assert pending
+    assert pending.range
+    length = pending.range.length
     if length.total_seconds() - state.end_shift <= MIN_WINDOW.total_seconds():
         in_a_row = state.failed_in_a_row + 1
-        after = _with_gap(replace(state, asked=None, failed_in_a_row=in_a_row), asked.range, NO_PROGRESS)
+        after = _with_gap(replace(state, pending=None, failed_in_a_row=in_a_row), pending.range, NO_PROGRESS)
         return after if in_a_row % MAX_FAILED_IN_A_ROW else replace(after, stopped=Stopped(NO_PROGRESS, now))
     window = max(MIN_WINDOW, min(state.window, length) // 2)
-    return replace(state, asked=None, window=timedelta(seconds=int(window.total_seconds())))
+    return replace(state, pending=None, window=timedelta(seconds=int(window.total_seconds())))
 
 
 def _with_gap(state: AgentState, range_: TimeRange, reason: str) -> AgentState:
@@ -140,17 +142,23 @@ def _with_gap(state: AgentState, range_: TimeRange, reason: str) -> AgentState:
 
 
 def _without_start(
-    state: AgentState, asked: Asked, first: datetime | None, last: datetime | None, *, truncated: bool, now: datetime
+    state: AgentState,
+    pending: PendingRequest,
+    first: datetime | None,
+    last: datetime | None,
+    *,
+    truncated: bool,
+    now: datetime,
 ) -> AgentState:
     """The state after an export from the first data on: from now on, the start is known.
 
     The service may end it after its longest range, without a word. What it has beyond that is only known by its times.
     """
     if not truncated:
-        start = whole_second(first) if first and first < asked.end else asked.end
-        end = min(asked.end, max(last or start, start + MAX_WINDOW))
+        start = whole_second(first) if first and first < pending.end else pending.end
+        end = min(pending.end, max(last or start, start + MAX_WINDOW))
         return replace(_progressed(state, TimeRange(start, whole_second(end))), first_data_at=start)
-    if first and last and first < last <= asked.end:
+    if first and last and first < last <= pending.end:
         start = whole_second(first)
         return replace(_progressed(state, TimeRange(start, whole_second(last))), first_data_at=start)
-    return replace(state, asked=None, stopped=Stopped(NO_START, now))
+    return replace(state, pending=None, stopped=Stopped(NO_START, now))

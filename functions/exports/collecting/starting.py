@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exports.collecting.account_state import KindState, Starts
-from exports.collecting.agent_state import AgentState, Asked, Stopped
+from exports.collecting.agent_state import AgentState, PendingRequest, Stopped
 from exports.collecting.agents import (
     AlreadyPresent,
     LimitReached,
@@ -56,8 +56,8 @@ class Starter:
 
     def _start_kind(self, kind: Kind) -> None:
         preferences = self.setting.recommendations if kind is Kind.RECOMMENDATIONS else None
-        asked = Asked(None, self.states.account.due[kind], self.invocation.now)
-        self._start(self.states.account.kinds[kind], asked, Request(kind, preferences=preferences))
+        pending = PendingRequest(None, self.states.account.due[kind], self.invocation.now)
+        self._start(self.states.account.kinds[kind], pending, Request(kind, preferences=preferences))
 
     def _start_agents(self, setting: AgentsSetting) -> None:
         now = self.invocation.now
@@ -72,7 +72,7 @@ class Starter:
             if chosen:
                 start, end = chosen
                 request = Request(Kind.AGENT, agent_id=state.agent_id, start=start, end=end)
-                self._start(state, Asked(start, end, now), request)
+                self._start(state, PendingRequest(start, end, now), request)
 
     def _may_start(self, kind: Kind) -> bool:
         account, limit, now = self.states.account, self.setting.max_starts_per_day, self.invocation.now
@@ -94,15 +94,15 @@ class Starter:
         """
         account = self.states.account
         state, due = account.kinds[kind], account.due.get(kind)
-        unknown = any(each.asked and each.asked.export_id is None for each in account.kinds.values())
+        unknown = any(each.pending and each.pending.export_id is None for each in account.kinds.values())
         is_new = due is not None and (state.done_for is None or due > state.done_for)
-        return self.setting.has(kind) and is_new and not state.asked and not unknown
+        return self.setting.has(kind) and is_new and not state.pending and not unknown
 
-    def _start(self, state: AgentState | KindState, asked: Asked, request: Request) -> None:
+    def _start(self, state: AgentState | KindState, pending: PendingRequest, request: Request) -> None:
         """Request an export: the start is counted, the intent written, the request made, its id written."""
         log = self.invocation.log
         self._save_starts(self.states.account.starts.with_start(self.invocation.now))
-        state = self.states.save(replace(state, asked=asked))
+        state = self.states.save(replace(state, pending=pending))
         try:
             export_id = self.service.start(request)
         except OutcomeUnknown as error:
@@ -135,7 +135,7 @@ class Starter:
         """The state without its intent, after a refusal: nothing was started."""
         self.refused += 1
         self._forget_start()
-        return self.states.save(replace(state, asked=None))
+        return self.states.save(replace(state, pending=None))
 
     def _refuse(self, state: AgentState | KindState, code: str) -> None:
         if isinstance(state, AgentState):

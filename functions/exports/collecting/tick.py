@@ -111,7 +111,7 @@ class Tick:
 
     def _is_newly_covered(self, state: AgentState) -> bool:
         setting = self.setting.agents
-        if setting is None or state.announced_covered or state.asked or state.stopped:
+        if setting is None or state.announced_covered or state.pending or state.stopped:
             return False
         wanted = state.wanted(setting.since, self.invocation.now)
         return bool(wanted and wanted.length and state.covered and not state.due(wanted, self.invocation.now))

@@ -137,18 +137,18 @@ class Catalog:
         values = {**self._export_attributes(export), "linklessSince": utc_text(self._clock())}
         return self._write(batch, export.id, values, condition=_MAY_SETTLE, remove=("expiresAt",), keep_status=True)
 
-    def ask_for(self, export_id: str, asked_for: Mapping[str, str]) -> None:
+    def record_purpose(self, export_id: str, purpose: Mapping[str, str]) -> None:
         """Record what the export was requested for, in an item that may not exist yet. Changes nothing else in it.
 
-        ``asked_for`` has ``kind`` and, of an agent export, ``agentId``, ``from`` and ``to``.
+        ``purpose`` has ``kind`` and, of an agent export, ``agentId``, ``from`` and ``to``.
         """
         expression = (
-            "SET askedFor = :asked_for, accountId = if_not_exists(accountId, :account), #region ="
+            "SET askedFor = :purpose, accountId = if_not_exists(accountId, :account), #region ="
             " if_not_exists(#region, :region), firstSeenAt = if_not_exists(firstSeenAt, :now),"
             " #status = if_not_exists(#status, :in_progress)"
         )
         arguments = {
-            ":asked_for": dict(asked_for),
+            ":purpose": dict(purpose),
             ":account": self._origin["accountId"],
             ":region": self._origin["region"],
             ":now": utc_text(self._clock()),

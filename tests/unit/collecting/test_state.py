@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.collecting.account_state import AccountState, CallFailure, KindState, LastTick, Progress, Snapshot, Starts
-from exports.collecting.agent_state import MAX_WINDOW, AgentState, Asked, Gap, Stopped
+from exports.collecting.agent_state import MAX_WINDOW, AgentState, Gap, PendingRequest, Stopped
 from exports.collecting.choosing import next_range
 from exports.collecting.coverage import coverage, coverage_of, expected_at
 from exports.collecting.ranges import TimeRange, subtract
@@ -37,9 +37,9 @@ RANGES = st.builds(TimeRange, TIMES, TIMES)
         gaps=st.lists(st.builds(Gap, RANGES, st.text(min_size=1), st.booleans())).map(tuple),
         window=st.timedeltas(timedelta(0), MAX_WINDOW).map(lambda each: timedelta(seconds=int(each.total_seconds()))),
         tried=st.lists(st.text()).map(tuple),
-        asked=st.none()
+        pending=st.none()
         | st.builds(
-            Asked,
+            PendingRequest,
             st.none() | TIMES,
             TIMES,
             TIMES,
@@ -56,8 +56,10 @@ def test_an_agent_is_read_from_its_item_as_it_was_written(state: AgentState) -> 
 
 
 def test_the_items_of_the_account_are_read_as_they_were_written() -> None:
-    asked = Asked(None, NOW, NOW, "export-1")
-    kind = replace(KindState(Kind.SUMMARY, asked=asked, failures=1, tried=("x",), done_for=NOW), since=NOW, by_id=True)
+    pending = PendingRequest(None, NOW, NOW, "export-1")
+    kind = replace(
+        KindState(Kind.SUMMARY, pending=pending, failures=1, tried=("x",), done_for=NOW), since=NOW, by_id=True
+    )
     kind = kind.with_block("Not now.", NOW)
     starts, progress = Starts((NOW,)), Progress((Snapshot(NOW, DAY),), NOW)
 
@@ -220,26 +222,26 @@ def test_the_setting_is_read_from_the_payload() -> None:
 @pytest.mark.parametrize("name", ["actualStartTime", "actualEndTime", "reason", "status"])
 @pytest.mark.parametrize("value", ODD_VALUES)
 def test_a_catalog_item_that_was_written_by_hand_covers_at_most_what_was_requested(name: str, value: Any) -> None:
-    asked = Asked(REGISTERED, REGISTERED + DAY, NOW, "export-1")
+    pending = PendingRequest(REGISTERED, REGISTERED + DAY, NOW, "export-1")
     row = Row({"exportId": "export-1", "status": "TRUNCATED", name: value})
 
-    state = settle(replace(AGENT, asked=asked), row, NOW)
+    state = settle(replace(AGENT, pending=pending), row, NOW)
 
-    assert state.asked is None
+    assert state.pending is None
     assert all(each.start >= REGISTERED and each.end <= REGISTERED + DAY for each in state.covered)
 
 
-def stored(asked: Asked, **members: Any) -> AgentState:
+def stored(pending: PendingRequest, **members: Any) -> AgentState:
     """The state after the export is stored; times are given as datetime."""
     values = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in members.items()}
-    return settle(replace(AGENT, asked=asked), Row({"exportId": "export-1", **values}), NOW)
+    return settle(replace(AGENT, pending=pending), Row({"exportId": "export-1", **values}), NOW)
 
 
 def test_a_truncated_export_that_ends_where_it_should_says_not_what_is_missing_and_covers_nothing() -> None:
     """The service says that data is missing, and that a shorter range helps."""
-    asked = Asked(REGISTERED, REGISTERED + 3 * DAY, NOW, "export-1")
+    pending = PendingRequest(REGISTERED, REGISTERED + 3 * DAY, NOW, "export-1")
 
-    state = stored(asked, status="TRUNCATED", actualStartTime=REGISTERED, actualEndTime=asked.end)
+    state = stored(pending, status="TRUNCATED", actualStartTime=REGISTERED, actualEndTime=pending.end)
 
     assert state.covered == ()
     assert state.window == 36 * HOUR
@@ -247,9 +249,9 @@ def test_a_truncated_export_that_ends_where_it_should_says_not_what_is_missing_a
 
 @pytest.mark.parametrize("last", [None, REGISTERED + 3 * DAY])
 def test_an_export_without_a_start_covers_no_more_than_an_export_can_have(last: datetime | None) -> None:
-    asked = Asked(None, REGISTERED + 20 * DAY, NOW, "export-1")
+    pending = PendingRequest(None, REGISTERED + 20 * DAY, NOW, "export-1")
 
-    state = stored(asked, status="STORED", actualStartTime=REGISTERED, actualEndTime=last)
+    state = stored(pending, status="STORED", actualStartTime=REGISTERED, actualEndTime=last)
 
     assert state.covered == (TimeRange(REGISTERED, REGISTERED + 3 * DAY),)
     assert state.first_data_at == REGISTERED
@@ -267,8 +269,8 @@ def test_a_range_whose_end_is_moved_is_no_longer_than_72_hours(order: Order) -> 
 
 
 def test_after_a_gap_the_end_of_the_next_range_is_not_moved() -> None:
-    asked = Asked(REGISTERED, REGISTERED + DAY, NOW, "export-1", adopted=(REGISTERED - DAY, REGISTERED))
-    state = replace(AGENT, asked=asked, failures=2, end_shift=2, covered=(TimeRange(REGISTERED - DAY, REGISTERED),))
+    pending = PendingRequest(REGISTERED, REGISTERED + DAY, NOW, "export-1", adopted=(REGISTERED - DAY, REGISTERED))
+    state = replace(AGENT, pending=pending, failures=2, end_shift=2, covered=(TimeRange(REGISTERED - DAY, REGISTERED),))
 
     after = settle(state, Row({"exportId": "export-1", "status": "STORED"}), NOW)
 

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from exports.collecting.account_state import DUE, LOCK, AccountState
-from exports.collecting.agent_state import AgentState, Asked
+from exports.collecting.agent_state import AgentState, PendingRequest
 from exports.collecting.ranges import TimeRange
 from exports.collecting.setting import Kind
 from exports.collecting.table import CollectingTable, SaveConflict
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MINUTE = timedelta(minutes=1)
-AGENT = AgentState("o-1", seen_at=NOW, asked=Asked(NOW, NOW + MINUTE, NOW), covered=(TimeRange(NOW, NOW + MINUTE),))
+AGENT = AgentState(
+    "o-1", seen_at=NOW, pending=PendingRequest(NOW, NOW + MINUTE, NOW), covered=(TimeRange(NOW, NOW + MINUTE),)
+)
 
 
 @pytest.fixture

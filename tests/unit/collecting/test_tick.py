@@ -288,11 +288,11 @@ def test_fault_51_an_existing_export_of_another_range_covers_its_own_and_does_no
     existing = simulated.add(
         Request(Kind.AGENT, "a", LAST_PING - 3 * DAY, LAST_PING - 2 * DAY), foreign=True, ends_at=START
     )
-    asked: list[datetime | None] = []
+    requested: list[datetime | None] = []
 
     def mistaken(task: Any, request: Request) -> bool:
         """The service takes ranges that end at about the same time for the range of the existing export."""
-        asked.append(request.end)
+        requested.append(request.end)
         return task is existing and request.end in (LAST_PING, LAST_PING + timedelta(seconds=1))
 
     simulated._is_same = mistaken  # type: ignore[method-assign]
@@ -300,7 +300,7 @@ def test_fault_51_an_existing_export_of_another_range_covers_its_own_and_does_no
     run(simulated, ticks=30)
 
     assert found(simulated).share == 1
-    assert asked[:3] == [LAST_PING, LAST_PING, LAST_PING + timedelta(seconds=1)]
+    assert requested[:3] == [LAST_PING, LAST_PING, LAST_PING + timedelta(seconds=1)]
 
 
 def test_fault_51_an_existing_export_covers_nothing_after_the_time_of_its_request() -> None:
@@ -921,7 +921,7 @@ def test_a_pause_starts_nothing_settles_what_is_in_progress_and_goes_on_afterwar
     simulated.tick(CollectSetting())
 
     assert len(simulated.tasks) == 1
-    assert not state(simulated).asked
+    assert not state(simulated).pending
     assert state(simulated).covered == (TimeRange(LAST_PING - 3 * DAY, LAST_PING),)
 
     simulated.tick(ALL)

@@ -535,7 +535,7 @@ ASKED = {"kind": "agent", "agentId": "o-1", "from": "2026-11-01T00:00:00.000Z", 
 
 
 def test_what_an_export_was_asked_for_creates_its_item_and_stays_whatever_a_run_records(catalog: Catalog) -> None:
-    catalog.ask_for("export-1", ASKED)
+    catalog.record_purpose("export-1", ASKED)
     created = catalog.rows(["export-1"])["export-1"]
 
     assert created.item["status"] == "IN_PROGRESS"
@@ -549,8 +549,8 @@ def test_what_an_export_was_asked_for_creates_its_item_and_stays_whatever_a_run_
 def test_what_an_export_was_asked_for_changes_nothing_else_and_is_recorded_once(catalog: Catalog) -> None:
     before = settle(catalog, Outcome.STORED).row.item
 
-    catalog.ask_for("export-1", ASKED)
-    catalog.ask_for("export-1", {"kind": "summary"})
+    catalog.record_purpose("export-1", ASKED)
+    catalog.record_purpose("export-1", {"kind": "summary"})
 
     assert catalog.rows(["export-1"])["export-1"].item == {**before, "askedFor": ASKED}
 
