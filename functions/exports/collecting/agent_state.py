@@ -137,18 +137,18 @@ class AgentState:
             listed=True,
         )
 
-    def start(self, since: datetime | None) -> datetime | None:
+    def wanted_start(self, since: datetime | None) -> datetime | None:
         """The first moment to export; None if it is not known."""
         known = [each for each in (self.registered_at, self.first_data_at, since) if each]
         return whole_second(max(known)) if known else None
 
-    def end(self, now: datetime) -> datetime:
+    def wanted_end(self, now: datetime) -> datetime:
         """The last moment that can be complete. Of an agent that never sent a ping, it does not move."""
         return whole_second(min(self.last_ping_at or self.seen_at - DATA_DELAY, now - DATA_DELAY))
 
     def wanted(self, since: datetime | None, now: datetime) -> TimeRange | None:
         """The times to export; None if their start is not known."""
-        start, end = self.start(since), self.end(now)
+        start, end = self.wanted_start(since), self.wanted_end(now)
         return TimeRange(start, max(start, end)) if start else None
 
     def is_fresh(self, now: datetime) -> bool:

@@ -56,7 +56,7 @@ class AlreadyPresent(StartFailed):
 
 
 class LimitReached(StartFailed):
-    """The service permits no start for a time that it does not say. The message is its text, redacted."""
+    """The service refuses starts and does not say for how long. The message is its text, redacted."""
 
 
 class RequestRefused(StartFailed):

@@ -56,7 +56,7 @@ def next_range(state: AgentState, setting: AgentsSetting, now: datetime) -> tupl
     wanted = state.wanted(setting.since, now)
     shift = timedelta(seconds=state.end_shift)
     if wanted is None:
-        return None, state.end(now) + shift
+        return None, state.wanted_end(now) + shift
     due = state.due(wanted, now)
     if not due:
         return None
