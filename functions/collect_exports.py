@@ -13,7 +13,7 @@ from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import CollectSetting, Kind, read_collect
 from exports.collecting.table import CollectingTable
 from exports.collecting.tick import Tick
-from exports.model import utc_text
+from exports.model import optional_utc_text
 
 logger = dependencies.logger
 
@@ -94,6 +94,6 @@ def _tick(setting: CollectSetting, context: LambdaContext, now: datetime) -> dic
     }
     if result.failure and result.failure.is_lasting(now):
         output["failure"] = {"error": result.failure.code, "cause": result.failure.sentence()}
-    expected = utc_text(found.expected_at) if found.expected_at else None
+    expected = optional_utc_text(found.expected_at)
     logger.info("tick finished", **output, gaps=found.gaps, stopped=found.stopped, expected_at=expected)
     return output

@@ -7,7 +7,7 @@ from typing import Any
 
 from exports.collecting.agent_state import PendingRequest
 from exports.collecting.setting import Kind
-from exports.model import utc_text
+from exports.model import optional_time, optional_utc_text, utc_text
 
 LOCK = "account: lock"
 """An agent id has no space."""
@@ -81,18 +81,18 @@ class KindState:
     def to_json(self) -> dict[str, Any]:
         members: dict[str, Any] = {
             "agentId": ITEMS[self.kind],
-            "blockedUntil": _text(self.blocked_until),
-            "blockedSince": _text(self.blocked_since),
+            "blockedUntil": optional_utc_text(self.blocked_until),
+            "blockedSince": optional_utc_text(self.blocked_since),
             "blockSeconds": int(self.block.total_seconds()) or None,
             "blockedBy": self.blocked_by,
             "asked": self.pending.to_json() if self.pending else None,
             "failures": self.failures or None,
             "tried": list(self.tried) or None,
-            "doneFor": _text(self.done_for),
+            "doneFor": optional_utc_text(self.done_for),
             "lastError": self.last_error,
-            "since": _text(self.since),
+            "since": optional_utc_text(self.since),
             "byId": self.by_id or None,
-            "serversAt": _text(self.servers_at),
+            "serversAt": optional_utc_text(self.servers_at),
         }
         return {name: value for name, value in members.items() if value not in (None, "")}
 
@@ -102,18 +102,18 @@ class KindState:
         return cls(
             kind=kind,
             version=item.get("version", 0),
-            blocked_until=_time(item.get("blockedUntil")),
-            blocked_since=_time(item.get("blockedSince")),
+            blocked_until=optional_time(item.get("blockedUntil")),
+            blocked_since=optional_time(item.get("blockedSince")),
             block=timedelta(seconds=item.get("blockSeconds", 0)),
             blocked_by=item.get("blockedBy", ""),
             pending=PendingRequest.from_json(item["asked"]) if item.get("asked") else None,
             failures=item.get("failures", 0),
             tried=tuple(item.get("tried", ())),
-            done_for=_time(item.get("doneFor")),
+            done_for=optional_time(item.get("doneFor")),
             last_error=item.get("lastError", ""),
-            since=_time(item.get("since")),
+            since=optional_time(item.get("since")),
             by_id=item.get("byId", False),
-            servers_at=_time(item.get("serversAt")),
+            servers_at=optional_time(item.get("serversAt")),
         )
 
 
@@ -186,7 +186,7 @@ class Progress:
         item = item or {}
         return cls(
             snapshots=tuple(map(_snapshot, item.get("snapshots", ()))),
-            last_progress_at=_time(item.get("lastProgressAt")),
+            last_progress_at=optional_time(item.get("lastProgressAt")),
             version=item.get("version", 0),
         )
 
@@ -250,13 +250,13 @@ class LastTick:
 
     def to_json(self) -> dict[str, Any]:
         failure = {"failure": self.failure.to_json()} if self.failure else {}
-        return {"agentId": LAST_TICK, "at": _text(self.at), **failure}
+        return {"agentId": LAST_TICK, "at": optional_utc_text(self.at), **failure}
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any] | None) -> "LastTick":
         item = item or {}
         return cls(
-            at=_time(item.get("at")),
+            at=optional_time(item.get("at")),
             failure=CallFailure.from_json(item["failure"]) if item.get("failure") else None,
             version=item.get("version", 0),
         )
@@ -288,11 +288,3 @@ class AccountState:
 
 def _snapshot(document: Mapping[str, Any]) -> Snapshot:
     return Snapshot(datetime.fromisoformat(document["at"]), timedelta(seconds=document["uncoveredSeconds"]))
-
-
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

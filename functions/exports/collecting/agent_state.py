@@ -8,7 +8,7 @@ from typing import Any
 from exports.aws.error_codes import INVALID_REQUEST, canonical
 from exports.collecting.agents import Agent
 from exports.collecting.ranges import TimeRange, normalized, subtract, whole_second
-from exports.model import utc_text
+from exports.model import optional_time, optional_utc_text, utc_text
 
 MAX_WINDOW = timedelta(hours=72)
 """The longest range of an agent export: https://docs.aws.amazon.com/application-discovery/latest/userguide/export-data.html"""
@@ -42,14 +42,14 @@ class PendingRequest:
         return TimeRange(self.start, self.end) if self.start else None
 
     def to_json(self) -> dict[str, Any]:
-        adopted = [_text(each) for each in self.adopted] if self.adopted else None
+        adopted = [optional_utc_text(each) for each in self.adopted] if self.adopted else None
         members = {
-            "from": _text(self.start),
+            "from": optional_utc_text(self.start),
             "to": utc_text(self.end),
             "intentAt": utc_text(self.intent_at),
             "exportId": self.export_id,
             "adopted": adopted,
-            "handedAt": _text(self.handed_at),
+            "handedAt": optional_utc_text(self.handed_at),
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -57,12 +57,12 @@ class PendingRequest:
     def from_json(cls, document: Mapping[str, Any]) -> "PendingRequest":
         adopted = document.get("adopted")
         return cls(
-            start=_time(document.get("from")),
+            start=optional_time(document.get("from")),
             end=datetime.fromisoformat(document["to"]),
             intent_at=datetime.fromisoformat(document["intentAt"]),
             export_id=document.get("exportId"),
-            adopted=(_time(adopted[0]), _time(adopted[1])) if adopted else None,
-            handed_at=_time(document.get("handedAt")),
+            adopted=(optional_time(adopted[0]), optional_time(adopted[1])) if adopted else None,
+            handed_at=optional_time(document.get("handedAt")),
         )
 
 
@@ -179,9 +179,9 @@ class AgentState:
             "hostName": self.host_name,
             "health": self.health,
             "collectionStatus": self.collection_status,
-            "registeredAt": _text(self.registered_at),
-            "lastPingAt": _text(self.last_ping_at),
-            "firstDataAt": _text(self.first_data_at),
+            "registeredAt": optional_utc_text(self.registered_at),
+            "lastPingAt": optional_utc_text(self.last_ping_at),
+            "firstDataAt": optional_utc_text(self.first_data_at),
             "covered": [each.to_json() for each in self.covered],
             "gaps": [gap.to_json() for gap in self.gaps],
             "windowSeconds": int(self.window.total_seconds()),
@@ -208,9 +208,9 @@ class AgentState:
             host_name=item.get("hostName", ""),
             health=item.get("health", ""),
             collection_status=item.get("collectionStatus", ""),
-            registered_at=_time(item.get("registeredAt")),
-            last_ping_at=_time(item.get("lastPingAt")),
-            first_data_at=_time(item.get("firstDataAt")),
+            registered_at=optional_time(item.get("registeredAt")),
+            last_ping_at=optional_time(item.get("lastPingAt")),
+            first_data_at=optional_time(item.get("firstDataAt")),
             covered=normalized(map(_range, item.get("covered", ()))),
             gaps=tuple(map(_gap, item.get("gaps", ()))),
             window=timedelta(seconds=item.get("windowSeconds", MAX_WINDOW.total_seconds())),
@@ -235,11 +235,3 @@ def _gap(document: Mapping[str, Any]) -> Gap:
     return Gap(
         _range([document["from"], document["to"]]), document["reason"], announced=document.get("announced", False)
     )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -13,7 +13,7 @@ from exports.collecting.account_state import AccountState, KindState, LastTick, 
 from exports.collecting.agent_state import AgentState
 from exports.collecting.ranges import TimeRange, subtract, total
 from exports.collecting.setting import Kind
-from exports.model import utc_text
+from exports.model import optional_utc_text, utc_text
 
 HELP = "What to do: docs/runbook.md#the-collector-fails"
 MIN_OBSERVED = timedelta(days=1)
@@ -145,7 +145,7 @@ class Coverage:
     def to_json(self) -> dict[str, Any]:
         return {
             "asOf": utc_text(self.now),
-            "lastTickAt": utc_text(self.last_tick.at) if self.last_tick.at else None,
+            "lastTickAt": optional_utc_text(self.last_tick.at),
             "failure": self.last_tick.failure.to_json() if self.last_tick.failure else None,
             "share": rounded(self.share),
             "wantedSeconds": int(self.wanted.total_seconds()),
@@ -154,8 +154,8 @@ class Coverage:
             "gaps": self.gaps,
             "stopped": self.stopped,
             "blocked": [_block(each) for each in self.blocked],
-            "expectedAt": utc_text(self.expected_at) if self.expected_at else None,
-            "lastProgressAt": utc_text(self.last_progress_at) if self.last_progress_at else None,
+            "expectedAt": optional_utc_text(self.expected_at),
+            "lastProgressAt": optional_utc_text(self.last_progress_at),
             "agents": [agent.to_json() for agent in self.agents],
         }
 
@@ -244,7 +244,7 @@ def _progress(state: AgentState, wanted: TimeRange | None, now: datetime, *, by_
 def _block(kind: KindState) -> dict[str, Any]:
     return {
         "kind": kind.kind,
-        "since": utc_text(kind.blocked_since) if kind.blocked_since else None,
-        "until": utc_text(kind.blocked_until) if kind.blocked_until else None,
+        "since": optional_utc_text(kind.blocked_since),
+        "until": optional_utc_text(kind.blocked_until),
         "text": kind.blocked_by,
     }
