@@ -9,8 +9,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
+from exports.aws.dynamodb import plain
 from exports.collecting.coverage import Coverage, coverage
-from exports.collecting.table import plain
 from local.stack.aws import LocalAws
 from tests.local.commands import run_command
 from tests.local.stack import Run, Stack

@@ -5,9 +5,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeSerializer
 
 from exports.aws.client_errors import aws_call
+from exports.aws.dynamodb import plain
 from exports.collecting.account_state import DUE, LOCK
 from exports.collecting.setting import Kind
 from exports.errors import ServiceError
@@ -87,38 +88,24 @@ class CollectingTable:
         self, item: Mapping[str, Any], condition: str, names: Mapping[str, str], values: Mapping[str, Any]
     ) -> bool:
         """Whether the item is in the table now as given."""
-        used: Any = {name: value for name, value in typed(values).items() if name in condition}
+        used: Any = {name: value for name, value in _typed(values).items() if name in condition}
         more: Any = {"ExpressionAttributeNames": names} if names else {}
         more |= {"ExpressionAttributeValues": used} if used else {}
         with aws_call():
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=typed(item),
+                    Item=_typed(item),
                     ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 existing: Any = error.response.get("Item", {})
-                return bool(plain(existing) == plain(typed(item)))
+                return bool(plain(existing) == plain(_typed(item)))
         return True
 
 
-def typed(values: Mapping[str, Any]) -> dict[str, Any]:
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
     serialize = TypeSerializer().serialize
     return {name: serialize(value) for name, value in values.items()}
-
-
-def plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The item with int in place of DynamoDB's Decimal: the table holds no fractions."""
-    deserialize = TypeDeserializer().deserialize
-    return {name: _integers(deserialize(value)) for name, value in item.items()}
-
-
-def _integers(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _integers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_integers(each) for each in value]
-    return int(value) if hasattr(value, "as_tuple") else value

@@ -17,9 +17,10 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeSerializer
 
 from exports.aws.client_errors import aws_call
+from exports.aws.dynamodb import plain
 from exports.errors import ClaimLost, ServiceError
 from exports.model import IN_PROGRESS, Export, RawObject, optional_utc_text, utc_text
 from exports.outcomes.outcome import SETTLED, Outcome
@@ -387,16 +388,3 @@ def _run_attributes(batch: Batch) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _record(part: Upload | RawObject | None) -> dict[str, Any] | None:
     return asdict(part) if part else None
-
-
-def plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item in the form of DynamoDB as plain values."""
-    deserialize = TypeDeserializer().deserialize
-    return {name: _integers(deserialize(value)) for name, value in item.items()}
-
-
-def _integers(value: Any) -> Any:
-    """Converts DynamoDB's Decimal to int: the catalog holds no fractions."""
-    if isinstance(value, dict):
-        return {name: _integers(each) for name, each in value.items()}
-    return int(value) if hasattr(value, "as_tuple") else value

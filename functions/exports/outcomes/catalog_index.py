@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from exports.aws.client_errors import aws_call
+from exports.aws.dynamodb import plain
 from exports.errors import ServiceError
 from exports.model import IN_PROGRESS, utc_text
-from exports.outcomes.catalog import plain
 from exports.outcomes.outcome import Outcome
 from exports.outcomes.rows import Row
 
