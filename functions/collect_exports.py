@@ -59,7 +59,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _due(given: Any, now: datetime) -> tuple[Kind | None, datetime]:
-    """What is due, and since when: now if the input of the execution, which anybody may have started, says no time."""
+    """What is due, and since when: now if the input says no time, because a person may have started the execution."""
     given = given if isinstance(given, dict) else {}
     try:
         time = datetime.fromisoformat(given["scheduledAt"])

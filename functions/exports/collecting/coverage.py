@@ -50,7 +50,7 @@ class AgentCoverage:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts in figures of all agents. Nobody can do anything about one that is DELETED."""
+        """Whether it counts in figures of all agents. Nothing can be done about one that is DELETED."""
         return self.progress is not AgentProgress.DELETED
 
     @property

@@ -511,7 +511,7 @@ def test_a_deleted_agent_that_the_service_refuses_is_shown_and_counts_as_given_u
 
 
 def test_an_agent_that_only_the_setting_names_counts_as_given_up() -> None:
-    """Nobody lists it: the ID may be wrong."""
+    """The service lists it nowhere: the ID may be wrong."""
     simulated = refused_agent(AgentsSetting(ids=frozenset({"gone"})))
 
     assert found(simulated).stopped == 1
