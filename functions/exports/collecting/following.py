@@ -20,7 +20,8 @@ from exports.runs import Filters
 
 HAND_OVER_AGAIN = timedelta(hours=1)
 """After a run could not store an export, the next one is started after this time."""
-NOT_FOUND = "StartExportTask failed, and the service lists no export that it has started."
+START_FAILED = "StartExportTask failed, and the service lists no export that it has started."
+"""Why a summary or recommendations are requested again after a time only."""
 
 
 class Service(Protocol):
@@ -61,6 +62,7 @@ class RequestedExports:
     gained: bool = False
     """Whether an export has added to what is covered."""
     _search_failed: bool = False
+    """A call that fails may take so long that there is time for one only. The next tick searches for the others."""
 
     def follow_all(self) -> None:
         waiting: list[AgentState | KindState] = [
@@ -121,13 +123,10 @@ class RequestedExports:
         self.in_progress += not finished
 
     def _resolve(self, state: AgentState | KindState) -> AgentState | KindState:
-        """The state after a search for the export of an intent that has no id: its tick was killed, or the call failed.
+        """The state after a search for the export of an intent that has no ID: its tick was killed, or the call failed.
 
-        The service may list a new export late. After the grace period, an unlisted one was never started. Others are
-        then started first: another agent, or, for a time, exports of other kinds. So they are if the list is too long
-        for a tick, which is possible for the list of a summary or of recommendations: that of all exports.
-
-        A call that fails can take so long that there is time for one only. The next tick searches for the others.
+        The service may list a new export late. After the grace period, an unlisted one was never started. The list for
+        a summary or recommendations, that of all exports, may be too long for a tick: the search is then given up, too.
         """
         pending, now = state.pending, self.invocation.now
         assert pending
@@ -138,7 +137,7 @@ class RequestedExports:
         except ServiceError as error:
             if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
                 return self.states.save(replace(state, pending=None, stopped=Stopped(error.code, now)))
-            self.invocation.note(error, "DescribeExportTasks", "requested export not looked for, will retry")
+            self.invocation.note(error, "DescribeExportTasks", "search for a requested export failed, will retry")
             self._search_failed = True
             return self._give_up(state) if error.code == LISTING_TOOK_TOO_LONG else state
         matching = self._matching(state, described.values())
@@ -149,7 +148,11 @@ class RequestedExports:
         return state if now - pending.intent_at < self.grace else self._give_up(state)
 
     def _matching(self, state: AgentState | KindState, exports: Iterable[Export]) -> list[Export]:
-        """Those of the exports that the request may have started."""
+        """Those of the exports that the request may have started.
+
+        Exports without a range are of a summary or recommendations. The catalog has the purpose of those whose request
+        is known.
+        """
         pending = state.pending
         assert pending
         new = [each for each in exports if is_after(each, pending.intent_at) and each.id not in state.tried]
@@ -160,10 +163,10 @@ class RequestedExports:
         return [each for each in without_range if each.id not in rows or "askedFor" not in rows[each.id].item]
 
     def _give_up(self, state: AgentState | KindState) -> AgentState | KindState:
-        """The state after a search that has found no export."""
+        """The state after a search that has found no export: another agent is next, or, for a time, other kinds."""
         if isinstance(state, AgentState):
             return self.states.save(replace(state, pending=None, failed_in_a_row=state.failed_in_a_row + 1))
-        return self.states.save(replace(state, pending=None).with_block(NOT_FOUND, self.invocation.now))
+        return self.states.save(replace(state, pending=None).with_block(START_FAILED, self.invocation.now))
 
     def _follow(self, state: AgentState | KindState, row: Row | None) -> None:
         """Settle the requested export, or hand it over if no run waits for it."""
