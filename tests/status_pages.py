@@ -124,7 +124,7 @@ def _agent(draw: random.Random, number: int) -> dict[str, Any]:
         "gaps": [gap] if draw.random() < 0.2 else [],
     }
     if draw.random() < 0.1:
-        item["stopped"] = {"reason": "REFUSED InvalidParameterValueException", "at": utc_text(NOW)}
+        item["stopped"] = {"reason": "InvalidParameterValueException", "at": utc_text(NOW)}
     elif draw.random() < 0.2:
         asked = {"from": utc_text(start), "to": utc_text(start + timedelta(days=3)), "intentAt": utc_text(NOW)}
         item["asked"] = {**asked, "exportId": "export-1"}
