@@ -30,7 +30,7 @@ SNAPSHOTS = 8
 """One a day: the rate of the last week."""
 LASTING = timedelta(hours=1)
 """It ticks every 15 minutes: what goes wrong for so long does not pass by itself."""
-PURPOSES: Mapping[str, str] = {
+ACTIONS: Mapping[str, str] = {
     "DescribeAgents": "list the agents",
     "ListConfigurations": "list the servers",
     "DescribeExportTasks": "look for exports",
@@ -209,9 +209,9 @@ class CallFailure:
         return self.refused or now - self.since >= LASTING
 
     def sentence(self) -> str:
-        purpose = PURPOSES.get(self.operation, "call the service")
+        action = ACTIONS.get(self.operation, "call the service")
         return (
-            f"Since {self.since:%Y-%m-%d %H:%M} UTC, the collector cannot {purpose}. {self.operation} failed with "
+            f"Since {self.since:%Y-%m-%d %H:%M} UTC, the collector cannot {action}. {self.operation} failed with "
             f"{self.code}{': ' if self.text else ''}{self.text.rstrip('.')}."
         )
 
