@@ -82,7 +82,11 @@ _NAME = re.compile(
 """A parameter of a signed URL whose value is not hidden yet, in a text of letters and digits only."""
 _BASE64 = "[A-Za-z0-9+/=]"
 _OPAQUE = re.compile(rf"(?<!{_BASE64})(?=(?:[A-Za-z+/=]*[0-9]){{3}}){_BASE64}{{32,}}")
-"""A signature without a name, or a URL in base64, in a text with its spaces. Names of roles have fewer digits."""
+"""A signature without a name, or a URL in base64, in a text with its spaces."""
+_PRINCIPAL = re.compile(
+    r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:assumed-role|role|user)(?:/[\w+=,.@-]{1,64}){1,3}", re.ASCII
+)
+"""Who a call was denied to. The names that CloudFormation gives to roles and functions can look like ``_OPAQUE``."""
 _OPAQUE_IN_PIECES = re.compile(rf"(?<!{_BASE64})(?=(?:[A-Za-z+/=]*[0-9]){{12}}){_BASE64}{{150,}}")
 """The same in a text without spaces, in which sentences are long words, but with few digits."""
 
@@ -122,7 +126,8 @@ def _hide_from_sign(text: str, *, opaque: bool = False) -> str:
     if words is None or spaced is None:
         return REDACTED
     signs = [words.first(_URL), words.replaced(_PUNCTUATION, lambda _: "").first(_NAME)]
-    signs += [spaced.first(_OPAQUE), words.first(_OPAQUE_IN_PIECES)] if opaque else []
+    if opaque:
+        signs += [spaced.replaced(_PRINCIPAL, lambda _: " ").first(_OPAQUE), words.first(_OPAQUE_IN_PIECES)]
     position = min((sign for sign in signs if sign is not None), default=None)
     if position is None:
         return text

@@ -107,6 +107,7 @@ def test_the_command_shows_what_is_covered_and_what_would_be_started(collecting:
     assert [each["agentId"] for each in planned["first"]] == [agent]
 
 
+@pytest.mark.usefixtures("runs")
 def test_an_export_that_is_started_by_hand_is_stored(collecting: CollectingStack, agent: str) -> None:
     day = ["--from", f"{REGISTERED:%Y-%m-%dT%H:%MZ}", "--to", f"{REGISTERED + timedelta(days=1):%Y-%m-%dT%H:%MZ}"]
 
@@ -146,6 +147,7 @@ def test_an_operator_with_the_policy_of_the_examples_may_start_plan_and_see_what
     assert {f"discovery:{call}" for call in calls} == set(re.findall(r"discovery:\w+", policy))
 
 
+@pytest.mark.usefixtures("runs")
 def test_fault_53_a_collector_that_the_service_refuses_fails_and_says_why_until_a_tick_may_call_it_again(
     collecting: CollectingStack, service: Service
 ) -> None:

@@ -8,9 +8,12 @@ import json
 import logging
 import quopri
 import re
+import string
 import sys
 import textwrap
 import traceback
+from pathlib import Path
+from random import Random
 from urllib.parse import parse_qs, quote
 
 import botocore.parsers
@@ -24,6 +27,7 @@ from hypothesis import strategies as st
 from exports import redaction
 from exports.redaction import redact, redact_message
 
+PINNED_NAMES = Path(__file__).parents[1] / "infra" / "pinned_names.json"
 PATH = "canary-in-the-path"
 QUERY = "canary-in-the-signature"
 URL = (
@@ -243,6 +247,34 @@ def test_bad_input_33_value_of_a_secret_member_is_hidden(logged: io.StringIO, na
 )
 def test_message_without_a_url_is_unchanged(text: str) -> None:
     assert redact_message(text) == text
+
+
+@pytest.mark.parametrize("stack", ["DiscoveryExports", "Collecting", "Exports", "MigrationExportsProd", "exports-2026"])
+def test_a_message_about_a_denied_call_has_the_role_and_the_action_whatever_cloudformation_named_them(
+    stack: str,
+) -> None:
+    """The names begin with those of the stack and the logical ID, and have at most 64 characters."""
+    random = Random(stack)
+    logical_ids = re.findall(r'"(\w+) AWS::(?:Lambda::Function|IAM::Role)"', PINNED_NAMES.read_text("utf-8"))
+    assert len(logical_ids) >= 10
+
+    for logical_id in logical_ids * 20:
+        end = "".join(random.choices(string.ascii_letters + string.digits, k=12))
+        name = f"{stack}-{logical_id}"[: 64 - 13] + f"-{end}"
+        text = (
+            f"User: arn:aws:sts::123456789012:assumed-role/{name}/{name} is not authorized to perform: "
+            "discovery:DescribeAgents because no identity-based policy allows the discovery:DescribeAgents action"
+        )
+        assert redact_message(text) == text
+
+
+def test_bad_input_33_what_stands_beside_a_role_is_redacted() -> None:
+    role = "arn:aws:iam::123456789012:role/reader"
+    signature = "d1a7f0c42b9e8d3c6f5a1b0e9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a39281706"
+
+    assert redact_message(f"{role} used {signature}") == f"{role} used <hidden>"
+    assert redact_message(f"{signature} of {role}") == "<hidden>"
+    assert redact_message(f"{role}: {URL}") == f"{role}: <hidden>"
 
 
 def test_bad_input_33_redacted_message_is_short_and_in_one_line() -> None:
