@@ -65,15 +65,23 @@ class Target:
     def workspace(self, *, dry_run: bool) -> Iterator[Path]:
         """A temporary folder: for a file that is delivered, beside it, so that it can be renamed.
 
-        What a hand-off of the same file left there because it was killed is removed. One that still runs then fails.
+        What a hand-off of the same file left there because it was killed is removed. One that still runs has a lock.
         """
         path = None if self.is_s3 or dry_run else Path(self.name)
         prefix = f".handoff-{path.name}-" if path else "handoff-"
         try:
             for left in path.parent.glob(f"{glob.escape(prefix)}*") if path else ():
-                shutil.rmtree(left, ignore_errors=True)
-            with TemporaryDirectory(prefix=prefix, dir=path.parent if path else None) as made:
-                yield Path(made)
+                with _lock(left, wait=False) as unused:
+                    if unused:
+                        shutil.rmtree(left, ignore_errors=True)
+            while True:
+                with (
+                    TemporaryDirectory(prefix=prefix, dir=path.parent if path else None) as made,
+                    _lock(Path(made), wait=True),
+                ):
+                    if Path(made).exists():  # it was not removed before it was locked
+                        yield Path(made)
+                        return
         except OSError as error:
             raise Misconfigured(
                 f"{printable(str(error.filename or self.name))} cannot be written: {error.strerror or error}. "
@@ -150,6 +158,31 @@ class Target:
         if not found or found[2].endswith("/"):
             raise Misused(f"{printable(name)} is not the name of an object. Write it as s3://bucket/key.")
         return found[1], found[2]
+
+
+@contextmanager
+def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock of the folder, which ends with the process. Yields whether it is held.
+
+    It is not on Windows and on some network file systems, which have no such locks, nor without ``wait`` while another
+    process holds it.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = True
+    except OSError:
+        locked = False
+    try:
+        yield locked
+    finally:
+        os.close(descriptor)
 
 
 def _type(name: str) -> str:

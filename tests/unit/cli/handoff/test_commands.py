@@ -314,8 +314,18 @@ class TestFiles:
 
         first = run("handoff", "transform", "--to", "a.zip")
 
-        assert (first.code, "cannot be written: No such file or directory" in first.err) == (253, True), first.err
+        assert (first.code, "a.zip.report.json exists." in first.err) == (2, True), first.err
         assert report("a.zip")["variant"] == "discovery-tool"
+        assert {each.name for each in Path().iterdir()} == {"a.zip", "a.zip.report.json"}
+
+    def test_a_hand_off_that_is_overtaken_by_another_of_its_file_finishes(self, athena: FakeAthena) -> None:
+        athena.servers(server("d-1"))
+        words = ("transform", "--to", "a.zip", "--overwrite")
+        athena.during["connections"] = lambda: done(*words, "--variant", "discovery-tool")
+
+        done(*words)
+
+        assert report("a.zip")["variant"] == "mpa"
         assert {each.name for each in Path().iterdir()} == {"a.zip", "a.zip.report.json"}
 
     @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
