@@ -14,8 +14,8 @@ from discovery_exports.cli.output import Column
 QUERY_COLUMNS = (Column("number", "no."), Column("name", "query", whole=True), Column("question", "question"))
 MAX_BYTES = 262_144
 """Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
-READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN")
-"""First words of the statements of Athena that change nothing, if that of an EXPLAIN is one of them."""
+READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
+"""First words of the statements of Athena that change nothing. EXPLAIN may be before one of them, once."""
 _BEFORE_WORD = r"(?:[\s;(]++|--[^\r\n]*+|(?>/\*.*?\*/))*+"
 """Blanks, parentheses and comments. Nothing is tried twice, so the time is proportional to the length."""
 _FIRST_WORD = re.compile(rf"{_BEFORE_WORD}(\w++|.|\Z)", re.DOTALL)
@@ -64,7 +64,7 @@ def _saved(name: str) -> str:
 def _from_standard_input() -> str:
     try:
         # Not sys.stdin.read(): in some locales it reads any bytes, as text that no request can contain.
-        sql = sys.stdin.buffer.read().decode("utf-8").strip().rstrip(";").strip()
+        sql = sys.stdin.buffer.read().decode("utf-8-sig").strip().rstrip(";").strip()
     except UnicodeDecodeError:
         raise Misused("Standard input is not text in UTF-8.") from None
     word = first_word(sql)
@@ -74,7 +74,7 @@ def _from_standard_input() -> str:
         raise Misused(f"The SQL has more than {MAX_BYTES:,} bytes, the limit of Athena.")
     if word not in READING:
         raise Misused(
-            f"{word[:40]} … is not run: this command only reads, with {', '.join(READING[:-1])} or {READING[-1]}. "
+            f"{word[:40]} … is not run: this command only reads, with {', '.join(READING)} or EXPLAIN. "
             "Use the Athena console, or aws athena start-query-execution."
         )
     return sql

@@ -261,6 +261,8 @@ class TestStandardInput:
             ("MSCK REPAIR TABLE exports", "MSCK"),
             ("EXPLAIN ANALYZE INSERT INTO x SELECT 1", "INSERT"),
             ("EXPLAIN /* a */ ANALYZE (FORMAT JSON) (DROP TABLE x)", "DROP"),
+            ("EXPLAIN ANALYZE EXPLAIN ANALYZE INSERT INTO x SELECT 1", "EXPLAIN"),
+            ("EXPLAIN EXPLAIN SELECT 1", "EXPLAIN"),
             ("ANALYZE TABLE x", "ANALYZE"),
             ("'SELECT 1'", "'"),
         ],
@@ -275,6 +277,11 @@ class TestStandardInput:
             f"discovery-exports: {word} … is not run: this command only reads, with SELECT, WITH, VALUES, TABLE, SHOW, "
             "DESCRIBE, DESC or EXPLAIN. Use the Athena console, or aws athena start-query-execution.\n"
         )
+
+    def test_a_byte_order_mark_is_no_part_of_the_sql(self, athena: FakeAthena) -> None:
+        assert query("\ufeffSELECT 1").code == 0
+
+        assert athena.started[0]["QueryString"] == "SELECT 1"
 
     def test_bytes_that_are_no_text_are_wrong_use_in_any_locale(
         self, athena: FakeAthena, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
