@@ -88,11 +88,16 @@ def _exit_code(found: "Coverage") -> ExitCode:
 
 
 def read_coverage(context: Context) -> "Coverage":
-    """Raises Misconfigured if the stack starts no exports."""
+    """Raises Misconfigured if the stack starts no exports, or does not name the table of the collector."""
     from exports.collecting.coverage import coverage
     from exports.collecting.table import CollectingTable
 
     name = context.outputs.get("CollectingTableName")
+    if not name and "CollectorStateMachineArn" in context.outputs:
+        raise Misconfigured(
+            f"The stack {printable(context.stack)} has no output CollectingTableName. A stack of your own needs it: "
+            "docs/cli.md"
+        )
     if not name:
         raise Misconfigured(
             f"The stack {printable(context.stack)} starts no exports: its setting collect is off. To see what it would "

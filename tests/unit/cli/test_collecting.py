@@ -227,6 +227,15 @@ def test_coverage_of_a_stack_that_starts_no_exports_says_so(stack: FakeStack) ->
     assert "The stack DiscoveryExports starts no exports: its setting collect is off." in shown.err
 
 
+def test_coverage_of_a_stack_without_the_output_of_the_table_names_it(stack: FakeStack) -> None:
+    stack.cloudformation.outputs["CollectorStateMachineArn"] = "arn"
+
+    shown = run("coverage")
+
+    assert shown.code == 253
+    assert "The stack DiscoveryExports has no output CollectingTableName." in shown.err
+
+
 def test_coverage_names_the_call_that_was_refused(collecting: FakeStack) -> None:
     def deny(**_: object) -> None:
         raise client_error("AccessDeniedException", "not yours", "Scan")
