@@ -21,7 +21,7 @@ from discovery_exports.cli.times import short_bytes
 
 PART = ".part"
 CHUNK = 1 << 20
-LONGEST_NAME = 150
+MAX_NAME = 150
 MAX_FRUITLESS_ATTEMPTS = 6
 """Attempts in a row without a byte: 31 seconds of pauses."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -125,7 +125,7 @@ def local_names(keys: Iterable[str]) -> list[str]:
 def _safe(key: str) -> str:
     last = re.split(r"[/\\]", key)[-1]
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", last).strip(".")
-    name = name if len(name) <= LONGEST_NAME else name[-LONGEST_NAME:].strip(".")
+    name = name if len(name) <= MAX_NAME else name[-MAX_NAME:].strip(".")
     return f"_{name}" if not name or name.startswith("-") or _DEVICES.fullmatch(name) else name
 
 

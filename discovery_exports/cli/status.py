@@ -1,4 +1,4 @@
-"""``discovery-exports status``: what has landed, what is late, and what broke."""
+"""``discovery-exports status``: which exports are stored, late, or not stored, and why."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -8,18 +8,18 @@ from exports.text import short_bytes as short_bytes  # both are also imported fr
 from exports.text import short_duration as short_duration
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-LONGEST = timedelta(days=3650)
+MAX_DURATION = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw])")
 
 
 def read_duration(text: str) -> timedelta:
-    """``90s``, ``10m``, ``2h``, ``7d`` or ``1w``, at most :data:`LONGEST`. Raises Misused."""
+    """``90s``, ``10m``, ``2h``, ``7d`` or ``1w``, at most :data:`MAX_DURATION`. Raises Misused."""
     found = _DURATION.fullmatch(text.strip())
-    if found and (seconds := int(found[1]) * _SECONDS[found[2]]) <= LONGEST.total_seconds():
+    if found and (seconds := int(found[1]) * _SECONDS[found[2]]) <= MAX_DURATION.total_seconds():
         return timedelta(seconds=seconds)
     raise Misused(
         f"{text!r} is not a duration. Write a number and a unit, for example 90s, 10m, 2h or 7d, "
-        f"at most {LONGEST.days}d."
+        f"at most {MAX_DURATION.days}d."
     )
 
 

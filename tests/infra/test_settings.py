@@ -271,9 +271,9 @@ def test_account_of_the_exports_is_that_of_the_role() -> None:
     assert Settings().discovery_account is None
 
 
-@pytest.mark.parametrize("month", ["2010-01", "2016-05", "2026-01", f"{datetime.now(UTC):%Y-%m}"])
-def test_tables_may_begin_with_any_month_until_now(month: str) -> None:
-    assert Settings.from_context({"tablesFrom": month}).tables_from == month
+def test_tables_may_begin_with_any_month_until_now() -> None:
+    for month in ("2010-01", "2016-05", "2026-01", f"{datetime.now(UTC):%Y-%m}"):
+        assert Settings.from_context({"tablesFrom": month}).tables_from == month
 
 
 def test_tables_may_not_begin_in_a_month_that_has_not_begun() -> None:

@@ -19,7 +19,7 @@ MAX_ARROWS = {GraphFormat.DOT: 2_000, GraphFormat.MERMAID: 500}
 """Mermaid draws no more without a setting of its own: https://mermaid.js.org/config/schema-docs/config.html#maxedges"""
 MAX_PORTS = 3
 """Ports that an arrow names; the others are counted."""
-LONGEST_LABEL = 40
+MAX_LABEL = 40
 COLORS = ("#0b6e99", "#b5540c", "#2e7d32", "#8e3b8c", "#b3261e", "#6b5b00", "#3f51b5", "#00796b")
 OTHER_COLOR = "#5f6b7a"
 """Of the ports that most arrows go to, which can be told apart on white; and of the other ports."""
@@ -112,7 +112,7 @@ def _label(ports: Sequence[Pair]) -> str:
 
 def _short(text: str) -> str:
     text = printable(" ".join(text.split()))
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return text if len(text) <= MAX_LABEL else f"{text[: MAX_LABEL - 1]}…"
 
 
 def dot(drawn: Picture) -> Iterator[str]:
