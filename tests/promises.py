@@ -37,7 +37,7 @@ row without a test fails the build.
 - runs without one permission of one function, for every permission of every function;
 - a search for download URLs in all logs and data of these runs;
 - a run of 300 exports on an account that allows 10 concurrent Lambda invocations;
-- a deployment over the template and the running batches of an earlier release.
+- a deployment over the template and the running batches of an earlier version.
 """
 
 

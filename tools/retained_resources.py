@@ -22,7 +22,7 @@ REUSE_CONTEXT = {"BucketName": "bucketName", "TableName": "tableName", "Collecti
 
 
 RETAINING = ("Retain", "RetainExceptOnCreate")
-"""Deletion policies that keep a resource when its stack is deleted; earlier releases of the stack have the first."""
+"""Deletion policies that keep a resource when its stack is deleted; earlier versions of the stack have the first."""
 
 
 def list_retained(cloudformation: "CloudFormationClient", stack: str) -> list[tuple[str, str]]:

@@ -103,7 +103,7 @@ class Batch:
 
     @classmethod
     def from_json(cls, number: int, document: Mapping[str, Any]) -> "Batch":
-        """``document`` may be from an earlier release: only members that the first release wrote are required."""
+        """``document`` may be from an earlier version: only members that the first version wrote are required."""
         run = document["run"]
         by_id = run.get("byId", True)
         return cls(

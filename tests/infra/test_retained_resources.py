@@ -31,7 +31,7 @@ class FakeCloudFormation:
 
 
 def test_resources_with_either_policy_that_retains_them_are_listed() -> None:
-    """Retain is the policy of stacks that an earlier release deployed."""
+    """Retain is the policy of stacks that an earlier version deployed."""
     deployed = cast("CloudFormationClient", FakeCloudFormation("Delete", "Retain", "RetainExceptOnCreate", None))
 
     retained = retained_resources.list_retained(deployed, "Ours")

@@ -1,4 +1,4 @@
-"""Today's stack is deployed over the template of an earlier release, and keeps its data.
+"""Today's stack is deployed over the template of an earlier version, and keeps its data.
 
 ``tests/upgrade/README.md`` describes the template and the state. This needs a local AWS of its own, so only
 ``make soak`` runs it.
@@ -74,7 +74,7 @@ def functions(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield resource["Properties"]["Code"]
 
 
-def test_deployment_over_an_earlier_release_keeps_the_data_and_continues_its_batches(
+def test_deployment_over_an_earlier_version_keeps_the_data_and_continues_its_batches(
     aws: LocalAws, before: Mapping[str, str], tmp_path: Path, print_live: PrintLive
 ) -> None:
     earlier = Stack(aws, before)

@@ -1,4 +1,4 @@
-"""The code of today reads what an earlier release has written: ``tests/upgrade/running_batch.json``."""
+"""The code of today reads what an earlier version has written: ``tests/upgrade/running_batch.json``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ def test_a_recorded_batch_is_polled_and_loses_no_export(name: str, state: Mappin
 
     after = BatchPoll(batch, service, records, SETTINGS, now, 0.5, lambda *_: None).next_state(Pending.from_json(state))
 
-    assert sorted(after.ids) == sorted(ids), "each once, though an earlier release stored an export in several parts"
+    assert sorted(after.ids) == sorted(ids), "each once, though an earlier version stored an export in several parts"
     assert after.polls == state["polls"] + 1
     assert records.outcomes == {}
     assert Pending.from_json(after.to_json()) == after
@@ -79,7 +79,7 @@ def test_exports_whose_results_are_missing_wait_for_the_next_poll() -> None:
     assert sorted(after.ids) == sorted(set(pending.ids))
 
 
-def test_batch_and_item_need_only_what_the_first_release_wrote() -> None:
+def test_batch_and_item_need_only_what_the_first_version_wrote() -> None:
     needed = {"id", "startedAt", "deadline"}
     for document in (RECORDED["objects"][key] for key in RECORDED["objects"] if "/batches/" in key):
         for member, less in without_each_member(document["run"]):
@@ -122,7 +122,7 @@ def test_unpacking_continues_with_a_checkpoint_that_lacks_a_member() -> None:
     assert (progress.tables, progress.zips, progress.interrupted) == ({}, set(), "")
 
 
-def test_a_file_whose_table_an_earlier_release_wrote_is_unpacked_again() -> None:
+def test_a_file_whose_table_an_earlier_version_wrote_is_unpacked_again() -> None:
     recorded = RECORDED["objects"]["work/export-unpacking/unpacked-0.json"]
     bucket = FakeBucket()
     bucket.put_json(KEYS.work("unpacked.json"), recorded)

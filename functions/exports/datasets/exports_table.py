@@ -25,7 +25,7 @@ MAX_NOTES_BYTES = 1 << 20
 
 
 def exports_row(manifest: Mapping[str, Any]) -> bytes:
-    """The row of a manifest, of this or an earlier release, as a Parquet file.
+    """The row of a manifest, of this or an earlier version, as a Parquet file.
 
     Members that the manifest lacks are null, and so are times that cannot be read. If the export has too many files or
     notes for one row, the first ones are kept, and ``schemanotes`` ends with the numbers of those left out.

@@ -99,7 +99,7 @@ class UnpackProgress:
                 zips = set(saved.get("zips", ()))
                 reason, detail = saved.get("rejected") or ("", "")
                 self.rejected = Rejected(Reason(reason), detail) if reason else None
-                # A file whose table has no pending upload, as in checkpoints of earlier releases, is unpacked again.
+                # A file whose table has no pending upload, as in checkpoints of earlier versions, is unpacked again.
                 self.files = {
                     part: file for part, file in files.items() if not file.table_key or file.table_key in tables
                 }

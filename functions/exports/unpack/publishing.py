@@ -53,7 +53,7 @@ def publish_tables(
 
 
 def _has_table(file: Mapping[str, Any]) -> bool:
-    """Whether the manifest names a table that SQL reads. Manifests of earlier releases name tables in another form."""
+    """Whether the manifest names a table that SQL reads. Manifests of earlier versions name tables in another form."""
     return str(file.get("tableKey")).endswith(".parquet")
 
 

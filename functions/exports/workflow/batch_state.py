@@ -50,7 +50,7 @@ class Pending:
     def from_json(cls, state: Mapping[str, Any]) -> "Pending":
         """``retryCount`` has the retries of the current poll.
 
-        A member may be missing: a batch that runs during an upgrade has the state of the earlier release.
+        A member may be missing: a batch that runs during an upgrade has the state of the earlier version.
         """
         pending = cls(
             unlisted=tuple(state.get("unlisted", ())),

@@ -81,7 +81,7 @@ class BatchPoll:
     def _after_storing(self, pending: Pending) -> Pending:
         """Apply the results of storing: unfinished exports stay ready, those that must wait go back to waiting.
 
-        An earlier release stored an export as several items, of which one remains.
+        An earlier version stored an export as several items, of which one remains.
         """
         ready: dict[str, Item] = {}
         waiting = dict.fromkeys(pending.waiting)

@@ -86,7 +86,7 @@ def batch_failures(children: Any, batches: int) -> dict[int, Mapping[str, Any]]:
 
     ``children`` is the output of the Distributed Map. A child says ``{"batch": 3, "pending": 0}``, or gives an error
     that was caught. Of a child that failed, there is its description, as a ResultWriter with the transformation NONE
-    writes it. Of one that was stopped, AWS does not say what there is. Children of an earlier release give no number:
+    writes it. Of one that was stopped, AWS does not say what there is. Children of an earlier version give no number:
     it is their position.
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
     """

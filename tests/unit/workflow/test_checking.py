@@ -604,7 +604,7 @@ def test_fault_43_exports_with_fewer_attempts_are_stored_first() -> None:
     assert harness.check(pending, now=NOW + timedelta(minutes=5)).ready[0].export_id == "c"
 
 
-def test_the_attempts_of_an_earlier_release_are_unknown() -> None:
+def test_the_attempts_of_an_earlier_version_are_unknown() -> None:
     state = check_harness(export("done"), export("running", "IN_PROGRESS")).check().to_json()
     del state["attempts"]
 

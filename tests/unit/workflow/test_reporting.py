@@ -154,7 +154,7 @@ def test_a_stopped_child_without_an_error_has_its_status_as_reason(odd_input: An
     assert batch_failures(children, 2) == {2: {"error": "ABORTED", "cause": ""}}
 
 
-def test_children_of_an_earlier_release_settle_the_batch_of_their_position() -> None:
+def test_children_of_an_earlier_version_settle_the_batch_of_their_position() -> None:
     children = [{"pending": 0}, {"batch": 2, "error": "States.Timeout"}, {"pending": 0}]
 
     assert set(batch_failures(children, 3)) == {2}

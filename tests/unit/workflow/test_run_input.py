@@ -234,7 +234,7 @@ FIRST_RELEASE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("document", FIRST_RELEASE)
-def test_bad_input_08_input_of_the_first_release_is_accepted(document: dict[str, Any]) -> None:
+def test_bad_input_08_input_of_the_first_version_is_accepted(document: dict[str, Any]) -> None:
     parsed = run(document)
 
     assert list(parsed.export_ids) == document.get("exportIds", [])
