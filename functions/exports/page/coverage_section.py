@@ -1,6 +1,7 @@
 """The section of the status page that shows what share of the agents' history is stored, if exports are collected."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from exports.collecting.account_state import KindState
 from exports.collecting.coverage import AgentCoverage, AgentProgress, Coverage
@@ -14,6 +15,8 @@ MAX_AGENTS = 40
 SLICES = 30
 MAX_NAME = 120
 """Characters of a name or a reason."""
+MAX_SENTENCE = 6_000
+"""Bytes of a sentence about the collector, so many that the advice at its end is shown whole after a text of AWS."""
 STATES: dict[AgentProgress, tuple[str, Tone]] = {
     AgentProgress.COVERED: ("up to date", "good"),
     AgentProgress.IN_PROGRESS: ("in progress", "plain"),
@@ -37,7 +40,13 @@ def coverage_section(coverage: Coverage) -> Section:
 
 
 def _collector(coverage: Coverage) -> list[Markup]:
-    return [paragraph(redact_message(each)) for each in coverage.collector]
+    tick, failure = coverage.last_tick, coverage.last_tick.failure
+    if failure:
+        operation, code = (redact_message(each, MAX_NAME) for each in (failure.operation, failure.code))
+        tick = replace(
+            tick, failure=replace(failure, operation=operation, code=code, text=redact_message(failure.text))
+        )
+    return [paragraph(text(each, MAX_SENTENCE)) for each in replace(coverage, last_tick=tick).collector]
 
 
 def percent(share: float | None) -> str:

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from exports.model import utc_text
 from exports.outcomes.catalog_index import STATUSES
 from exports.page.coverage_section import MAX_AGENTS
@@ -126,6 +128,17 @@ def test_fault_53_the_section_says_first_what_the_collector_cannot_do_and_when_i
         "AccessDeniedException: <b>no</b>. What to do: docs/runbook.md#the-collector-fails "
         "The collector last ran at 2026-11-29 12:00 UTC. What was stored since then still counts as in progress. "
     )
+
+
+@pytest.mark.parametrize("message", ["x" * 500, "'" * 5_000, "😀" * 500, f"see https://example.com/?{'x' * 999}"])
+def test_the_section_says_what_to_do_also_after_the_longest_text_of_aws(message: str) -> None:
+    failure = {"operation": "DescribeAgents", "error": "AccessDeniedException", "message": message, "refused": True}
+    ticked = {"at": utc_text(NOW), "failure": {**failure, "since": utc_text(NOW)}}
+
+    listed = section(shown({"agentId": "account: tick", **ticked}), "coverage")
+
+    assert "What to do: docs/runbook.md#the-collector-fails The collector last ran at" in listed
+    assert "example.com" not in listed
 
 
 def test_a_page_of_10_000_exports_and_10_000_agents_has_less_than_300_kb() -> None:
