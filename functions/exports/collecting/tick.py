@@ -126,7 +126,7 @@ class Tick:
         found = coverage_of(states.agents.values(), states.account, self.invocation.now)
         known = states.account.progress
         progress = known.with_snapshot(self.invocation.now, found.uncovered)
-        if gained:
+        if gained or not found.uncovered:
             progress = replace(progress, last_progress_at=self.invocation.now)
         if progress != known:
             states.save(progress)

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from benchmarks.collecting.world import START, World
 from exports.collecting.account_state import AccountState, KindState
 from exports.collecting.agent_state import AgentState, Stopped
+from exports.collecting.agents import Agent
 from exports.collecting.coverage import coverage_of
 from exports.collecting.metrics import record_tick
 from exports.collecting.ranges import TimeRange
-from exports.collecting.setting import Kind
+from exports.collecting.setting import AgentsSetting, CollectSetting, Kind
 from tests.unit.builders import NOW
 from tests.unit.outcomes.test_metrics import emitted, namespace
 
@@ -56,3 +58,34 @@ def test_nothing_is_late_if_nothing_is_missing(capsys: pytest.CaptureFixture[str
 
     found = emitted(capsys)
     assert (found["SecondsWithoutProgress"], found["BlockedSeconds"]) == ([0.0], [0.0])
+
+
+def seconds_without_progress(simulated: World, setting: CollectSetting, capsys: pytest.CaptureFixture[str]) -> float:
+    """Of one tick."""
+    result = simulated.tick(setting)
+    record_tick(result.coverage, started=result.started, refused=result.refused, since=result.observed_since)
+    (seconds,) = emitted(capsys)["SecondsWithoutProgress"]
+    return float(seconds)
+
+
+def test_times_in_which_nothing_was_missing_do_not_count_as_without_progress(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A new agent after a week in which everything was stored, and the end of a pause."""
+    setting = CollectSetting(agents=AgentsSetting())
+    old = Agent("a", registered_at=START - 5 * DAY, last_ping_at=START - 4 * DAY)
+    simulated = World(agents_listed=[old])
+    for _ in range(10):
+        simulated.tick(setting)
+        simulated.advance(DAY)
+    simulated.agents_listed = [old, replace(old, id="b")]
+    simulated.others = lambda now: 5
+
+    assert seconds_without_progress(simulated, setting, capsys) <= DAY.total_seconds()
+
+    simulated.advance(8 * DAY)
+    assert seconds_without_progress(simulated, setting, capsys) >= 8 * DAY.total_seconds()
+    for _ in range(10):
+        simulated.tick(CollectSetting())
+        simulated.advance(DAY)
+    assert seconds_without_progress(simulated, setting, capsys) <= DAY.total_seconds()
