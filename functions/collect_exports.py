@@ -81,7 +81,9 @@ def _tick(setting: CollectSetting, context: LambdaContext, now: datetime) -> dic
         ),
         setting=setting,
         grace=settings.not_found_grace,
-        invocation=Invocation(now, lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN, logger.warning),
+        invocation=Invocation(
+            now, lambda: dependencies.time_left(context) > SHUTDOWN_MARGIN, logger.warning, logger.info
+        ),
     ).run()
     found = result.coverage
     record_tick(found, started=result.started, refused=result.refused, since=result.observed_since)

@@ -92,6 +92,9 @@ class World:
     catalog: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
+    """Warnings."""
+    informed: list[str] = field(default_factory=list)
+    """Messages about what is no fault."""
     found: Coverage | None = None
     """What the last tick found."""
     refusals: int = 0
@@ -279,7 +282,10 @@ class World:
             setting=setting,
             grace=GRACE,
             invocation=Invocation(
-                self.now, lambda: self.calls < self.calls_per_tick, lambda message, **_: self.logged.append(message)
+                self.now,
+                lambda: self.calls < self.calls_per_tick,
+                lambda message, **_: self.logged.append(message),
+                lambda message, **_: self.informed.append(message),
             ),
         ).run()
         self.found = result.coverage

@@ -61,13 +61,12 @@ class RequestedExports:
     unsettled: int = 0
     gained: bool = False
     """Whether an export has added to what is covered."""
-    _search_failed: bool = False
-    """A call that fails may take so long that there is time for one only. The next tick searches for the others."""
 
     def follow_all(self) -> None:
+        """Agents are first: their lists are short, while that of all exports may use up the time of the tick."""
         waiting: list[AgentState | KindState] = [
-            *(state for state in self.states.account.kinds.values() if state.pending),
             *(state for state in self.states.agents.values() if state.pending),
+            *(state for state in self.states.account.kinds.values() if state.pending),
         ]
         found = [self._resolve(state) if _export_id(state) is None else state for state in waiting]
         rows = self.catalog.rows([export_id for state in found if (export_id := _export_id(state))])
@@ -110,7 +109,7 @@ class RequestedExports:
             else:
                 self.states.save(failed_kind(state, ALREADY_PRESENT))
             return
-        self.invocation.log("existing export adopted", export_id=export_id, requested_at=utc_text(export.requested_at))
+        self.invocation.info("existing export adopted", export_id=export_id, requested_at=utc_text(export.requested_at))
         adopted = replace(pending, export_id=export_id)
         if isinstance(state, AgentState):
             adopted = replace(adopted, adopted=own_range(export, pending))
@@ -127,25 +126,28 @@ class RequestedExports:
 
         The service may list a new export late. After the grace period, an unlisted one was never started. The list for
         a summary or recommendations, that of all exports, may be too long for a tick: the search is then given up, too.
+        A search that fails keeps no other one from its turn; each begins only if there is time for a call without an
+        answer.
         """
         pending, now = state.pending, self.invocation.now
         assert pending
-        if self._search_failed or not self.invocation.has_time():
+        if not self.invocation.has_time():
             return state
+        is_overdue = now - pending.intent_at >= self.grace
         try:
             described = self.service.describe(filters=_filters(state), has_time=self.invocation.has_time)
         except ServiceError as error:
             if isinstance(state, AgentState) and canonical(error.code) in INVALID_REQUEST:
                 return self.states.save(replace(state, pending=None, stopped=Stopped(error.code, now)))
             self.invocation.note(error, "DescribeExportTasks", "search for a requested export failed, will retry")
-            self._search_failed = True
-            return self._give_up(state) if error.code == LISTING_TOOK_TOO_LONG else state
+            is_too_long = isinstance(state, KindState) and error.code == LISTING_TOOK_TOO_LONG
+            return self._give_up(state) if is_overdue and is_too_long else state
         matching = self._matching(state, described.values())
         if matching:
             export = max(matching, key=lambda each: (each.status != Status.FAILED, each.requested_at, each.id))
             self.started += 1
             return self.states.save(replace(state, pending=replace(pending, export_id=export.id)))
-        return state if now - pending.intent_at < self.grace else self._give_up(state)
+        return self._give_up(state) if is_overdue else state
 
     def _matching(self, state: AgentState | KindState, exports: Iterable[Export]) -> list[Export]:
         """Those of the exports that the request may have started.

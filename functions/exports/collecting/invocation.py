@@ -10,12 +10,14 @@ from exports.collecting.agents import OutcomeUnknown
 from exports.errors import NonRetryableError, ServiceError
 
 Log = Callable[..., None]
-"""Logs a warning with its fields."""
+"""Logs a message with its fields."""
 
 
 @dataclass(slots=True)
 class Invocation:
     """``now`` is the time of the tick, ``has_time`` whether there is time left for more calls.
+
+    ``log`` logs a warning, ``info`` what is no fault.
 
     A call of the service that fails is left to the next tick, and ends no other work of this one. ``failure`` is the
     last one, or the first one that was refused: a permission is missing, or a setting is wrong. A start whose outcome
@@ -26,6 +28,7 @@ class Invocation:
     now: datetime
     has_time: Callable[[], bool]
     log: Log
+    info: Log
     failure: CallFailure | None = None
 
     @property

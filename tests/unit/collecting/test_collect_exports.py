@@ -10,7 +10,7 @@ import collect_exports
 from benchmarks.collecting.world import World
 from exports import dependencies
 from exports.aws.discovery import DISCOVERY_CONFIG
-from exports.collecting.agents import Agent
+from exports.collecting.agents import Agent, Request
 from exports.collecting.service import START_CONFIG, AgentService
 from exports.collecting.setting import Kind
 from exports.errors import NonRetryableError, ServiceError
@@ -143,3 +143,16 @@ def test_fault_53_a_call_that_is_refused_fails_the_execution_at_once_also_if_a_r
 
     assert result["exportIds"] == ["export-1"]
     assert result["failure"]["error"] == "AuthorizationErrorException"
+
+
+def test_an_adopted_export_is_no_warning_in_the_log(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    """The runbook searches for warnings as signs of faults."""
+    existing = account.add(Request(Kind.AGENT, "a"), foreign=True, requested_at=NOW - timedelta(hours=1))
+    account._is_same = lambda task, request: task is existing  # type: ignore[method-assign]
+    caplog.set_level("INFO")
+
+    tick(account)
+
+    levels = {record.getMessage(): record.levelname for record in caplog.records}
+    assert levels["existing export adopted"] == "INFO"
+    assert "WARNING" not in levels.values()

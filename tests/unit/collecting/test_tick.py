@@ -1,7 +1,7 @@
 """A tick on a simulated account: what it starts, adopts, continues and gives up, and that a kill loses nothing."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from exports.collecting.settling import MAX_FAILED_IN_A_ROW
 from exports.collecting.starting import MAX_IN_PROGRESS, MAX_REFUSED, MAX_UNSETTLED
 from exports.errors import NonRetryableError, ServiceError
 from exports.model import utc_text
+from exports.runs import Described, Filters
 from tests.events import validate_event
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -264,7 +265,7 @@ def test_an_existing_summary_counts_as_the_new_one_and_the_log_says_so() -> None
         simulated.advance()
 
     assert simulated.handed_over == [existing.id]
-    assert simulated.logged == ["existing export adopted"]
+    assert (simulated.informed, simulated.logged) == (["existing export adopted"], [])
     assert simulated.table["account: summary"]["doneFor"] == utc_text(START)
 
 
@@ -670,7 +671,7 @@ def without_id(simulated: World) -> list[str]:
     return [item["agentId"] for item in simulated.items() if "asked" in item and "exportId" not in item["asked"]]
 
 
-def test_fault_53_after_a_search_that_fails_the_next_tick_searches_for_the_other_exports() -> None:
+def test_fault_53_searches_without_an_answer_leave_time_to_end_the_tick_and_the_next_one_finds_the_exports() -> None:
     """A call that is never answered takes a minute and a half: four of them would be longer than an invocation."""
     simulated = world(*(agent(f"a{number}") for number in range(5)))
     with_lost_responses(simulated, 4)
@@ -679,13 +680,14 @@ def test_fault_53_after_a_search_that_fails_the_next_tick_searches_for_the_other
     def never_answered(call: str) -> None:
         if call == "DescribeExportTasks":
             searches.append(call)
+            simulated.calls += 94
             raise ServiceError("ReadTimeoutError")
 
-    simulated.before = never_answered
+    simulated.before, simulated.calls_per_tick = never_answered, 180
     simulated.advance(GRACE)
     simulated.tick(ALL)
 
-    assert len(searches) == 1
+    assert len(searches) == 2
     assert last_tick(simulated).at == simulated.now
     assert last_tick(simulated).failure
 
@@ -694,6 +696,66 @@ def test_fault_53_after_a_search_that_fails_the_next_tick_searches_for_the_other
     assert simulated.tick(ALL).started >= 4
     assert not without_id(simulated)
     assert len(simulated.tasks) == 5
+
+
+def failing_searches(simulated: World, fails: Callable[[Filters], bool], code: str) -> None:
+    """From now on, the lists with these filters fail, whenever they are requested."""
+    describe = simulated._describe
+
+    def fail(export_ids: Sequence[str], filters: Filters) -> Described:
+        if not export_ids and fails(filters):
+            raise ServiceError(code)
+        return describe(export_ids, filters)
+
+    simulated._describe = fail  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("code", ["TooManyPages", "InvalidResponse", "ReadTimeoutError"])
+def test_a_list_of_all_exports_that_always_fails_keeps_no_export_of_an_agent_from_being_found(code: str) -> None:
+    simulated = world(*(agent(f"a{number}") for number in range(4)))
+    simulated.mark_due(Kind.SUMMARY, START)
+    setting = replace(ALL, summary=True)
+    simulated.listed_after = DAY
+    simulated.after = raising("StartExportTask", OutcomeUnknown("ReadTimeoutError"))
+    for _ in range(4):
+        simulated.tick(setting)
+        simulated.now += GRACE / 8
+    simulated.after, simulated.listed_after = lambda call: None, timedelta()
+    assert len(without_id(simulated)) > 2
+    failing_searches(simulated, lambda filters: not filters, code)
+
+    simulated.advance()
+    simulated.tick(setting)
+
+    assert without_id(simulated) == ["account: summary"]
+
+
+def test_a_list_of_one_agent_that_always_fails_keeps_no_other_export_from_being_found() -> None:
+    simulated = world(*(agent(f"a{number}") for number in range(4)))
+    with_lost_responses(simulated, 4)
+    simulated.listed_after = timedelta()
+    failing_searches(simulated, lambda filters: filters[0]["values"] == ["a0"], "InvalidResponse")
+
+    simulated.advance()
+    simulated.tick(ALL)
+
+    assert without_id(simulated) == ["a0"]
+
+
+def test_an_export_of_an_agent_for_which_there_was_no_time_to_search_is_not_given_up() -> None:
+    simulated = world()
+    with_lost_responses(simulated, 1)
+    simulated.before = raising("DescribeExportTasks", ServiceError("ListingTookTooLong"))
+    for _ in range(2):
+        simulated.tick(ALL)
+        assert without_id(simulated) == ["a"]
+        simulated.advance(HOUR)
+
+    simulated.before, simulated.listed_after = lambda call: None, timedelta()
+    simulated.tick(ALL)
+
+    assert len(simulated.tasks) == 1
+    assert without_id(simulated) == []
 
 
 def test_a_tick_without_time_searches_for_no_exports_and_starts_none() -> None:
