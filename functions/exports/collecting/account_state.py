@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exports.collecting.agent_state import PendingRequest
@@ -24,7 +24,7 @@ DUE: Mapping[Kind, str] = {
     Kind.RECOMMENDATIONS: "account: recommendations due",
 }
 FIRST_BLOCK = timedelta(hours=1)
-LONGEST_BLOCK = timedelta(hours=24)
+MAX_BLOCK = timedelta(hours=24)
 DAY = timedelta(hours=24)
 SNAPSHOTS = 8
 """One a day: the rate of the last week."""
@@ -71,7 +71,7 @@ class KindState:
 
     def with_block(self, text: str, now: datetime) -> "KindState":
         """No start of this kind for an hour, and twice as long after each refusal, up to a day."""
-        block = min(max(2 * self.block, FIRST_BLOCK), LONGEST_BLOCK)
+        block = min(max(2 * self.block, FIRST_BLOCK), MAX_BLOCK)
         since = self.blocked_since or now
         return replace(self, blocked_until=now + block, blocked_since=since, block=block, blocked_by=text)
 
@@ -156,7 +156,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How the missing times have changed. ``last_progress_at`` is when an export last added something."""
+    """How the missing times have changed.
+
+    ``last_progress_at`` is when an export last added something, or when last nothing was missing.
+    """
 
     snapshots: tuple[Snapshot, ...] = ()
     last_progress_at: datetime | None = None
@@ -226,8 +229,14 @@ class CallFailure:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "CallFailure":
-        since = datetime.fromisoformat(document["since"])
-        return cls(document["operation"], document["error"], document["message"], since, document["refused"])
+        """Raises KeyError, TypeError, ValueError or OverflowError for a document of another form."""
+        return cls(
+            operation=str(document["operation"]),
+            code=str(document["error"]),
+            text=str(document["message"]),
+            since=_utc_time(document["since"]),
+            refused=bool(document["refused"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +263,17 @@ class LastTick:
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any] | None) -> "LastTick":
+        """An item that cannot be read counts as one without members: no export depends on it, and the next tick
+        replaces it.
+        """
         item = item or {}
-        return cls(
-            at=optional_time(item.get("at")),
-            failure=CallFailure.from_json(item["failure"]) if item.get("failure") else None,
-            version=item.get("version", 0),
-        )
+        unknown = cls(version=item.get("version", 0))
+        try:
+            at = _utc_time(item["at"])
+            failure = CallFailure.from_json(item["failure"]) if item.get("failure") else None
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return unknown
+        return replace(unknown, at=at, failure=failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +298,14 @@ class AccountState:
             progress=Progress.from_json(by_id.get(PROGRESS)),
             last_tick=LastTick.from_json(by_id.get(LAST_TICK)),
         )
+
+
+def _utc_time(text: str) -> datetime:
+    """The time of a text with a time zone. Raises TypeError, ValueError or OverflowError for anything else."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(text)
+    return time.astimezone(UTC)
 
 
 def _snapshot(document: Mapping[str, Any]) -> Snapshot:

@@ -25,6 +25,7 @@ from exports.errors import NonRetryableError, ServiceError
 from exports.model import utc_text
 from exports.runs import Described, Filters
 from tests.events import validate_event
+from tests.unit.builders import ODD_VALUES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ALL = CollectSetting(agents=AgentsSetting())
@@ -808,6 +809,37 @@ def test_a_call_that_fails_is_recorded_with_the_time_of_the_first_tick_until_a_t
     assert (failed.failure.operation, failed.failure.code) == ("DescribeAgents", "ThrottlingException")
     assert (failed.failure.since, failed.at) == (first, first + TICK)
     assert last_tick(simulated) == LastTick(at=first + 2 * TICK, version=3)
+
+
+FAILURE = {"operation": "DescribeAgents", "error": "x", "message": "x", "since": utc_text(START), "refused": True}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        *({"at": value} for value in (*ODD_VALUES, "2026-11-01T00:00:00", "0001-01-01T00:00:00+14:00")),
+        *({"failure": value} for value in ODD_VALUES),
+        *({"failure": {name: value for name, value in FAILURE.items() if name != missing}} for missing in FAILURE),
+        *({"failure": {**FAILURE, name: value}} for name in FAILURE for value in ODD_VALUES),
+        {"failure": {**FAILURE, "since": "2026-11-01T00:00:00"}},
+        {"failure": {**FAILURE, "since": "0001-01-01T00:00:00+14:00"}},
+    ],
+)
+def test_an_item_of_the_last_tick_that_was_written_by_hand_stops_no_tick_and_is_replaced(
+    members: dict[str, Any],
+) -> None:
+    simulated = world()
+    simulated.tick(ALL)
+    simulated.advance()
+    simulated.table["account: tick"] = {**simulated.table["account: tick"], **members}
+
+    assert found(simulated).collector
+    assert isinstance(found(simulated).is_current, bool)
+    simulated.before = raising("DescribeAgents", ServiceError("ThrottlingException"))
+    simulated.tick(ALL)
+
+    assert last_tick(simulated).at == simulated.now
+    assert last_tick(simulated).failure
 
 
 def test_a_failure_of_another_call_has_lasted_since_its_own_first_tick() -> None:
