@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Self, get_args
 
@@ -27,6 +29,18 @@ class SettingsError(Exception):
         lines = [f"  {name}: {fault}" for name, fault in faults.items()]
         super().__init__("\n".join(["These settings are invalid (context in cdk.json or `-c name=value`):", *lines]))
         self.faults = dict(faults)
+
+
+def check_names_are_unique(cdk_json: Path) -> None:
+    """Raise SettingsError if a setting is in the file twice: the CDK CLI silently takes the last one."""
+
+    def unique(members: list[tuple[str, object]]) -> dict[str, object]:
+        names = Counter(name for name, _ in members)
+        if twice := {name: f"is {count} times in {cdk_json.name}" for name, count in names.items() if count > 1}:
+            raise SettingsError(twice)
+        return dict(members)
+
+    json.loads(cdk_json.read_text("utf-8"), object_pairs_hook=unique)
 
 
 def _number(value: object) -> object:

@@ -48,7 +48,8 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of all that a synthesis reads."""
     folder = tmp_path_factory.mktemp("clone")
-    shutil.copy(ROOT / "app.py", folder)
+    for file in ("app.py", "cdk.json"):
+        shutil.copy(ROOT / file, folder)
     for name in ("discovery_exports", "infra", "functions", "docs/queries", ".lambda"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -67,6 +68,17 @@ def test_context_reaches_the_functions(assembly: Path) -> None:
 
     assert store["Properties"]["Environment"]["Variables"]["MAX_FILES"] == "77"
     assert store["Properties"]["Environment"]["Variables"]["DOWNLOAD_HOSTS"] == "localhost:*,127.0.0.1:*"
+
+
+def test_a_setting_that_is_in_cdk_json_twice_stops_the_synthesis(clone: Path, tmp_path: Path) -> None:
+    file = clone / "cdk.json"
+    before = file.read_text("utf-8")
+    file.write_text(before.replace('"context": {', '"context": {"collect": {"summary": "rate(7 days)"},'), "utf-8")
+
+    done = synth(tmp_path, clone=clone)
+    file.write_text(before, "utf-8")
+
+    assert (done.returncode, "collect: is 2 times in cdk.json" in done.stderr) == (1, True), done.stderr
 
 
 def test_the_umask_changes_neither_the_modes_nor_the_hash_of_the_asset(assembly: Path, tmp_path: Path) -> None:
