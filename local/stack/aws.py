@@ -301,7 +301,10 @@ def _up(state: Path) -> int:
 
 
 def _down(state: Path) -> int:
-    print("The local AWS has stopped." if LocalAws(state).down() else "No local AWS was running.")
+    aws = LocalAws(state)
+    if aws.state.folder.exists():
+        print("Stopping the local AWS. This can take some seconds.", flush=True)
+    print("The local AWS has stopped." if aws.down() else "No local AWS was running.")
     return 0
 
 
