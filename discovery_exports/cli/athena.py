@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import CallRefused, Failure, one_line
 from discovery_exports.cli.following import Clock, polled
-from discovery_exports.cli.output import Column
+from discovery_exports.cli.output import MAX_TABLE_ROWS, Column
 from discovery_exports.cli.progress import Progress
 from discovery_exports.cli.times import short_bytes, short_duration
 
@@ -49,15 +50,17 @@ class Athena:
         self._client: AthenaClient = context.client("athena")
 
     def print_rows(self, sql: str) -> None:
-        """Run the query to its end and print its rows. Raises CallRefused if it fails."""
+        """Run the query to its end and print its rows, in a table only the first. Raises CallRefused if it fails."""
         clock = Clock(self._context, None)
         execution = self._executed(sql, clock)
         members, rows = self._result(execution["QueryExecutionId"])
-        printed = _Counted(rows)
+        printed = _Counted(islice(rows, MAX_TABLE_ROWS if self._context.output.is_table else None))
         self._context.output.rows(printed, members, [_column(name) for name in members])
         scanned = short_bytes(_scanned(execution))
         rows_text = "1 row" if printed.count == 1 else f"{printed.count:,} rows"
-        self._context.say(f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}")
+        note = f"{rows_text}, {scanned} scanned, {short_duration(clock.passed)}"
+        is_cut = next(rows, None) is not None
+        self._context.say(f"The first {note}. There are more: -o csv prints all." if is_cut else note)
 
     def download(self, sql: str, file: IO[bytes], title: str) -> None:
         """Run the query to its end and write its result to ``file``: CSV in UTF-8 with a header. Null is an empty cell.

@@ -88,10 +88,11 @@ def _exit_code(found: "Coverage") -> ExitCode:
 
 
 def read_coverage(context: Context) -> "Coverage":
-    """Raises Misconfigured if the stack starts no exports, or does not name the table of the collector."""
+    """Raises Misconfigured if the stack is another one, starts no exports, or names no table of the collector."""
     from exports.collecting.coverage import coverage
     from exports.collecting.table import CollectingTable
 
+    _ = context.table_name  # a stack without it is not one that starts no exports, but another one
     name = context.outputs.get("CollectingTableName")
     if not name and "CollectorStateMachineArn" in context.outputs:
         raise Misconfigured(

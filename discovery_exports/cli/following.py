@@ -203,6 +203,13 @@ def follow_run(context: Context, execution: Execution, clock: Clock) -> Executio
         raise
 
 
+def exports_done(context: Context, plan: Plan) -> str:
+    """How many exports of a run that has ended have which outcome now, as its progress shows it."""
+    tracker = Tracker(context, plan.export_ids, lambda item: outcome_of(item) is not None)
+    tracker.poll()
+    return tracker.lines()[0]
+
+
 class _RunFollower:
     """The state of a run and of its exports, once the run has planned them."""
 

@@ -8,11 +8,9 @@ from discovery_exports.cli import listing
 from discovery_exports.cli.catalog import MEMBERS, STATUSES, Catalog, newest_first, read_status
 from discovery_exports.cli.commands import PROGRAM, command
 from discovery_exports.cli.context import Context
+from discovery_exports.cli.output import MAX_TABLE_ROWS
 from discovery_exports.cli.times import read_since
 from exports.model import Kind
-
-MAX_SHOWN = 1_000
-"""Rows of a table; the other forms have all."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +28,10 @@ def list_exports(
             help=f"Only with this status; repeatable: {', '.join(STATUSES)}.",
         ),
     ] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Only exports of this kind.")] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(help="Only exports of this kind. It is read from the data, so FAILED exports have none."),
+    ] = None,
     agent: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,7 +46,7 @@ def list_exports(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help=f"Only the newest N exports. Default: {MAX_SHOWN:,} in a table, else all."
+            min=1, metavar="N", help=f"Only the newest N exports. Default: {MAX_TABLE_ROWS:,} in a table, else all."
         ),
     ] = None,
 ) -> None:
@@ -54,7 +55,7 @@ def list_exports(
     moment = read_since(since, context.now()) if since else None
     of_agents = listing.ids_of_agents(context, agent) if agent else None
     catalog = Catalog(context.dynamodb, context.table_name)
-    shown = limit or (MAX_SHOWN if context.output.is_table else None)
+    shown = limit or (MAX_TABLE_ROWS if context.output.is_table else None)
     items = newest_first(catalog.current(statuses, kind=kind, since=moment, ids=of_agents, limit=shown and shown + 1))
     context.output.rows(map(listing.with_why, items[:shown]), MEMBERS, listing.COLUMNS)
     if not items:

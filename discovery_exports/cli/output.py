@@ -17,6 +17,8 @@ from discovery_exports.cli.text import cell, printable
 
 MIN_WIDTH = 8
 """Characters that a column keeps on a narrow terminal, if it is one that can be broken over lines."""
+MAX_TABLE_ROWS = 1_000
+"""Of ``list`` and ``query``: a table is measured before it is printed. The other forms have all rows."""
 
 if TYPE_CHECKING:
     from rich.console import Console

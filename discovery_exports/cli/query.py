@@ -16,7 +16,8 @@ MAX_BYTES = 262_144
 """Of a query: https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html"""
 READING = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC")
 """First words of the statements of Athena that change nothing. EXPLAIN may be before one of them, once."""
-_BEFORE_WORD = r"(?:[\s;(]++|--[^\r\n]*+|(?>/\*.*?\*/))*+"
+_COMMENT = r"--[^\r\n]*+|(?>/\*.*?(?:\*/|\Z))"
+_BEFORE_WORD = rf"(?:[\s;(]++|{_COMMENT})*+"
 """Blanks, parentheses and comments. Nothing is tried twice, so the time is proportional to the length."""
 _FIRST_WORD = re.compile(rf"{_BEFORE_WORD}(\w++|.|\Z)", re.DOTALL)
 _EXPLAIN = re.compile(
@@ -25,6 +26,11 @@ _EXPLAIN = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 """https://docs.aws.amazon.com/athena/latest/ug/athena-explain-statement.html; with ANALYZE, the statement is run."""
+
+_ONE_STATEMENT = re.compile(
+    rf"""((?:[^;'"`/-]++|'[^']*+'?+|"[^"]*+"?+|`[^`]*+`?+|{_COMMENT}|[/-])*+)(?:[\s;]++|{_COMMENT})*+""", re.DOTALL
+)
+"""A statement up to a semicolon that is outside of quotes and comments, and then only semicolons, blanks, comments."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +46,8 @@ def query(
 ) -> None:
     """Run a saved query, or SQL of your own, in Athena, and print its rows. Without NAME, list the saved queries.
 
-    SQL that could change something, such as DROP, is refused. Rows are printed as they are read, except in a table. An
-    interrupt cancels the query.
+    SQL that could change something, such as DROP, is refused, and so is a second statement. A table has the first 1,000
+    rows. The other forms have all, and are printed as they are read. An interrupt cancels the query.
     """
     if name is None:
         from discovery_exports.cli.saved_queries import saved_queries
@@ -64,7 +70,7 @@ def _saved(name: str) -> str:
 def _from_standard_input() -> str:
     try:
         # Not sys.stdin.read(): in some locales it reads any bytes, as text that no request can contain.
-        sql = sys.stdin.buffer.read().decode("utf-8-sig").strip().rstrip(";").strip()
+        sql = sys.stdin.buffer.read().decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise Misused("Standard input is not text in UTF-8.") from None
     word = first_word(sql)
@@ -77,14 +83,14 @@ def _from_standard_input() -> str:
             f"{word[:40]} … is not run: this command only reads, with {', '.join(READING)} or EXPLAIN. "
             "Use the Athena console, or aws athena start-query-execution."
         )
-    return sql
+    statement = _ONE_STATEMENT.fullmatch(sql)
+    if not statement:
+        raise Misused("Standard input has more than one statement. Write only one: there is text after a semicolon.")
+    return statement[1].strip()
 
 
 def first_word(sql: str) -> str:
-    """The word that says what the statement does, in capitals: of EXPLAIN, that of the statement that it explains.
-
-    Athena refuses a text with several statements.
-    """
+    """The word that says what the statement does, in capitals: of EXPLAIN, that of the statement that it explains."""
     explained = _EXPLAIN.match(sql)
     found = _FIRST_WORD.match(sql, explained.end() if explained else 0)
     return found[1].upper() if found else ""

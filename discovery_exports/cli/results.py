@@ -9,7 +9,7 @@ from discovery_exports.cli.catalog import exit_code_of
 from discovery_exports.cli.commands import PROGRAM
 from discovery_exports.cli.context import Context
 from discovery_exports.cli.failures import ExitCode, Failure, NotStored, failure_of, one_line
-from discovery_exports.cli.following import Clock, follow_run
+from discovery_exports.cli.following import Clock, exports_done, follow_run
 from discovery_exports.cli.output import Column
 from discovery_exports.cli.runs import Execution, Runs
 
@@ -98,17 +98,22 @@ def _results(context: Context, execution: Execution) -> list[dict[str, Any]]:
         report = Runs(context).report(execution.run_id)
         if report is not None:
             return [_result(export, execution.run_id) for export in report["exports"]]
-    raise run_failed(execution)
+    plan = Runs(context).plan(execution.run_id)
+    raise run_failed(execution, exports_done(context, plan) if plan else "")
 
 
 def _result(export: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     return {**export, "runId": run_id, "why": export.get("reason") or export.get("statusMessage")}
 
 
-def run_failed(execution: Execution) -> Failure:
-    """The failure of a run that has ended without a report."""
+def run_failed(execution: Execution, done: str = "") -> Failure:
+    """The failure of a run that has ended without a report.
+
+    ``done`` says how many of its exports have an outcome; it is empty if the run has planned none.
+    """
     reason = ": ".join(one_line(part) for part in (execution.error, execution.cause) if part)
     return NotStored(
         f"The run {execution.run_id} ended as {execution.status} without a report{': ' if reason else ''}{reason}. "
         "See the section on failed runs in the runbook."
+        + (f" {done}. {PROGRAM} again {execution.run_id} --wait requests again what is not stored." if done else "")
     )

@@ -94,7 +94,7 @@ class HandOff:
     def _begun(self, form: str, variant: str = "") -> Report:
         with rows_of(self._athena, statement("exports", self._settings), "Exports") as rows:
             self._exports = UsedExports.of(rows, self._settings)
-        return Report(form, self._exports, variant)
+        return Report(form, self._exports, variant, Path(self._target.name).name)
 
     def _workspace(self) -> AbstractContextManager[Path]:
         """The folder for the files. Made before any query, so that a place that cannot be written is found first."""
@@ -133,7 +133,7 @@ class HandOff:
                 report.see_row(table, cells, out_of_range)
                 writer.writerow([guarded(each) for each in cells] if table.is_guarded else cells)
                 if count % ROWS_BETWEEN_LINES == 0:
-                    progress.show(f"Writing {table.name}", [f"{count:,} rows"], 0, 0, key=count)
+                    progress.show(f"Writing {report.file_of(table.name)}", [f"{count:,} rows"], 0, 0, key=count)
 
     def _finish_table(
         self, report: Report, folder: Path, pairs: Iterable[Pair], applications: Mapping[str, str]
@@ -170,9 +170,7 @@ class HandOff:
     def _finish(self, report: Report, file: Path, check: Callable[[], Checked]) -> None:
         """Check the file, and deliver it with its report. A dry run does not deliver it."""
         _verify(check, report.rows)
-        report.files.append(
-            {"name": Path(self._target.name).name, "bytes": file.stat().st_size, "sha256": _sha256(file)}
-        )
+        report.files.append({"name": report.file, "bytes": file.stat().st_size, "sha256": _sha256(file)})
         if not self._dry_run:
             written = file.with_name("report.json")
             written.write_text(json.dumps(report.document(self._context.now()), indent=2) + "\n", "ascii")

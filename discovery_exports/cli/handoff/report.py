@@ -101,6 +101,8 @@ class Report:
     form: str
     exports: UsedExports
     variant: str = ""
+    file: str = ""
+    """The name of the file that is written."""
     servers: int = 0
     """Of the summary."""
     servers_left_out: Counter[str] = field(default_factory=Counter)
@@ -123,6 +125,10 @@ class Report:
     @property
     def has_connections(self) -> bool:
         return self.form != "mgn"
+
+    def file_of(self, table: str) -> str:
+        """The name of the file with this table: in a zip, it is that of the table."""
+        return table if self.form == "transform" else self.file
 
     def see_server(self, server: Server) -> None:
         self.servers += 1
@@ -218,10 +224,10 @@ class Report:
             yield f"Servers in the summary: {self.servers:,}. Of these: {', '.join(remarkable)}."
         for name, columns in self.empty.items():
             if shown := [f"{title} ({count:,})" for title, count in columns.items() if count]:
-                yield f"Empty cells in {name} of {self.rows[name]:,} rows: {', '.join(shown)}."
+                yield f"Empty cells in {self.file_of(name)} of {self.rows[name]:,} rows: {', '.join(shown)}."
         for name, columns in self.out_of_range.items():
             shown = [f"{title} ({count:,})" for title, count in columns.items()]
-            yield f"Left empty in {name}, because the value is out of range: {', '.join(shown)}."
+            yield f"Left empty in {self.file_of(name)}, because the value is out of range: {', '.join(shown)}."
         yield from self.remarks
 
 

@@ -52,7 +52,7 @@ class Target:
                 f"{printable(self.name) or 'An empty name'} is neither a file nor s3://bucket/key. Correct --to."
             )
         path = Path(self.name)
-        if path.is_dir() or not path.name:
+        if path.is_dir() or not path.name or self.name.endswith(("/", os.sep)):
             raise Misused(f"{printable(self.name)} is a folder. Name a file with --to.")
         if not path.parent.is_dir():
             raise Misused(f"There is no folder {printable(str(path.parent))}. Make it, or name another file with --to.")

@@ -236,6 +236,15 @@ def test_coverage_of_a_stack_without_the_output_of_the_table_names_it(stack: Fak
     assert "The stack DiscoveryExports has no output CollectingTableName." in shown.err
 
 
+def test_coverage_of_another_stack_does_not_say_that_its_setting_is_off(stack: FakeStack) -> None:
+    stack.cloudformation.outputs = {"BucketName": "cdk-assets"}
+
+    shown = run("coverage", "--stack", "CDKToolkit")
+
+    assert shown.code == 253
+    assert "The stack CDKToolkit has no output TableName: it is another stack" in shown.err
+
+
 def test_coverage_names_the_call_that_was_refused(collecting: FakeStack) -> None:
     def deny(**_: object) -> None:
         raise client_error("AccessDeniedException", "not yours", "Scan")

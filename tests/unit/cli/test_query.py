@@ -209,6 +209,32 @@ class TestRows:
             assert len(read_at_output) > 500
             assert read_at_output[3] == 1
 
+    def test_a_table_has_the_first_1000_rows_and_no_page_is_read_for_more(self, athena: FakeAthena) -> None:
+        """The names of the columns are a row of the first page, so the last row is in the second."""
+        numbers = iter(range(1, 20_000))
+        athena.columns = [("x", "integer")]
+        athena.pages = [[[str(next(numbers))] for _ in range(count)] for count in [999, *[1_000] * 19]]
+
+        answer = query("SELECT 1", "-o", "table")
+
+        assert answer.out.splitlines() == ["x", *map(str, range(1, 1_001))]
+        assert re.search(
+            r"\nThe first 1,000 rows, 1.5 kB scanned, \d s. There are more: -o csv prints all.\n$", answer.err
+        )
+        assert athena.pages_read == 2
+
+    @pytest.mark.parametrize(("form", "rows"), [("table", 1_000), ("csv", 1_001), ("json", 1_001), ("jsonl", 1_001)])
+    def test_no_row_is_left_out_of_1000_in_a_table_and_of_more_in_any_other_form(
+        self, athena: FakeAthena, form: str, rows: int
+    ) -> None:
+        athena.columns, athena.pages = [("x", "integer")], [[["7"]] * rows]
+
+        answer = query("SELECT 1", "-o", form)
+
+        assert answer.out.count("7") == rows
+        assert f"\n{rows:,} rows, 1.5 kB scanned" in answer.err
+        assert "more" not in answer.err
+
     def test_no_rows(self, athena: FakeAthena) -> None:
         athena.pages = [[]]
 
@@ -217,7 +243,7 @@ class TestRows:
 
 
 class TestStandardInput:
-    @pytest.mark.parametrize("sql", ["SELECT 1", "  SELECT 1 ;\n", "SELECT 1;;"])
+    @pytest.mark.parametrize("sql", ["SELECT 1", "  SELECT 1 ;\n", "SELECT 1;;", "SELECT 1; -- a; b\n/* c; */"])
     def test_a_semicolon_at_the_end_is_left_out(self, athena: FakeAthena, sql: str) -> None:
         query(sql)
 
@@ -241,6 +267,8 @@ class TestStandardInput:
             "EXPLAIN (FORMAT JSON) SELECT 1",
             "explain analyze verbose (FORMAT TEXT) /* a */ WITH x AS (SELECT 1) SELECT * FROM x",
             "EXPLAIN (SELECT 1)",
+            "SELECT 'a;b', 'c''; d' AS \"e;f\" /* ; ' */ -- ; \"\n, 4-3/2",
+            "SHOW COLUMNS IN `a;b`",
         ],
     )
     def test_sql_that_reads_is_run_as_it_is(self, athena: FakeAthena, sql: str) -> None:
@@ -277,6 +305,35 @@ class TestStandardInput:
             f"discovery-exports: {word} … is not run: this command only reads, with SELECT, WITH, VALUES, TABLE, SHOW, "
             "DESCRIBE, DESC or EXPLAIN. Use the Athena console, or aws athena start-query-execution.\n"
         )
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "SELECT 1; COPY (SELECT 42) TO '/tmp/x.csv'",
+            "SELECT ';' AS \"'\"; DROP TABLE x -- '",
+            "SELECT 1 -- '\n; DROP TABLE x --'",
+            "SELECT 1 /* ' */; DROP TABLE x /* ' */",
+            "SELECT 1;; /* a */ SELECT 2;",
+            "SELECT 1;-",
+        ],
+    )
+    def test_a_second_statement_is_refused_before_any_call(
+        self, athena: FakeAthena, stack: FakeStack, sql: str
+    ) -> None:
+        answer = query(sql)
+
+        assert (answer.code, athena.started, stack.cloudformation.names) == (2, [], [])
+        assert answer.err == (
+            "discovery-exports: Standard input has more than one statement. Write only one: there is text after a "
+            "semicolon.\n"
+        )
+
+    @pytest.mark.parametrize("part", ["'", "/*", "-", "/", "--\n", ";", "'a' ", "`"])
+    def test_long_sql_is_read_once(self, athena: FakeAthena, part: str) -> None:
+        """A part that were tried at each place to the end would take minutes."""
+        query("SELECT 1 " + part * (250_000 // len(part)))
+
+        assert len(athena.started) == 1
 
     def test_a_byte_order_mark_is_no_part_of_the_sql(self, athena: FakeAthena) -> None:
         assert query("\ufeffSELECT 1").code == 0

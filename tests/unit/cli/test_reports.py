@@ -162,7 +162,7 @@ class TestList:
         )
 
     def test_a_table_has_the_newest_thousand(self, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("discovery_exports.cli.list_exports.MAX_SHOWN", 3)
+        monkeypatch.setattr("discovery_exports.cli.list_exports.MAX_TABLE_ROWS", 3)
         for index in range(5):
             stack.has(f"export-{index}", hours=index + 1)
 

@@ -132,7 +132,24 @@ class TestStore:
         answer = run("store", "export-2", "--wait")
 
         assert (answer.code, answer.out) == (1, "")
+        assert answer.err.endswith("See the section on failed runs in the runbook.\n")
         assert r"ended as FAILED without a report: InvalidInput: exportIds[0] is bad \x1b[31m" in answer.err
+
+    def test_a_run_that_was_stopped_says_what_is_stored_and_how_to_request_the_rest(self, stack: FakeStack) -> None:
+        stack.plans("run-1", "export-1", "export-2", "export-3")
+        stack.has("export-1")
+        stack.has("export-2", "FAILED")
+        stack.has("export-3", "IN_PROGRESS")
+        stack.steps.executions["run-1"] = {"status": "ABORTED"}
+
+        answer = run("watch", "run-1")
+
+        assert (answer.code, answer.out) == (1, "")
+        assert answer.err.splitlines()[-1] == (
+            "discovery-exports: The run run-1 ended as ABORTED without a report. See the section on failed runs in the "
+            "runbook. 2 of 3 exports done: 1 STORED, 1 FAILED. discovery-exports again run-1 --wait requests again "
+            "what is not stored."
+        )
 
     def test_a_table_of_the_results_says_why(self, stack: FakeStack) -> None:
         rejected = {"exportId": "export-3", "outcome": "REJECTED", "reason": "GONE", "statusMessage": "SUCCEEDED"}

@@ -204,6 +204,27 @@ class TestFiles:
         assert (answer.code, "were not written: mpa_servers.csv, row 2" in answer.err) == (255, True), answer.err
         assert list(Path().iterdir()) == []
 
+    @pytest.mark.parametrize(
+        ("words", "name"),
+        [
+            ("mgn --to m.csv", "m.csv"),
+            ("graph --to g.csv", "g.csv"),
+            ("graph --to s3://bucket/a/g.csv", "g.csv"),
+            ("transform --to t.zip", "network_connections.csv"),
+        ],
+    )
+    def test_notes_name_the_file_that_was_written_or_the_one_in_the_zip(
+        self, athena: FakeAthena, words: str, name: str
+    ) -> None:
+        athena.servers(server("d-1", hostname="a"), server("d-2", hostname="b"))
+        athena.connections(pair("d-1", "d-2"))
+
+        answer = done(*words.split())
+
+        assert f"\nEmpty cells in {name} of " in answer.err
+        assert "mgn.csv" not in answer.err
+        assert "graph.csv" not in answer.err
+
     def test_an_interrupt_leaves_nothing(self, athena: FakeAthena) -> None:
         athena.interrupted = "connections"
 
@@ -226,6 +247,9 @@ class TestFiles:
         ("to", "message"),
         [
             (".", "is a folder"),
+            ("there.zip", "there.zip is a folder"),
+            ("there.zip/", "there.zip/ is a folder"),
+            ("none.zip/", "none.zip/ is a folder"),
             ("none/a.zip", "There is no folder none"),
             ("s3://b", "is not the name of an object"),
             ("s3://bucket/", "is not the name of an object"),
@@ -237,6 +261,8 @@ class TestFiles:
         ],
     )
     def test_places_that_are_none(self, athena: FakeAthena, to: str, message: str) -> None:
+        Path("there.zip").mkdir()
+
         answer = run("handoff", "transform", "--to", to)
 
         assert (answer.code, message in answer.err) == (2, True), answer.err
