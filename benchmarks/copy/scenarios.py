@@ -39,5 +39,5 @@ def _scenarios(size: int, rounds: int, memory: tuple[int, int]) -> tuple[Scenari
     )
 
 
-FULL = RunSize(_scenarios(256 * MIB, 3, (64 * MIB, 20 * 64 * MIB)), drops=160, competitor_drops=20, kills=12)
+FULL = RunSize(_scenarios(256 * MIB, 7, (64 * MIB, 20 * 64 * MIB)), drops=160, competitor_drops=20, kills=12)
 QUICK = RunSize(_scenarios(64 * MIB, 1, (64 * MIB, 4 * 64 * MIB)), drops=12, competitor_drops=2, kills=2)
